@@ -1,0 +1,158 @@
+"""The EventCapsule: what wraps every event, who it is from and when.
+
+Rules and golden values: BEHAVIOUR 3 (timestamps), 4 (uuid), 6 (capsule) and 7 (schema identity).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from functools import lru_cache
+from hashlib import sha1
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import NAMESPACE_URL
+
+from dateutil import parser as dateutil_parser
+
+Json = dict[str, Any]
+
+CAPSULE: Final[Json] = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "object", "required": True},
+        "wiki": {"type": "string", "required": True},
+        "webHost": {"type": "string"},
+        "schema": {"type": "string", "required": True},
+        "revision": {"type": "integer", "required": True},
+        "topic": {"type": "string"},
+        "recvFrom": {"type": "string", "required": True},
+        "timestamp": {"type": "number"},
+        "dt": {"type": "string", "format": "date-time"},
+        "seqId": {"type": "integer"},
+        "uuid": {"type": "string", "required": True, "format": "uuid5-hex"},
+        "userAgent": {"type": "any"},
+        "ip": {"type": "string"},
+    },
+    "additionalProperties": False,
+}
+"""Draft 3. Its formats are never enforced; `event` is replaced by the event's own schema."""
+
+_SCHEMA_NAME = re.compile(r"^[./a-zA-Z0-9_-]{1,63}$")
+_SCHEMA_URI = re.compile(r"^/?(?P<name>[\w.-]+(?:/[\w.-]+)*?)(?:/(?P<revision>\d{1,18})(?:\.\w+)?)?$")
+_LONGEST_TIME = 64  # characters; dateutil's parser is not for longer hostile strings
+_MISSING_PARTS = datetime(1970, 1, 1)  # a time of day alone must not depend on today
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+class NotATime(ValueError):
+    """A value that cannot be read as a point in time."""
+
+
+@lru_cache(maxsize=65536)
+def _parse_time(text: str) -> datetime:
+    if len(text) > _LONGEST_TIME:
+        raise NotATime(f"a time of {len(text)} characters is too long")
+    try:
+        moment = dateutil_parser.parse(text, default=_MISSING_PARTS)
+        moment.utcoffset()
+    except (ValueError, OverflowError, TypeError) as error:
+        raise NotATime(f"{text!r} is not a time ({type(error).__name__})") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def parse_time(value: object) -> datetime:
+    """Read a time as the original does: text in any common form (naive is UTC, an offset is kept),
+    or a number of seconds, or of milliseconds where seconds are beyond the calendar.
+
+    Raises NotATime for anything else."""
+    if isinstance(value, str):
+        return _parse_time(value)
+    if isinstance(value, (int, float)):
+        for unit in (1, 1000):
+            try:
+                return datetime.fromtimestamp(value / unit, timezone.utc)
+            except (ValueError, OverflowError, OSError):
+                continue
+    raise NotATime(f"{value!r:.80} is not a time")
+
+
+def iso8601_from_timestamp(value: object) -> str:
+    """ISO 8601 of a time: `Z` for UTC, another offset kept, a fraction as six digits."""
+    return parse_time(value).isoformat().replace("+00:00", "Z")
+
+
+def timestamp_ms(value: object) -> int:
+    """Milliseconds since 1970 of a time in any form that parse_time reads."""
+    return int(parse_time(value).timestamp() * 1000)
+
+
+def event_time(data: Json, receipt: float) -> float:
+    """Unix seconds of an event: its dt, else its timestamp, else when we received it."""
+    for key in ("dt", "timestamp"):
+        if key in data:
+            try:
+                return parse_time(data[key]).timestamp()
+            except NotATime:
+                continue
+    return receipt
+
+
+def uuid5_hex(name: str) -> str:
+    """`uuid.uuid5(NAMESPACE_URL, name).hex`, in a third of the time."""
+    digest = sha1(NAMESPACE_URL.bytes + name.encode(), usedforsecurity=False).hexdigest()
+    return f"{digest[:12]}5{digest[13:16]}{_VARIANT[digest[16]]}{digest[17:32]}"
+
+
+def capsule_uuid(data: Json) -> str:
+    """The original's identity of an event: 32 hex digits of recvFrom, seqId and dt.
+
+    Where dt is missing it is made from timestamp; what is missing then prints as `None`."""
+    dt = data.get("dt")
+    if "timestamp" in data:  # read even where dt is there: a timestamp that is no time is an error
+        default = iso8601_from_timestamp(data["timestamp"])
+        dt = default if dt is None else dt
+    return uuid5_hex(f"event://{data.get('recvFrom')}/?seqId={data.get('seqId')}&dt={dt}")
+
+
+class BadIdentity(ValueError):
+    """A (schema, revision) that no schema can have; `part` is `schema` or `revision`."""
+
+    def __init__(self, part: str, message: str) -> None:
+        super().__init__(message)
+        self.part = part
+
+
+def scid_from_uri(uri: object, root: str = "") -> tuple[str, int | None] | None:
+    """(name, revision) of a schema URI such as `Edit/13457736` or `file:///root/a/b/1.yaml`.
+
+    `root` is the folder that names start below. The revision is None where the URI has none;
+    None altogether where it names no schema."""
+    if not isinstance(uri, str):
+        return None
+    match = _SCHEMA_URI.match(urlsplit(uri).path.removeprefix(root))
+    if not match:
+        return None
+    return match["name"], int(match["revision"]) if match["revision"] else None
+
+
+def scid_of(data: Json) -> tuple[Any, Any] | None:
+    """What the event says its schema and revision are (of any type), or None if it doesn't.
+
+    An event with a `meta` object names its schema by URI there."""
+    meta = data.get("meta")
+    if isinstance(meta, dict):
+        return scid_from_uri(meta.get("schema_uri"))
+    if "schema" in data and "revision" in data:
+        return data["schema"], data["revision"]
+    return None
+
+
+def check_scid(schema: object, revision: object) -> None:
+    """Raise BadIdentity unless a schema could have this name and revision (BEHAVIOUR 7)."""
+    if not isinstance(schema, str) or not _SCHEMA_NAME.match(schema):
+        raise BadIdentity("schema", f"Invalid schema name: {schema!r:.200}")
+    if not isinstance(revision, int):
+        raise BadIdentity("revision", f"Invalid revision, not an integer: {revision!r:.200}")
+    if revision < 1:
+        raise BadIdentity("revision", f"Invalid revision, must be 1 or more: {revision}")

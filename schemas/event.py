@@ -1,0 +1,43 @@
+"""The values that flow through the graph: RawLine -> Event | BadEvent -> (Destination, outcome)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Origin(NamedTuple):
+    """Where a line came from: its identity when it has none of its own."""
+
+    kind: str  # file | stdin | kafka | spool | archive
+    name: str  # file path, or topic and partition
+    offset: int  # bytes for files, records for topics
+    receipt: float  # unix seconds: when it reached us (for files their last modification), not now
+    split: str  # the split it was read in: output files are named after it
+
+    def __str__(self) -> str:
+        """`name@offset`, as people see it in messages and EventErrors."""
+        return f"{self.name}@{self.offset}"
+
+
+class RawLine(NamedTuple):
+    """A line as it was read, its line end included (the original sees it too)."""
+
+    data: bytes
+    origin: Origin
+
+
+class Event(NamedTuple):
+    """A parsed event: the EventCapsule as a dict, and the line it came from."""
+
+    data: dict[str, Any]
+    line: RawLine
+
+
+class Destination(NamedTuple):
+    """What a topic, table or folder is made for."""
+
+    schema: str
+    revision: int
+
+    def __str__(self) -> str:
+        return f"{self.schema}_{self.revision}"
