@@ -1,3 +1,3 @@
-"""What an event is: capsule, schemas, verdicts and columns. No Beam here, no network but the registry."""
+"""What an event is: capsule, schemas, verdicts, columns. No Beam, no network but the registry."""
 
 VERSION = "0.1.0"

@@ -102,7 +102,7 @@ def named_in(raw: bytes) -> Destination:
 def event_error(bad: BadEvent) -> Event:
     """The EventError event of a bad event: the same bytes whenever and wherever it is made.
 
-    rawEvent is the raw line, its line end included, or base64 of it where it is not UTF-8
+    rawEvent is the raw line, or base64 of it where it is not UTF-8
     (`encoding` says which); a line beyond RAW_EVENT_LIMIT is cut, and `origin` says where the whole
     of it is. The time is the line's own, or else the time at which the line was received.
     """

@@ -40,6 +40,7 @@ CAPSULE: Final[Json] = {
 
 _SCHEMA_NAME = re.compile(r"^[./a-zA-Z0-9_-]{1,63}$")
 _SCHEMA_URI = re.compile(r"^/?(?P<name>[\w.-]+(?:/[\w.-]+)*?)(?:/(?P<revision>\d{1,18})(?:\.\w+)?)?$")
+_USUAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ?", re.ASCII)
 _LONGEST_TIME = 64  # characters; dateutil's parser is not for longer hostile strings
 _MISSING_PARTS = datetime(1970, 1, 1)  # a time of day alone must not depend on today
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
@@ -54,6 +55,8 @@ def _parse_time(text: str) -> datetime:
     if len(text) > _LONGEST_TIME:
         raise NotATime(f"a time of {len(text)} characters is too long")
     try:
+        if _USUAL_TIME.fullmatch(text):
+            return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
         moment = dateutil_parser.parse(text, default=_MISSING_PARTS)
         moment.utcoffset()
     except (ValueError, OverflowError, TypeError) as error:

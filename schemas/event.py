@@ -20,7 +20,7 @@ class Origin(NamedTuple):
 
 
 class RawLine(NamedTuple):
-    """A line as it was read, its line end included (the original sees it too)."""
+    """A line as it was read, without its line end."""
 
     data: bytes
     origin: Origin

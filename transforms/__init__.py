@@ -1,0 +1,1 @@
+"""What happens to an event: read, parse, validate, route, window, write, count."""

@@ -1,0 +1,86 @@
+"""JSON in and out, and what of it no sink can hold.
+
+orjson reads what is plain. Whatever it refuses, or might read differently from the standard library
+(integers beyond 64 bits become floats), is read again by the standard library, which decides.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, Final, NoReturn
+
+import orjson
+
+DEEPEST: Final = 250  # levels; orjson writes no more than 254
+_DIGITS = bytes(ord("0") if chr(byte).isdigit() else byte for byte in range(128)) + bytes(128)
+_LONG_NUMBER = b"0" * 19  # digits of 2**63: shorter numbers fit into 64 bits
+
+
+class Unstorable(ValueError):
+    """A value that no sink can hold: NaN, Infinity, a lone surrogate, an integer beyond 64 bits."""
+
+
+class TooDeep(ValueError):
+    """JSON nested deeper than DEEPEST."""
+
+
+def loads(raw: bytes) -> Any:
+    """The value of a JSON text in UTF-8.
+
+    Raises UnicodeDecodeError, json.JSONDecodeError, Unstorable or TooDeep."""
+    if raw.count(b"[") + raw.count(b"{") <= DEEPEST and _LONG_NUMBER not in raw.translate(_DIGITS):
+        try:
+            return orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            pass
+    return _loads_slowly(raw)
+
+
+def _loads_slowly(raw: bytes) -> Any:
+    constants: list[str] = []
+    try:
+        value = json.loads(raw.decode(), parse_constant=constants.append)
+    except RecursionError:
+        raise TooDeep(f"nested more than {DEEPEST} levels deep") from None
+    except json.JSONDecodeError:
+        raise
+    except UnicodeDecodeError:
+        raise
+    except ValueError:  # Python refuses to read integers of thousands of digits
+        raise Unstorable("an integer of thousands of digits") from None
+    if constants:
+        raise Unstorable(f"{constants[0]} is not a number that can be stored")
+    _check(value, "", 0)
+    return value
+
+
+def _check(value: Any, path: str, depth: int) -> None:
+    """Raise for the first value that can't be stored, naming where it is."""
+
+    def refuse(what: str) -> NoReturn:
+        raise Unstorable(f"{what} at {path.lstrip('.') or 'the top'}")
+
+    if depth > DEEPEST:
+        raise TooDeep(f"nested more than {DEEPEST} levels deep")
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+            refuse("a lone surrogate")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            refuse("a number too large for a float")
+    elif isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            refuse("an integer beyond 64 bits")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check(item, f"{path}[{index}]", depth + 1)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check(key, f"{path} (a name)", depth)
+            _check(item, f"{path}.{key}"[:200], depth + 1)
+
+
+def dumps(value: Any) -> bytes:
+    """One line of JSON with sorted keys: the same bytes for the same value."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

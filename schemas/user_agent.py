@@ -1,0 +1,91 @@
+"""What `userAgent` becomes: ten keys, always all of them (BEHAVIOUR 5)."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any, Final
+
+LONGEST: Final = 800  # characters, quotes and line end included: longer ones stall any parser
+
+KEYS: Final = (
+    "device_family",
+    "browser_family",
+    "browser_major",
+    "browser_minor",
+    "os_family",
+    "os_major",
+    "os_minor",
+    "wmf_app_version",
+    "is_bot",
+    "is_mediawiki",
+)
+
+# Words and beginnings by which Wikimedia's refinery tells bots among unknown devices.
+_BOT_WORDS = (
+    "bot spider WordPress AppEngine AppleDictionaryService Python-urllib python-requests "
+    "Google-HTTP-Java-Client [Ff]acebook [Yy]ahoo RockPeaks http"
+).split()
+_BOT_BEGINNINGS = [
+    *"wikiwix-bot Java/ curl PHP/ Faraday HTTPC Ruby \\.NET Python Apache Scrapy PycURL".split(),
+    *"libwww Zend wget nodemw WinHttpRaw Twisted com\\.eusoft Lagotto Peggo Recuweb".split(),
+    *"check_http Magnus MLD Jakarta find-link projectplan9 ADmantX httpunit LWP".split(),
+    *"iNaturalist WikiDemo FSResearchIt livedoor MediaWiki User: User_talk: github".split(),
+    *"tools\\.wmflabs\\.org MediaWikiCrawler-Google \\S+@\\S+\\.[a-zA-Z]{2,3}".split(),
+    *("goo wikipedia", "J\\. River", "Microsoft Monitoring", "Blackboard Safeassign"),
+    "Damn Small XSS",
+]
+_BOT = re.compile(f".*(?:{'|'.join(_BOT_WORDS)})|(?:{'|'.join(_BOT_BEGINNINGS)})")
+_APP = "WikipediaApp/"
+
+
+class BadUserAgent(ValueError):
+    """A user agent that is not text, or too long to be parsed safely."""
+
+
+def is_bot(device_family: str, text: str) -> bool:
+    """Whether a user agent is an automaton's: by its device, or for unknown ones by its words."""
+    if device_family == "Spider":
+        return True
+    return device_family == "Other" and _BOT.match(text.strip('"')) is not None
+
+
+def _app_version(text: str) -> str:
+    """The version in the first word of the Wikipedia apps' user agents, else `-`."""
+    if _APP not in text:
+        return "-"
+    first_word = text.split(" ", 1)[0]
+    return first_word.split("/", 1)[1] if "/" in first_word else "-"
+
+
+@lru_cache(maxsize=32768)
+def _parse(text: str) -> dict[str, Any]:
+    from ua_parser import parse  # compiles thousands of patterns: only where agents are parsed
+
+    found = parse(text)
+    browser, system, device = found.user_agent, found.os, found.device
+    device_family = device.family if device else "Other"
+    return {
+        "device_family": device_family,
+        "browser_family": browser.family if browser else "Other",
+        "browser_major": browser.major if browser else None,
+        "browser_minor": browser.minor if browser else None,
+        "os_family": system.family if system else "Other",
+        "os_major": system.major if system else None,
+        "os_minor": system.minor if system else None,
+        "wmf_app_version": _app_version(text),
+        "is_bot": is_bot(device_family, text),
+        "is_mediawiki": "mediawiki" in text.lower(),
+    }
+
+
+def parse_user_agent(text: object) -> dict[str, Any]:
+    """The ten keys of a user agent: strings or None, and two booleans.
+
+    The dict is shared by all events of that user agent: it must not be changed.
+    Raises BadUserAgent where `text` is no string or longer than LONGEST."""
+    if not isinstance(text, str):
+        raise BadUserAgent(f"userAgent must be text, not {type(text).__name__}")
+    if len(text) > LONGEST:
+        raise BadUserAgent(f"the user agent has {len(text)} characters, more than {LONGEST}")
+    return _parse(text)
