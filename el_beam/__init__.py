@@ -1,0 +1,1 @@
+"""What people touch: the command line, jobs, and the graph on one page (pipeline.py)."""

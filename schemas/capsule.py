@@ -90,15 +90,23 @@ def timestamp_ms(value: object) -> int:
     return int(parse_time(value).timestamp() * 1000)
 
 
+@lru_cache(maxsize=65536)
+def _unix_seconds(text: str) -> float | None:
+    try:
+        return _parse_time(text).timestamp()
+    except NotATime:
+        return None
+
+
 def event_time(data: Json, receipt: float) -> float:
     """Unix seconds of an event: its dt, else its timestamp, else when we received it."""
-    for key in ("dt", "timestamp"):
-        if key in data:
-            try:
-                return parse_time(data[key]).timestamp()
-            except NotATime:
-                continue
-    return receipt
+    dt = data.get("dt")
+    if isinstance(dt, str) and (seconds := _unix_seconds(dt)) is not None:
+        return seconds
+    try:
+        return parse_time(data["timestamp"]).timestamp()
+    except (KeyError, NotATime):
+        return receipt
 
 
 def uuid5_hex(name: str) -> str:

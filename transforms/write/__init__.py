@@ -1,0 +1,109 @@
+"""WriteEvents: outcomes are made durable, bundle by bundle; a Receipt says what was.
+
+What a bundle writes is named after its splits (files) or keyed by uuid (tables), so that a bundle
+which is run again does no harm. Where and how is the business of a sink: see `sink.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindows
+from apache_beam.utils.windowed_value import WindowedValue
+
+from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, event_error
+from schemas.event import Destination, Event
+from transforms.route import Routed
+from transforms.window import in_minute
+from transforms.write.sink import Bundle, Rejected, Sink
+from transforms.write.receipt import Receipt, Tally
+
+
+class Choice:
+    """Which outcomes a sink is given: by schema name, and whether EventErrors too.
+
+    `only` and `except_` are matched against the schema's name from its start, as the original's
+    blacklist was. EventErrors are left out by `errors=False` or by an `except_` that matches them:
+    choosing some schemas doesn't hide bad lines."""
+
+    def __init__(
+        self, only: str | None = None, except_: str | None = None, *, events: bool = True,
+        errors: bool = True,
+    ) -> None:  # fmt: skip
+        self.only, self.except_, self.events, self.errors = only, except_, events, errors
+        self._only = re.compile(only) if only else None
+        self._except = re.compile(except_) if except_ else None
+
+    def wants(self, destination: Destination) -> bool:
+        name = destination.schema
+        if self._except and self._except.match(name):
+            return False
+        if destination == EVENT_ERROR:
+            return self.errors
+        return self.events and (self._only is None or self._only.match(name) is not None)
+
+
+class _WriteFn(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, sink: Sink, choice: Choice) -> None:
+        self._sink, self._choice = sink, choice
+
+    def setup(self) -> None:
+        self._wanted: dict[Destination, bool] = {}
+        self._writer = self._sink.writer()
+
+    def start_bundle(self) -> None:
+        self._bundle: Bundle | None = self._writer.bundle()
+        self._tally = Tally(str(self._sink))
+
+    def process(self, routed: Routed) -> None:
+        destination, outcome = routed
+        wanted = self._wanted.get(destination)
+        if wanted is None:
+            wanted = self._wanted[destination] = self._choice.wants(destination)
+        if not wanted:
+            self._tally.filtered(destination)
+            return
+        self._put(destination, outcome)
+
+    def _put(self, destination: Destination, outcome: Event | BadEvent) -> None:
+        event = event_error(outcome) if isinstance(outcome, BadEvent) else outcome
+        assert self._bundle is not None
+        try:
+            self._bundle.add(destination, event)
+        except Rejected as error:
+            self._tally.rejected(destination)
+            if destination == EVENT_ERROR:
+                raise  # not even its error can be held: the sink is broken, not the event
+            bad = BadEvent(
+                event.line, Stage.WRITE, Reason.ROW_REJECTED, str(error), error.path, *destination
+            )
+            self._put(EVENT_ERROR, bad)
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        assert self._bundle is not None
+        receipts = [*self._bundle.commit(), *self._tally.receipts()]
+        self._bundle = None
+        for receipt in receipts:
+            yield in_minute(receipt, 0)
+
+    def teardown(self) -> None:
+        if writer := getattr(self, "_writer", None):
+            writer.close()
+
+
+class WriteEvents(beam.PTransform):  # type: ignore[misc]
+    """(Destination, outcome) -> a Receipt for each durable write, in the global window."""
+
+    def __init__(self, sink: Sink, choice: Choice | None = None) -> None:
+        super().__init__()
+        self._sink = sink
+        self._choice = choice or Choice()
+
+    def expand(self, routed: beam.PCollection) -> beam.PCollection:
+        receipts = routed | "Write" >> beam.ParDo(_WriteFn(self._sink, self._choice))
+        return receipts | "Receipts" >> beam.WindowInto(GlobalWindows())
+
+
+__all__ = ["Choice", "Receipt", "Sink", "WriteEvents"]

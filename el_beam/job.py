@@ -1,0 +1,21 @@
+"""A job: what the graph of `pipeline.build` is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.registry import Registry
+from transforms.read import Source
+from transforms.write import Choice, Sink
+
+
+@dataclass(frozen=True)
+class Job:
+    """Source, sinks and rules of one run. Everything in it is picklable and holds no connection."""
+
+    source: Source
+    sinks: tuple[tuple[Sink, Choice], ...]
+    format: str  # EventLogging's format string, or `json`
+    registry: Registry
+    summary: str  # path of a file for the books, written at the end
+    progress: str | None = None  # folder of this machine

@@ -1,0 +1,35 @@
+"""The graph, on one page. What changes from job to job is only what it reads, writes and runs on."""
+
+from __future__ import annotations
+
+import apache_beam as beam
+
+from el_beam.job import Job
+from el_beam.summary import WriteSummary
+from transforms.count import CountEvents
+from transforms.parse import ParseEvents
+from transforms.read import ReadEvents
+from transforms.route import RouteBySchema
+from transforms.validate import ValidateEvents
+from transforms.window import WindowEvents
+from transforms.write import WriteEvents
+
+
+def build(pipeline: beam.Pipeline, job: Job) -> None:
+    """Put the whole graph of a job into a pipeline: the same for every runner.
+
+    A bad line is a value that flows on to EventError: nothing is dropped between read and write,
+    and nothing stands between them that a runner would have to store.
+    """
+    lines, reads = pipeline | "Read" >> ReadEvents(job.source)
+    outcomes = lines | "Parse" >> ParseEvents(job.format)
+    outcomes = outcomes | "Validate" >> ValidateEvents(job.registry)
+    routed = outcomes | "Route" >> RouteBySchema()
+    routed = routed | "Window" >> WindowEvents()
+
+    receipts = [
+        routed | f"Write {number} {sink}" >> WriteEvents(sink, choice)
+        for number, (sink, choice) in enumerate(job.sinks, 1)
+    ]
+    counts = routed | "Count" >> CountEvents(job.progress)
+    (reads, counts, *receipts) | "Summary" >> WriteSummary(job.summary)

@@ -1,0 +1,270 @@
+"""The columns of an event: one walk of a draft-3 JSON Schema that Arrow, SQL and Hive share.
+
+What a sink stores is typed columns and one text column more, `_rescued_data`: a JSON object from
+path (`event.uploads.foo`) to value of all that no column holds, null normally. The algebra:
+
+    event = columns, overlaid with _rescued_data          (a null is the same as an absent value)
+
+so a value that a column can't hold, or holds less of, is in `_rescued_data` exactly. A `.` or `\\`
+inside a key is written `\\.` or `\\\\` in a path.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from schemas.capsule import CAPSULE
+
+RESCUED: Final = "_rescued_data"
+DEEPEST: Final = 20
+"""Levels of structs; `event` is the first. A struct below is JSON text."""
+MOST_COLUMNS: Final = 1000
+"""Leaf columns of a table, RESCUED included; the values of properties beyond go to RESCUED."""
+
+_NOT_A_NAME = re.compile(r"\W")
+_MAY_START_JSON = frozenset('{["-0123456789tfnNI \t\r\n')
+_AGENT_TEXTS = (
+    *("device_family", "browser_family", "browser_major", "browser_minor"),
+    *("os_family", "os_major", "os_minor", "wmf_app_version"),
+)
+_AGENT_FLAGS = ("is_bot", "is_mediawiki")
+
+
+class Kind(Enum):
+    """What a column holds; each sink gives a kind its own type."""
+
+    BOOLEAN = "boolean"
+    INTEGER = "integer"
+    NUMBER = "number"
+    STRING = "string"
+    DATETIME = "date-time"  # a string that is meant as a time: formats are never enforced
+    LIST = "list"  # of one of the kinds above
+    STRUCT = "struct"
+    JSON = "json"  # anything: a string as itself, all else as JSON text
+
+
+class Column(NamedTuple):
+    """A column, and where its value is in the event."""
+
+    name: str  # letters, digits and _; unlike its siblings in any case of letters
+    key: str  # the property in the event
+    kind: Kind
+    children: tuple[Column, ...] = ()  # of a STRUCT, never empty there
+    item: Kind | None = None  # of a LIST
+    required: bool = False
+    format: str | None = None
+    pattern: str | None = None
+    max_length: int | None = None  # characters
+
+
+class Leaf(NamedTuple):
+    """A column that holds a value, and the keys that lead to it."""
+
+    path: tuple[str, ...]
+    column: Column
+
+
+_SCALARS = {
+    "boolean": Kind.BOOLEAN,
+    "integer": Kind.INTEGER,
+    "number": Kind.NUMBER,
+    "string": Kind.STRING,
+}
+
+
+def nested_columns(document: dict[str, Any]) -> tuple[Column, ...]:
+    """The columns of a whole event, capsule and all, whose `event` has this schema.
+
+    `dt` first, the rest in the capsule's order; `event` is a STRUCT of the schema's properties in
+    the schema's order (where it has none, what its type says: JSON, mostly), `userAgent` a STRUCT
+    of the ten keys of BEHAVIOUR 5. RESCUED is not among them: it comes last in every table.
+    """
+    capsule: dict[str, Any] = CAPSULE["properties"]
+    agent = _user_agent()
+    walk = _Walk(MOST_COLUMNS - 1 - (len(capsule) - 2) - len(agent.children))
+    made = []
+    for key in sorted(capsule, key=lambda key: key != "dt"):  # stable: dt, then as they are
+        if key == "event":
+            made.append(walk.column(key, key, document, depth=1) or Column(key, key, Kind.JSON))
+        elif key == "userAgent":
+            made.append(agent)
+        else:
+            made.append(_leaf(key, key, capsule[key]))
+    return tuple(made)
+
+
+def leaves(columns: Iterable[Column], path: tuple[str, ...] = ()) -> Iterator[Leaf]:
+    """The columns that hold values, structs opened, in order."""
+    for column in columns:
+        here = (*path, column.key)
+        if column.kind is Kind.STRUCT:
+            yield from leaves(column.children, here)
+        else:
+            yield Leaf(here, column)
+
+
+def _user_agent() -> Column:
+    texts = [Column(key, key, Kind.STRING) for key in _AGENT_TEXTS]
+    flags = [Column(key, key, Kind.BOOLEAN) for key in _AGENT_FLAGS]
+    return Column("userAgent", "userAgent", Kind.STRUCT, (*texts, *flags))
+
+
+class _Walk:
+    """The walk of one schema; it stops making columns when there are too many."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room  # leaf columns that may still be made
+
+    def column(self, key: str, name: str, schema: Any, depth: int) -> Column | None:
+        """The column of a property; None where there is no room for it."""
+        if depth <= DEEPEST and _type_of(schema) in ("object", None) and _properties(schema):
+            children = tuple(self._children(_properties(schema), depth + 1))
+            required = schema.get("required") is True
+            return Column(name, key, Kind.STRUCT, children, required=required) if children else None
+        if self._room <= 0:
+            return None
+        self._room -= 1
+        return _leaf(key, name, schema)
+
+    def _children(self, properties: dict[str, Any], depth: int) -> Iterator[Column]:
+        names = distinct_names(properties, safe_name)
+        for key, schema in properties.items():
+            column = self.column(key, names[key], schema, depth)
+            if column:
+                yield column
+
+
+def _leaf(key: str, name: str, schema: Any) -> Column:
+    if not isinstance(schema, dict):
+        return Column(name, key, Kind.JSON)
+    kind, item = _kind_of(schema), None
+    if _type_of(schema) == "array":
+        item = _kind_of(schema.get("items"))
+        kind = Kind.JSON if item is Kind.JSON else Kind.LIST
+    return Column(
+        name,
+        key,
+        kind,
+        item=item if kind is Kind.LIST else None,
+        required=schema.get("required") is True,
+        format=_text(schema.get("format")),
+        pattern=_text(schema.get("pattern")),
+        max_length=_count(schema.get("maxLength")),
+    )
+
+
+def _kind_of(schema: Any) -> Kind:
+    """The kind of a scalar; JSON for all else."""
+    kind = _SCALARS.get(_type_of(schema) or "any", Kind.JSON)
+    if kind is Kind.STRING and schema.get("format") == "date-time":
+        return Kind.DATETIME
+    return kind
+
+
+def _type_of(schema: Any) -> str | None:
+    """The one type of a schema (`null` beside it doesn't count); None where it names none, and
+    `any` where it has several or one that is itself a schema."""
+    if not isinstance(schema, dict):
+        return "any"
+    stated = schema.get("type")
+    if isinstance(stated, list):
+        others = [one for one in stated if one != "null"]
+        stated = others[0] if len(others) == 1 else "any"
+    return stated if stated is None or isinstance(stated, str) else "any"
+
+
+def _properties(schema: dict[str, Any]) -> dict[str, Any]:
+    properties = schema.get("properties")
+    if not isinstance(properties, dict):
+        return {}
+    return {key: value for key, value in properties.items() if isinstance(key, str)}  # YAML has 1:
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def safe_name(key: str, taken: int = 1) -> str:
+    """A name of letters, digits and `_` only: others become `_`, and so does an empty name.
+    The `taken`-th of a name, from the second on, ends with its number."""
+    name = _NOT_A_NAME.sub("_", key) or "_"
+    return name if taken == 1 else f"{name}_{taken}"
+
+
+def distinct_names(
+    keys: Iterable[Any], name_of: Any, reserved: Iterable[str] = ()
+) -> dict[Any, str]:
+    """A name for each key, all different whatever the case of letters.
+
+    Keys are named in sorted order by `name_of(key, n)`: n is 1, or where that name is taken 2, 3...
+    """
+    used = {name.casefold() for name in reserved}
+    names = {}
+    for key in sorted(keys):
+        count = 1
+        while (name := name_of(key, count)).casefold() in used:
+            count += 1
+        used.add(name.casefold())
+        names[key] = name
+    return names
+
+
+def shortened(name: str, most: int) -> str:
+    """The name, or its start and `_` and 8 hex digits of the SHA-256 of it all: at most `most`
+    characters."""
+    if len(name) <= most:
+        return name
+    return f"{name[: most - 9]}_{digest(name)}"
+
+
+def digest(text: str) -> str:
+    """The first 8 hex digits of the SHA-256 of a text."""
+    return sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:8]
+
+
+def path_text(path: Iterable[str]) -> str:
+    """A path as RESCUED writes it: keys joined by `.`, which inside a key is `\\.`."""
+    return ".".join(key.replace("\\", "\\\\").replace(".", "\\.") for key in path)
+
+
+def json_text(value: object) -> str:
+    """JSON with sorted keys; with ASCII escapes where UTF-8 or 64 bits can't hold the value.
+
+    NaN is not for this function: parsing refuses it (DESIGN, deviations)."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:  # a lone surrogate, a larger integer
+        return json.dumps(value, sort_keys=True)
+
+
+def needs_quotes(text: str) -> bool:
+    """Whether a string, stored as itself in a JSON column, would read back as another value."""
+    if text[:1] not in _MAY_START_JSON:
+        return False
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    except RecursionError:
+        return True
+    return True
+
+
+def is_utf8(text: str) -> bool:
+    """Whether UTF-8 can hold the string: it can't where there is a lone surrogate."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

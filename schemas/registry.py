@@ -1,0 +1,445 @@
+"""Where schemas come from: a directory of them, or the API of a wiki.
+
+An event names its schema; what it names is a stranger's text. So it is only ever looked up among
+what a walk of the directory found, or quoted into a URL; it never becomes a path. Rules: BEHAVIOUR
+8, and DESIGN's "cached, negatively too, for a bounded time".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Iterator
+from functools import cache
+from hashlib import sha256
+from http.client import HTTPException, IncompleteRead
+from pathlib import Path
+from typing import Any, Final, NoReturn, Protocol
+from urllib.error import HTTPError
+from urllib.parse import quote, urlsplit
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    UnknownHandler,
+)
+
+import yaml  # type: ignore[import-untyped,unused-ignore]
+
+from schemas.bad_event import EVENT_ERROR
+from schemas.event import Destination
+from schemas.validator import problem_with
+
+Json = dict[str, Any]
+Destinations = list[Destination]  # Registry has a method named `list`
+Problems = list[str]
+
+CATALOG: Final = Path(__file__).parent / "catalog"
+META_WIKIMEDIA: Final = "https://meta.wikimedia.org/w/api.php"
+LARGEST_SCHEMA: Final = 1 << 20  # bytes
+_SUFFIXES: Final = (".json", ".yaml", ".yml")
+_PASSING: Final = ("ratelimited", "maxlag", "readonly", "internal_api_error")
+"""MediaWiki's error codes that say "not now" rather than "there is none"."""
+_REVISION_FILE: Final = re.compile(r"([0-9]{1,18})\.(json|ya?ml)")
+
+
+class SchemaError(Exception):
+    """The event's schema can't be had: the event is bad."""
+
+
+class UnknownSchema(SchemaError):
+    """There is no such schema, or no such revision of it."""
+
+
+class InvalidSchema(SchemaError):
+    """There is one, but it is no draft-3 schema. The message names it and says what is wrong."""
+
+
+class RegistryUnavailable(Exception):
+    """The registry doesn't answer just now; whoever asked tries again."""
+
+
+class RegistryError(Exception):
+    """The registry was set up wrongly: a message of one line for whoever did."""
+
+
+class Registry(ABC):
+    """Schemas by name and revision. Cheap to pickle: what it has read stays in the process."""
+
+    @abstractmethod
+    def get(self, schema: str, revision: int) -> Json:
+        """The schema document as stored; not to be changed, it is shared.
+
+        Raises UnknownSchema, InvalidSchema, RegistryUnavailable or RegistryError."""
+
+    @abstractmethod
+    def digest(self) -> str:
+        """64 hex digits that pin what every `get` answers. Raises RegistryError."""
+
+    def problems(self) -> Problems:
+        """A line for each schema that nobody can use, and why. Raises RegistryError."""
+        return []
+
+    @abstractmethod
+    def list(self) -> Destinations:
+        """The schemas that are known to be there, sorted. Raises RegistryError."""
+
+
+class DirectoryRegistry(Registry):
+    """`root/Name/revision.json` (or .yaml, .yml); a name may have slashes, as folders do.
+
+    Read once a process, at the first question; a broken file hides no other."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root)
+        self._documents: dict[tuple[str, int], Json] = {}
+        self._broken: dict[tuple[str, int], str] = {}
+        self._checked: set[tuple[str, int]] = set()
+        self._problems: Problems = []
+        self._digest = ""
+        self._lock = threading.RLock()
+
+    def __reduce__(self) -> tuple[type[DirectoryRegistry], tuple[str]]:
+        return type(self), (str(self.root),)
+
+    def __repr__(self) -> str:
+        return f"DirectoryRegistry({str(self.root)!r})"
+
+    def get(self, schema: str, revision: int) -> Json:
+        key = (schema, revision)
+        with self._lock:
+            self._load()
+            if key not in self._checked and key in self._documents:
+                self._checked.add(key)
+                if problem := problem_with(self._documents[key]):
+                    self._broken[key] = problem
+        if key in self._broken:
+            raise InvalidSchema(f"schema {schema} revision {revision}: {self._broken[key]}")
+        if key not in self._documents:
+            raise UnknownSchema(f"there is no schema {schema!r:.100} revision {revision!r:.30}")
+        return self._documents[key]
+
+    def list(self) -> Destinations:
+        with self._lock:
+            self._load()
+            return sorted(Destination(*key) for key in self._documents)
+
+    def problems(self) -> Problems:
+        found: Problems = []
+        with self._lock:
+            self._load()
+            for key in sorted({*self._documents, *self._broken}):
+                try:
+                    self.get(*key)
+                except InvalidSchema as error:
+                    found.append(str(error))
+            return found + self._problems
+
+    def digest(self) -> str:
+        with self._lock:
+            self._load()
+            return self._digest
+
+    def _load(self) -> None:
+        if self._digest:
+            return
+        hashed = sha256()
+        for key, path in self._files():
+            try:
+                document = _parse(_contents(path), path.suffix)
+                content = json.dumps(document, sort_keys=True, allow_nan=False)
+                self._documents[key] = document
+            except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+                self._broken[key] = content = f"{path.name}: {_one_line(error)}"
+            hashed.update(f"{key[0]}\0{key[1]}\0{content}\0".encode("utf-8", "surrogatepass"))
+        if not self._documents:
+            why = next(iter([*self._broken.values(), *self._problems]), "want Name/revision.json")
+            raise RegistryError(f"{self.root}: no schemas in this folder ({why})")
+        self._digest = hashed.hexdigest()
+
+    def _files(self) -> Iterator[tuple[tuple[str, int], Path]]:
+        """Each file that is named like a revision, in order; what is hidden is left alone."""
+        if not self.root.is_dir():
+            raise RegistryError(f"{self.root}: there is no such folder of schemas")
+        real, seen = self.root.resolve(), set()
+        for folder, folders, names in os.walk(self.root, onerror=self._unreadable):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(names):
+                path, match = Path(folder, name), _REVISION_FILE.fullmatch(name)
+                where = path.relative_to(self.root)
+                if not match or len(where.parts) < 2:
+                    if path.suffix in _SUFFIXES and not name.startswith("."):
+                        self._problems.append(f"{where}: not named Name/revision{path.suffix}")
+                    continue
+                key = (where.parent.as_posix(), int(match[1]))
+                if not path.resolve().is_relative_to(real):
+                    self._problems.append(f"{where}: a link that leads out of the folder")
+                elif key in seen:
+                    self._problems.append(f"{where}: there is another file of this revision")
+                else:
+                    seen.add(key)
+                    yield key, path
+
+    def _unreadable(self, error: OSError) -> None:
+        if error.filename == str(self.root):
+            raise RegistryError(f"{self.root}: {error.strerror}") from error
+        self._problems.append(f"{error.filename}: {error.strerror}")
+
+
+def _contents(path: Path) -> bytes:
+    """The bytes of a regular file of sane size. Raises OSError or ValueError."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("not a regular file")
+    with path.open("rb") as file:
+        data = file.read(LARGEST_SCHEMA + 1)
+    if len(data) > LARGEST_SCHEMA:
+        raise ValueError(f"larger than {LARGEST_SCHEMA} bytes")
+    return data
+
+
+def _parse(data: bytes, suffix: str = ".json") -> Any:
+    """The document in a file or an answer. Raises ValueError, RecursionError or YAMLError."""
+    text = data.decode("utf-8")
+    return json.loads(text, parse_constant=_no_json) if suffix == ".json" else yaml.safe_load(text)
+
+
+def _no_json(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _one_line(error: BaseException) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(f"{text or type(error).__name__}".split())[:300]
+
+
+# --- over HTTP
+
+
+class Opener(Protocol):
+    """What HttpRegistry needs of an HTTP client (urllib's OpenerDirector, or a test's)."""
+
+    def open(self, fullurl: Request, *, timeout: float) -> Any:
+        """The response, to be read and closed; raises OSError (HTTPError for a bad status)."""
+
+
+class _SafeRedirects(HTTPRedirectHandler):
+    """Redirects within http and https, never from https down to http."""
+
+    def redirect_request(self, req: Request, *rest: Any) -> Request | None:
+        scheme = urlsplit(rest[-1]).scheme
+        if scheme != "https" and scheme != req.type:
+            raise HTTPError(rest[-1], 400, f"redirected to {scheme}", rest[-2], rest[0])
+        return super().redirect_request(req, *rest)
+
+
+@cache
+def _http_opener() -> OpenerDirector:
+    """urllib's opener without its handlers for files, FTP and data URLs; one a process."""
+    opener = OpenerDirector()
+    for handler in (
+        ProxyHandler,
+        HTTPHandler,
+        HTTPSHandler,
+        HTTPDefaultErrorHandler,
+        HTTPErrorProcessor,
+        _SafeRedirects,
+        UnknownHandler,
+    ):
+        opener.add_handler(handler())
+    return opener
+
+
+class HttpRegistry(Registry):
+    """The API of a MediaWiki with EventLogging's `jsonschema` action.
+
+    A revision never changes, so a schema is asked for once. What isn't there, or is no schema, is
+    remembered too, for `negative_ttl` seconds: an event of an unknown schema costs one request,
+    not one for each event. Thread-safe; two threads may ask for the same at once."""
+
+    def __init__(
+        self,
+        url: str = META_WIKIMEDIA,
+        timeout: float = 5.0,
+        attempts: int = 3,
+        negative_ttl: float = 60.0,
+        max_negative: int = 10_000,
+        *,
+        max_schemas: int = 10_000,
+        backoff: float = 0.5,
+        opener: Opener | None = None,
+    ) -> None:
+        """`timeout` is of a whole request, in seconds; `backoff` is before the second attempt and
+        doubles. Raises RegistryError if the URL isn't one of http or https."""
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
+            raise RegistryError(f"{url}: a registry's URL starts with http:// or https://")
+        self.url, self.timeout, self.attempts = url, timeout, max(1, attempts)
+        self.negative_ttl, self.max_negative = negative_ttl, max_negative
+        self.max_schemas, self.backoff = max_schemas, backoff
+        self._opener = opener
+        self._forget()
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._schemas: OrderedDict[tuple[str, int], Json] = OrderedDict()
+        self._failures: OrderedDict[tuple[str, int], tuple[float, SchemaError]] = OrderedDict()
+
+    def __getstate__(self) -> Json:
+        hidden = ("_lock", "_schemas", "_failures")
+        return {name: value for name, value in vars(self).items() if name not in hidden}
+
+    def __setstate__(self, state: Json) -> None:
+        vars(self).update(state)
+        self._forget()
+
+    def __repr__(self) -> str:
+        return f"HttpRegistry({self.url!r})"
+
+    def get(self, schema: str, revision: int) -> Json:
+        key = (schema, int(revision))
+        with self._lock:
+            if key in self._schemas:
+                self._schemas.move_to_end(key)
+                return self._schemas[key]
+            until, failure = self._failures.get(key, (0.0, None))
+        if failure is not None and time.monotonic() < until:
+            raise type(failure)(*failure.args)
+        try:
+            document = self._document(*key)
+        except SchemaError as error:
+            with self._lock:
+                self._failures[key] = time.monotonic() + self.negative_ttl, error
+                self._failures.move_to_end(key)
+                while len(self._failures) > self.max_negative:
+                    self._failures.popitem(last=False)
+            raise
+        with self._lock:
+            self._failures.pop(key, None)
+            self._schemas[key] = document
+            while len(self._schemas) > self.max_schemas:
+                self._schemas.popitem(last=False)
+        return document
+
+    def list(self) -> Destinations:
+        """Those that were asked for in this process: the API has no list."""
+        with self._lock:
+            return sorted(Destination(*key) for key in self._schemas)
+
+    def digest(self) -> str:
+        """Of the URL: a wiki's revisions never change, so it pins their content."""
+        return sha256(self.url.encode()).hexdigest()
+
+    def _document(self, schema: str, revision: int) -> Json:
+        name = f"schema {schema!r:.100} revision {revision}"
+        try:
+            document = _parse(self._ask(schema, revision))
+        except (ValueError, RecursionError) as error:
+            raise InvalidSchema(f"{name}: the answer is not JSON: {_one_line(error)}") from error
+        if not isinstance(document, dict):
+            raise UnknownSchema(f"{name}: the answer is no object")
+        failure = document.get("error")
+        if isinstance(failure, dict) and "properties" not in document:
+            info = f"{failure.get('code')}: {failure.get('info')}"
+            if str(failure.get("code")).startswith(_PASSING):
+                raise RegistryUnavailable(f"{self.url}: {info:.300}")
+            raise UnknownSchema(f"{name}: {info!r:.300}")
+        if problem := problem_with(document):
+            raise InvalidSchema(f"{name}: {problem}")
+        return document
+
+    def _ask(self, schema: str, revision: int) -> bytes:
+        """The body of the API's answer, after as many attempts as it may take."""
+        url = (
+            f"{self.url}?action=jsonschema&title={quote(schema, safe='', errors='replace')}"
+            f"&revid={revision}&formatversion=2&format=json"
+        )
+        why = ""
+        for attempt in range(self.attempts):
+            if attempt:
+                time.sleep(self.backoff * 2 ** (attempt - 1))
+            try:
+                return self._fetch(url)
+            except HTTPError as error:
+                error.close()
+                if error.code < 500 and error.code not in (408, 429):
+                    raise UnknownSchema(
+                        f"schema {schema!r:.100} revision {revision}: HTTP {error.code}"
+                    ) from error
+                why = f"HTTP {error.code}"
+            except (OSError, HTTPException) as error:
+                why = _one_line(error)
+        raise RegistryUnavailable(f"{url:.300}: {why} ({self.attempts} attempts)")
+
+    def _fetch(self, url: str) -> bytes:
+        """One request. Raises OSError or HTTPException; InvalidSchema for too large a body."""
+        opener = self._opener or _http_opener()
+        deadline = time.monotonic() + self.timeout
+        request = Request(url, headers={"User-Agent": "el_beam", "Accept": "application/json"})
+        body = b""
+        with opener.open(request, timeout=self.timeout) as response:
+            while chunk := response.read1(65536):
+                body += chunk
+                if len(body) > LARGEST_SCHEMA:
+                    raise InvalidSchema(f"{url:.300}: larger than {LARGEST_SCHEMA} bytes")
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"no whole answer within {self.timeout} s")
+            if left := getattr(response, "length", None):  # read1 doesn't tell a cut answer
+                raise IncompleteRead(body, left)
+        return body
+
+
+# --- the one to use
+
+
+class _WithEventError(Registry):
+    """A registry that always has el_beam's own EventError, whatever it has itself.
+
+    The graph makes EventErrors of that very shape, so no other schema may stand in its place."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._catalog = DirectoryRegistry(CATALOG)
+
+    def get(self, schema: str, revision: int) -> Json:
+        own = (schema, revision) == EVENT_ERROR
+        return (self._catalog if own else self._registry).get(schema, revision)
+
+    def list(self) -> Destinations:
+        return sorted({*self._registry.list(), EVENT_ERROR})
+
+    def problems(self) -> Problems:
+        return self._registry.problems()
+
+    def digest(self) -> str:
+        own = json.dumps(self._catalog.get(*EVENT_ERROR), sort_keys=True)
+        return sha256(f"{self._registry.digest()}\0{own}".encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        return repr(self._registry)
+
+
+def with_event_error(registry: Registry) -> Registry:
+    """The registry, with EventError's schema in it (from the packaged catalog)."""
+    return _WithEventError(registry)
+
+
+def open_registry(where: str | None) -> Registry:
+    """The registry that a person names: a URL, a folder, or None for the packaged catalog.
+
+    EventError is always in it. Raises RegistryError where there are no schemas; a URL is not asked
+    before the first event."""
+    if where is not None and "://" in where:
+        return with_event_error(HttpRegistry(where))
+    registry = with_event_error(DirectoryRegistry(CATALOG if where is None else where))
+    registry.digest()
+    return registry

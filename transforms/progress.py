@@ -1,0 +1,37 @@
+"""How far the workers of this machine are, for a person who watches. Never for the books."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from pathlib import Path
+
+_EVERY = 4096  # outcomes
+
+
+class ProgressFile:
+    """A worker's own file in the progress folder: outcomes so far."""
+
+    def __init__(self, folder: str) -> None:
+        self._path = Path(folder) / uuid.uuid4().hex
+        self._done = self._bad = 0
+
+    def one(self, *, bad: bool) -> None:
+        """Count an outcome; from time to time tell."""
+        self._done += 1
+        self._bad += bad
+        if self._done % _EVERY == 0 and self._path.parent.is_dir():
+            new = self._path.with_suffix(".new")
+            new.write_text(json.dumps([self._done, self._bad]))
+            os.replace(new, self._path)
+
+
+def progress(folder: str) -> tuple[int, int]:
+    """(outcomes, bad ones among them) that the workers have told of so far."""
+    done = bad = 0
+    for path in Path(folder).iterdir():
+        if not path.suffix:
+            its_done, its_bad = json.loads(path.read_text())
+            done, bad = done + its_done, bad + its_bad
+    return done, bad

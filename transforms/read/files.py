@@ -1,0 +1,171 @@
+"""Reading files: fixed-size splits of plain files, compressed ones and archives whole.
+
+A split is what one reader call reads: its boundaries depend on the file alone, and output files are
+named after it. A line belongs to the split in which it starts. Lines end as the original's do: at
+LF, CR or CR LF.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import IO, Any, NamedTuple
+
+import zstandard
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from schemas.event import Origin, RawLine
+from transforms.parse import LONGEST_LINE
+
+SPLIT_BYTES = 64 * 1024 * 1024
+_CHUNK = 1024 * 1024
+_COMPRESSED_CHUNK = 4096  # a hostile frame may unpack to 30,000 times as much
+_COMPRESSED = (".gz", ".bz2", ".zst")
+ARCHIVE = ".raw.parquet"  # what the raw: sink writes
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class FileSplit(NamedTuple):
+    """A part of a file: the lines that start in [start, end)."""
+
+    id: str  # safe as a file name; a function of path and start
+    path: str
+    start: int  # bytes
+    end: int | None  # bytes; None: the whole file
+    receipt: float  # unix seconds: the file's last modification
+
+
+class UnreadableInput(Exception):
+    """Input that can't be read, or is damaged; the message is for people."""
+
+
+def split_id(path: str, start: int) -> str:
+    """A file name for a split: readable, unique by the path, in order within a file."""
+    name = _UNSAFE.sub("_", PurePosixPath(path).name)[-80:]
+    return f"{name}-{hashlib.sha256(path.encode()).hexdigest()[:10]}-{start:012d}"
+
+
+def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[FileSplit]:
+    """The splits of all files that match the patterns (globs of any Beam file system), in order.
+
+    Raises UnreadableInput where a pattern matches nothing."""
+    splits: dict[str, FileSplit] = {}
+    for pattern in patterns:
+        try:
+            found = FileSystems.match([pattern])[0].metadata_list
+        except Exception as error:  # each file system has exceptions of its own
+            raise UnreadableInput(f"cannot look for {pattern}: {error}") from error
+        if not found:
+            raise UnreadableInput(f"no file matches {pattern}")
+        for file in found:
+            receipt = file.last_updated_in_seconds or 0.0
+            whole = file.path.endswith((*_COMPRESSED, ARCHIVE))
+            starts = [0] if whole else range(0, max(file.size_in_bytes, 1), size)
+            for start in starts:
+                id_ = split_id(file.path, start)
+                end = None if whole else start + size
+                splits[id_] = FileSplit(id_, file.path, start, end, receipt)
+    return sorted(splits.values(), key=lambda split: (split.path, split.start))
+
+
+def read_split(split: FileSplit) -> Iterator[RawLine]:
+    """The lines of a split, each with its origin. Raises UnreadableInput."""
+    try:
+        with FileSystems.open(
+            split.path, compression_type=CompressionTypes.UNCOMPRESSED
+        ) as file:
+            if split.path.endswith(ARCHIVE):
+                yield from _archived_lines(file, split)
+            else:
+                yield from _lines(file, split)
+    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+        raise UnreadableInput(f"cannot read {split.path}: {error}") from error
+
+
+def _lines(file: IO[bytes], split: FileSplit) -> Iterator[RawLine]:
+    start = split.start
+    if start:
+        file.seek(start - 1)  # a line that starts at `start` follows a line end
+    position = start - 1 if start else 0
+    skip_first = start > 0
+    _, path, _, end, receipt = split
+    for length, data in cut_lines(_decompressed(file, path)):
+        if end is not None and position >= end:
+            return
+        if not skip_first:
+            yield RawLine(data, Origin("file", path, position, receipt, split.id))
+        skip_first = False
+        position += length
+
+
+def cut_lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """(bytes with line end, line without it) of each line of a stream, in constant memory: of a
+    line beyond LONGEST_LINE only so much is kept that it can be told to be too long."""
+    rest, cut_off = b"", 0
+    while chunk := file.read(_CHUNK):
+        lines = (rest + chunk).splitlines(keepends=True)
+        rest = b"" if lines[-1].endswith(b"\n") else lines.pop()  # a last CR may be half a CR LF
+        for line in lines:
+            yield len(line) + cut_off, line.rstrip(b"\r\n")
+            cut_off = 0
+        if len(rest) > 2 * LONGEST_LINE:
+            kept = rest[: LONGEST_LINE + 1]
+            cut_off += len(rest) - len(kept)
+            rest = kept
+    for line in rest.splitlines(keepends=True):
+        yield len(line) + cut_off, line.rstrip(b"\r\n")
+        cut_off = 0
+
+
+def _decompressed(file: IO[bytes], path: str) -> Any:
+    if path.endswith(".gz"):
+        return gzip.GzipFile(fileobj=file)
+    if path.endswith(".bz2"):
+        return bz2.BZ2File(file)
+    if path.endswith(".zst"):
+        return _WholeZstd(file)
+    return file
+
+
+class _WholeZstd:
+    """A zstd stream that says so when its last frame is cut short, as gzip and bz2 do."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._frame: Any = None
+        self._input = b""
+
+    def read(self, _: int) -> bytes:
+        while True:
+            if not self._input and not (data := self._file.read(_COMPRESSED_CHUNK)):
+                if self._frame is not None:
+                    raise EOFError("compressed file ended before the end of its last frame")
+                return b""
+            self._input, data = b"", self._input or data
+            self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+            out: bytes = self._frame.decompress(data)
+            if self._frame.eof:
+                self._input, self._frame = self._frame.unused_data, None
+            if out:
+                return out
+
+
+def _archived_lines(file: IO[bytes], split: FileSplit) -> Iterator[RawLine]:
+    """The lines of a raw archive: each keeps the origin that it was archived with, so that an
+    event's identity is the same however often it is read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=10_000):
+            columns = (batch.column(name).to_pylist() for name in ("line", *Origin._fields[:4]))
+            for data, kind, name, offset, receipt in zip(*columns, strict=True):
+                yield RawLine(data, Origin(kind, name, offset, receipt, split.id))
+    except (pa.ArrowException, KeyError) as error:
+        raise UnreadableInput(f"cannot read {split.path}: {error}") from error

@@ -1,0 +1,109 @@
+"""ValidateEvents: an event that breaks its schema, or has none, becomes a BadEvent.
+
+Order and codes are the original's (BEHAVIOUR 7 to 9): identity, then the schema, then the event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import apache_beam as beam
+
+from schemas.bad_event import BadEvent, Reason, Stage
+from schemas.capsule import BadIdentity, check_scid, scid_of
+from schemas.event import Event
+from schemas.registry import InvalidSchema, Registry, RegistryUnavailable, UnknownSchema
+from schemas.validator import Validator
+from transforms.retry import retrying
+
+Validate = Callable[[Event], Event | BadEvent]
+_MOST_VALIDATORS = 5_000  # compiled schemas kept; a run has some hundreds
+
+
+def event_validator(registry: Registry) -> Validate:
+    """A function that gives an event back as it is, or the BadEvent that it turns out to be.
+
+    Raises RegistryUnavailable where the registry stays away; no event is blamed for that."""
+    validators: dict[tuple[Any, Any], Validator] = {}
+
+    def validator_of(schema: str, revision: int) -> Validator:
+        document = retrying(lambda: registry.get(schema, revision), RegistryUnavailable)
+        if len(validators) >= _MOST_VALIDATORS:
+            validators.clear()
+        return validators.setdefault((schema, revision), Validator(document))
+
+    def validate(event: Event) -> Event | BadEvent:
+        data = event.data
+        try:  # the way of all good events; `meta` would name another schema
+            if "meta" not in data and validators[data["schema"], data["revision"]].accepts(data):
+                return event
+        except (KeyError, TypeError):  # seen for the first time, missing, or not even hashable
+            pass
+        return judge(event)
+
+    def judge(event: Event) -> Event | BadEvent:
+        scid = scid_of(event.data)
+        if scid is None:
+            message = "the event does not say its schema and revision"
+            return _bad(event, Reason.NO_SCHEMA, message, None, None)
+        schema, revision = scid
+        try:
+            check_scid(schema, revision)
+            validator = validators.get(scid) or validator_of(schema, revision)
+        except BadIdentity as error:
+            reason = Reason.BAD_REVISION if error.part == "revision" else Reason.BAD_SCHEMA_NAME
+            return _bad(event, reason, str(error), schema, revision, error.part)
+        except UnknownSchema as error:
+            return _bad(event, Reason.UNKNOWN_SCHEMA, str(error), schema, revision)
+        except InvalidSchema as error:
+            return _bad(event, Reason.INVALID_SCHEMA, str(error), schema, revision)
+        if validator.accepts(event.data):
+            return event
+        violations = validator.violations(event.data)
+        if not violations:
+            return event
+        message = "; ".join(f"{each.path}: {each.message}".removeprefix(": ") for each in violations)
+        return _bad(
+            event, Reason.SCHEMA_VIOLATION, message, schema, revision, violations[0].path
+        )
+
+    return validate
+
+
+def _bad(
+    event: Event, reason: Reason, message: str, schema: object, revision: object, path: str = ""
+) -> BadEvent:
+    dt = event.data.get("dt")
+    return BadEvent(
+        event.line,
+        Stage.VALIDATE,
+        reason,
+        message,
+        path,
+        schema[:255] if isinstance(schema, str) else "unknown",
+        revision if isinstance(revision, int) and not isinstance(revision, bool) else -1,
+        dt if isinstance(dt, str) else None,
+    )
+
+
+class _ValidateFn(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def setup(self) -> None:
+        self._validate = event_validator(self._registry)
+
+    def process(self, outcome: Event | BadEvent) -> Iterator[Event | BadEvent]:
+        yield outcome if isinstance(outcome, BadEvent) else self._validate(outcome)
+
+
+class ValidateEvents(beam.PTransform):  # type: ignore[misc]
+    """Event | BadEvent -> Event | BadEvent, by the schemas of a registry; a BadEvent passes."""
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__()
+        self._registry = registry
+
+    def expand(self, outcomes: beam.PCollection) -> beam.PCollection:
+        return outcomes | "Validate" >> beam.ParDo(_ValidateFn(self._registry))

@@ -1,0 +1,149 @@
+"""The formats of file sinks: Parquet with nested structs, JSON lines, the archive of raw lines."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas import strict_json
+from schemas.arrow import ArrowTable
+from schemas.event import Destination, Event, Origin
+from schemas.registry import Registry
+from transforms.write.files import Encoder, Encoding
+
+_BATCH_OVERHEAD = 16 * 1024  # bytes: small batches are mostly padding
+_PARQUET: dict[str, Any] = {"compression": "zstd", "compression_level": 1}
+
+
+def _parquet(schema: pa.Schema, batches: list[pa.RecordBatch]) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_batches(batches, schema), out, **_PARQUET)
+    return out.getvalue()
+
+
+class _ParquetEncoder(Encoder):
+    def __init__(self, table: ArrowTable) -> None:
+        self._table = table
+        self._events: list[dict[str, Any]] = []
+        self._batches: list[pa.RecordBatch] = []
+        self._size = 0
+
+    def add(self, event: Event) -> None:
+        self._events.append(event.data)
+
+    def encode(self) -> int:
+        if self._events:
+            self._batches.append(self._table.batch(self._events))
+            self._size += self._batches[-1].nbytes + _BATCH_OVERHEAD
+            self._events = []
+        return self._size
+
+    def finish(self) -> bytes:
+        self.encode()
+        return _parquet(self._table.schema, self._batches)
+
+
+class ParquetEncoding(Encoding):
+    """Parquet: `event` and `userAgent` as structs, typed by the event's schema."""
+
+    suffix = ".parquet"
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._tables: dict[Destination, ArrowTable] = {}
+
+    def encoder(self, destination: Destination) -> Encoder:
+        table = self._tables.get(destination)
+        if table is None:
+            table = ArrowTable(self._registry.get(*destination))
+            self._tables[destination] = table
+        return _ParquetEncoder(table)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_registry": self._registry, "_tables": {}}
+
+
+class _JsonLinesEncoder(Encoder):
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+        self._size = 0
+
+    def add(self, event: Event) -> None:
+        line = strict_json.dumps(event.data)
+        self._lines.append(line)
+        self._size += len(line) + 64
+
+    def encode(self) -> int:
+        return self._size
+
+    def finish(self) -> bytes:
+        return gzip.compress(b"\n".join(self._lines) + b"\n", compresslevel=6, mtime=0)
+
+
+class JsonLinesEncoding(Encoding):
+    """An event a line as JSON with sorted keys, compressed."""
+
+    suffix = ".jsonl.gz"
+
+    def encoder(self, destination: Destination) -> Encoder:
+        return _JsonLinesEncoder()
+
+
+_RAW = pa.schema(
+    [
+        ("line", pa.binary()),
+        ("kind", pa.string()),
+        ("name", pa.string()),
+        ("offset", pa.int64()),
+        ("receipt", pa.float64()),
+    ]
+)
+
+
+class _RawEncoder(Encoder):
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+        self._origins: list[Origin] = []
+        self._batches: list[pa.RecordBatch] = []
+        self._size = 0
+
+    def add(self, event: Event) -> None:
+        self._lines.append(event.line.data)
+        self._origins.append(event.line.origin)
+
+    def encode(self) -> int:
+        if self._lines:
+            kinds, names, offsets, receipts, _ = zip(*self._origins, strict=True)
+            self._batches.append(
+                pa.record_batch(
+                    [
+                        pa.array(column, field.type)
+                        for column, field in zip(
+                            (self._lines, kinds, names, offsets, receipts), _RAW, strict=True
+                        )
+                    ],
+                    schema=_RAW,
+                )
+            )
+            self._size += self._batches[-1].nbytes + _BATCH_OVERHEAD
+            self._lines, self._origins = [], []
+        return self._size
+
+    def finish(self) -> bytes:
+        self.encode()
+        return _parquet(_RAW, self._batches)
+
+
+class RawEncoding(Encoding):
+    """The raw lines byte for byte, each with its origin, so that what is read from the archive is
+    the same event as what was read before. Parquet, because a line may hold any byte."""
+
+    suffix = ".raw.parquet"
+    by_schema = False
+
+    def encoder(self, destination: Destination) -> Encoder:
+        return _RawEncoder()

@@ -1,0 +1,68 @@
+"""What a sink is: a description that travels to the workers, a writer on each, bundles of events."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+
+from schemas.event import Destination, Event
+from transforms.write.receipt import Receipt
+
+
+class Rejected(Exception):
+    """A sink can't hold this event, and never will; `path` is where in the event."""
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class SinkError(Exception):
+    """A sink can't be written at all; the message is for people."""
+
+
+class Bundle(ABC):
+    """The events of one bundle, on their way."""
+
+    @abstractmethod
+    def add(self, destination: Destination, event: Event) -> None:
+        """Take an event. Raises Rejected."""
+
+    @abstractmethod
+    def commit(self) -> Iterable[Receipt]:
+        """Make all events durable and say so. Doing it again for the same events changes nothing.
+
+        Raises SinkError."""
+
+
+class Writer(ABC):
+    """A sink on one worker: connections, compiled encoders."""
+
+    @abstractmethod
+    def bundle(self) -> Bundle:
+        """A new, empty bundle."""
+
+    def close(self) -> None:
+        """Let go of connections."""
+        return
+
+
+class Sink(ABC):
+    """Where events go, as a picklable description without connections."""
+
+    @abstractmethod
+    def writer(self) -> Writer:
+        """Called once on each worker."""
+
+    def prepare(self) -> None:
+        """Called once where the job is started, before it: refuse what can't work, sweep away what
+        an attempt of the same job left half done. Raises SinkError."""
+        return
+
+    def finish(self) -> None:
+        """Called once after the job has succeeded."""
+        return
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """The sink's URI, without secrets."""

@@ -1,0 +1,41 @@
+"""stdout: events as JSON lines, for people and pipes."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+
+from schemas import strict_json
+from schemas.event import Destination, Event
+from transforms.write.receipt import Receipt
+from transforms.write.sink import Bundle, Sink, Writer
+
+
+class _StdoutBundle(Bundle):
+    def __init__(self) -> None:
+        self._counts: Counter[Destination] = Counter()
+
+    def add(self, destination: Destination, event: Event) -> None:
+        sys.stdout.buffer.write(strict_json.dumps(event.data) + b"\n")
+        self._counts[destination] += 1
+
+    def commit(self) -> Iterator[Receipt]:
+        sys.stdout.buffer.flush()
+        for destination, count in self._counts.items():
+            yield Receipt("stdout:", *destination, given=count, written=count)
+
+
+class _StdoutWriter(Writer):
+    def bundle(self) -> Bundle:
+        return _StdoutBundle()
+
+
+class StdoutSink(Sink):
+    """Standard output of the one worker that shares our process."""
+
+    def writer(self) -> Writer:
+        return _StdoutWriter()
+
+    def __str__(self) -> str:
+        return "stdout:"

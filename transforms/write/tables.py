@@ -1,0 +1,153 @@
+"""Table sinks: a table for each destination, a row for each event, once by its uuid.
+
+Rows are inserted in transactions of their own while a bundle lasts, the rest when it ends: a bundle
+that is run again finds its uuids there, so its rows count as repeated and nothing is doubled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
+
+from schemas.event import Destination, Event
+from schemas.registry import Registry
+from schemas.sql import insert_ignoring_repeats, row, table
+from transforms.write.receipt import Receipt
+from transforms.write.sink import Bundle, Sink, SinkError, Writer
+
+_ROWS_IN_MEMORY: Final = 10_000  # of all tables, before they are inserted
+_PATIENCE: Final = 600.0  # seconds that one worker waits for another's transaction
+
+
+class _Table(NamedTuple):
+    name: str
+    insert: sa.Insert
+    row: Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class _TableBundle(Bundle):
+    def __init__(self, writer: _TableWriter) -> None:
+        self._writer = writer
+        self._rows: dict[Destination, list[dict[str, Any]]] = {}
+        self._pending = 0
+        self._receipts: list[Receipt] = []
+
+    def add(self, destination: Destination, event: Event) -> None:
+        values = self._writer.table(destination).row(event.data)
+        self._rows.setdefault(destination, []).append(values)
+        self._pending += 1
+        if self._pending >= _ROWS_IN_MEMORY:
+            self._insert()
+
+    def _insert(self) -> None:
+        rows, self._rows, self._pending = self._rows, {}, 0
+        self._receipts += self._writer.insert(rows)
+
+    def commit(self) -> Iterator[Receipt]:
+        self._insert()
+        return iter(self._receipts)
+
+
+class _TableWriter(Writer):
+    def __init__(self, sink: SqliteSink) -> None:
+        self._sink = sink
+        self._engine = sink.engine()
+        self._tables: dict[Destination, _Table] = {}
+
+    def table(self, destination: Destination) -> _Table:
+        found = self._tables.get(destination)
+        return found or self._create(destination)
+
+    def _create(self, destination: Destination) -> _Table:
+        document = self._sink.registry.get(*destination)
+        described = table(document, destination)
+        with self._transaction() as connection:
+            described.metadata.create_all(connection)
+            there = {column["name"] for column in sa.inspect(connection).get_columns(described.name)}
+        if missing := [column.name for column in described.columns if column.name not in there]:
+            raise SinkError(
+                f"{self._sink}: table {described.name} lacks {', '.join(missing)}. It was made for "
+                "another schema; rename or drop it, and it will be made anew."
+            )
+        insert = insert_ignoring_repeats(described, self._engine.dialect.name)
+        made = _Table(described.name, insert, row(document))
+        self._tables[destination] = made
+        return made
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                yield connection
+                connection.commit()
+        except sa.exc.DBAPIError as error:
+            raise SinkError(f"{self._sink}: {error.orig}") from error
+
+    def insert(self, rows: dict[Destination, list[dict[str, Any]]]) -> list[Receipt]:
+        """Insert rows of any tables in one transaction; says what was new and what was not."""
+        receipts = []
+        with self._transaction() as connection:
+            for destination, values in rows.items():
+                made = self.table(destination)
+                new = connection.execute(made.insert, values).rowcount
+                given = len(values)
+                receipts.append(
+                    Receipt(
+                        str(self._sink),
+                        *destination,
+                        where=made.name,
+                        given=given,
+                        written=new,
+                        repeated=given - new,
+                    )
+                )
+        return receipts
+
+    def bundle(self) -> Bundle:
+        return _TableBundle(self)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+class SqliteSink(Sink):
+    """Tables in a SQLite file, with the names and types that EventLogging's MySQL tables had."""
+
+    def __init__(self, path: str, registry: Registry) -> None:
+        self.path = path
+        self.registry = registry
+
+    def engine(self) -> sa.Engine:
+        """A new engine: readers are never in the way, and commits survive a crash."""
+        engine = sa.create_engine(
+            sa.URL.create("sqlite", database=self.path),
+            connect_args={"timeout": _PATIENCE, "isolation_level": None},
+        )
+
+        @sa.event.listens_for(engine, "connect")
+        def _(connection: Any, __: object) -> None:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+
+        return engine
+
+    def prepare(self) -> None:
+        try:
+            Path(self.path).absolute().parent.mkdir(parents=True, exist_ok=True)
+            with self.engine().connect() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                connection.rollback()
+        except (OSError, sa.exc.DBAPIError) as error:
+            cause = getattr(error, "orig", error)
+            raise SinkError(f"cannot write {self}: {cause}") from error
+
+    def writer(self) -> Writer:
+        return _TableWriter(self)
+
+    def __str__(self) -> str:
+        return f"sqlite:{self.path}"
