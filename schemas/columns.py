@@ -209,15 +209,20 @@ def distinct_names(
 
     Keys are named in sorted order by `name_of(key, n)`: n is 1, or where that name is taken 2, 3...
     """
-    used = {name.casefold() for name in reserved}
+    used = {_folded(name) for name in reserved}
     names = {}
     for key in sorted(keys):
         count = 1
-        while (name := name_of(key, count)).casefold() in used:
+        while _folded(name := name_of(key, count)) in used:
             count += 1
-        used.add(name.casefold())
+        used.add(_folded(name))
         names[key] = name
     return names
+
+
+def _folded(name: str) -> str:
+    # MySQL's small letter of İ is i, Python's is two characters: clash in the eyes of either.
+    return "".join(letter.lower()[0] for letter in name).casefold()
 
 
 def shortened(name: str, most: int) -> str:

@@ -1,7 +1,7 @@
 """The fast path: a draft-3 schema written out as straight-line Python.
 
 The function that comes out of `compile_schema` answers True only where the authority
-(schemas.validator) would find no violation, and False for "ask the authority": for what is wrong
+(schemas.draft3) would find no violation, and False for "ask the authority": for what is wrong
 and for what it can't tell. tests/unit/test_fast_path.py checks that over generated schemas and
 values.
 
@@ -13,9 +13,11 @@ orjson reads: dict, list, str, int, float, bool and None themselves, no subclass
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, Final
+
+from schemas.verdict_code import VerdictWriter, is_none_of, is_one_of
 
 Json = dict[str, Any]
 Verdict = Callable[[object], bool]
@@ -35,7 +37,6 @@ integer."""
 
 _ANY: Final = _CLASSES["any"]
 _NUMBER: Final = _CLASSES["number"]
-_ORDER: Final = ("str", "int", "dict", "float", "bool", "list", "none")  # the usual ones first
 
 
 class _Unproved(Exception):
@@ -49,7 +50,7 @@ def compile_schema(schema: Json) -> Verdict | None:
     or too large for Python's compiler: then every event goes to the authority."""
     code = _Code()
     try:
-        name = code.function(schema)
+        name = code.verdict_on(schema)
         exec(compile(code.source(), "<schema>", "exec"), code.names)
     except (_Unproved, SyntaxError, RecursionError, MemoryError, ValueError, re.error):
         return None
@@ -57,77 +58,14 @@ def compile_schema(schema: Json) -> Verdict | None:
     return verdict
 
 
-class _Code:
-    """The source under construction: finished functions, the current one, the bound constants."""
+class _Code(VerdictWriter):
+    """A schema as code: each keyword writes its checks."""
 
-    def __init__(self) -> None:
-        self.names: Json = {"none": type(None)}
-        self._finished: list[str] = []
-        self._lines: list[str] = []
-        self._indent = 1
-        self._count = 0
-
-    def function(self, schema: object) -> str:
-        """Write a function that is True of what surely fits; returns its name.
-
-        Whatever is raised in it means that it can't tell: a missing key, a list looked up in a
-        set, an infinite quotient."""
-        outer, self._lines = self._lines, []
-        indent, self._indent = self._indent, 2
-        name, value = self.fresh("f"), self.fresh("v")
-        self.schema(schema, value, _ANY)
-        self.line("return True")
-        guard = [" except Exception: return False"]
-        self._finished += [f"def {name}({value}):", " try:", *self._lines, *guard]
-        self._lines, self._indent = outer, indent
+    def verdict_on(self, schema: object) -> str:
+        """Write a function that is True of what surely fits the schema; returns its name."""
+        with self.function() as (name, value):
+            self.schema(schema, value, _ANY)
         return name
-
-    def source(self) -> str:
-        """All functions written so far."""
-        return "\n".join(self._finished)
-
-    def fresh(self, prefix: str) -> str:
-        """A name not used yet."""
-        self._count += 1
-        return f"{prefix}{self._count}"
-
-    def bind(self, constant: object) -> str:
-        """The name of a constant in the code's namespace."""
-        name = self.fresh("c")
-        self.names[name] = constant
-        return name
-
-    def line(self, text: str) -> None:
-        """Write one line at the current indent."""
-        self._lines.append(" " * self._indent + text)
-
-    def refuse_if(self, condition: str) -> None:
-        """Write: give up on the value where the condition holds."""
-        self.line(f"if {condition}: return False")
-
-    @contextmanager
-    def block(self, header: str) -> Iterator[None]:
-        """Write an indented block; one that stays empty is dropped, its header too."""
-        self.line(header)
-        start = len(self._lines)
-        self._indent += 1
-        yield
-        self._indent -= 1
-        if len(self._lines) == start:
-            self._lines.pop()
-
-    @contextmanager
-    def only_if(
-        self, value: str, possible: frozenset[str], wanted: frozenset[str]
-    ) -> Iterator[None]:
-        """What is written inside applies to the wanted classes only, as keywords do."""
-        if possible <= wanted:
-            yield
-        else:
-            with self.block(f"if {_is_one_of(value, wanted)}:"):
-                yield
-
-    # --- keywords
 
     def schema(self, schema: object, value: str, possible: frozenset[str]) -> None:
         """Write the checks of a schema for a value that is of one of the possible classes."""
@@ -155,23 +93,23 @@ class _Code:
         fitting: list[str] = []
         for each in _listed(schema.get("type", "any")):
             if isinstance(each, dict):
-                fitting.append(f"{self.function(each)}({value})")
+                fitting.append(f"{self.verdict_on(each)}({value})")
             else:
                 simple |= _classes(each)
         if possible <= simple:
             return possible
         if fitting:
-            here = [_is_one_of(value, possible & simple)] if possible & simple else []
+            here = [is_one_of(value, possible & simple)] if possible & simple else []
             self.refuse_if(f"not ({' or '.join(here + fitting)})")
             return possible
-        self.refuse_if(_is_none_of(value, possible & simple))
+        self.refuse_if(is_none_of(value, possible & simple))
         return possible & simple
 
     def _disallow(self, disallow: object, value: str, possible: frozenset[str]) -> frozenset[str]:
         for each in _listed(disallow):
             unwanted = _classes(each) & possible
             if unwanted:
-                self.refuse_if(_is_one_of(value, unwanted))
+                self.refuse_if(is_one_of(value, unwanted))
             possible -= unwanted
         return possible
 
@@ -230,8 +168,7 @@ class _Code:
     def _tuple(self, items: list[object], additional: object, value: str) -> None:
         for position, schema in enumerate(items):
             with self.block(f"if len({value}) > {position}:"):
-                item = self.fresh("v")
-                self._extract(item, f"{value}[{position}]", schema)
+                self._part(f"{value}[{position}]", schema)
         if isinstance(additional, dict):
             self._each(f"for {{}} in {value}[{len(items)}:]:", additional)
         elif not additional:
@@ -242,13 +179,14 @@ class _Code:
         with self.block(header.format(item)):
             self.schema(schema, item, _ANY)
 
-    def _extract(self, name: str, expression: str, schema: object) -> None:
-        """Write `name = expression` and the checks of it; no line where there is no check."""
-        start = len(self._lines)
-        self.line(f"{name} = {expression}")
-        self.schema(schema, name, _ANY)
-        if len(self._lines) == start + 1:
-            self._lines.pop()
+    def _part(self, expression: str, schema: object, required: bool = False) -> None:
+        """Write the checks of a part of the value; a required part is touched in any case."""
+        name = self.fresh("v")
+        taken = f"{name} = {expression}"
+        if required:
+            self.line(taken)
+        with nullcontext() if required else self.headed(taken):
+            self.schema(schema, name, _ANY)
 
     def _object(self, schema: Json, value: str, possible: frozenset[str]) -> None:
         properties = schema.get("properties", {})
@@ -282,15 +220,12 @@ class _Code:
         for name, schema in properties.items():
             here = f"{value}[{_key(name)}]"
             if name in required:
-                start = len(self._lines)
-                self._extract(self.fresh("v"), here, schema)
-                if len(self._lines) == start:
-                    self.line(here)
+                self._part(here, schema, required=True)
             else:
                 with self.block(f"if {_key(name)} in {value}:"):
                     if counted:
                         self.line(f"{found} += 1")
-                    self._extract(self.fresh("v"), here, schema)
+                    self._part(here, schema)
         if closed:
             self.refuse_if(f"len({value}) != {found if counted else len(required)}")
 
@@ -355,15 +290,3 @@ def _key(name: object) -> str:
 def _is_required(schema: object) -> bool:
     # Any truthy value: also draft 4's list of names, which makes this very property required.
     return isinstance(schema, dict) and bool(schema.get("required", False))
-
-
-def _is_one_of(value: str, classes: frozenset[str]) -> str:
-    if classes == _ANY:
-        return "True"
-    tests = [f"{value}.__class__ is {each}" for each in _ORDER if each in classes]
-    return f"({' or '.join(tests)})" if tests else "False"
-
-
-def _is_none_of(value: str, classes: frozenset[str]) -> str:
-    tests = [f"{value}.__class__ is not {each}" for each in _ORDER if each in classes]
-    return " and ".join(tests) or "True"

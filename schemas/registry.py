@@ -1,26 +1,20 @@
 """Where schemas come from: a directory of them, or the API of a wiki.
 
-An event names its schema; what it names is a stranger's text. So it is only ever looked up among
-what a walk of the directory found, or quoted into a URL; it never becomes a path. Rules: BEHAVIOUR
-8, and DESIGN's "cached, negatively too, for a bounded time".
+The wiki is the original's, asked as the original asks (BEHAVIOUR 8); but what isn't there is
+remembered too, for a bounded time, so that one bad client doesn't stop all.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import stat
 import threading
 import time
-from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
 from http.client import HTTPException, IncompleteRead
 from pathlib import Path
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, Protocol
 from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 from urllib.request import (
@@ -35,195 +29,40 @@ from urllib.request import (
     UnknownHandler,
 )
 
-import yaml  # type: ignore[import-untyped,unused-ignore]
-
 from schemas.bad_event import EVENT_ERROR
+from schemas.draft3 import problem_with
 from schemas.event import Destination
-from schemas.validator import problem_with
+from schemas.registry_base import (
+    Destinations,
+    InvalidSchema,
+    Json,
+    Problems,
+    Registry,
+    RegistryError,
+    RegistryUnavailable,
+    SchemaError,
+    UnknownSchema,
+)
+from schemas.schema_folder import LARGEST_SCHEMA, DirectoryRegistry, one_line, parse
 
-Json = dict[str, Any]
-Destinations = list[Destination]  # Registry has a method named `list`
-Problems = list[str]
+__all__ = [
+    "CATALOG",
+    "DirectoryRegistry",
+    "HttpRegistry",
+    "InvalidSchema",
+    "Registry",
+    "RegistryError",
+    "RegistryUnavailable",
+    "SchemaError",
+    "UnknownSchema",
+    "open_registry",
+    "with_event_error",
+]
 
 CATALOG: Final = Path(__file__).parent / "catalog"
 META_WIKIMEDIA: Final = "https://meta.wikimedia.org/w/api.php"
-LARGEST_SCHEMA: Final = 1 << 20  # bytes
-_SUFFIXES: Final = (".json", ".yaml", ".yml")
 _PASSING: Final = ("ratelimited", "maxlag", "readonly", "internal_api_error")
 """MediaWiki's error codes that say "not now" rather than "there is none"."""
-_REVISION_FILE: Final = re.compile(r"([0-9]{1,18})\.(json|ya?ml)")
-
-
-class SchemaError(Exception):
-    """The event's schema can't be had: the event is bad."""
-
-
-class UnknownSchema(SchemaError):
-    """There is no such schema, or no such revision of it."""
-
-
-class InvalidSchema(SchemaError):
-    """There is one, but it is no draft-3 schema. The message names it and says what is wrong."""
-
-
-class RegistryUnavailable(Exception):
-    """The registry doesn't answer just now; whoever asked tries again."""
-
-
-class RegistryError(Exception):
-    """The registry was set up wrongly: a message of one line for whoever did."""
-
-
-class Registry(ABC):
-    """Schemas by name and revision. Cheap to pickle: what it has read stays in the process."""
-
-    @abstractmethod
-    def get(self, schema: str, revision: int) -> Json:
-        """The schema document as stored; not to be changed, it is shared.
-
-        Raises UnknownSchema, InvalidSchema, RegistryUnavailable or RegistryError."""
-
-    @abstractmethod
-    def digest(self) -> str:
-        """64 hex digits that pin what every `get` answers. Raises RegistryError."""
-
-    def problems(self) -> Problems:
-        """A line for each schema that nobody can use, and why. Raises RegistryError."""
-        return []
-
-    @abstractmethod
-    def list(self) -> Destinations:
-        """The schemas that are known to be there, sorted. Raises RegistryError."""
-
-
-class DirectoryRegistry(Registry):
-    """`root/Name/revision.json` (or .yaml, .yml); a name may have slashes, as folders do.
-
-    Read once a process, at the first question; a broken file hides no other."""
-
-    def __init__(self, root: str | os.PathLike[str]) -> None:
-        self.root = Path(root)
-        self._documents: dict[tuple[str, int], Json] = {}
-        self._broken: dict[tuple[str, int], str] = {}
-        self._checked: set[tuple[str, int]] = set()
-        self._problems: Problems = []
-        self._digest = ""
-        self._lock = threading.RLock()
-
-    def __reduce__(self) -> tuple[type[DirectoryRegistry], tuple[str]]:
-        return type(self), (str(self.root),)
-
-    def __repr__(self) -> str:
-        return f"DirectoryRegistry({str(self.root)!r})"
-
-    def get(self, schema: str, revision: int) -> Json:
-        key = (schema, revision)
-        with self._lock:
-            self._load()
-            if key not in self._checked and key in self._documents:
-                self._checked.add(key)
-                if problem := problem_with(self._documents[key]):
-                    self._broken[key] = problem
-        if key in self._broken:
-            raise InvalidSchema(f"schema {schema} revision {revision}: {self._broken[key]}")
-        if key not in self._documents:
-            raise UnknownSchema(f"there is no schema {schema!r:.100} revision {revision!r:.30}")
-        return self._documents[key]
-
-    def list(self) -> Destinations:
-        with self._lock:
-            self._load()
-            return sorted(Destination(*key) for key in self._documents)
-
-    def problems(self) -> Problems:
-        found: Problems = []
-        with self._lock:
-            self._load()
-            for key in sorted({*self._documents, *self._broken}):
-                try:
-                    self.get(*key)
-                except InvalidSchema as error:
-                    found.append(str(error))
-            return found + self._problems
-
-    def digest(self) -> str:
-        with self._lock:
-            self._load()
-            return self._digest
-
-    def _load(self) -> None:
-        if self._digest:
-            return
-        hashed = sha256()
-        for key, path in self._files():
-            try:
-                document = _parse(_contents(path), path.suffix)
-                content = json.dumps(document, sort_keys=True, allow_nan=False)
-                self._documents[key] = document
-            except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
-                self._broken[key] = content = f"{path.name}: {_one_line(error)}"
-            hashed.update(f"{key[0]}\0{key[1]}\0{content}\0".encode("utf-8", "surrogatepass"))
-        if not self._documents:
-            why = next(iter([*self._broken.values(), *self._problems]), "want Name/revision.json")
-            raise RegistryError(f"{self.root}: no schemas in this folder ({why})")
-        self._digest = hashed.hexdigest()
-
-    def _files(self) -> Iterator[tuple[tuple[str, int], Path]]:
-        """Each file that is named like a revision, in order; what is hidden is left alone."""
-        if not self.root.is_dir():
-            raise RegistryError(f"{self.root}: there is no such folder of schemas")
-        real, seen = self.root.resolve(), set()
-        for folder, folders, names in os.walk(self.root, onerror=self._unreadable):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(names):
-                path, match = Path(folder, name), _REVISION_FILE.fullmatch(name)
-                where = path.relative_to(self.root)
-                if not match or len(where.parts) < 2:
-                    if path.suffix in _SUFFIXES and not name.startswith("."):
-                        self._problems.append(f"{where}: not named Name/revision{path.suffix}")
-                    continue
-                key = (where.parent.as_posix(), int(match[1]))
-                if not path.resolve().is_relative_to(real):
-                    self._problems.append(f"{where}: a link that leads out of the folder")
-                elif key in seen:
-                    self._problems.append(f"{where}: there is another file of this revision")
-                else:
-                    seen.add(key)
-                    yield key, path
-
-    def _unreadable(self, error: OSError) -> None:
-        if error.filename == str(self.root):
-            raise RegistryError(f"{self.root}: {error.strerror}") from error
-        self._problems.append(f"{error.filename}: {error.strerror}")
-
-
-def _contents(path: Path) -> bytes:
-    """The bytes of a regular file of sane size. Raises OSError or ValueError."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError("not a regular file")
-    with path.open("rb") as file:
-        data = file.read(LARGEST_SCHEMA + 1)
-    if len(data) > LARGEST_SCHEMA:
-        raise ValueError(f"larger than {LARGEST_SCHEMA} bytes")
-    return data
-
-
-def _parse(data: bytes, suffix: str = ".json") -> Any:
-    """The document in a file or an answer. Raises ValueError, RecursionError or YAMLError."""
-    text = data.decode("utf-8")
-    return json.loads(text, parse_constant=_no_json) if suffix == ".json" else yaml.safe_load(text)
-
-
-def _no_json(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _one_line(error: BaseException) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(f"{text or type(error).__name__}".split())[:300]
-
-
-# --- over HTTP
 
 
 class Opener(Protocol):
@@ -342,9 +181,9 @@ class HttpRegistry(Registry):
     def _document(self, schema: str, revision: int) -> Json:
         name = f"schema {schema!r:.100} revision {revision}"
         try:
-            document = _parse(self._ask(schema, revision))
+            document = parse(self._ask(schema, revision))
         except (ValueError, RecursionError) as error:
-            raise InvalidSchema(f"{name}: the answer is not JSON: {_one_line(error)}") from error
+            raise InvalidSchema(f"{name}: the answer is not JSON: {one_line(error)}") from error
         if not isinstance(document, dict):
             raise UnknownSchema(f"{name}: the answer is no object")
         failure = document.get("error")
@@ -377,7 +216,7 @@ class HttpRegistry(Registry):
                     ) from error
                 why = f"HTTP {error.code}"
             except (OSError, HTTPException) as error:
-                why = _one_line(error)
+                why = one_line(error)
         raise RegistryUnavailable(f"{url:.300}: {why} ({self.attempts} attempts)")
 
     def _fetch(self, url: str) -> bytes:
@@ -396,9 +235,6 @@ class HttpRegistry(Registry):
             if left := getattr(response, "length", None):  # read1 doesn't tell a cut answer
                 raise IncompleteRead(body, left)
         return body
-
-
-# --- the one to use
 
 
 class _WithEventError(Registry):

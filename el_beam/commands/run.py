@@ -1,0 +1,140 @@
+"""`el run`: lines from a source go through the graph into sinks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from el_beam.config import ConfigError, RunConfig, assemble, read_config
+
+if TYPE_CHECKING:
+    from el_beam.job import Job
+
+_EXAMPLE = """example:
+  el run file:examples/sample.log.gz sqlite:events.db parquet:events
+  sqlite3 events.db 'SELECT event_action, COUNT(*) FROM ReadingDepth_18201205 GROUP BY 1'
+
+Bad lines are never dropped: they are events of the schema EventError, in the same sinks or in
+--errors. What follows `--` are options of Beam's own.
+"""
+
+
+def register(commands: Any) -> None:
+    """Add `el run` to the command line."""
+    parser = commands.add_parser(
+        "run",
+        help="read, validate and store events",
+        description="Read lines from SOURCE, validate each as an event, store it in every SINK.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("uris", nargs="*", metavar="SOURCE SINK",
+        help="source: file:PATH (globs, .gz .bz2 .zst) or stdin:; "
+             "sinks: jsonl:PATH parquet:PATH raw:PATH sqlite:PATH stdout:")
+    add("--errors", metavar="SINK", help="where bad lines go, instead of to the sinks")
+    add("--format", metavar="FMT",
+        help="the lines' format, as EventLogging writes it, or json for events "
+             "(default: '%%q %%{recvFrom}s %%{seqId}d %%D %%{ip}i %%u')")
+    add("--schemas", metavar="DIR|URL",
+        help="folder with Name/revision.json, or a MediaWiki's api.php (default: the catalog)")
+    add("--only", metavar="REGEX", help="only schemas whose name starts like this")
+    add("--except", dest="except_", metavar="REGEX", help="no schemas whose name starts like this")
+    add("--runner", metavar="NAME", help="direct: this machine (default)")
+    add("--workers", type=int, metavar="N", help="processes on this machine (default 1)")
+    add("--config", metavar="FILE", help="YAML file with these options; the command line wins")
+    add("--dry-run", action="store_true", help="check everything, say what would be done, stop")
+    add("--json", action="store_true", help="print the summary as JSON on standard output")
+    parser.set_defaults(command=command)  # fmt: skip
+
+
+def config_of(args: argparse.Namespace) -> RunConfig:
+    """The options of a call, those of its --config file below them. Raises ConfigError."""
+    options = read_config(args.config) if args.config else {}
+    names = ("errors", "format", "schemas", "only", "except_", "runner", "workers")
+    options |= {name: value for name in names if (value := getattr(args, name)) is not None}
+    if args.uris:
+        options |= {"source": args.uris[0]}
+        if args.uris[1:]:
+            options |= {"sinks": tuple(args.uris[1:])}
+    if args.beam:
+        options |= {"beam": tuple(args.beam)}
+    config = RunConfig(**options)
+    if not config.source:
+        raise ConfigError(["no source: say what to read, as file:PATH"])
+    if args.json and "stdout:" in config.sinks:
+        raise ConfigError(["--json and stdout: would both write to standard output"])
+    return config
+
+
+def command(args: argparse.Namespace) -> int:
+    """Run a job; returns the exit code."""
+    from el_beam.execute import JobFailed, execute, hush
+
+    hush()
+    with tempfile.TemporaryDirectory(prefix="el-") as scratch:
+        progress = Path(scratch) / "progress"
+        progress.mkdir()
+        try:
+            config = config_of(args)
+            job = assemble(config, scratch, str(progress))
+        except ConfigError as error:
+            for mistake in error.mistakes:
+                print(f"el run: {mistake}", file=sys.stderr)
+            return 2
+        if args.dry_run:
+            _show_plan(job, config)
+            return 0
+        from el_beam.console import printable, show, watching
+
+        started = time.monotonic()
+        try:
+            with watching(str(progress)):
+                summary = execute(job, config.workers, config.beam)
+        except JobFailed as error:
+            print(f"el run: {printable(str(error))}", file=sys.stderr)
+            if error.details and "unexpected: " in str(error):
+                print(f"el run: details are in {_kept(error.details)}", file=sys.stderr)
+            return 1
+        seconds = time.monotonic() - started
+        if args.json:
+            print(json.dumps(summary.as_json() | {"seconds": round(seconds, 3)}))
+        else:
+            show(summary, seconds)
+        return 0
+
+
+def _kept(details: str) -> str:
+    with tempfile.NamedTemporaryFile("w", prefix="el-failure-", suffix=".log", delete=False) as log:
+        log.write(details)
+    return log.name
+
+
+def _show_plan(job: Job, config: RunConfig) -> None:
+    from el_beam.uris import masked
+    from transforms.read import FileSource
+
+    print(f"read    {masked(config.source)}")
+    if isinstance(job.source, FileSource):
+        splits = job.source.splits()
+        files = len({split.path for split in splits})
+        print(f"        {files} file(s) in {len(splits)} split(s)")
+    print(f"format  {job.format}")
+    print(f"schemas {len(job.registry.list())} revisions of {config.schemas or 'the catalog'}")
+    for problem in job.registry.problems():
+        print(f"        unusable: {problem}")
+    for sink, choice in job.sinks:
+        told = {**vars(choice)}
+        rules = [f"{name.rstrip('_')} {told[name]}" for name in ("only", "except_") if told[name]]
+        rules += [] if choice.errors else ["no EventErrors"]
+        rules += [] if choice.events else ["EventErrors only"]
+        print(f"write   {sink}" + (f"  ({', '.join(rules)})" if rules else ""))
+    print(f"run     {config.runner}, {config.workers} worker(s)")
+    print("Nothing was read or written (--dry-run).")
+
+

@@ -1,0 +1,97 @@
+"""`el schema`: which schemas there are, and what one says."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+from typing import Any
+
+
+def register(commands: Any) -> None:
+    """Add `el schema list|show` to the command line."""
+    parser = commands.add_parser("schema", help="list the schemas, show one")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    lister = actions.add_parser("list", help="all schemas of the registry, with their revisions")
+    lister.add_argument("--json", action="store_true", help="as JSON, for machines")
+    lister.set_defaults(command=list_schemas)
+    shower = actions.add_parser("show", help="a schema, its columns and its SQL table")
+    shower.add_argument("name", metavar="NAME[/REVISION]", help="the latest revision by default")
+    shower.add_argument("--json", action="store_true", help="only the schema itself, as JSON")
+    shower.set_defaults(command=show_schema)
+    for action in (lister, shower):
+        action.add_argument(
+            "--schemas", metavar="DIR|URL", help="another registry than the catalog"
+        )
+
+
+def list_schemas(args: argparse.Namespace) -> int:
+    """Print every schema and its revisions, and what of the registry can't be used."""
+    from schemas.registry import RegistryError, open_registry
+
+    try:
+        registry = open_registry(args.schemas)
+        destinations = registry.list()
+    except RegistryError as error:
+        return _wrong(str(error))
+    if args.json:
+        print(json.dumps([destination._asdict() for destination in destinations]))
+    else:
+        revisions: defaultdict[str, list[int]] = defaultdict(list)
+        for schema, revision in destinations:
+            revisions[schema].append(revision)
+        width = max(map(len, revisions))
+        for schema, its in revisions.items():
+            print(f"{schema:{width}}  {' '.join(map(str, its))}")
+    for problem in registry.problems():
+        print(f"el schema: unusable: {problem}", file=sys.stderr)
+    return 0
+
+
+def show_schema(args: argparse.Namespace) -> int:
+    """Print a schema, the columns it makes, and its table."""
+    from schemas import registry as registries
+
+    name, _, revision = args.name.rpartition("/") if "/" in args.name else (args.name, "", "")
+    if revision and not revision.isdecimal():  # a nested name without a revision
+        name, revision = args.name, ""
+    try:
+        registry = registries.open_registry(args.schemas)
+        number = int(revision) if revision else _latest(registry, name)
+        document = registry.get(name, number)
+    except registries.RegistryError as error:
+        return _wrong(str(error))
+    except (registries.SchemaError, registries.RegistryUnavailable) as error:
+        print(f"el schema: {error}; `el schema list` shows what there is", file=sys.stderr)
+        return 1
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+    if not args.json:
+        _show_columns(document, name, number)
+    return 0
+
+
+def _latest(registry: Any, name: str) -> int:
+    from schemas.registry import UnknownSchema
+
+    revisions = [revision for schema, revision in registry.list() if schema == name]
+    if not revisions:
+        raise UnknownSchema(f"there is no schema {name!r}")
+    return max(revisions)
+
+
+def _show_columns(document: dict[str, Any], name: str, revision: int) -> None:
+    from schemas.arrow import arrow_schema
+    from schemas.event import Destination
+    from schemas.sql import create_table_sql, table
+
+    destination = Destination(name, revision)
+    print(f"\nIn Parquet, {destination}:")
+    print(arrow_schema(document).to_string(show_field_metadata=False))
+    print("\nIn SQL:")
+    print(create_table_sql(table(document, destination), "mysql"))
+
+
+def _wrong(message: str) -> int:
+    print(f"el schema: {message}", file=sys.stderr)
+    return 2

@@ -1,0 +1,201 @@
+"""What a person asks for: the options of `el run`, from the command line or a YAML file.
+
+All of it is checked before anything starts, and all mistakes are told at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from el_beam.uris import Uri, UriError, parse_uri, size
+
+if TYPE_CHECKING:
+    from el_beam.job import Job
+    from schemas.registry import Registry
+    from transforms.read import Source
+    from transforms.write import Sink
+
+SOURCES: dict[str, frozenset[str]] = {"file": frozenset({"split"}), "stdin": frozenset()}
+SINKS: dict[str, frozenset[str]] = {
+    scheme: frozenset() for scheme in ("jsonl", "parquet", "raw", "sqlite", "stdout")
+}
+RUNNERS = ("direct",)
+
+
+class ConfigError(ValueError):
+    """One or more mistakes in what was asked for, a line each."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """The options of `el run`. Defaults that a module elsewhere knows best are None here."""
+
+    source: str = ""
+    sinks: tuple[str, ...] = ()
+    errors: str | None = None
+    format: str | None = None
+    schemas: str | None = None
+    only: str | None = None
+    except_: str | None = None
+    runner: str = "direct"
+    workers: int = 1
+    beam: tuple[str, ...] = ()  # options of Beam's own
+
+    @property
+    def job_id(self) -> str:
+        """The same for the same job: what a killed attempt left is found by it."""
+        plain = json.dumps(dataclasses.asdict(self) | {"workers": 0}, sort_keys=True)
+        return hashlib.sha256(plain.encode()).hexdigest()[:16]
+
+
+_KEYS = {field.name.rstrip("_"): field.name for field in dataclasses.fields(RunConfig)}
+_TYPES: dict[str, tuple[type, ...]] = {"sinks": (list,), "beam": (list,), "workers": (int,)}
+
+
+def read_config(path: str) -> dict[str, Any]:
+    """The options in a YAML file, by the names of RunConfig's fields. Raises ConfigError."""
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError([f"cannot read {path}: {' '.join(str(error).split())}"]) from error
+    if not isinstance(content, dict):
+        raise ConfigError([f"{path} must have options as `name: value`"])
+    mistakes, options = [], {}
+    for key, value in content.items():
+        wanted = _TYPES.get(key, (str,))
+        if key not in _KEYS:
+            mistakes.append(f"{path}: unknown option {key!r}; there are {', '.join(sorted(_KEYS))}")
+        elif not isinstance(value, wanted) or isinstance(value, bool):
+            mistakes.append(f"{path}: {key} must be {wanted[0].__name__}, not {value!r}")
+        else:
+            options[_KEYS[key]] = tuple(map(str, value)) if isinstance(value, list) else value
+    if mistakes:
+        raise ConfigError(mistakes)
+    return options
+
+
+def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> Job:
+    """The job that a config asks for; its books will be in the folder `scratch`.
+
+    Raises ConfigError with all mistakes found: nothing has been written by then."""
+    from el_beam.job import Job
+    from schemas.registry import RegistryError, open_registry
+    from transforms.parse import DEFAULT_FORMAT, FormatError, line_parser
+    from transforms.read.files import UnreadableInput
+    from transforms.write import Choice
+
+    mistakes: list[str] = []
+
+    @contextmanager
+    def noting(*errors: type[Exception]) -> Iterator[None]:
+        try:
+            yield
+        except errors as error:
+            mistakes.append(str(error))
+
+    registry = source = None
+    sinks: list[tuple[Sink, Choice]] = []
+    mistakes += _plain_mistakes(config)
+    with noting(RegistryError):
+        registry = open_registry(config.schemas)
+        if not registry.list() and registry.problems():
+            mistakes.extend(registry.problems())
+    with noting(UriError, UnreadableInput):
+        source = _source(config.source)
+    with noting(FormatError):
+        line_parser(config.format or DEFAULT_FORMAT)
+    if not mistakes and registry and source:
+        choice = Choice(config.only, config.except_, errors=config.errors is None)
+        for text in config.sinks:
+            with noting(UriError):
+                sinks.append((_sink(text, registry, config.job_id), choice))
+        if config.errors:
+            with noting(UriError):
+                errors_sink = _sink(config.errors, registry, config.job_id)
+                sinks.append((errors_sink, Choice(events=False)))
+        shown = [str(sink) for sink, _ in sinks]
+        mistakes += [f"{name} is given twice" for name in sorted({*shown}) if shown.count(name) > 1]
+    if mistakes or not registry or not source:
+        raise ConfigError(mistakes)
+    return Job(
+        source,
+        tuple(sinks),
+        config.format or DEFAULT_FORMAT,
+        registry,
+        summary=f"{scratch}/summary.json",
+        progress=progress,
+    )
+
+
+def _plain_mistakes(config: RunConfig) -> Iterator[str]:
+    if not config.sinks:
+        there_are = " ".join(f"{scheme}:" for scheme in sorted(SINKS))
+        yield f"no sink: say where the events shall go; there are {there_are}"
+    if config.runner not in RUNNERS:
+        yield f"unknown runner {config.runner!r}; there are {', '.join(RUNNERS)}"
+    if config.workers < 1:
+        yield f"--workers must be 1 or more, not {config.workers}"
+    for option in ("only", "except_"):
+        if pattern := getattr(config, option):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                yield f"--{option.rstrip('_')} {pattern!r} is no regular expression: {error}"
+    if config.workers > 1:
+        for uri in (config.source, *config.sinks, config.errors or ""):
+            if uri in ("stdin:", "stdout:"):
+                yield f"{uri} belongs to one process: use it with --workers 1"
+
+
+def _source(text: str) -> Source:
+    from transforms.read import FileSource, StdinSource
+
+    uri = parse_uri(text, SOURCES, "source")
+    if uri.scheme == "stdin":
+        return StdinSource()
+    split = {"split_bytes": size(uri.parameters["split"])} if "split" in uri.parameters else {}
+    if split.get("split_bytes", 1) < 1:
+        raise UriError("split must be 1 byte or more")
+    source = FileSource(tuple(_path(uri).split(",")), **split)
+    source.splits()  # refuses what isn't there
+    return source
+
+
+def _sink(text: str, registry: Registry, job_id: str) -> Sink:
+    from transforms.write.encodings import JsonLinesEncoding, ParquetEncoding, RawEncoding
+    from transforms.write.files import FileSink
+    from transforms.write.stdout import StdoutSink
+    from transforms.write.tables import SqliteSink
+
+    uri = parse_uri(text, SINKS, "sink")
+    encodings: dict[str, Callable[[], Any]] = {
+        "parquet": lambda: ParquetEncoding(registry),
+        "jsonl": JsonLinesEncoding,
+        "raw": RawEncoding,
+    }
+    if uri.scheme == "stdout":
+        return StdoutSink()
+    if uri.scheme == "sqlite":
+        return SqliteSink(_path(uri), registry)
+    return FileSink(uri.scheme, _path(uri), encodings[uri.scheme](), job_id)
+
+
+def _path(uri: Uri) -> str:
+    path = uri.rest.removeprefix("//") if uri.rest.startswith("///") else uri.rest
+    if not path:
+        raise UriError(f"{uri} has no path: write {uri.scheme}:PATH")
+    return path

@@ -1,0 +1,102 @@
+"""What people see of a run: how far it is, what it did. All of it goes to standard error."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from el_beam.summary import Summary
+
+_LOG_EVERY = 10.0  # seconds, where nobody watches
+_SHOW_EVERY = 0.25  # seconds, on a terminal
+
+
+def console() -> Console:
+    """Standard error, in colours where it is a terminal."""
+    return Console(stderr=True, highlight=False)
+
+
+def printable(text: str) -> str:
+    """Text from anywhere, harmless on a terminal: control characters are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+@contextmanager
+def watching(folder: str) -> Iterator[None]:
+    """While the block runs, show how far its job is: a live line on a terminal, else one log line
+    each ten seconds."""
+    from transforms.progress import progress
+
+    done = threading.Event()
+    out = console()
+    started = time.monotonic()
+
+    def line() -> str:
+        outcomes, bad = progress(folder)
+        seconds = max(time.monotonic() - started, 0.001)
+        return (
+            f"read {outcomes:,}   valid {outcomes - bad:,}   bad {bad:,}   "
+            f"{outcomes / seconds:,.0f} lines/s   {seconds:.0f} s"
+        )
+
+    def live() -> None:
+        with out.status("starting") as status:
+            while not done.wait(_SHOW_EVERY):
+                status.update(line())
+
+    def logged() -> None:
+        while not done.wait(_LOG_EVERY):
+            print(line(), file=sys.stderr, flush=True)
+
+    thread = threading.Thread(target=live if out.is_terminal else logged, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def show(summary: Summary, seconds: float) -> None:
+    """The books of a run as tables: by schema, by reason, by sink."""
+    out = console()
+    rate = summary.read / max(seconds, 0.001)
+    out.print(
+        f"{summary.read:,} lines in {seconds:.1f} s ({rate:,.0f} lines/s): "
+        f"{summary.valid:,} valid, {summary.bad:,} bad"
+    )
+    schemas = _table("schema", "valid", "bad")
+    for name, (valid, bad) in sorted(summary.schemas.items(), key=lambda item: -sum(item[1])):
+        shown = "(no known schema)" if name.startswith("unknown_") else name
+        schemas.add_row(Text(printable(shown)), f"{valid:,}", f"{bad:,}" if bad else "")
+    out.print(schemas)
+    if summary.reasons:
+        from schemas.bad_event import Reason
+
+        reasons = _table("bad because", "lines", "")
+        reasons.columns[2].justify = "left"
+        for reason, count in sorted(summary.reasons.items(), key=lambda item: -item[1]):
+            reasons.add_row(reason, f"{count:,}", Text(Reason(reason).sentence, style="dim"))
+        out.print(reasons)
+    sinks = _table("sink", "given", "written", "rejected", "repeated", "filtered", "files")
+    for sink, book in summary.sinks.items():
+        columns = (book.given, book.written, book.rejected, book.repeated, book.filtered, book.files)
+        sinks.add_row(Text(printable(sink)), *(f"{count:,}" if count else "" for count in columns))
+    out.print(sinks)
+
+
+def _table(first: str, *numbers: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column(first, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right")
+    return table

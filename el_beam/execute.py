@@ -1,0 +1,78 @@
+"""Run a job to its end, on a runner, and bring home its books."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import traceback
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from el_beam.job import Job
+    from el_beam.summary import Summary
+
+_OURS = re.compile(
+    r"^(?:[\w.]+\.)?(?:SinkError|UnreadableInput|RegistryUnavailable|RegistryError): "
+    r"(?P<message>.*?)(?: \[while running .*)?$",
+    re.MULTILINE,
+)
+_ANY = re.compile(r"^(?P<message>[A-Za-z_][\w.]*(?:: .*?)?)(?: \[while running .*)?$", re.MULTILINE)
+
+
+class JobFailed(Exception):
+    """A job that ended before its time. `str()` is one line for people, `details` are for us."""
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
+
+
+def hush() -> None:
+    """Keep the warnings of libraries from people, in this process and in those it starts."""
+    warnings.showwarning = lambda *_, **__: None  # filters are undone by the libraries themselves
+    os.environ["PYTHONWARNINGS"] = "ignore"
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger().setLevel(logging.CRITICAL)
+    logging.getLogger("el_beam").setLevel(logging.INFO)
+
+
+def execute(job: Job, workers: int, beam_options: tuple[str, ...]) -> Summary:
+    """Run the job and return its balanced books. Doing it again after any failure, or a kill,
+    finishes it: what is there already is found to be the same.
+
+    Raises JobFailed."""
+    import apache_beam as beam
+
+    from el_beam.pipeline import build
+    from el_beam.summary import load_parts, summarize
+    from runners import direct
+    from transforms.write.sink import SinkError
+
+    sinks = [sink for sink, _ in job.sinks]
+    try:
+        for sink in sinks:
+            sink.prepare()
+        pipeline = beam.Pipeline(direct.RUNNER, options=direct.options(workers, beam_options))
+        build(pipeline, job)
+        pipeline.run().wait_until_finish()
+        for sink in sinks:
+            sink.finish()
+        summary = summarize(load_parts(job.summary), [str(sink) for sink in sinks])
+    except SinkError as error:
+        raise JobFailed(str(error)) from error
+    except Exception as error:
+        details = traceback.format_exc()
+        raise JobFailed(_told(f"{error}\n{details}"), details) from error
+    if summary.imbalances:
+        raise JobFailed("the books do not balance: " + "; ".join(summary.imbalances))
+    return summary
+
+
+def _told(text: str) -> str:
+    """The sentence, in a runner's long report of a failure, that says what is wrong."""
+    if ours := _OURS.findall(text):
+        return str(ours[0])
+    lines = _ANY.findall(text)
+    return f"unexpected: {lines[-1] if lines else text.splitlines()[-1]}"

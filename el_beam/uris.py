@@ -1,0 +1,81 @@
+"""Sources and sinks as URIs: `scheme:rest?parameter=value`, as people write them.
+
+`${NAME}` stands for an environment variable, so that a secret needs not be written down; passwords
+are shown as `***`. What is unknown is an error that lists what there is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+_SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+]*):(?P<rest>.*)", re.DOTALL)
+_QUERY = re.compile(r"\?(?=[a-z_]+=)(?P<query>[^?]*)$")  # a `?` of a glob is no parameter
+_VARIABLE = re.compile(r"\$\{(?P<name>[^}]*)\}")
+_PASSWORD = re.compile(r"(?<=:)[^:/@]+(?=@)")
+_SIZE = re.compile(r"(?P<number>\d+)(?P<unit>[KMG]i?B?)?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+
+
+class UriError(ValueError):
+    """A URI that can't be used; the message says why, and what could be."""
+
+
+@dataclass(frozen=True)
+class Uri:
+    """A URI taken apart. `str()` of it is safe to show."""
+
+    scheme: str
+    rest: str  # what follows the scheme, variables filled in, without the parameters
+    parameters: Mapping[str, str]
+    shown: str
+
+    def __str__(self) -> str:
+        return self.shown
+
+
+def parse_uri(text: str, parameters: Mapping[str, frozenset[str]], what: str) -> Uri:
+    """Take a URI apart. `parameters` are the known schemes and the names that each knows.
+
+    Raises UriError for an unknown scheme or parameter, or a variable that isn't set."""
+    known = " ".join(f"{scheme}:" for scheme in sorted(parameters))
+    match = _SCHEME.fullmatch(text)
+    if not match:
+        raise UriError(f"{what} {masked(text)!r} has no scheme: write one of {known}")
+    if match["scheme"] not in parameters:
+        raise UriError(f"unknown {what} {match['scheme']!r}:; there are {known}")
+    query = _QUERY.search(match["rest"])
+    rest = match["rest"][: query.start()] if query else match["rest"]
+    given = dict(parse_qsl(query["query"], keep_blank_values=True)) if query else {}
+    allowed = parameters[match["scheme"]]
+    if unknown := sorted(set(given) - allowed):
+        there_are = f"there are {', '.join(sorted(allowed))}" if allowed else "it takes none"
+        raise UriError(f"{match['scheme']}: has no parameter {', '.join(unknown)}; {there_are}")
+    filled = {name: _filled(value) for name, value in given.items()}
+    return Uri(match["scheme"], _filled(rest), filled, masked(text))
+
+
+def _filled(text: str) -> str:
+    def value(match: re.Match[str]) -> str:
+        found = os.environ.get(match["name"])
+        if found is None:
+            raise UriError(f"the environment variable {match['name']} is not set")
+        return found
+
+    return _VARIABLE.sub(value, text)
+
+
+def masked(text: str) -> str:
+    """A URI as it may be shown: passwords are `***`, variables stay unfilled."""
+    return _PASSWORD.sub("***", text)
+
+
+def size(text: str) -> int:
+    """Bytes of `64MiB`, `64M` or `1000`. Raises UriError."""
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise UriError(f"{text!r} is no size: write 64MiB or a number of bytes")
+    return int(match["number"]) * _UNITS[(match["unit"] or "")[:1].lower()]

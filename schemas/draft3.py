@@ -1,0 +1,219 @@
+"""Draft 3 of JSON Schema as the original means it (BEHAVIOUR 7): what jsonschema 3.2 made of it.
+
+`AUTHORITY` is today's Draft3Validator with that meaning; each keyword here says where the two
+releases differ. `problem_with` says whether a document is a schema at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Any, Final
+
+from jsonschema.exceptions import ValidationError
+from jsonschema.validators import Draft3Validator, extend
+from referencing import Registry
+
+Json = dict[str, Any]
+
+LONGEST_MESSAGE: Final = 500  # characters
+LONGEST_PATH: Final = 300  # characters
+_SHOWN: Final = 20  # names of extra properties in a message
+_DEEPEST: Final = 64  # values within values in a schema document
+_LARGEST: Final = 100_000  # values in a schema document
+NO_REMOTE_SCHEMAS: Final[Any] = Registry()  # a `$ref` that leads out of the schema fails
+
+# Where a schema holds schemas: as the value or in a list of them, and in a dict of them.
+_SCHEMAS: Final = frozenset(
+    ["additionalItems", "additionalProperties", "disallow", "extends", "items", "type"]
+)
+_NAMED_SCHEMAS: Final = frozenset(
+    ["properties", "patternProperties", "dependencies", "definitions"]
+)
+
+
+def printable(text: str, longest: int) -> str:
+    """The text, cut, with what isn't printable (control characters, lone surrogates) escaped."""
+    if len(text) > longest:
+        text = text[: longest - 1] + "…"
+    if text.isprintable():
+        return text
+    escaped = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+    return escaped if len(escaped) <= longest else escaped[: longest - 1] + "…"
+
+
+def path_text(path: Iterable[str | int]) -> str:
+    """`event.l[2].c` of the parts of a path."""
+    parts = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return printable(parts.removeprefix("."), LONGEST_PATH)
+
+
+def _same(one: object, two: object) -> bool:
+    """Python's equality, but for booleans, which equal no number where they stand by themselves."""
+    if isinstance(one, bool) or isinstance(two, bool):
+        return one is two
+    return one == two
+
+
+def _enum(_: Any, enum: list[Any], instance: object, __: Json) -> Iterator[ValidationError]:
+    # Release 4 tells true from 1 at any depth, release 3.2 at the top alone: [true] is in [[1]].
+    if not any(_same(each, instance) for each in enum):
+        yield ValidationError(f"{instance!r} is not one of {enum!r}")
+
+
+def _identity(value: object) -> Hashable:
+    """What two values share exactly where Python calls them equal."""
+    if isinstance(value, dict):
+        return (dict, frozenset((key, _identity(each)) for key, each in value.items()))
+    if isinstance(value, list):
+        return (list, tuple(_identity(each) for each in value))
+    return value
+
+
+def _unique_items(_: Any, unique: object, instance: object, __: Json) -> Iterator[ValidationError]:
+    # As for enum: [[1], [true]] has a repeat in release 3.2, none in 4. In linear time, because the
+    # list is a stranger's.
+    if unique and isinstance(instance, list):
+        seen = {(bool, x) if isinstance(x, bool) else _identity(x) for x in instance}
+        if len(seen) < len(instance):
+            yield ValidationError(f"{instance!r} has non-unique elements")
+
+
+def _divisible_by(
+    validator: Any, divisor: float, instance: Any, __: Json
+) -> Iterator[ValidationError]:
+    # Release 4 computes with fractions where the quotient is infinite; 3.2 failed there, and so the
+    # event was bad.
+    if not validator.is_type(instance, "number"):
+        return
+    if isinstance(divisor, float):
+        quotient = instance / divisor
+        failed = quotient in (float("inf"), float("-inf")) or int(quotient) != quotient
+    else:
+        failed = bool(instance % divisor)
+    if failed:
+        yield ValidationError(f"{instance!r} is not a multiple of {divisor!r}")
+
+
+def _additional_properties(
+    validator: Any, allowed: object, instance: object, schema: Json
+) -> Iterator[ValidationError]:
+    # Both releases report extra properties in the random order of a set; here it is the event's.
+    if not isinstance(instance, dict):
+        return
+    known = schema.get("properties", {})
+    patterns = "|".join(schema.get("patternProperties", {}))
+    extras = [
+        key for key in instance if key not in known and not (patterns and re.search(patterns, key))
+    ]
+    if isinstance(allowed, dict):
+        for extra in extras:
+            yield from validator.descend(instance[extra], allowed, path=extra)
+    elif extras and not allowed:
+        names = ", ".join(repr(extra) for extra in extras[:_SHOWN])
+        more = f" and {len(extras) - _SHOWN} more" if len(extras) > _SHOWN else ""
+        verb = "was" if len(extras) == 1 else "were"
+        if patterns:
+            verb = "does" if len(extras) == 1 else "do"
+            regexes = ", ".join(repr(pattern) for pattern in schema["patternProperties"])
+            yield ValidationError(f"{names}{more} {verb} not match any of the regexes: {regexes}")
+        else:
+            yield ValidationError(
+                f"Additional properties are not allowed ({names}{more} {verb} unexpected)"
+            )
+
+
+AUTHORITY: Final = extend(  # type: ignore[no-untyped-call]
+    Draft3Validator,
+    {
+        "additionalProperties": _additional_properties,
+        "divisibleBy": _divisible_by,
+        "enum": _enum,
+        "uniqueItems": _unique_items,
+    },
+)
+
+# --- schema documents
+
+
+def plain(schema: object) -> Any:
+    """The schema without `$schema` and `id`, at any depth.
+
+    Release 4 changes its dialect at a nested `$schema`, 3.2 ran everything as draft 3; an `id`
+    would move what a local `$ref` means."""
+    if isinstance(schema, list):
+        return [plain(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {}
+    for keyword, value in schema.items():
+        if keyword in _NAMED_SCHEMAS and isinstance(value, dict):
+            kept[keyword] = {name: plain(each) for name, each in value.items()}
+        elif keyword in _SCHEMAS:
+            kept[keyword] = plain(value)
+        elif keyword not in ("$schema", "id"):
+            kept[keyword] = value
+    return kept
+
+
+def _lenient_metaschema() -> Json:
+    """Draft 3's metaschema with what the original lets pass: draft 4's list in `required`, which
+    some schemas on meta.wikimedia.org have, and any list as an enum."""
+    metaschema = {**Draft3Validator.META_SCHEMA}
+    del metaschema["id"], metaschema["$schema"]  # so that its `$ref: #` means this copy
+    required = {"type": ["boolean", "array"], "items": {"type": "string"}}
+    metaschema["properties"] = {
+        **metaschema["properties"],
+        "required": required,
+        "enum": {"type": "array"},
+    }
+    return metaschema
+
+
+_METASCHEMA: Final = AUTHORITY(_lenient_metaschema(), registry=NO_REMOTE_SCHEMAS)
+
+
+def _values(document: object) -> Iterator[tuple[object, int]]:
+    """All values within a document with their depth."""
+    left = [(document, 0)]
+    while left:
+        value, depth = left.pop()
+        yield value, depth
+        if isinstance(value, (dict, list)):
+            inner = value.values() if isinstance(value, dict) else value
+            left.extend((each, depth + 1) for each in inner)
+
+
+def problem_with(document: object) -> str | None:
+    """Why a document can be no schema: one line, or None where it can.
+
+    It can where it is draft 3 (leniently, see above), of a sane size, refers to nothing outside of
+    itself and its regular expressions compile."""
+    if not isinstance(document, dict):
+        return f"a schema is an object, not {type(document).__name__}"
+    for count, (value, depth) in enumerate(_values(document)):
+        if depth > _DEEPEST or count > _LARGEST:
+            return f"deeper than {_DEEPEST} levels or more than {_LARGEST} values"
+        if isinstance(value, dict) and (problem := _problem_here(value)):
+            return problem
+    for error in _METASCHEMA.iter_errors(document):
+        where = path_text(error.absolute_path)
+        return printable(f"{where}: {error.message}" if where else error.message, LONGEST_MESSAGE)
+    return None
+
+
+def _problem_here(value: Json) -> str | None:
+    reference = value.get("$ref")
+    if isinstance(reference, str) and not re.match(r"#(/|\Z)", reference):
+        return f"$ref {reference!r:.200}: only a pointer into the same schema (`#/…`) is followed"
+    patterns = value.get("patternProperties")
+    named = [*patterns, "|".join(patterns)] if isinstance(patterns, dict) else []
+    for pattern in [value.get("pattern"), *named]:
+        try:
+            if isinstance(pattern, str):
+                re.compile(pattern)
+        except (re.error, RecursionError, OverflowError) as error:
+            return f"pattern {pattern!r:.200} is no regular expression: {error}"
+    return None

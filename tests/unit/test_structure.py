@@ -1,0 +1,205 @@
+"""The shape of the project: which way imports go, what is packaged, how long a file may be.
+
+Nothing is imported here: the sources are read as syntax trees, so that a rule also holds for what
+only runs on a cluster.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import setuptools
+
+ROOT = Path(__file__).resolve().parents[2]
+MAY_IMPORT: dict[str, set[str]] = {
+    "schemas": set(),
+    "transforms": {"schemas"},
+    "runners": {"schemas"},  # runners are told what to run, they never ask
+    "el_beam": {"schemas", "transforms", "runners"},
+}
+"""Our packages, and which others of them each may import."""
+
+NETWORK = {
+    *("aiohttp", "asyncio", "confluent_kafka", "ftplib", "google", "grpc", "hdfs", "http"),
+    *("httplib2", "httpx", "kafka", "pymysql", "requests", "smtplib", "socket", "socketserver"),
+    *("ssl", "urllib.request", "urllib3", "websockets", "xmlrpc"),
+}
+"""What talks to a network. `urllib.parse` does not."""
+
+URLLIB = {"urllib", "http.client.HTTPException", "http.client.IncompleteRead"}
+"""The registry's one client, and what it raises."""
+
+LONGEST = 300  # lines of a module
+LONGER: dict[str, str] = {}
+"""Modules that may be longer, and why (`schemas/x.py`: a sentence)."""
+
+MODULES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    """`el_beam/report/__init__.py` -> `el_beam.report`."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path, at_import_only: bool = False) -> Iterator[str]:
+    """Full dotted names that a file imports: `from a import b` gives `a.b`.
+
+    With `at_import_only` those in functions and under TYPE_CHECKING are left out."""
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{source_of(node, path)}.{alias.name}" for alias in node.names)
+        elif at_import_only and is_later(node):
+            continue
+        waiting += ast.iter_child_nodes(node)
+
+
+def source_of(node: ast.ImportFrom, path: Path) -> str:
+    """The module of a `from` import, a relative one made absolute."""
+    if not node.level:
+        return node.module or ""
+    above = path.relative_to(ROOT).parts[: -node.level]
+    return ".".join([*above, *([node.module] if node.module else [])])
+
+
+def is_later(node: ast.AST) -> bool:
+    """True for code that does not run when its module is imported."""
+    if isinstance(node, ast.If):
+        return "TYPE_CHECKING" in ast.dump(node.test)
+    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+
+
+def within(name: str, modules: set[str]) -> bool:
+    """True if a dotted name is one of the modules, or something in one of them."""
+    parts = name.split(".")
+    return any(".".join(parts[:end]) in modules for end in range(1, len(parts) + 1))
+
+
+def short(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_go_one_way(package: str) -> None:
+    allowed = MAY_IMPORT[package] | {package}
+    wrong = [
+        f"{short(path)} imports {name}"
+        for path in (ROOT / package).rglob("*.py")
+        for name in imports(path)
+        if name.split(".")[0] in MAY_IMPORT and name.split(".")[0] not in allowed
+    ]
+    assert not wrong
+
+
+def test_nothing_imports_the_tests() -> None:
+    # A dependency installs a top-level `tests` of its own: which one is found is a matter of luck.
+    files = [*MODULES, *TESTS]
+    assert not [short(path) for path in files for name in imports(path) if within(name, {"tests"})]
+
+
+def test_schemas_know_no_beam() -> None:
+    wrong = [
+        short(path)
+        for path in (ROOT / "schemas").rglob("*.py")
+        if any(within(name, {"apache_beam"}) for name in imports(path))
+    ]
+    assert not wrong
+
+
+def test_schemas_reach_no_network_but_the_registry() -> None:
+    wrong = [
+        f"{short(path)} imports {name}"
+        for path in (ROOT / "schemas").rglob("*.py")
+        for name in imports(path)
+        if within(name, NETWORK)
+        and not (short(path) == "schemas/registry.py" and within(name, URLLIB))
+    ]
+    assert not wrong
+
+
+def test_the_command_starts_without_beam() -> None:
+    # Beam takes seconds to import: `el --help` and a mistyped option must not wait for it.
+    known = {name_of(path): path for path in MODULES}
+    assert "el_beam.cli" in known, "setup.py's console script `el` starts el_beam.cli"
+    reached, waiting = {"el_beam.cli"}, ["el_beam.cli"]
+    while waiting:
+        module = waiting.pop()
+        for name in imports(known[module], at_import_only=True):
+            assert not within(name, {"apache_beam"}), f"{module}, reached from el_beam.cli"
+            parts = name.split(".")
+            ours = {".".join(parts[:end]) for end in range(1, len(parts) + 1)} & known.keys()
+            waiting += ours - reached
+            reached |= ours
+
+
+def packaged(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What setup.py tells setuptools."""
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(setuptools, "setup", lambda **options: told.update(options))
+    monkeypatch.chdir(ROOT)
+    runpy.run_path("setup.py")
+    return told
+
+
+def test_exactly_four_packages_are_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = packaged(monkeypatch)["packages"]
+    assert {package.split(".")[0] for package in packages} == set(MAY_IMPORT)
+    folders = {name_of(path) for path in MODULES if path.name == "__init__.py"}
+    assert set(packages) == folders
+
+
+def test_every_module_is_in_a_package() -> None:
+    wrong = [short(path) for path in MODULES if not (path.parent / "__init__.py").exists()]
+    assert not wrong, "a folder without __init__.py is not shipped"
+
+
+def test_the_catalog_is_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    patterns = packaged(monkeypatch)["package_data"]["schemas"]
+    shipped = {path for pattern in patterns for path in (ROOT / "schemas").glob(pattern)}
+    files = {path for path in (ROOT / "schemas" / "catalog").rglob("*") if path.is_file()}
+    assert files and files <= shipped
+
+
+def test_no_other_package_of_ours() -> None:
+    folders = [path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    found = {path.name for path in folders if (path / "__init__.py").exists()}
+    assert found == set(MAY_IMPORT)
+    assert {path.name for path in ROOT.glob("*.py")} == {"setup.py"}
+    assert not list((ROOT / "tests").rglob("__init__.py"))
+
+
+def test_no_module_is_too_long() -> None:
+    lines = {short(path): path.read_text().count("\n") for path in MODULES}
+    too_long = {name: count for name, count in lines.items() if count >= LONGEST}
+    assert too_long.keys() == LONGER.keys(), f"of {too_long}, allowed: {LONGER}"
+
+
+MACHINE_PATH = re.compile(r"(?<![\w/.$}])/(?:work|root|home|Users|tmp/pytest-of-\w+)/")
+
+
+def sources() -> Iterator[Path]:
+    """Every text of ours that a person may read: code, scripts, settings and pages."""
+    yield from (path for path in ROOT.iterdir() if path.is_file())
+    for folder in (*MAY_IMPORT, "tests", "scripts", "docs", "examples", ".ci"):
+        yield from (path for path in (ROOT / folder).rglob("*") if path.is_file())
+
+
+def test_no_path_of_a_machine() -> None:
+    found = []
+    for path in sources():
+        if path.suffix in {".pyc", ".gz", ".jar", ".class", ".png"} or "golden" in path.parts:
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        found += [f"{short(path)}: {match[0]}" for match in MACHINE_PATH.finditer(text)]
+    assert not found
