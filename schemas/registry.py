@@ -14,7 +14,7 @@ from functools import cache
 from hashlib import sha256
 from http.client import HTTPException, IncompleteRead
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 from urllib.request import (
@@ -99,6 +99,14 @@ def _http_opener() -> OpenerDirector:
     return opener
 
 
+class _Failure(NamedTuple):
+    """What is remembered of a schema that can't be had."""
+
+    until: float
+    kind: type[SchemaError]
+    message: str
+
+
 class HttpRegistry(Registry):
     """The API of a MediaWiki with EventLogging's `jsonschema` action.
 
@@ -131,7 +139,8 @@ class HttpRegistry(Registry):
     def _forget(self) -> None:
         self._lock = threading.Lock()
         self._schemas: OrderedDict[tuple[str, int], Json] = OrderedDict()
-        self._failures: OrderedDict[tuple[str, int], tuple[float, SchemaError]] = OrderedDict()
+        # not the exceptions themselves: their tracebacks would keep whole answers alive
+        self._failures: OrderedDict[tuple[str, int], _Failure] = OrderedDict()
 
     def __getstate__(self) -> Json:
         hidden = ("_lock", "_schemas", "_failures")
@@ -150,14 +159,15 @@ class HttpRegistry(Registry):
             if key in self._schemas:
                 self._schemas.move_to_end(key)
                 return self._schemas[key]
-            until, failure = self._failures.get(key, (0.0, None))
-        if failure is not None and time.monotonic() < until:
-            raise type(failure)(*failure.args)
+            failure = self._failures.get(key)
+        if failure is not None and time.monotonic() < failure.until:
+            raise failure.kind(failure.message)
         try:
             document = self._document(*key)
         except SchemaError as error:
             with self._lock:
-                self._failures[key] = time.monotonic() + self.negative_ttl, error
+                until = time.monotonic() + self.negative_ttl
+                self._failures[key] = _Failure(until, type(error), str(error))
                 self._failures.move_to_end(key)
                 while len(self._failures) > self.max_negative:
                     self._failures.popitem(last=False)
