@@ -118,15 +118,14 @@ def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> Jo
         source = _source(config.source)
     with noting(FormatError):
         line_parser(config.format or DEFAULT_FORMAT)
+    for text in (*config.sinks, *filter(None, [config.errors])):
+        with noting(UriError):
+            _sink_uri(text)
     if not mistakes and registry and source:
         choice = Choice(config.only, config.except_, errors=config.errors is None)
-        for text in config.sinks:
-            with noting(UriError):
-                sinks.append((_sink(text, registry, config.job_id), choice))
+        sinks += [(_sink(text, registry, config.job_id), choice) for text in config.sinks]
         if config.errors:
-            with noting(UriError):
-                errors_sink = _sink(config.errors, registry, config.job_id)
-                sinks.append((errors_sink, Choice(events=False)))
+            sinks.append((_sink(config.errors, registry, config.job_id), Choice(events=False)))
         shown = [str(sink) for sink, _ in sinks]
         mistakes += [f"{name} is given twice" for name in sorted({*shown}) if shown.count(name) > 1]
     if mistakes or not registry or not source:
@@ -164,6 +163,8 @@ def _plain_mistakes(config: RunConfig) -> Iterator[str]:
 def _source(text: str) -> Source:
     from transforms.read import FileSource, StdinSource
 
+    if not text:
+        raise UriError("no source: say what to read, as file:PATH")
     uri = parse_uri(text, SOURCES, "source")
     if uri.scheme == "stdin":
         return StdinSource()
@@ -175,13 +176,20 @@ def _source(text: str) -> Source:
     return source
 
 
+def _sink_uri(text: str) -> Uri:
+    uri = parse_uri(text, SINKS, "sink")
+    if uri.scheme != "stdout":
+        _path(uri)
+    return uri
+
+
 def _sink(text: str, registry: Registry, job_id: str) -> Sink:
     from transforms.write.encodings import JsonLinesEncoding, ParquetEncoding, RawEncoding
     from transforms.write.files import FileSink
     from transforms.write.stdout import StdoutSink
     from transforms.write.tables import SqliteSink
 
-    uri = parse_uri(text, SINKS, "sink")
+    uri = _sink_uri(text)
     encodings: dict[str, Callable[[], Any]] = {
         "parquet": lambda: ParquetEncoding(registry),
         "jsonl": JsonLinesEncoding,

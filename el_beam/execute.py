@@ -5,8 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,6 +42,31 @@ def hush() -> None:
     logging.getLogger("el_beam").setLevel(logging.INFO)
 
 
+@contextmanager
+def diverted(path: str) -> Iterator[None]:
+    """While the block runs, what libraries and worker processes write to standard error, by its
+    descriptor, goes to the file `path`. What we say ourselves goes on to people."""
+    ours = sys.stderr
+    people = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+    if _is_descriptor_2(ours):
+        ours.flush()
+        sys.stderr = people
+    with Path(path).open("ab") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(people.fileno(), 2)
+        sys.stderr = ours
+
+
+def _is_descriptor_2(stream: object) -> bool:
+    try:
+        return stream.fileno() == 2  # type: ignore[attr-defined,no-any-return]
+    except (AttributeError, OSError):  # a test's, or none at all
+        return False
+
+
 def execute(job: Job, workers: int, beam_options: tuple[str, ...]) -> Summary:
     """Run the job and return its balanced books. Doing it again after any failure, or a kill,
     finishes it: what is there already is found to be the same.
@@ -61,7 +90,7 @@ def execute(job: Job, workers: int, beam_options: tuple[str, ...]) -> Summary:
             sink.finish()
         summary = summarize(load_parts(job.summary), [str(sink) for sink in sinks])
     except SinkError as error:
-        raise JobFailed(str(error)) from error
+        raise JobFailed(_told(f"SinkError: {error}")) from error
     except Exception as error:
         details = traceback.format_exc()
         raise JobFailed(_told(f"{error}\n{details}"), details) from error

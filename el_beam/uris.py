@@ -46,7 +46,7 @@ def parse_uri(text: str, parameters: Mapping[str, frozenset[str]], what: str) ->
     if not match:
         raise UriError(f"{what} {masked(text)!r} has no scheme: write one of {known}")
     if match["scheme"] not in parameters:
-        raise UriError(f"unknown {what} {match['scheme']!r}:; there are {known}")
+        raise UriError(f"unknown {what} {match['scheme']}: there are {known}")
     query = _QUERY.search(match["rest"])
     rest = match["rest"][: query.start()] if query else match["rest"]
     given = dict(parse_qsl(query["query"], keep_blank_values=True)) if query else {}

@@ -165,7 +165,7 @@ def _scalars(kind: Kind) -> _Maker:
                 pass
         shown = [_fitted(kind, value) for value in values]
         for row, (value, nearest) in enumerate(zip(values, shown, strict=True)):
-            if type(value) is bool is not type(nearest) or value != nearest:
+            if value != nearest:
                 rescue(row, path, value)
         return pa.array(shown, arrow_type)
 

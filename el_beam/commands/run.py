@@ -65,8 +65,6 @@ def config_of(args: argparse.Namespace) -> RunConfig:
     if args.beam:
         options |= {"beam": tuple(args.beam)}
     config = RunConfig(**options)
-    if not config.source:
-        raise ConfigError(["no source: say what to read, as file:PATH"])
     if args.json and "stdout:" in config.sinks:
         raise ConfigError(["--json and stdout: would both write to standard output"])
     return config
@@ -74,10 +72,10 @@ def config_of(args: argparse.Namespace) -> RunConfig:
 
 def command(args: argparse.Namespace) -> int:
     """Run a job; returns the exit code."""
-    from el_beam.execute import JobFailed, execute, hush
+    from el_beam.execute import JobFailed, diverted, execute, hush
 
-    hush()
-    with tempfile.TemporaryDirectory(prefix="el-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="el-") as scratch, diverted(f"{scratch}/noise.log"):
+        hush()
         progress = Path(scratch) / "progress"
         progress.mkdir()
         try:
@@ -99,7 +97,8 @@ def command(args: argparse.Namespace) -> int:
         except JobFailed as error:
             print(f"el run: {printable(str(error))}", file=sys.stderr)
             if error.details and "unexpected: " in str(error):
-                print(f"el run: details are in {_kept(error.details)}", file=sys.stderr)
+                noise = Path(scratch, "noise.log").read_text(errors="replace")
+                print(f"el run: details are in {_kept(error.details + noise)}", file=sys.stderr)
             return 1
         seconds = time.monotonic() - started
         if args.json:

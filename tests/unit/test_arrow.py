@@ -36,6 +36,7 @@ FLAT = {
         "b": {"type": "boolean"},
         "t": {"type": "string", "format": "date-time"},
         "l": {"type": "array", "items": {"type": "integer"}},
+        "w": {"type": "array", "items": {"type": "string"}},
         "j": {"type": ["string", "integer"]},
         "o": {"type": "object", "properties": {"page.id": {"type": "integer"}}},
     }
@@ -112,6 +113,7 @@ def test_types() -> None:
         "b": pa.bool_(),
         "t": pa.string(),
         "l": pa.list_(pa.int64()),
+        "w": pa.list_(pa.string()),
         "j": pa.string(),
         "o": pa.struct([("page_id", pa.int64())]),
     }
@@ -121,7 +123,16 @@ def test_types() -> None:
 
 def test_a_plain_event_rescues_nothing() -> None:
     event = {
-        **{"s": "☆", "i": 2**62, "n": 5, "b": False, "t": "yesterday", "l": [1, 2], "j": "x"},
+        **{
+            "s": "☆",
+            "i": 2**62,
+            "n": 5,
+            "b": False,
+            "t": "yesterday",
+            "l": [1, 2],
+            "j": "x",
+            "w": [],
+        },
         "o": {"page.id": 7},
     }
     row, rescued = one(event, wiki="enwiki", seqId=3)
@@ -148,6 +159,8 @@ def test_a_plain_event_rescues_nothing() -> None:
         ({"l": [1, 2.5]}, "event.l", None),
         ({"l": [True]}, "event.l", None),
         ({"l": {"a": 1}}, "event.l", None),
+        ({"w": "abc"}, "event.w", None),
+        ({"w": ["a", "\ud83e"]}, "event.w", None),
         ({"j": "5"}, "event.j", "5"),
         ({"j": "\ud83e"}, "event.j", None),
     ],

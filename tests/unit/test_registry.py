@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import threading
 from collections.abc import Callable
@@ -142,6 +143,12 @@ def test_links_out_of_the_folder_are_not_followed(root: Path, tmp_path: Path) ->
     assert ("Linked", 2) in names
     assert not names & {("Linked", 1), ("Linked", 3), ("Folder", 1)}
     assert "Linked/1.json: a link that leads out of the folder" in registry.problems()
+
+
+def test_a_pipe_is_not_waited_for(root: Path) -> None:
+    os.mkfifo(root / "Good" / "2.json")
+    with pytest.raises(InvalidSchema, match="not a regular file"):
+        DirectoryRegistry(root).get("Good", 2)
 
 
 def test_two_files_of_a_revision(root: Path) -> None:

@@ -20,7 +20,8 @@ from schemas.bad_event import EVENT_ERROR
 from schemas.capsule import uuid5_hex
 from schemas.columns import RESCUED
 from schemas.event import Destination
-from schemas.sql import create_table_sql, insert_ignoring_repeats, layout, row, table, table_name
+from schemas.sql import create_table_sql, insert_ignoring_repeats, layout, table, table_name
+from schemas.sql_rows import row
 
 ORACLE = Path(__file__).resolve().parents[1] / "golden" / "oracle"
 GOLDEN = json.loads((ORACLE / "golden.json").read_text())
@@ -222,6 +223,7 @@ def test_what_fits(key: str, value: Any, shown: Any) -> None:
         ("s", "\ud83e", None),
         ("s", 5, None),
         ("text", "☆" * 30_000, None),
+        ("text", "x" * 70_000, None),
         ("t", "not-a-date", None),
         ("t", "0001-01-01T00:00:00+14:00", None),
         ("t", "0999-01-01", None),
@@ -285,6 +287,7 @@ def test_user_agents_are_json_text() -> None:
     convert, shared = row(ANY), {"x": 1}
     rows = [convert({"userAgent": agent}) for agent in (shared, {"x": 2}, shared, {"x": 3})]
     assert [one["userAgent"] for one in rows] == ['{"x": 1}', '{"x": 2}', '{"x": 1}', '{"x": 3}']
+    assert rows[0]["userAgent"] is rows[2]["userAgent"]  # made once
 
 
 def test_odd_uuids_still_tell_repeats() -> None:

@@ -227,7 +227,7 @@ def _for_people(path: str) -> Iterator[None]:
 
 def _make_folder(path: str) -> None:
     if not FileSystems.exists(path):
-        with contextlib.suppress(BeamIOError, FileExistsError):  # another worker was first
+        with contextlib.suppress(BeamIOError, OSError):  # perhaps another worker was first
             FileSystems.mkdirs(path)
         if not FileSystems.exists(path):
             FileSystems.mkdirs(path)

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from schemas.event import Destination, Event
 from schemas.registry import Registry
-from schemas.sql import insert_ignoring_repeats, row, table
+from schemas.sql import insert_ignoring_repeats, table
+from schemas.sql_rows import row
 from transforms.write.receipt import Receipt
 from transforms.write.sink import Bundle, Sink, SinkError, Writer
 

@@ -1,0 +1,48 @@
+"""What tests of all kinds share: registries and lines made on the spot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from schemas.event import Destination, Origin, RawLine
+from schemas.registry import Registry, UnknownSchema, with_event_error
+
+Json = dict[str, Any]
+Documents = Mapping[tuple[str, int], Json]
+
+
+class _InMemory(Registry):
+    def __init__(self, documents: Documents) -> None:
+        self.documents = documents
+
+    def get(self, schema: str, revision: int) -> Json:
+        try:
+            return self.documents[schema, revision]
+        except KeyError:
+            raise UnknownSchema(f"there is no schema {schema!r} revision {revision!r}") from None
+
+    def list(self) -> list[Destination]:
+        return sorted(Destination(*key) for key in self.documents)
+
+    def digest(self) -> str:
+        return "0" * 64
+
+
+@pytest.fixture(scope="session")
+def registry_of() -> Callable[[Documents], Registry]:
+    """Makes a registry of these documents, and EventError."""
+    return lambda documents: with_event_error(_InMemory(documents))
+
+
+@pytest.fixture(scope="session")
+def line_of() -> Callable[..., RawLine]:
+    """Makes a line at some place of a file."""
+
+    def line(data: bytes | str, offset: int = 0, split: str = "a.log-0") -> RawLine:
+        raw = data.encode() if isinstance(data, str) else data
+        return RawLine(raw, Origin("file", "a.log", offset, 1_552_200_000.0, split))
+
+    return line

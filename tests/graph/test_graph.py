@@ -1,0 +1,290 @@
+"""What the graph does, whoever runs it: one suite of behaviour, a subclass for each runner."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import pyarrow.parquet as pq
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.testing.test_stream import TestStream
+
+from el_beam.config import RunConfig, assemble
+from el_beam.execute import JobFailed, execute
+from el_beam.job import Job
+from el_beam.pipeline import build
+from el_beam.summary import Summary, load_parts, summarize
+from schemas.bad_event import BadEvent, event_error
+from schemas.event import Event, RawLine
+from schemas.registry import open_registry
+from transforms.parse import DEFAULT_FORMAT, line_parser
+from transforms.read import READ, ReadReceipt
+from transforms.read.files import FileSplit, read_split
+from transforms.validate import event_validator
+from transforms.write import Choice
+from transforms.write.tables import SqliteSink
+
+SAMPLE = Path(__file__).parents[2] / "examples" / "sample.log.gz"
+LINES = 3_000
+
+
+def run(config: RunConfig, scratch: Path) -> Summary:
+    scratch.mkdir(exist_ok=True)
+    return execute(assemble(config, str(scratch)), config.workers, config.beam)
+
+
+def files_below(root: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+def events_in(root: Path) -> list[dict[str, Any]]:
+    return [
+        json.loads(line)
+        for path in sorted(root.rglob("*.jsonl.gz"))
+        for line in gzip.open(path).read().splitlines()
+    ]
+
+
+def by_uuid(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(events, key=lambda event: (event["uuid"], json.dumps(event)))
+
+
+@pytest.fixture(scope="session")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("input") / "beacon.log"
+    lines = gzip.open(SAMPLE).read().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:LINES]))
+    return path
+
+
+@pytest.fixture(scope="session")
+def expected(log: Path) -> list[Event | BadEvent]:
+    """What a plain loop over the pure functions makes of the log."""
+    parse, validate = line_parser(DEFAULT_FORMAT), event_validator(open_registry(None))
+    split = FileSplit("s", str(log), 0, None, log.stat().st_mtime)
+    outcomes = map(parse, read_split(split))
+    return [each if isinstance(each, BadEvent) else validate(each) for each in outcomes]
+
+
+def as_events(outcomes: Iterable[Event | BadEvent]) -> list[dict[str, Any]]:
+    return [(event_error(o) if isinstance(o, BadEvent) else o).data for o in outcomes]
+
+
+class GraphSuite:
+    """The behaviour; a subclass says who runs it."""
+
+    workers = 1
+
+    def config(self, source: str, *sinks: str, **options: Any) -> RunConfig:
+        return RunConfig(source=source, sinks=sinks, workers=self.workers, **options)
+
+    def test_it_makes_what_a_plain_loop_makes(
+        self, log: Path, expected: list[Event | BadEvent], tmp_path: Path
+    ) -> None:
+        config = self.config(f"file:{log}?split=200000", f"jsonl:{tmp_path}/out")
+        summary = run(config, tmp_path / "scratch")
+        assert by_uuid(events_in(tmp_path / "out")) == by_uuid(as_events(expected))
+        bad = Counter(o.reason.value for o in expected if isinstance(o, BadEvent))
+        assert summary.reasons == dict(bad)
+        assert (summary.read, summary.bad) == (LINES, bad.total())
+        assert summary.imbalances == []
+
+    def test_every_sink_holds_everything(
+        self, log: Path, expected: list[Event | BadEvent], tmp_path: Path
+    ) -> None:
+        sinks = [f"{name}:{tmp_path}/{name}" for name in ("parquet", "jsonl", "raw", "sqlite")]
+        summary = run(self.config(f"file:{log}?split=300000", *sinks), tmp_path / "scratch")
+        assert {book.given for book in summary.sinks.values()} == {LINES}
+        uuids = Counter(event["uuid"] for event in as_events(expected))
+        parquet = [
+            uuid
+            for path in (tmp_path / "parquet").rglob("*.parquet")
+            for uuid in pq.read_table(path, partitioning=None).column("uuid").to_pylist()
+        ]
+        assert Counter(parquet) == uuids
+        raw = [
+            line
+            for path in (tmp_path / "raw").rglob("*.parquet")
+            for line in pq.read_table(path, partitioning=None).column("line").to_pylist()
+        ]
+        assert Counter(raw) == Counter(log.read_bytes().splitlines())
+        database = sqlite3.connect(tmp_path / "sqlite")
+        tables = database.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        ).fetchall()
+        rows = [
+            uuid
+            for (name,) in tables
+            for (uuid,) in database.execute(f'SELECT uuid FROM "{name}"').fetchall()
+        ]
+        assert sorted(rows) == sorted(uuids)
+
+    def test_the_same_input_gives_the_same_files(self, log: Path, tmp_path: Path) -> None:
+        """The same bytes under the same names, whatever runs it: compared with one worker's."""
+        options = f"file:{log}?split=100000"
+        reference = RunConfig(source=options, sinks=(f"parquet:{tmp_path}/reference",))
+        run(reference, tmp_path / "a")
+        run(self.config(options, f"parquet:{tmp_path}/out"), tmp_path / "b")
+        files = files_below(tmp_path / "out")
+        assert files == files_below(tmp_path / "reference")
+        assert len({name.rsplit("/", 1)[1] for name in files}) > 10  # it was many splits
+
+    def test_running_it_again_changes_nothing(self, log: Path, tmp_path: Path) -> None:
+        sinks = (f"parquet:{tmp_path}/p", f"sqlite:{tmp_path}/db")
+        config = self.config(f"file:{log}?split=400000", *sinks)
+        first = run(config, tmp_path / "scratch")
+        files = files_below(tmp_path / "p")
+        second = run(config, tmp_path / "scratch")
+        assert files_below(tmp_path / "p") == files
+        book = second.sinks[f"sqlite:{tmp_path}/db"]
+        assert (book.written, book.repeated) == (0, first.read)
+
+    def test_other_content_under_the_same_name_is_refused(self, log: Path, tmp_path: Path) -> None:
+        config = self.config(f"file:{log}", f"jsonl:{tmp_path}/out")
+        run(config, tmp_path / "scratch")
+        files = files_below(tmp_path / "out")
+        other = self.config(f"file:{log}", f"jsonl:{tmp_path}/out", format="%q %{recvFrom}s %o")
+        with pytest.raises(JobFailed, match="other content"):
+            run(other, tmp_path / "scratch")
+        assert {name: files_below(tmp_path / "out").get(name) for name in files} == files
+
+    def test_errors_have_an_end_of_their_own(self, log: Path, tmp_path: Path) -> None:
+        config = self.config(
+            f"file:{log}", f"jsonl:{tmp_path}/good", errors=f"jsonl:{tmp_path}/bad", only="Edit|Echo"
+        )
+        summary = run(config, tmp_path / "scratch")
+        assert {event["schema"] for event in events_in(tmp_path / "good")} == {"Edit", "Echo"}
+        bad = events_in(tmp_path / "bad")
+        assert {event["schema"] for event in bad} == {"EventError"}
+        assert len(bad) == summary.bad
+
+    def test_compressed_input_gives_the_same_events(
+        self, log: Path, expected: list[Event | BadEvent], tmp_path: Path
+    ) -> None:
+        with gzip.open(tmp_path / "beacon.log.gz", "wb") as out:
+            out.write(log.read_bytes())
+        run(self.config(f"file:{tmp_path}/*.gz", f"jsonl:{tmp_path}/out"), tmp_path / "scratch")
+        valid = [event for event in events_in(tmp_path / "out") if event["schema"] != "EventError"]
+        assert by_uuid(valid) == by_uuid(o.data for o in expected if isinstance(o, Event))
+
+    def test_the_archive_gives_back_the_same_events(self, log: Path, tmp_path: Path) -> None:
+        """Lines without an identity of their own too: they keep that of where they were read."""
+        source, format_ = f"file:{log}?split=500000", "%q %{recvFrom}s %o %D"
+        sinks = (f"raw:{tmp_path}/raw", f"jsonl:{tmp_path}/direct")
+        run(self.config(source, *sinks, format=format_), tmp_path / "scratch")
+        archive = f"file:{tmp_path}/raw/**.raw.parquet"
+        config = self.config(archive, f"jsonl:{tmp_path}/again", format=format_)
+        run(config, tmp_path / "scratch")
+        direct, again = events_in(tmp_path / "direct"), events_in(tmp_path / "again")
+        assert by_uuid(again) == by_uuid(direct)
+        assert len({event["uuid"] for event in direct}) == LINES
+
+    def test_events_in_json_keep_their_uuid(self, log: Path, tmp_path: Path) -> None:
+        run(self.config(f"file:{log}", f"jsonl:{tmp_path}/a"), tmp_path / "scratch")
+        config = self.config(f"file:{tmp_path}/a/**.gz", f"jsonl:{tmp_path}/b", format="json")
+        summary = run(config, tmp_path / "scratch")
+        assert summary.bad == 0
+        assert by_uuid(events_in(tmp_path / "b")) == by_uuid(events_in(tmp_path / "a"))
+
+    def test_no_lines_are_no_trouble(self, tmp_path: Path) -> None:
+        (tmp_path / "empty.log").touch()
+        config = self.config(f"file:{tmp_path}/empty.log", f"parquet:{tmp_path}/out")
+        assert run(config, tmp_path / "scratch").read == 0
+        assert files_below(tmp_path / "out") == {}
+
+
+class TestDirect(GraphSuite):
+    """One process, as in the demo."""
+
+
+class TestDirectTwoWorkers(GraphSuite):
+    """Two processes, which share the splits."""
+
+    workers = 2
+
+
+class _Stream:
+    """Lines that arrive over time, with watermarks between them: what a topic is like."""
+
+    def __init__(self, steps: TestStream) -> None:
+        self._steps = steps
+
+    def read(self) -> beam.PTransform:
+        return _ReadStream(self._steps)
+
+    def __str__(self) -> str:
+        return "stream"
+
+
+class _ReadStream(beam.PTransform):  # type: ignore[misc]
+    def __init__(self, steps: TestStream) -> None:
+        super().__init__()
+        self._steps = steps
+
+    def expand(self, root: beam.pvalue.PBegin) -> Any:
+        return root | self._steps | "Count" >> beam.ParDo(_CountRead()).with_outputs(READ, main="lines")
+
+
+class _CountRead(beam.DoFn):  # type: ignore[misc]
+    def process(self, line: RawLine) -> Any:
+        yield line
+        yield beam.pvalue.TaggedOutput(READ, ReadReceipt(line.origin.split, 1, len(line.data)))
+
+
+def test_late_is_not_lost(log: Path, expected: list[Event | BadEvent], tmp_path: Path) -> None:
+    """Events a week late, when their minute was counted long ago, in several panes."""
+    lines = [outcome.line for outcome in expected]
+    week = 7 * 24 * 3600
+    steps = TestStream()
+    for number, start in enumerate(range(0, LINES, 500)):
+        steps = steps.add_elements(lines[start : start + 500])
+        steps = steps.advance_watermark_to(1_562_200_000 + number * week)
+        steps = steps.advance_processing_time(60)
+    database, scratch = tmp_path / "db", tmp_path / "summary.json"
+    job = Job(
+        _Stream(steps.advance_watermark_to_infinity()),
+        ((SqliteSink(str(database), open_registry(None)), Choice()),),
+        DEFAULT_FORMAT,
+        open_registry(None),
+        str(scratch),
+    )
+    options = PipelineOptions()
+    options.view_as(StandardOptions).streaming = True
+    pipeline = beam.Pipeline("BundleBasedDirectRunner", options=options)
+    build(pipeline, job)
+    pipeline.run().wait_until_finish()
+
+    summary = summarize(load_parts(str(scratch)), [str(sink) for sink, _ in job.sinks])
+    assert summary.imbalances == []
+    assert summary.valid == sum(isinstance(outcome, Event) for outcome in expected)
+    (book,) = summary.sinks.values()
+    assert (book.written, book.repeated) == (LINES, 0)
+    connection = sqlite3.connect(database)
+    for destination, (valid, _) in summary.schemas.items():
+        if valid:
+            (rows,) = connection.execute(f'SELECT COUNT(*) FROM "{destination}"').fetchone()
+            assert rows == valid
+
+
+def test_windows_close_for_nobody() -> None:
+    """Minute windows, a pane for each event, and a century of lateness: nothing is dropped."""
+    from transforms.window import WindowEvents
+
+    pipeline = beam.Pipeline("BundleBasedDirectRunner")
+    windowing = (pipeline | beam.Create([]) | WindowEvents()).windowing
+    assert windowing.windowfn.size == 60
+    assert windowing.allowed_lateness > 50 * 365 * 24 * 3600
+    assert "DISCARDING" in str(windowing.accumulation_mode) or windowing.accumulation_mode == 1
+
+
