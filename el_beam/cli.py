@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from el_beam.commands import run, schema
 
@@ -16,6 +17,9 @@ DONE, FAILED, WRONG_CALL = 0, 1, 2
 
 
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **options})
+
     def error(self, message: str) -> None:  # type: ignore[override]
         """One line on what is wrong, one on where to look."""
         print(f"{self.prog}: {message}\nSee '{self.prog} --help'.", file=sys.stderr)
@@ -47,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = args.command(args)
     except KeyboardInterrupt:
-        print("el: interrupted; start the same command again and it will be finished", file=sys.stderr)
+        print(
+            "el: interrupted; start the same command again and it will be finished", file=sys.stderr
+        )
         return FAILED
     except BrokenPipeError:  # the reader of our output has gone, as in `el … | head`
         sys.stderr.close()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
 
@@ -70,7 +70,7 @@ def read_config(path: str) -> dict[str, Any]:
     """The options in a YAML file, by the names of RunConfig's fields. Raises ConfigError."""
     try:
         content = yaml.safe_load(Path(path).read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError([f"cannot read {path}: {' '.join(str(error).split())}"]) from error
     if not isinstance(content, dict):
         raise ConfigError([f"{path} must have options as `name: value`"])
@@ -81,8 +81,10 @@ def read_config(path: str) -> dict[str, Any]:
             mistakes.append(f"{path}: unknown option {key!r}; there are {', '.join(sorted(_KEYS))}")
         elif not isinstance(value, wanted) or isinstance(value, bool):
             mistakes.append(f"{path}: {key} must be {wanted[0].__name__}, not {value!r}")
+        elif isinstance(value, list) and not all(isinstance(each, str) for each in value):
+            mistakes.append(f"{path}: {key} must be a list of texts, not {value!r}")
         else:
-            options[_KEYS[key]] = tuple(map(str, value)) if isinstance(value, list) else value
+            options[_KEYS[key]] = tuple(value) if isinstance(value, list) else value
     if mistakes:
         raise ConfigError(mistakes)
     return options
@@ -109,7 +111,7 @@ def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> Jo
 
     registry = source = None
     sinks: list[tuple[Sink, Choice]] = []
-    mistakes += _plain_mistakes(config)
+    mistakes += [*_plain_mistakes(config), *_beam_mistakes(config.beam)]
     with noting(RegistryError):
         registry = open_registry(config.schemas)
         if not registry.list() and registry.problems():
@@ -177,10 +179,37 @@ def _source(text: str) -> Source:
 
 
 def _sink_uri(text: str) -> Uri:
+    from apache_beam.io.filesystem import FileSystem
+    from apache_beam.io.filesystems import FileSystems  # noqa: F401 - makes them known
+
     uri = parse_uri(text, SINKS, "sink")
-    if uri.scheme != "stdout":
-        _path(uri)
+    path = _path(uri) if uri.scheme != "stdout" else ""
+    schemes = {system.scheme() for system in FileSystem.get_all_subclasses()} - {None}
+    if "://" in path and path.partition("://")[0] not in schemes:
+        there_are = " ".join(f"{scheme}://" for scheme in sorted(schemes))
+        raise UriError(f"{uri}: no such file system; there are local paths and {there_are}")
     return uri
+
+
+def _beam_mistakes(options: tuple[str, ...]) -> Iterator[str]:
+    """What of the options after `--` Beam doesn't know: it would pass over it in silence."""
+    from apache_beam.options import pipeline_options
+
+    class Parser(pipeline_options._BeamArgumentParser):  # type: ignore[misc]
+        def error(self, message: str) -> NoReturn:
+            raise ValueError(message)
+
+    parser = Parser(allow_abbrev=False, add_help=False)
+    for known in pipeline_options.PipelineOptions.__subclasses__():
+        if "_add_argparse_args" in vars(known):
+            known._add_argparse_args(parser)
+    try:
+        unknown = parser.parse_known_args(list(options))[1]
+    except ValueError as error:
+        yield f"after `--`: {error}"
+    else:
+        if unknown:
+            yield f"Beam has no option {' '.join(unknown)}: see PipelineOptions in its documentation"
 
 
 def _sink(text: str, registry: Registry, job_id: str) -> Sink:

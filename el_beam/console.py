@@ -80,16 +80,23 @@ def show(summary: Summary, seconds: float) -> None:
         schemas.add_row(Text(printable(shown)), f"{valid:,}", f"{bad:,}" if bad else "")
     out.print(schemas)
     if summary.reasons:
-        from schemas.bad_event import Reason
+        from schemas.bad_event import sentence_of
 
         reasons = _table("bad because", "lines", "")
         reasons.columns[2].justify = "left"
         for reason, count in sorted(summary.reasons.items(), key=lambda item: -item[1]):
-            reasons.add_row(reason, f"{count:,}", Text(Reason(reason).sentence, style="dim"))
+            reasons.add_row(reason, f"{count:,}", Text(sentence_of(reason), style="dim"))
         out.print(reasons)
     sinks = _table("sink", "given", "written", "rejected", "repeated", "filtered", "files")
     for sink, book in summary.sinks.items():
-        columns = (book.given, book.written, book.rejected, book.repeated, book.filtered, book.files)
+        columns = (
+            book.given,
+            book.written,
+            book.rejected,
+            book.repeated,
+            book.filtered,
+            book.files,
+        )
         sinks.add_row(Text(printable(sink)), *(f"{count:,}" if count else "" for count in columns))
     out.print(sinks)
 

@@ -36,13 +36,10 @@ FROM ReadingDepth_18201205
 GROUP BY wiki, action
 ORDER BY wiki, action"""
 
-# What doesn't fit its column is in _rescued_data. MIN(id) makes the other columns those of the
-# first line that had the reason.
+# MIN(id) makes the other columns those of the first line that had the reason.
 _EXAMPLES = """
 SELECT event_reason AS reason, event_path AS path, event_origin AS origin,
-       COALESCE(event_message, json_extract(_rescued_data, '$."event.message"')) AS message,
-       COALESCE(event_rawEvent, json_extract(_rescued_data, '$."event.rawEvent"')) AS rawEvent,
-       MIN(id)
+       event_message AS message, event_rawEvent AS rawEvent, MIN(id)
 FROM EventError_14035058 GROUP BY event_reason"""
 _ERRORS = """
 SELECT CASE WHEN event_reason IN ('schema_violation', 'row_rejected') THEN event_schema
@@ -138,23 +135,24 @@ def _run() -> dict[str, Any]:
     with contextlib.redirect_stderr(sys.stdout):
         show(summary, seconds)
     told = {"source": CONFIG.source, "sinks": list(CONFIG.sinks), "format": job.format}
-    moment = datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds")
     return {
         **summary.as_json(),
         "job": told | {"runner": CONFIG.runner, "version": VERSION},
-        "started": moment,
+        "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),
     }
 
 
 def _tell(report: Mapping[str, Any]) -> None:
     """Print what the tables answer, and how to ask more."""
+    from el_beam.report.figures import cut
+
     _say("", "One bad line for each reason, of the table EventError_14035058:")
     for row in report["reasons"]:
         example = row["example"]
         line = _shown(unquote(example["rawEvent"]))
-        _say(f"  {row['reason']}: {_cut(_shown(example['message']), 110)}")
-        _say(f"    {_cut(line, 94) or '(an empty line)'}")
+        _say(f"  {row['reason']}: {cut(_shown(example['message']), 110)}")
+        _say(f"    {cut(line, 94) or '(an empty line)'}")
     query = report["query"]
     _say("", f"A question to {DATABASE}, and its answer:", "", query["sql"], "")
     _say(*Answer(query["columns"], query["rows"]).lines())
@@ -171,10 +169,6 @@ def _shown(cell: object) -> str:
     from el_beam.console import printable
 
     return f"{cell:,}" if isinstance(cell, int) else printable(str(cell))
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def main() -> int:

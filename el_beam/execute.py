@@ -88,7 +88,7 @@ def execute(job: Job, workers: int, beam_options: tuple[str, ...]) -> Summary:
         pipeline.run().wait_until_finish()
         for sink in sinks:
             sink.finish()
-        summary = summarize(load_parts(job.summary), [str(sink) for sink in sinks])
+        summary = summarize(load_parts(job.summary or ""), [str(sink) for sink in sinks])
     except SinkError as error:
         raise JobFailed(_told(f"SinkError: {error}")) from error
     except Exception as error:

@@ -17,5 +17,5 @@ class Job:
     sinks: tuple[tuple[Sink, Choice], ...]
     format: str  # EventLogging's format string, or `json`
     registry: Registry
-    summary: str  # path of a file for the books, written at the end
+    summary: str | None = None  # path of a file for the books, where the run has an end
     progress: str | None = None  # folder of this machine

@@ -1,4 +1,4 @@
-"""The graph, on one page. What changes from job to job is only what it reads, writes and runs on."""
+"""The graph, on one page. From job to job only what it reads, writes and runs on changes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from transforms.window import WindowEvents
 from transforms.write import WriteEvents
 
 
-def build(pipeline: beam.Pipeline, job: Job) -> None:
+def build(pipeline: beam.Pipeline, job: Job) -> tuple[beam.PCollection, ...]:
     """Put the whole graph of a job into a pipeline: the same for every runner.
 
     A bad line is a value that flows on to EventError: nothing is dropped between read and write,
     and nothing stands between them that a runner would have to store.
+
+    Returns the books: what was read, counted and written. A bounded job has them in its summary.
     """
     lines, reads = pipeline | "Read" >> ReadEvents(job.source)
     outcomes = lines | "Parse" >> ParseEvents(job.format)
@@ -32,4 +34,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         for number, (sink, choice) in enumerate(job.sinks, 1)
     ]
     counts = routed | "Count" >> CountEvents(job.progress)
-    (reads, counts, *receipts) | "Summary" >> WriteSummary(job.summary)
+    books = (reads, counts, *receipts)
+    if job.summary:
+        books | "Summary" >> WriteSummary(job.summary)
+    return books

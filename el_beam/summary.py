@@ -13,7 +13,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.transforms import trigger
 from apache_beam.transforms.window import GlobalWindows
 
-from schemas.bad_event import Reason
+from schemas.bad_event import sentence_of
 from transforms.count import CountKey
 from transforms.read import ReadReceipt
 from transforms.write import Receipt
@@ -75,7 +75,7 @@ class Summary:
                 for name, (valid, bad) in sorted(self.schemas.items())
             ],
             "reasons": [
-                {"reason": reason, "sentence": Reason(reason).sentence, "count": count}
+                {"reason": reason, "sentence": sentence_of(reason), "count": count}
                 for reason, count in sorted(self.reasons.items(), key=lambda item: -item[1])
             ],
             "sinks": [{"sink": name, **vars(book)} for name, book in self.sinks.items()],

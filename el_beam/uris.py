@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 _SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+]*):(?P<rest>.*)", re.DOTALL)
 _QUERY = re.compile(r"\?(?=[a-z_]+=)(?P<query>[^?]*)$")  # a `?` of a glob is no parameter
 _VARIABLE = re.compile(r"\$\{(?P<name>[^}]*)\}")
-_PASSWORD = re.compile(r"(?<=:)[^:/@]+(?=@)")
+_PASSWORD = re.compile(r"(?P<user>//[^/:@]*:)(?!\d+(?:[/?,]|$))[^?]*(?=@)")  # digits: a port
 _SIZE = re.compile(r"(?P<number>\d+)(?P<unit>[KMG]i?B?)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
@@ -70,7 +70,7 @@ def _filled(text: str) -> str:
 
 def masked(text: str) -> str:
     """A URI as it may be shown: passwords are `***`, variables stay unfilled."""
-    return _PASSWORD.sub("***", text)
+    return _PASSWORD.sub(r"\g<user>***", text)
 
 
 def size(text: str) -> int:

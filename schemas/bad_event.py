@@ -8,13 +8,14 @@ is the raw line, so that it can be run through the same graph again.
 from __future__ import annotations
 
 import base64
+import codecs
 import re
-
+from datetime import datetime
 from enum import Enum
 from typing import Any, NamedTuple
 
 from schemas import VERSION
-from schemas.capsule import iso8601_from_timestamp, parse_time, uuid5_hex
+from schemas.capsule import NotATime, parse_time, uuid5_hex
 from schemas.event import Destination, Event, RawLine
 
 EVENT_ERROR = Destination("EventError", 14035058)
@@ -72,6 +73,11 @@ class Reason(str, Enum):
     ROW_REJECTED = "row_rejected", Code.PROCESSOR, "A sink cannot hold this valid event."
 
 
+def sentence_of(word: str) -> str:
+    """What a reason's word means, for people."""
+    return next(reason.sentence for reason in Reason if reason.value == word)
+
+
 class BadEvent(NamedTuple):
     """A line that is no valid event. It flows on, to EventError; it is never dropped."""
 
@@ -94,9 +100,14 @@ def named_in(raw: bytes) -> Destination:
     text = raw[:RAW_EVENT_LIMIT].decode("utf-8", "replace")
     schema = _QUOTED_SCHEMA.search(text)
     revision = _QUOTED_REVISION.search(text)
-    return Destination(
-        schema[1] if schema else "unknown", int(revision[1]) if revision else -1
-    )
+    return Destination(schema[1] if schema else "unknown", int(revision[1]) if revision else -1)
+
+
+def _moment(bad: BadEvent) -> datetime:
+    try:
+        return parse_time(bad.dt)
+    except NotATime:  # none at all, or what a client says it is
+        return parse_time(int(bad.line.origin.receipt))
 
 
 def event_error(bad: BadEvent) -> Event:
@@ -108,23 +119,24 @@ def event_error(bad: BadEvent) -> Event:
     """
     origin = bad.line.origin
     raw, encoding = bad.line.data[:RAW_EVENT_LIMIT], "utf-8"
-    try:
-        text = raw.decode()
+    truncated = len(bad.line.data) > RAW_EVENT_LIMIT
+    try:  # a character that the cut went through is no bad encoding
+        text = codecs.getincrementaldecoder("utf-8")().decode(raw, final=not truncated)
     except UnicodeDecodeError:
         text, encoding = base64.b64encode(raw).decode(), "base64"
-    dt = bad.dt or iso8601_from_timestamp(int(origin.receipt))
+    moment = _moment(bad)
     data: dict[str, Any] = {
         "schema": EVENT_ERROR.schema,
         "revision": EVENT_ERROR.revision,
         "wiki": "",
         "uuid": uuid5_hex(f"eventerror://{origin.kind}/{origin.name}@{origin.offset}"),
         "recvFrom": "el_beam",
-        "dt": dt,
-        "timestamp": int(parse_time(dt).timestamp()),
+        "dt": moment.isoformat().replace("+00:00", "Z"),
+        "timestamp": int(moment.timestamp()),
         "event": {
             "rawEvent": text,
             "encoding": encoding,
-            "truncated": len(bad.line.data) > RAW_EVENT_LIMIT,
+            "truncated": truncated,
             "message": bad.message,
             "code": bad.reason.code.value,
             "stage": bad.stage.value,

@@ -29,7 +29,8 @@ def loads(raw: bytes) -> Any:
     """The value of a JSON text in UTF-8.
 
     Raises UnicodeDecodeError, json.JSONDecodeError, Unstorable or TooDeep."""
-    if raw.count(b"[") + raw.count(b"{") <= DEEPEST and _LONG_NUMBER not in raw.translate(_DIGITS):
+    shallow = len(raw) < 2 * DEEPEST or raw.count(b"[") + raw.count(b"{") <= DEEPEST
+    if shallow and _LONG_NUMBER not in raw.translate(_DIGITS):
         try:
             return orjson.loads(raw)
         except orjson.JSONDecodeError:
@@ -59,7 +60,8 @@ def _check(value: Any, path: str, depth: int) -> None:
     """Raise for the first value that can't be stored, naming where it is."""
 
     def refuse(what: str) -> NoReturn:
-        raise Unstorable(f"{what} at {path.lstrip('.') or 'the top'}")
+        where = repr(path.lstrip("."))[1:-1]  # names are a stranger's: control characters escaped
+        raise Unstorable(f"{what} at {where or 'the top'}")
 
     if depth > DEEPEST:
         raise TooDeep(f"nested more than {DEEPEST} levels deep")

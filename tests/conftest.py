@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from schemas.event import Destination, Origin, RawLine
 from schemas.registry import Registry, UnknownSchema, with_event_error
+
+settings.register_profile("el_beam", deadline=None)  # what else this machine does is no fault
+settings.load_profile("el_beam")
 
 Json = dict[str, Any]
 Documents = Mapping[tuple[str, int], Json]

@@ -152,14 +152,16 @@ class Format:
         if repeated := sorted({str(key) for key in keys if keys.count(key) > 1}):
             raise FormatError(f"{format_!r} has {', '.join(repeated).replace('None', '%o')} twice")
         if "capsule" not in keys:
-            raise FormatError(f"{format_!r} has no capsule: it needs %q (query string) or %j (JSON)")
+            raise FormatError(
+                f"{format_!r} has no capsule: it needs %q (query string) or %j (JSON)"
+            )
         try:
             pattern = re.compile(self._pattern(len(self.fields)))
         except re.error as error:
             raise FormatError(f"{format_!r} is no valid pattern: {error}") from error
         if pattern.groups != len(self.fields):
             raise FormatError(f"{format_!r} has groups of its own: write (?:…) for (…)")
-        self._match = pattern.match
+        self.match = pattern.match  # text -> the fields in order, as groups, or None
 
     def _pattern(self, count: int) -> str:
         """The regular expression of the first `count` fields. A space is any white space; all else
@@ -173,11 +175,6 @@ class Format:
             return f"({field.pattern})"
 
         return _SPECIFIER.sub(group, text.replace(" ", r"\s+"))
-
-    def match(self, text: str) -> tuple[str, ...] | None:
-        """The fields' texts in order, or None where the line does not have this format."""
-        found = self._match(text)
-        return found.groups() if found else None
 
     def mismatch(self, text: str) -> str:
         """What keeps a line from matching, for people: the first field that isn't there."""
@@ -252,39 +249,40 @@ def line_parser(format_: str) -> Parse:
 
 
 def _beacon_parser(format_: Format) -> Parse:
-    capsule_at = next(i for i, field in enumerate(format_.fields) if field.key == "capsule")
+    places = {field.key: index for index, field in enumerate(format_.fields)}
+    capsule_at, agent_at = places["capsule"], places.get("userAgent")
+    decode, match = format_.fields[capsule_at].cast, format_.match
     named = [
         (index, field.key, field.cast)
         for index, field in enumerate(format_.fields)
-        if field.key not in (None, "capsule")
+        if field.key and index not in (capsule_at, agent_at)
     ]
-    decode = format_.fields[capsule_at].cast
 
     def parse(line: RawLine) -> Event | BadEvent:
-        if len(line.data) > LONGEST_LINE:
+        raw = line.data
+        if len(raw) > LONGEST_LINE:
             return _too_long(line)
-        text = line.data.decode("utf-8", "replace")
-        found = format_.match(text)
+        text = raw.decode("utf-8", "replace")
+        found = match(text)
         if found is None:
             return _bad(line, Reason.FORMAT_MISMATCH, format_.mismatch(text))
-        key: str | None = "capsule"
+        texts = found.groups()
+        key = ""
         try:
-            data: dict[str, Any] = decode(found[capsule_at])
-            agent = data.get("userAgent", data)  # `data` stands for: the client sent none
+            data: dict[str, Any] = decode(texts[capsule_at])
             for index, key, cast in named:
-                data[key] = cast(found[index])  # type: ignore[index]
-            if agent is not data and format_names_agent:
+                data[key] = cast(texts[index])
+            if agent_at is not None:  # the apps send their own: it wins over the line's
                 key = "userAgent"
-                data[key] = parse_user_agent(agent)
+                data[key] = parse_user_agent(data.get(key, texts[agent_at]))
             for marker in CLIENT_MARKERS:
                 data.pop(marker, None)
             key = "timestamp"
             data["uuid"] = _identity(data, line)
         except ValueError as error:
-            return _bad(line, *_reason(error), path="" if key == "capsule" else str(key))
+            return _bad(line, *_reason(error), path=key)
         return Event(data, line)
 
-    format_names_agent = any(key == "userAgent" for _, key, _ in named)
     return parse
 
 
@@ -314,8 +312,8 @@ class _ParseFn(beam.DoFn):  # type: ignore[misc]
     def setup(self) -> None:
         self._parse = line_parser(self._format)
 
-    def process(self, line: RawLine) -> Iterator[Event | BadEvent]:
-        yield self._parse(line)
+    def process(self, line: RawLine) -> tuple[Event | BadEvent]:
+        return (self._parse(line),)
 
 
 class ParseEvents(beam.PTransform):  # type: ignore[misc]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from pathlib import Path
 
@@ -24,7 +23,7 @@ class ProgressFile:
         if self._done % _EVERY == 0 and self._path.parent.is_dir():
             new = self._path.with_suffix(".new")
             new.write_text(json.dumps([self._done, self._bad]))
-            os.replace(new, self._path)
+            new.replace(self._path)
 
 
 def progress(folder: str) -> tuple[int, int]:

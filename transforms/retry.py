@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tenacity import (
+    Retrying,
     before_sleep_log,
     retry_if_exception_type,
     stop_after_delay,
     wait_random_exponential,
-    Retrying,
 )
 
 Result = TypeVar("Result")

@@ -12,7 +12,7 @@ Routed = tuple[Destination, Event | BadEvent]
 
 
 def route(outcome: Event | BadEvent) -> Routed:
-    """An outcome with its destination: its schema and revision. The capsule's topic is never asked."""
+    """An outcome with its destination: its schema and revision. Its topic is never asked."""
     if isinstance(outcome, BadEvent):
         return EVENT_ERROR, outcome
     scid = scid_of(outcome.data)

@@ -5,7 +5,7 @@ Order and codes are the original's (BEHAVIOUR 7 to 9): identity, then the schema
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import apache_beam as beam
@@ -63,10 +63,10 @@ def event_validator(registry: Registry) -> Validate:
         violations = validator.violations(event.data)
         if not violations:
             return event
-        message = "; ".join(f"{each.path}: {each.message}".removeprefix(": ") for each in violations)
-        return _bad(
-            event, Reason.SCHEMA_VIOLATION, message, schema, revision, violations[0].path
+        message = "; ".join(
+            f"{each.path}: {each.message}".removeprefix(": ") for each in violations
         )
+        return _bad(event, Reason.SCHEMA_VIOLATION, message, schema, revision, violations[0].path)
 
     return validate
 
@@ -94,8 +94,8 @@ class _ValidateFn(beam.DoFn):  # type: ignore[misc]
     def setup(self) -> None:
         self._validate = event_validator(self._registry)
 
-    def process(self, outcome: Event | BadEvent) -> Iterator[Event | BadEvent]:
-        yield outcome if isinstance(outcome, BadEvent) else self._validate(outcome)
+    def process(self, outcome: Event | BadEvent) -> tuple[Event | BadEvent]:
+        return (outcome if isinstance(outcome, BadEvent) else self._validate(outcome),)
 
 
 class ValidateEvents(beam.PTransform):  # type: ignore[misc]

@@ -5,14 +5,14 @@ The minutes serve the counts. Nothing is dropped for being late: no window is ev
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.transforms import trigger, window
 from apache_beam.transforms.core import Windowing
-from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP
+from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.bad_event import BadEvent
@@ -31,15 +31,17 @@ def outcome_time(outcome: Event | BadEvent) -> float:
     return event_time(data, outcome.line.origin.receipt)
 
 
-@lru_cache(maxsize=4096)
-def _minute_of(minute: int) -> list[window.IntervalWindow]:
-    return [window.IntervalWindow(minute * MINUTE, (minute + 1) * MINUTE)]
+@lru_cache(maxsize=65536)
+def _place_of(seconds: float) -> tuple[Timestamp, list[window.IntervalWindow]]:
+    seconds = min(max(seconds, _EARLIEST), _LATEST)
+    minute = int(seconds // MINUTE) * MINUTE
+    return Timestamp.of(seconds), [window.IntervalWindow(minute, minute + MINUTE)]
 
 
 def in_minute(value: object, seconds: float) -> WindowedValue:
     """A value stamped with a time, in the window of its minute."""
-    seconds = min(max(seconds, _EARLIEST), _LATEST)
-    return WindowedValue(value, seconds, _minute_of(int(seconds // MINUTE)))
+    timestamp, windows = _place_of(seconds)
+    return WindowedValue(value, timestamp, windows)
 
 
 class _IntoMinutes(beam.ParDo):  # type: ignore[misc]
@@ -59,8 +61,8 @@ class _IntoMinutes(beam.ParDo):  # type: ignore[misc]
 
 
 class _MinuteFn(beam.DoFn):  # type: ignore[misc]
-    def process(self, routed: Routed) -> Iterator[WindowedValue]:
-        yield in_minute(routed, outcome_time(routed[1]))
+    def process(self, routed: Routed) -> tuple[WindowedValue]:
+        return (in_minute(routed, outcome_time(routed[1])),)
 
 
 class WindowEvents(beam.PTransform):  # type: ignore[misc]

@@ -34,15 +34,25 @@ def register(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("uris", nargs="*", metavar="SOURCE SINK",
+    add(
+        "uris",
+        nargs="*",
+        metavar="SOURCE SINK",
         help="source: file:PATH (globs, .gz .bz2 .zst) or stdin:; "
-             "sinks: jsonl:PATH parquet:PATH raw:PATH sqlite:PATH stdout:")
+        "sinks: jsonl:PATH parquet:PATH raw:PATH sqlite:PATH stdout:",
+    )
     add("--errors", metavar="SINK", help="where bad lines go, instead of to the sinks")
-    add("--format", metavar="FMT",
+    add(
+        "--format",
+        metavar="FMT",
         help="the lines' format, as EventLogging writes it, or json for events "
-             "(default: '%%q %%{recvFrom}s %%{seqId}d %%D %%{ip}i %%u')")
-    add("--schemas", metavar="DIR|URL",
-        help="folder with Name/revision.json, or a MediaWiki's api.php (default: the catalog)")
+        "(default: '%%q %%{recvFrom}s %%{seqId}d %%D %%{ip}i %%u')",
+    )
+    add(
+        "--schemas",
+        metavar="DIR|URL",
+        help="folder with Name/revision.json, or a MediaWiki's api.php (default: the catalog)",
+    )
     add("--only", metavar="REGEX", help="only schemas whose name starts like this")
     add("--except", dest="except_", metavar="REGEX", help="no schemas whose name starts like this")
     add("--runner", metavar="NAME", help="direct: this machine (default)")
@@ -135,5 +145,3 @@ def _show_plan(job: Job, config: RunConfig) -> None:
         print(f"write   {sink}" + (f"  ({', '.join(rules)})" if rules else ""))
     print(f"run     {config.runner}, {config.workers} worker(s)")
     print("Nothing was read or written (--dry-run).")
-
-

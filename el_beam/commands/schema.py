@@ -54,7 +54,7 @@ def show_schema(args: argparse.Namespace) -> int:
     from schemas import registry as registries
 
     name, _, revision = args.name.rpartition("/") if "/" in args.name else (args.name, "", "")
-    if revision and not revision.isdecimal():  # a nested name without a revision
+    if revision and not (revision.isdecimal() and len(revision) <= 18):  # a nested name alone
         name, revision = args.name, ""
     try:
         registry = registries.open_registry(args.schemas)
@@ -76,8 +76,8 @@ def _latest(registry: Any, name: str) -> int:
 
     revisions = [revision for schema, revision in registry.list() if schema == name]
     if not revisions:
-        raise UnknownSchema(f"there is no schema {name!r}")
-    return max(revisions)
+        raise UnknownSchema(f"there is no schema {name!r:.100}")
+    return int(max(revisions))
 
 
 def _show_columns(document: dict[str, Any], name: str, revision: int) -> None:

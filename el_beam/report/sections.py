@@ -106,15 +106,18 @@ def _folded(rows: Sequence[Bar], longest: int) -> Html | None:
 
 def _schema_bar(row: Row) -> Bar:
     valid, bad = whole(row.get("valid")), whole(row.get("bad"))
-    revision = row.get("revision", "")
-    known = revision not in (None, "", -1)
-    of = tag("span", f" {cut(revision, 24)}", class_="soft") if known else None
+    schema, revision = row.get("schema", ""), row.get("revision", "")
+    of = "" if revision in (None, "") else f" {cut(revision, 24)}"
+    if revision == -1:  # so the books say where a line had none, or one that can't be
+        of = " without a revision"
+        if schema == "unknown":
+            schema, of = "no known schema", ""
     said = [count(valid)] if valid or not bad else []
     if bad:
         plus = " + " if valid else ""
         said.append(tag("span", f"{plus}{count(bad)} bad", class_="bad-text"))
     return Bar(
-        tag("span", cut(row.get("schema", "")), of),
+        tag("span", cut(schema), tag("span", of, class_="soft") if of else None),
         [("valid", "valid", valid), ("bad", "bad", bad)],
         tag("span", *said),
     )
@@ -142,7 +145,7 @@ def by_reason(rows: Sequence[Row], bad: int) -> Html:
         )
         for row in ordered
     ]
-    lead = "Nothing bad is dropped: each line is kept as an EventError and can be replayed."
+    lead = "Nothing bad is dropped: each line is kept as an EventError, with its reason and place."
     if not listed:
         lead = "The reasons were not counted." if bad else "No event was bad."
     return section(

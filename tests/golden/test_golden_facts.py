@@ -74,7 +74,9 @@ def same_agent(ours: Json, original: Json) -> None:
 
 
 def parsed(fact: Fact) -> Json:
-    outcome = line_parser(fact["input"]["format"])(LINE._replace(data=fact["input"]["line"].encode()))
+    outcome = line_parser(fact["input"]["format"])(
+        LINE._replace(data=fact["input"]["line"].encode())
+    )
     if isinstance(outcome, BadEvent):
         raise ValueError(outcome.message)
     return outcome.data

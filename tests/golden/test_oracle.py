@@ -73,7 +73,7 @@ def storable(value: Any) -> bool:
 
 @pytest.fixture(scope="module")
 def lines() -> list[Line]:
-    raw = gzip.open(HERE / "corpus.log.gz").read().splitlines()
+    raw = gzip.decompress((HERE / "corpus.log.gz").read_bytes()).splitlines()
     corpus = [
         Line(number, data, label["kind"])
         for number, (data, label) in enumerate(zip(raw, rows("labels.jsonl.gz"), strict=True), 1)

@@ -13,7 +13,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
 import zstandard
@@ -25,7 +25,7 @@ from transforms.parse import LONGEST_LINE
 
 SPLIT_BYTES = 64 * 1024 * 1024
 _CHUNK = 1024 * 1024
-_COMPRESSED_CHUNK = 4096  # a hostile frame may unpack to 30,000 times as much
+_COMPRESSED_CHUNK = 1024  # a hostile frame may unpack to 30,000 times as much
 _COMPRESSED = (".gz", ".bz2", ".zst")
 ARCHIVE = ".raw.parquet"  # what the raw: sink writes
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -57,29 +57,32 @@ def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[File
     Raises UnreadableInput where a pattern matches nothing."""
     splits: dict[str, FileSplit] = {}
     for pattern in patterns:
+        # Beam finds nothing where a glob has no folder before it
+        here = "://" not in pattern and not pattern.startswith(("/", "."))
         try:
-            found = FileSystems.match([pattern])[0].metadata_list
+            found = FileSystems.match([f"./{pattern}" if here else pattern])[0].metadata_list
         except Exception as error:  # each file system has exceptions of its own
             raise UnreadableInput(f"cannot look for {pattern}: {error}") from error
-        if not found:
+        if not found or not pattern:
             raise UnreadableInput(f"no file matches {pattern}")
         for file in found:
+            path = file.path.removeprefix("./") if here else file.path
+            if "://" not in path and Path(path).is_dir():
+                raise UnreadableInput(f"{path} is a folder: write {path}/* for the files in it")
             receipt = file.last_updated_in_seconds or 0.0
-            whole = file.path.endswith((*_COMPRESSED, ARCHIVE))
+            whole = path.endswith((*_COMPRESSED, ARCHIVE))
             starts = [0] if whole else range(0, max(file.size_in_bytes, 1), size)
             for start in starts:
-                id_ = split_id(file.path, start)
+                id_ = split_id(path, start)
                 end = None if whole else start + size
-                splits[id_] = FileSplit(id_, file.path, start, end, receipt)
+                splits[id_] = FileSplit(id_, path, start, end, receipt)
     return sorted(splits.values(), key=lambda split: (split.path, split.start))
 
 
 def read_split(split: FileSplit) -> Iterator[RawLine]:
     """The lines of a split, each with its origin. Raises UnreadableInput."""
     try:
-        with FileSystems.open(
-            split.path, compression_type=CompressionTypes.UNCOMPRESSED
-        ) as file:
+        with FileSystems.open(split.path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
             if split.path.endswith(ARCHIVE):
                 yield from _archived_lines(file, split)
             else:
@@ -106,20 +109,20 @@ def _lines(file: IO[bytes], split: FileSplit) -> Iterator[RawLine]:
 
 def cut_lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     """(bytes with line end, line without it) of each line of a stream, in constant memory: of a
-    line beyond LONGEST_LINE only so much is kept that it can be told to be too long."""
+    line beyond LONGEST_LINE only one byte more is kept, so that it can be told to be too long."""
     rest, cut_off = b"", 0
     while chunk := file.read(_CHUNK):
         lines = (rest + chunk).splitlines(keepends=True)
         rest = b"" if lines[-1].endswith(b"\n") else lines.pop()  # a last CR may be half a CR LF
         for line in lines:
-            yield len(line) + cut_off, line.rstrip(b"\r\n")
+            yield len(line) + cut_off, line.rstrip(b"\r\n")[: LONGEST_LINE + 1]
             cut_off = 0
         if len(rest) > 2 * LONGEST_LINE:
-            kept = rest[: LONGEST_LINE + 1]
+            kept = rest[: LONGEST_LINE + 1] + (b"\r" if rest.endswith(b"\r") else b"")
             cut_off += len(rest) - len(kept)
             rest = kept
     for line in rest.splitlines(keepends=True):
-        yield len(line) + cut_off, line.rstrip(b"\r\n")
+        yield len(line) + cut_off, line.rstrip(b"\r\n")[: LONGEST_LINE + 1]
         cut_off = 0
 
 

@@ -17,8 +17,8 @@ from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, event_error
 from schemas.event import Destination, Event
 from transforms.route import Routed
 from transforms.window import in_minute
-from transforms.write.sink import Bundle, Rejected, Sink
 from transforms.write.receipt import Receipt, Tally
+from transforms.write.sink import Bundle, Rejected, Sink
 
 
 class Choice:
@@ -76,8 +76,15 @@ class _WriteFn(beam.DoFn):  # type: ignore[misc]
             self._tally.rejected(destination)
             if destination == EVENT_ERROR:
                 raise  # not even its error can be held: the sink is broken, not the event
+            dt = event.data.get("dt")
             bad = BadEvent(
-                event.line, Stage.WRITE, Reason.ROW_REJECTED, str(error), error.path, *destination
+                event.line,
+                Stage.WRITE,
+                Reason.ROW_REJECTED,
+                str(error),
+                error.path,
+                *destination,
+                dt=dt if isinstance(dt, str) else None,
             )
             self._put(EVENT_ERROR, bad)
 

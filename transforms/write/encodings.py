@@ -33,6 +33,7 @@ class _ParquetEncoder(Encoder):
         self._size = 0
 
     def add(self, event: Event) -> None:
+        self.events += 1
         self._events.append(event.data)
 
     def encode(self) -> int:
@@ -73,6 +74,7 @@ class _JsonLinesEncoder(Encoder):
         self._size = 0
 
     def add(self, event: Event) -> None:
+        self.events += 1
         line = strict_json.dumps(event.data)
         self._lines.append(line)
         self._size += len(line) + 64
@@ -112,6 +114,7 @@ class _RawEncoder(Encoder):
         self._size = 0
 
     def add(self, event: Event) -> None:
+        self.events += 1
         self._lines.append(event.line.data)
         self._origins.append(event.line.origin)
 

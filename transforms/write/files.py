@@ -16,7 +16,7 @@ import os
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import quote
@@ -30,12 +30,15 @@ from transforms.write.receipt import Receipt
 from transforms.write.sink import Bundle, Sink, SinkError, Writer
 
 _ROWS_BEFORE_ENCODING: Final = 10_000  # events held as Python objects, for a split
+_ROW_BYTES: Final = 2048  # a longer line counts as several rows: hostile ones have a megabyte
 _PART_BYTES: Final = 128 * 1024 * 1024  # encoded bytes held in memory, for a split
 _YEAR_1, _YEAR_9999 = -62135596800, 253402300799  # unix seconds
 
 
 class Encoder(ABC):
     """The events of one file, becoming bytes."""
+
+    events = 0  # taken so far
 
     @abstractmethod
     def add(self, event: Event) -> None:
@@ -65,8 +68,10 @@ class Encoding(ABC):
 def hour_folder(hour: int) -> str:
     """The folder of an hour since 1970, as Hive names partitions."""
     seconds = min(max(hour * 3600, _YEAR_1), _YEAR_9999)
-    moment = datetime.fromtimestamp(seconds, timezone.utc)
-    return f"year={moment.year:04}/month={moment.month:02}/day={moment.day:02}/hour={moment.hour:02}"
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return (
+        f"year={moment.year:04}/month={moment.month:02}/day={moment.day:02}/hour={moment.hour:02}"
+    )
 
 
 def schema_folder(destination: Destination) -> str:
@@ -91,63 +96,71 @@ class _SplitFiles:
 
     def __init__(self, split: str, sink: FileSink, attempt: str) -> None:
         self._split, self._sink, self._attempt = split, sink, attempt
-        self._encoders: dict[tuple[Destination, int], tuple[Encoder, list[int]]] = {}
+        self._files: dict[tuple[Destination, int], Encoder] = {}
         self._pending = 0
         self._part = 0
 
-    def add(self, destination: Destination, hour: int, event: Event) -> Iterator[_Written]:
-        key = (destination if self._sink.encoding.by_schema else _ALL, hour)
-        if (entry := self._encoders.get(key)) is None:
-            entry = self._encoders[key] = (self._sink.encoding.encoder(destination), [0])
-        entry[0].add(event)
-        entry[1][0] += 1
-        self._pending += 1
-        if self._pending >= _ROWS_BEFORE_ENCODING:
-            self._pending = 0
-            if sum(encoder.encode() for encoder, _ in self._encoders.values()) >= _PART_BYTES:
-                return self.write()
-        return iter(())
+    def add(self, destination: Destination, event: Event) -> None:
+        """Take an event of this split."""
+        hour = int(event_time(event.data, event.line.origin.receipt) // 3600)
+        encoder = self._files.get((destination, hour))
+        if encoder is None:
+            encoder = self._files[destination, hour] = self._sink.encoding.encoder(destination)
+        encoder.add(event)
+        self._pending += 1 + len(event.line.data) // _ROW_BYTES
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to write a part, to keep memory flat. Encodes what is pending."""
+        if self._pending < _ROWS_BEFORE_ENCODING:
+            return False
+        self._pending = 0
+        return sum(encoder.encode() for encoder in self._files.values()) >= _PART_BYTES
 
     def write(self) -> Iterator[_Written]:
         """Write what there is under temporary names; a later event starts the next part."""
         part = f"-{self._part}" if self._part else ""
-        encoders, self._encoders = self._encoders, {}
+        files, self._files = self._files, {}
         self._part += 1
         self._pending = 0
-        for (destination, hour), (encoder, count) in encoders.items():
-            name = f"{self._split}{part}{self._sink.encoding.suffix}"
-            folder = self._sink.folder(destination, hour)
+        name = f"{self._split}{part}{self._sink.encoding.suffix}"
+        for (destination, hour), encoder in files.items():
             content = encoder.finish()
-            temporary = f"{self._attempt}-{len(content)}-{uuid.uuid4().hex}"
+            temporary = f"{self._attempt}-{uuid.uuid4().hex}"
             _create(temporary, content)
-            digest = hashlib.sha256(content).digest()
             yield _Written(
-                temporary, f"{folder}/{name}", digest, destination, count[0], len(content)
+                temporary,
+                f"{self._sink.folder(destination, hour)}/{name}",
+                hashlib.sha256(content).digest(),
+                destination,
+                encoder.events,
+                len(content),
             )
 
 
-_ALL = Destination("*", 0)
+_ALL = Destination("*", 0)  # where a file holds the lines of all schemas
 
 
 class _FileBundle(Bundle):
     def __init__(self, sink: FileSink) -> None:
         self._sink = sink
+        self._by_schema = sink.encoding.by_schema
         self._attempt = f"{sink.temporary}/{uuid.uuid4().hex}"
         self._splits: dict[str, _SplitFiles] = {}
         self._current = ""
         self._written: list[_Written] = []
 
     def add(self, destination: Destination, event: Event) -> None:
-        origin = event.line.origin
-        if origin.split != self._current:  # a split is read in one go: the last one is complete
+        split = event.line.origin.split
+        if split != self._current:  # a split is read in one go: the last one is complete
             self._seal()
-            self._current = origin.split
-        split = self._splits.get(origin.split)
-        if split is None:
-            split = _SplitFiles(origin.split, self._sink, self._attempt)
-            self._splits[origin.split] = split
-        hour = int(event_time(event.data, origin.receipt) // 3600)
-        self._written.extend(split.add(destination, hour, event))
+            self._current = split
+            if split not in self._splits:
+                self._splits[split] = _SplitFiles(split, self._sink, self._attempt)
+        files = self._splits[split]
+        files.add(destination if self._by_schema else _ALL, event)
+        if files.full:
+            self._written.extend(files.write())
 
     def _seal(self) -> None:
         if self._current:
@@ -234,9 +247,10 @@ def _make_folder(path: str) -> None:
 
 
 def _create(path: str, content: bytes) -> None:
-    with _for_people(path), FileSystems.create(
-        path, "application/octet-stream", CompressionTypes.UNCOMPRESSED
-    ) as file:
+    with (
+        _for_people(path),
+        FileSystems.create(path, "application/octet-stream", CompressionTypes.UNCOMPRESSED) as file,
+    ):
         file.write(content)
         file.flush()
         if hasattr(file, "fileno"):

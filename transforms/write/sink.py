@@ -1,4 +1,4 @@
-"""What a sink is: a description that travels to the workers, a writer on each, bundles of events."""
+"""What a sink is: a description that travels to workers, a writer on each, bundles of events."""
 
 from __future__ import annotations
 

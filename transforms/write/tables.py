@@ -68,7 +68,9 @@ class _TableWriter(Writer):
         described = table(document, destination)
         with self._transaction() as connection:
             described.metadata.create_all(connection)
-            there = {column["name"] for column in sa.inspect(connection).get_columns(described.name)}
+            there = {
+                column["name"] for column in sa.inspect(connection).get_columns(described.name)
+            }
         if missing := [column.name for column in described.columns if column.name not in there]:
             raise SinkError(
                 f"{self._sink}: table {described.name} lacks {', '.join(missing)}. It was made for "

@@ -1,0 +1,129 @@
+"""EventErrors: the same whenever they are made, whatever the line, and events like others."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.bad_event import (
+    EVENT_ERROR,
+    RAW_EVENT_LIMIT,
+    BadEvent,
+    Code,
+    Reason,
+    Stage,
+    event_error,
+    named_in,
+)
+from schemas.event import Destination, Origin, RawLine
+from schemas.registry import open_registry
+from schemas.strict_json import dumps, loads
+from schemas.validator import Validator
+
+VALIDATOR = Validator(open_registry(None).get(*EVENT_ERROR))
+ORIGIN = Origin("file", "a.log", 7, 1_552_200_000.5, "a.log-0")
+
+
+def bad_event(data: bytes, dt: str | None = None, reason: Reason = Reason.BAD_JSON) -> BadEvent:
+    line = RawLine(data, ORIGIN)
+    return BadEvent(line, Stage.PARSE, reason, "what is wrong", "event.a", "S", 3, dt)
+
+
+@given(
+    st.binary() | st.binary(min_size=1).map(lambda b: b * (RAW_EVENT_LIMIT // len(b) + 2)),
+    st.none() | st.text(max_size=30) | st.datetimes().map(str),
+    st.sampled_from(Reason),
+)
+def test_any_line_makes_a_valid_storable_event(data: bytes, dt: str | None, reason: Reason) -> None:
+    error = event_error(bad_event(data, dt, reason))
+    assert VALIDATOR.violations(error.data) == []
+    assert loads(dumps(error.data)) == error.data
+    assert event_error(bad_event(data, dt, reason)) == error
+    event = error.data["event"]
+    raw = event["rawEvent"]
+    back = base64.b64decode(raw) if event["encoding"] == "base64" else raw.encode()
+    assert data.startswith(back)
+    assert event["truncated"] == (back != data)
+    assert (event["code"], event["reason"]) == (reason.code.value, reason.value)
+
+
+def test_what_it_says() -> None:
+    error = event_error(bad_event(b"?x", "2019-03-10T07:00:00+02:00"))
+    assert error.line.data == b"?x"
+    data = dict(error.data)
+    assert len(data.pop("uuid")) == 32
+    version = data["event"].pop("version")
+    assert version
+    assert data == {
+        "schema": "EventError",
+        "revision": 14035058,
+        "wiki": "",
+        "recvFrom": "el_beam",
+        "dt": "2019-03-10T07:00:00+02:00",
+        "timestamp": 1_552_194_000,
+        "event": {
+            "rawEvent": "?x",
+            "encoding": "utf-8",
+            "truncated": False,
+            "message": "what is wrong",
+            "code": "processor",
+            "stage": "parse",
+            "reason": "bad_json",
+            "path": "event.a",
+            "schema": "S",
+            "revision": 3,
+            "origin": "a.log@7",
+        },
+    }
+
+
+@pytest.mark.parametrize("dt", [None, "", "garbage", "9" * 100, "2019-02-30T00:00:00Z"])
+def test_without_a_readable_time_it_is_that_of_the_receipt(dt: str | None) -> None:
+    error = event_error(bad_event(b"?x", dt)).data
+    assert (error["dt"], error["timestamp"]) == ("2019-03-10T06:40:00Z", 1_552_200_000)
+
+
+@pytest.mark.parametrize("dt", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_times_at_the_ends_of_the_calendar(dt: str) -> None:
+    assert event_error(bad_event(b"?x", dt)).data["dt"] == dt
+
+
+def test_its_identity_is_its_place() -> None:
+    one = bad_event(b"?x")
+    other = one._replace(line=RawLine(b"?x", ORIGIN._replace(offset=8)))
+    assert event_error(one).data["uuid"] != event_error(other).data["uuid"]
+    elsewhere = one._replace(line=RawLine(b"?x", ORIGIN._replace(split="b", receipt=0.0)))
+    assert event_error(one).data["uuid"] == event_error(elsewhere).data["uuid"]
+
+
+def test_a_line_cut_within_a_character_is_still_text() -> None:
+    event = event_error(bad_event("é".encode() * RAW_EVENT_LIMIT)).data["event"]
+    assert event["truncated"]
+    odd = event_error(bad_event(b"x" + "é".encode() * RAW_EVENT_LIMIT)).data["event"]
+    assert (odd["encoding"], odd["rawEvent"][:3]) == ("utf-8", "xéé")
+
+
+@pytest.mark.parametrize(
+    ("raw", "named"),
+    [
+        (b"%22schema%22%3A%22Edit%22%2C%22revision%22%3A17%7D", Destination("Edit", 17)),
+        (b"%22schema%22%3A%22Edit%22", Destination("Edit", -1)),
+        (b"%22revision%22%3A" + b"9" * 30, Destination("unknown", int("9" * 18))),
+        (b"\xff\x00", Destination("unknown", -1)),
+        (b" " * RAW_EVENT_LIMIT + b"%22schema%22%3A%22Edit%22", Destination("unknown", -1)),
+    ],
+)
+def test_what_an_unreadable_line_seems_to_name(raw: bytes, named: Destination) -> None:
+    assert named_in(raw) == named
+
+
+def test_every_reason_has_a_code_and_a_sentence() -> None:
+    assert len({reason.value for reason in Reason}) == len(Reason)
+    for reason in Reason:
+        assert isinstance(reason.code, Code)
+        assert reason.sentence.endswith(".") and reason.sentence[0].isupper()
+        assert Reason(reason.value) is reason
