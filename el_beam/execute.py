@@ -5,13 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
+import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from el_beam.console import console
 
 if TYPE_CHECKING:
     from el_beam.job import Job
@@ -48,7 +53,7 @@ def diverted(path: str) -> Iterator[None]:
     descriptor, goes to the file `path`. What we say ourselves goes on to people."""
     ours = sys.stderr
     people = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
-    if _is_descriptor_2(ours):
+    if _descriptor(ours) == 2:
         ours.flush()
         sys.stderr = people
     with Path(path).open("ab") as file:
@@ -60,11 +65,36 @@ def diverted(path: str) -> Iterator[None]:
         sys.stderr = ours
 
 
-def _is_descriptor_2(stream: object) -> bool:
+@contextmanager
+def interruptible(scratch: str) -> Iterator[None]:
+    """While the block runs, Ctrl-C or a request to end ends this process at once, as a kill would:
+    a runner would wait for its workers, and every sink is safe from kills. Only the folder
+    `scratch` is removed. Workers end when they miss us."""
+
+    def stop(*_: object) -> None:
+        console().show_cursor()  # the live line hides it
+        told = b"el: interrupted; start the same command again and it will be finished\n"
+        os.write(people, told)
+        shutil.rmtree(scratch, ignore_errors=True)
+        os._exit(1)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    people = _descriptor(sys.stderr) or 2
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return stream.fileno() == 2  # type: ignore[attr-defined,no-any-return]
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _descriptor(stream: object) -> int | None:
+    try:
+        return stream.fileno()  # type: ignore[attr-defined,no-any-return]
     except (AttributeError, OSError):  # a test's, or none at all
-        return False
+        return None
 
 
 def execute(job: Job, workers: int, beam_options: tuple[str, ...]) -> Summary:

@@ -82,7 +82,7 @@ def config_of(args: argparse.Namespace) -> RunConfig:
 
 def command(args: argparse.Namespace) -> int:
     """Run a job; returns the exit code."""
-    from el_beam.execute import JobFailed, diverted, execute, hush
+    from el_beam.execute import JobFailed, diverted, execute, hush, interruptible
 
     with tempfile.TemporaryDirectory(prefix="el-") as scratch, diverted(f"{scratch}/noise.log"):
         hush()
@@ -102,7 +102,7 @@ def command(args: argparse.Namespace) -> int:
 
         started = time.monotonic()
         try:
-            with watching(str(progress)):
+            with interruptible(scratch), watching(str(progress)):
                 summary = execute(job, config.workers, config.beam)
         except JobFailed as error:
             print(f"el run: {printable(str(error))}", file=sys.stderr)

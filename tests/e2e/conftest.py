@@ -1,0 +1,95 @@
+"""`el` in a process of its own, as people start it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EL = [sys.executable, "-m", "el_beam.cli"]
+
+
+class Ran(NamedTuple):
+    """What came of a call of `el`."""
+
+    code: int
+    out: str
+    err: str
+    peak: int  # bytes of memory of the largest process
+
+    @property
+    def told(self) -> list[str]:
+        """Lines of standard error, which must be sentences for people."""
+        for word in ("Traceback", "Warning", "WARNING", "INFO:", "ERROR:", 'File "'):
+            assert word not in self.err, self.err
+        return self.err.splitlines()
+
+
+def start(folder: Path, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    """Start `el` in a folder; its output goes to files `out` and `err` beside that."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder.parent / "tmp")}
+    (folder.parent / "tmp").mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
+    out, err = ((folder.parent / name).open("wb") for name in ("out", "err"))
+    with out, err:
+        return subprocess.Popen(
+            [*EL, *arguments], cwd=folder, env=environment, stdout=out, stderr=err, **options
+        )
+
+
+def finished(folder: Path, process: subprocess.Popen[bytes]) -> Ran:
+    """Wait for what `start` has started."""
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    out, err = ((folder.parent / name).read_text() for name in ("out", "err"))
+    return Ran(process.returncode, out, err, usage.ru_maxrss * 1024)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the files of a module's tests; where `el` is started, unless they say."""
+    folder = tmp_path_factory.mktemp("el") / "home"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def el(home: Path) -> Callable[..., Ran]:
+    """Runs `el` to its end."""
+
+    def run(*arguments: str, **options: Any) -> Ran:
+        return finished(home, start(home, *arguments, stdin=subprocess.DEVNULL, **options))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def el_started(home: Path) -> Callable[..., tuple[subprocess.Popen[bytes], Callable[[], Ran]]]:
+    """Starts `el`; gives the process, and a function that waits for it."""
+
+    def begin(*arguments: str) -> tuple[subprocess.Popen[bytes], Callable[[], Ran]]:
+        process = start(home, *arguments, stdin=subprocess.PIPE)
+        return process, lambda: finished(home, process)
+
+    return begin
+
+
+@pytest.fixture(scope="session")
+def beacon() -> Callable[..., bytes]:
+    """Makes a beacon's line of a capsule, or of the text of one."""
+
+    def line(
+        capsule: object, seq: object = 1, dt: str = "2019-03-10T07:00:00", agent: str = "Mozilla/5.0"
+    ) -> bytes:
+        text = capsule if isinstance(capsule, str) else quote(json.dumps(capsule))
+        return f"?{text};\tcp1\t{seq}\t{dt}\t1.2.3.4\t{agent}".encode()
+
+    return line

@@ -1,0 +1,237 @@
+"""What people get wrong, or their machine does: one clear line each, and the right exit code."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SAMPLE = Path(__file__).parents[2] / "examples" / "sample.log.gz"
+LINES = 3_000
+El = Callable[..., Any]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def inputs(home: Path) -> None:
+    data = b"".join(gzip.open(SAMPLE).readlines()[:LINES])
+    (home / "a.log").write_bytes(data)
+    (home / "cut.log.gz").write_bytes(gzip.compress(data)[:20_000])
+    (home / "no.log.gz").write_bytes(b"garbage")
+    (home / "garbage.db").write_bytes(b"garbage, no database" * 100)
+    (home / "dangling.log").symlink_to("nowhere")
+    (home / "folder").mkdir()
+    (home / "bad.yaml").write_text("source: 5\nsinks: jsonl:x\nnope: 1\nworkers: two\n")
+    (home / "broken.yaml").write_text("{[")
+    (home / "good.yaml").write_text("source: file:a.log\nsinks: [jsonl:yaml-out]\n")
+    for name, text in {
+        "schemas/Edit/13457736.json": "{",
+        "schemas/Echo/7731316.json": '{"type": "object", "properties": {}}',
+        "broken/Edit/13457736.json": "{",
+        "empty/readme.txt": "no schema",
+    }.items():
+        path = home / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """All files with their bytes and times of change."""
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+TO = "jsonl:out"
+WRONG: list[tuple[list[str], list[str]]] = [
+    ([], ["no sink: say where the events shall go; there are jsonl:", "no source: say what to read"]),
+    (["file:a.log"], ["no sink: say where the events shall go"]),
+    (["a.log", TO], ["source 'a.log' has no scheme: write one of file: stdin:"]),
+    (["nope:a", TO], ["unknown source nope: there are file: stdin:"]),
+    (["file:a.log", "nope:b"], ["unknown sink nope: there are jsonl: parquet: raw: sqlite: stdout:"]),
+    (["file:a.log?sprit=3", TO], ["file: has no parameter sprit; there are split"]),
+    (["file:a.log", "jsonl:out?x=3"], ["jsonl: has no parameter x; it takes none"]),
+    (["file:a.log", "jsonl:"], ["jsonl: has no path"]),
+    (["file:a.log", "jsonl:foo://x/y"], ["jsonl:foo://x/y: no such file system; there are local"]),
+    (["file:a.log", TO, "--runner", "spork"], ["unknown runner 'spork'; there are direct"]),
+    (["file:a.log", TO, "--workers", "0"], ["--workers must be 1 or more"]),
+    (["file:a.log", TO, "--only", "("], ["--only '(' is no regular expression"]),
+    (["file:a.log", TO, "--format", "%q %x"], ["unknown specifier %x in '%q %x'; there are %q %j"]),
+    (["file:a.log", TO, "--", "--nope"], ["Beam has no option --nope"]),
+    (["file:missing.log", TO], ["no file matches missing.log"]),
+    (["file:*.nope", TO], ["no file matches *.nope"]),
+    (["file:dangling.log", TO], ["no file matches dangling.log"]),
+    (["file:folder", TO], ["folder is a folder: write folder/*"]),
+    (["file:a.log", "jsonl:${NOPE_X}/out"], ["the environment variable NOPE_X is not set"]),
+    (["file:a.log", TO, "--schemas", "nope"], ["nope: there is no such folder of schemas"]),
+    (["file:a.log", TO, "--schemas", "empty"], ["empty: no schemas in this folder"]),
+    (["file:a.log", TO, "--schemas", "broken"], ["broken: no schemas in this folder (13457736.json: "]),
+    (["file:a.log", TO, "--schemas", "a.log"], ["a.log: there is no such folder of schemas"]),
+    (["stdin:", TO, "--workers", "2"], ["stdin: belongs to one process: use it with --workers 1"]),
+    (["file:a.log", "stdout:", "--json"], ["--json and stdout: would both write to standard output"]),
+    (["--config", "missing.yaml"], ["cannot read missing.yaml: "]),
+    (["--config", "broken.yaml"], ["cannot read broken.yaml: while parsing a flow node"]),
+    (
+        ["--config", "bad.yaml"],
+        [
+            "bad.yaml: source must be str, not 5",
+            "bad.yaml: sinks must be list, not 'jsonl:x'",
+            "bad.yaml: unknown option 'nope'; there are beam, errors",
+            "bad.yaml: workers must be int, not 'two'",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "says"), WRONG, ids=lambda value: " ".join(value)[:40])
+def test_a_wrong_call(el: El, home: Path, call: list[str], says: list[str]) -> None:
+    before = contents(home)
+    ran = el("run", *call)
+    assert (ran.code, ran.out) == (2, "")
+    assert len(ran.told) == len(says)
+    for line, beginning in zip(ran.told, says, strict=True):
+        assert line.startswith(f"el run: {beginning}")
+    assert contents(home) == before
+
+
+def test_a_dry_run_writes_nothing(el: El, home: Path) -> None:
+    before = sorted(home.rglob("*"))
+    for call in (["file:a.log", TO, "sqlite:e.db", "parquet:p"], ["--config", "good.yaml"]):
+        ran = el("run", *call, "--dry-run")
+        assert (ran.code, ran.told) == (0, [])
+        assert "1 file(s) in 1 split(s)" in ran.out
+        assert ran.out.endswith("Nothing was read or written (--dry-run).\n")
+    assert sorted(home.rglob("*")) == before
+
+
+def failed(ran: Any, *says: str) -> str:
+    """The one line that a failed job tells, which says all this."""
+    assert (ran.code, ran.out) == (1, ""), ran.err
+    (line,) = [line for line in ran.told if not line.startswith("read ")]  # but for progress
+    assert line.startswith("el run: ")
+    for each in says:
+        assert each in line
+    return str(line)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (["file:cut.log.gz", TO], "cannot read cut.log.gz: Compressed file ended before"),
+        (["file:no.log.gz", TO], "cannot read no.log.gz: Not a gzipped file"),
+        (["file:a.log", "sqlite:garbage.db"], "cannot write sqlite:garbage.db: file is not a database"),
+        (["file:a.log", "sqlite:folder"], "cannot write sqlite:folder: unable to open database file"),
+        (["file:a.log", "sqlite:a.log/e.db"], "cannot write sqlite:a.log/e.db: "),
+        (["file:a.log", "jsonl:a.log"], "cannot write below a.log: "),
+        (["file:a.log", "parquet:a.log/b/c"], "cannot write below a.log/b/c: "),
+        (["file:a.log", "raw:/proc/nope"], "cannot write below /proc/nope: "),
+    ],
+    ids=lambda value: " ".join(value)[:30],
+)
+def test_a_job_that_cannot_be_done(el: El, call: list[str], says: str) -> None:
+    failed(el("run", *call), says)
+
+
+def test_a_damaged_file_is_told_by_workers_too(el: El) -> None:
+    failed(el("run", "file:cut.log.gz", "jsonl:w", "--workers", "2"), "cannot read cut.log.gz: ")
+
+
+NO_SPACE = ("No space left", "File too large", "disk is full", "disk I/O error")
+
+
+@pytest.fixture(scope="module")
+def tiny_disk(home: Path) -> Iterator[Callable[[], dict[str, Any]]]:
+    """The folder `tiny` has room for 100 kB only: a disk of its own, or where mounting is not
+    permitted a limit for each file, which is among the options to start with."""
+    limit = 100_000
+    (home / "tiny").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={limit}", "tmpfs", str(home / "tiny")]
+    able = bool(shutil.which("mount")) and subprocess.run(mount, capture_output=True).returncode == 0
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    yield lambda: {} if able else {"preexec_fn": limited}
+    if able:
+        subprocess.run(["umount", str(home / "tiny")], check=True)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("sink", ["raw", "sqlite"])
+def test_a_full_disk(el: El, tiny_disk: Callable[[], Any], sink: str, workers: str) -> None:
+    where = f"tiny/{sink}{workers}"
+    ran = el("run", "file:a.log", f"{sink}:{where}", "--workers", workers, **tiny_disk())
+    line = failed(ran, where)
+    assert any(reason in line for reason in NO_SPACE), line
+
+
+def test_a_full_disk_is_finished_elsewhere(el: El, tiny_disk: Callable[[], Any], home: Path) -> None:
+    """What was written before the disk was full is whole, and is no hindrance."""
+    failed(el("run", "file:a.log", "jsonl:fine", "raw:tiny/again", **tiny_disk()))
+    shutil.rmtree(home / "tiny" / "again", ignore_errors=True)
+    assert el("run", "file:a.log", "jsonl:fine", "raw:roomy").code == 0
+
+
+def test_an_invalid_schema_makes_its_own_events_bad_only(el: El) -> None:
+    ran = el("run", "file:a.log", "jsonl:inv", "--schemas", "schemas", "--json")
+    books = json.loads(ran.out)
+    assert (ran.code, ran.told) == (0, [])
+    assert {each["reason"]: each["count"] for each in books["reasons"]}["invalid_schema"] > 50
+    assert books["balanced"] and books["totals"]["read"] == LINES
+
+
+def test_output_of_another_job_is_not_overwritten(el: El, home: Path) -> None:
+    assert el("run", "file:a.log", "jsonl:mine").code == 0
+    before = contents(home / "mine")
+    for other in (["--schemas", "schemas"], ["--format", "%q %{recvFrom}s %{seqId}d %D %{x}i %u"]):
+        failed(el("run", "file:a.log", "jsonl:mine", *other), "is there with other content")
+        kept = contents(home / "mine")
+        assert {name: kept[name] for name in before} == before
+
+
+def test_a_run_again_changes_nothing(el: El, home: Path) -> None:
+    call = ["file:a.log", "jsonl:j", "parquet:p", "raw:r", "sqlite:again.db"]
+
+    def rows() -> list[Any]:
+        with sqlite3.connect(home / "again.db") as connection:
+            return connection.execute("SELECT * FROM EventError_14035058 ORDER BY id").fetchall()
+
+    assert el("run", *call).code == 0
+    before = {name: contents(home / name) for name in "jpr"}, rows()
+    for workers in ("1", "2"):
+        assert el("run", *call, "--workers", workers).code == 0
+        assert ({name: contents(home / name) for name in "jpr"}, rows()) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_interrupted_run(el: El, el_started: El, home: Path, number: int, workers: str) -> None:
+    """It ends at once, and the same call finishes what it began."""
+    folder = home / f"stopped{number}{workers}"
+    os.mkfifo(home / "endless.log") if not (home / "endless.log").exists() else None
+    source = "stdin:" if workers == "1" else "file:a.log,endless.log"
+    process, wait = el_started("run", source, f"jsonl:{folder.name}", "--workers", workers)
+    deadline = time.monotonic() + 30
+    while not folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.5)
+    stopped = time.monotonic()
+    process.send_signal(number)
+    ran = wait()
+    assert time.monotonic() - stopped < 5
+    assert ran.code == 1
+    assert ran.told == ["el: interrupted; start the same command again and it will be finished"]
+    assert not list((home.parent / "tmp").iterdir())
+    assert el("run", "file:a.log", f"jsonl:{folder.name}", "--workers", workers).code == 0
