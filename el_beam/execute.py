@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 import warnings
@@ -83,9 +84,11 @@ def interruptible(scratch: str) -> Iterator[None]:
         return
     people = _descriptor(sys.stderr) or 2
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    elsewhere, tempfile.tempdir = tempfile.tempdir, scratch
     try:
         yield
     finally:
+        tempfile.tempdir = elsewhere
         for number, handler in before.items():
             signal.signal(number, handler)
 

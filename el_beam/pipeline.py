@@ -6,7 +6,7 @@ import apache_beam as beam
 
 from el_beam.job import Job
 from el_beam.summary import WriteSummary
-from transforms.count import CountEvents
+from transforms.count import CountEvents, CountLines
 from transforms.parse import ParseEvents
 from transforms.read import ReadEvents
 from transforms.route import RouteBySchema
@@ -23,7 +23,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> tuple[beam.PCollection, ...]:
 
     Returns the books: what was read, counted and written. A bounded job has them in its summary.
     """
-    lines, reads = pipeline | "Read" >> ReadEvents(job.source)
+    lines = pipeline | "Read" >> ReadEvents(job.source)
     outcomes = lines | "Parse" >> ParseEvents(job.format)
     outcomes = outcomes | "Validate" >> ValidateEvents(job.registry)
     routed = outcomes | "Route" >> RouteBySchema()
@@ -33,6 +33,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> tuple[beam.PCollection, ...]:
         routed | f"Write {number} {sink}" >> WriteEvents(sink, choice)
         for number, (sink, choice) in enumerate(job.sinks, 1)
     ]
+    reads = lines | "Count lines" >> CountLines()
     counts = routed | "Count" >> CountEvents(job.progress)
     books = (reads, counts, *receipts)
     if job.summary:

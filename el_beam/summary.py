@@ -14,8 +14,7 @@ from apache_beam.transforms import trigger
 from apache_beam.transforms.window import GlobalWindows
 
 from schemas.bad_event import sentence_of
-from transforms.count import CountKey
-from transforms.read import ReadReceipt
+from transforms.count import CountKey, ReadReceipt
 from transforms.write import Receipt
 
 Part = ReadReceipt | Receipt | tuple[CountKey, int]

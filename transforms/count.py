@@ -1,4 +1,4 @@
-"""CountEvents: how many of what happened in which minute.
+"""CountLines, CountEvents: how many lines were read, how many of what happened in which minute.
 
 A bundle's counts leave it as a few partial sums. They are summed up in the global window, where no
 count can come too late; what comes out are absolute totals, right after any repeat.
@@ -8,20 +8,32 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import groupby
 from typing import NamedTuple
 
 import apache_beam as beam
 from apache_beam.transforms import trigger
-from apache_beam.transforms.window import GlobalWindows
+from apache_beam.transforms.window import GlobalWindow, GlobalWindows
+from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.bad_event import BadEvent, Reason
+from schemas.event import RawLine
+from transforms.batches import Batch, BatchedFn
 from transforms.progress import ProgressFile
 from transforms.route import Routed
 from transforms.window import MINUTE, in_minute, outcome_time
 
 _MOST_KEYS = 50_000  # a bundle's sums leave it early where hostile times make more
 _SCHEMA_IS_KNOWN = (Reason.SCHEMA_VIOLATION, Reason.ROW_REJECTED)
+
+
+class ReadReceipt(NamedTuple):
+    """What was read of a split: one side of the books."""
+
+    split: str
+    lines: int
+    size: int  # bytes of the lines, without line ends
 
 
 class CountKey(NamedTuple):
@@ -44,7 +56,33 @@ def count_key(routed: Routed) -> CountKey:
     return CountKey(minute, "unknown", -1, outcome.reason.value)
 
 
-class _CountFn(beam.DoFn):  # type: ignore[misc]
+class _CountLinesFn(BatchedFn):
+    def start_bundle(self) -> None:
+        self._read: dict[str, tuple[int, int]] = {}
+
+    def process(self, line: RawLine) -> None:
+        self.process_batch(Batch([line]))
+
+    @beam.DoFn.yields_elements
+    def process_batch(self, batch: Batch) -> None:
+        for split, lines in groupby(batch, lambda line: line.origin.split):
+            sizes = [len(line.data) for line in lines]
+            count, size = self._read.get(split, (0, 0))
+            self._read[split] = count + len(sizes), size + sum(sizes)
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for split, (lines, size) in self._read.items():
+            yield WindowedValue(ReadReceipt(split, lines, size), MIN_TIMESTAMP, [GlobalWindow()])
+
+
+class CountLines(beam.PTransform):  # type: ignore[misc]
+    """RawLine -> a ReadReceipt for each split: counted as read, before anything can happen."""
+
+    def expand(self, lines: beam.PCollection) -> beam.PCollection:
+        return lines | "Count" >> beam.ParDo(_CountLinesFn())
+
+
+class _CountFn(BatchedFn):
     def __init__(self, progress: str | None) -> None:
         self._progress_folder = progress
 
@@ -61,6 +99,11 @@ class _CountFn(beam.DoFn):  # type: ignore[misc]
             self._progress.one(bad=bool(key.reason))
         if len(self._counts) > _MOST_KEYS:
             yield from self.finish_bundle()
+
+    @beam.DoFn.yields_elements
+    def process_batch(self, batch: Batch) -> Iterator[WindowedValue]:
+        for routed in batch:
+            yield from self.process(routed)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         counts, self._counts = self._counts, Counter()

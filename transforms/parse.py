@@ -29,6 +29,7 @@ from schemas.capsule import (
 )
 from schemas.event import Event, RawLine
 from schemas.user_agent import BadUserAgent, parse_user_agent
+from transforms.batches import EachFn
 
 Parse = Callable[[RawLine], Event | BadEvent]
 
@@ -305,15 +306,12 @@ def _too_long(line: RawLine) -> BadEvent:
     )
 
 
-class _ParseFn(beam.DoFn):  # type: ignore[misc]
+class _ParseFn(EachFn):
     def __init__(self, format_: str) -> None:
         self._format = format_
 
     def setup(self) -> None:
-        self._parse = line_parser(self._format)
-
-    def process(self, line: RawLine) -> tuple[Event | BadEvent]:
-        return (self._parse(line),)
+        self.each = line_parser(self._format)  # type: ignore[method-assign]
 
 
 class ParseEvents(beam.PTransform):  # type: ignore[misc]

@@ -7,6 +7,7 @@ import apache_beam as beam
 from schemas.bad_event import EVENT_ERROR, BadEvent
 from schemas.capsule import scid_of
 from schemas.event import Destination, Event
+from transforms.batches import EachFn
 
 Routed = tuple[Destination, Event | BadEvent]
 
@@ -20,8 +21,13 @@ def route(outcome: Event | BadEvent) -> Routed:
     return Destination(*scid), outcome
 
 
+class _RouteFn(EachFn):
+    def each(self, outcome: Event | BadEvent) -> Routed:
+        return route(outcome)
+
+
 class RouteBySchema(beam.PTransform):  # type: ignore[misc]
     """Event | BadEvent -> (Destination, Event | BadEvent)."""
 
     def expand(self, outcomes: beam.PCollection) -> beam.PCollection:
-        return outcomes | "Route" >> beam.Map(route)
+        return outcomes | "Route" >> beam.ParDo(_RouteFn())

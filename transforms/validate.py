@@ -15,6 +15,7 @@ from schemas.capsule import BadIdentity, check_scid, scid_of
 from schemas.event import Event
 from schemas.registry import InvalidSchema, Registry, RegistryUnavailable, UnknownSchema
 from schemas.validator import Validator
+from transforms.batches import EachFn
 from transforms.retry import retrying
 
 Validate = Callable[[Event], Event | BadEvent]
@@ -87,15 +88,15 @@ def _bad(
     )
 
 
-class _ValidateFn(beam.DoFn):  # type: ignore[misc]
+class _ValidateFn(EachFn):
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
     def setup(self) -> None:
         self._validate = event_validator(self._registry)
 
-    def process(self, outcome: Event | BadEvent) -> tuple[Event | BadEvent]:
-        return (outcome if isinstance(outcome, BadEvent) else self._validate(outcome),)
+    def each(self, outcome: Event | BadEvent) -> Event | BadEvent:
+        return outcome if isinstance(outcome, BadEvent) else self._validate(outcome)
 
 
 class ValidateEvents(beam.PTransform):  # type: ignore[misc]

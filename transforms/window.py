@@ -5,7 +5,7 @@ The minutes serve the counts. Nothing is dropped for being late: no window is ev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -13,11 +13,12 @@ import apache_beam as beam
 from apache_beam.transforms import trigger, window
 from apache_beam.transforms.core import Windowing
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
-from apache_beam.utils.windowed_value import WindowedValue
+from apache_beam.utils.windowed_value import HomogeneousWindowedBatch, WindowedValue
 
 from schemas.bad_event import BadEvent
 from schemas.capsule import event_time
 from schemas.event import Event
+from transforms.batches import Batch, BatchedFn
 from transforms.route import Routed
 
 MINUTE = 60  # seconds
@@ -60,9 +61,20 @@ class _IntoMinutes(beam.ParDo):  # type: ignore[misc]
         )
 
 
-class _MinuteFn(beam.DoFn):  # type: ignore[misc]
+class _MinuteFn(BatchedFn):
     def process(self, routed: Routed) -> tuple[WindowedValue]:
         return (in_minute(routed, outcome_time(routed[1])),)
+
+    def process_batch(self, batch: Batch) -> Iterator[HomogeneousWindowedBatch]:
+        """A batch for each time in the batch: of a busy log there are few."""
+        by_time: dict[float, Batch] = {}
+        for routed in batch:
+            seconds = outcome_time(routed[1])
+            if seconds not in by_time:
+                by_time[seconds] = Batch()
+            by_time[seconds].append(routed)
+        for seconds, its in by_time.items():
+            yield HomogeneousWindowedBatch(in_minute(its, seconds))
 
 
 class WindowEvents(beam.PTransform):  # type: ignore[misc]

@@ -23,10 +23,9 @@ from el_beam.job import Job
 from el_beam.pipeline import build
 from el_beam.summary import Summary, summarize
 from schemas.bad_event import BadEvent, event_error
-from schemas.event import Event, RawLine
+from schemas.event import Event
 from schemas.registry import open_registry
 from transforms.parse import DEFAULT_FORMAT, line_parser
-from transforms.read import READ, ReadReceipt
 from transforms.read.files import FileSplit, read_split
 from transforms.validate import event_validator
 from transforms.write import Choice
@@ -224,30 +223,11 @@ class _Stream:
     def __init__(self, steps: TestStream) -> None:
         self._steps = steps
 
-    def read(self) -> beam.PTransform:
-        return _ReadStream(self._steps)
+    def lines(self) -> beam.PTransform:
+        return self._steps
 
     def __str__(self) -> str:
         return "stream"
-
-
-class _ReadStream(beam.PTransform):  # type: ignore[misc]
-    def __init__(self, steps: TestStream) -> None:
-        super().__init__()
-        self._steps = steps
-
-    def expand(self, root: beam.pvalue.PBegin) -> Any:
-        return (
-            root
-            | self._steps
-            | "Count" >> beam.ParDo(_CountRead()).with_outputs(READ, main="lines")
-        )
-
-
-class _CountRead(beam.DoFn):  # type: ignore[misc]
-    def process(self, line: RawLine) -> Any:
-        yield line
-        yield beam.pvalue.TaggedOutput(READ, ReadReceipt(line.origin.split, 1, len(line.data)))
 
 
 def _keep(part: Any, path: str) -> None:

@@ -6,34 +6,23 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import apache_beam as beam
 
 from schemas.event import Origin, RawLine
+from transforms.batches import Batch, BatchedFn
 from transforms.read.files import SPLIT_BYTES, FileSplit, cut_lines, find_splits, read_split
 
 
-class ReadReceipt(NamedTuple):
-    """What was read of a split: the other side of the books."""
-
-    split: str
-    lines: int
-    size: int  # bytes of the lines, without line ends
-
-
 class Source(Protocol):
-    """What a job reads: a transform from nothing to RawLines, and how people see it."""
+    """What a job reads, and how people see it."""
 
-    def read(self) -> beam.PTransform:
-        """Gives a PCollection of RawLines with, tagged `READ`, a ReadReceipt for each split.
-
-        Raises UnreadableInput where there is nothing to read."""
+    def lines(self) -> beam.PTransform:
+        """A transform from nothing to RawLines. Raises UnreadableInput where nothing is there."""
 
     def __str__(self) -> str: ...
-
-
-READ = "read"
 
 
 def without_collecting() -> None:
@@ -43,28 +32,25 @@ def without_collecting() -> None:
     gc.set_threshold(10_000, 50, 1_000)
 
 
-class _ReadFn(beam.DoFn):  # type: ignore[misc]
-    """Reads a split whole, in one call, and says how much it was."""
+class _ReadFn(BatchedFn):
+    """Reads a split whole, in one call."""
 
-    def __init__(self, lines_of: Callable[[Any], Iterator[RawLine]]) -> None:
-        self._lines_of = lines_of
+    def __init__(self, lines_of: Callable[[Any], Iterator[RawLine]], batch: int) -> None:
+        self._lines_of, self._batch = lines_of, batch
 
     def setup(self) -> None:
         without_collecting()
 
-    def process(self, split: Any) -> Iterator[RawLine | beam.pvalue.TaggedOutput]:
-        lines = size = 0
-        for line in self._lines_of(split):
-            lines += 1
-            size += len(line.data)
-            yield line
-        name = getattr(split, "id", "stdin")
-        yield beam.pvalue.TaggedOutput(READ, ReadReceipt(name, lines, size))
+    @beam.DoFn.yields_batches
+    def process(self, split: Any) -> Iterator[Batch]:
+        lines = self._lines_of(split)
+        while batch := Batch(islice(lines, self._batch)):
+            yield batch
 
 
-def read_splits(lines_of: Callable[[Any], Iterator[RawLine]]) -> beam.PTransform:
-    """split -> RawLine, and tagged `READ` a ReadReceipt."""
-    return beam.ParDo(_ReadFn(lines_of)).with_outputs(READ, main="lines")
+def read_splits(lines_of: Callable[[Any], Iterator[RawLine]], batch: int = 1000) -> beam.PTransform:
+    """split -> RawLine, handed on some at a time."""
+    return beam.ParDo(_ReadFn(lines_of, batch))
 
 
 class FileSource:
@@ -78,7 +64,7 @@ class FileSource:
         """All splits in order. Raises UnreadableInput where a pattern matches nothing."""
         return find_splits(self.patterns, self.split_bytes)
 
-    def read(self) -> beam.PTransform:
+    def lines(self) -> beam.PTransform:
         return _ReadFiles(self.splits())
 
     def __str__(self) -> str:
@@ -90,7 +76,7 @@ class _ReadFiles(beam.PTransform):  # type: ignore[misc]
         super().__init__()
         self._splits = splits
 
-    def expand(self, root: beam.pvalue.PBegin) -> beam.pvalue.DoOutputsTuple:
+    def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection:
         return (
             root
             | "Splits" >> beam.Create(self._splits)
@@ -102,34 +88,40 @@ class _ReadFiles(beam.PTransform):  # type: ignore[misc]
 class StdinSource:
     """Standard input until its end: one split, read by the one worker that shares our process."""
 
-    def read(self) -> beam.PTransform:
+    def lines(self) -> beam.PTransform:
         return _ReadStdin()
 
     def __str__(self) -> str:
         return "stdin:"
 
 
+class _AtOnce(NamedTuple):
+    """A stream whose read() gives what is there instead of waiting for more."""
+
+    read: Callable[[int], bytes]
+
+
 def _read_stdin(_: object) -> Iterator[RawLine]:
     started = time.time()
     split = f"stdin-{int(started)}"
     position = 0
-    for length, data in cut_lines(sys.stdin.buffer):
+    for length, data in cut_lines(_AtOnce(sys.stdin.buffer.read1)):
         yield RawLine(data, Origin("stdin", f"stdin-{started:.6f}", position, time.time(), split))
         position += length
 
 
 class _ReadStdin(beam.PTransform):  # type: ignore[misc]
     def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection:
-        return root | "Stdin" >> beam.Create([None]) | "Lines" >> read_splits(_read_stdin)
+        # One by one: whoever types or tails wants to see each line's event at once.
+        return root | beam.Create([None]) | "Lines" >> read_splits(_read_stdin, batch=1)
 
 
 class ReadEvents(beam.PTransform):  # type: ignore[misc]
-    """Nothing -> (RawLine: every line of the source, once; ReadReceipt: how many they were)."""
+    """Nothing -> RawLine: every line of the source, once."""
 
     def __init__(self, source: Source) -> None:
         super().__init__()
         self._source = source
 
-    def expand(self, root: beam.pvalue.PBegin) -> tuple[beam.PCollection, beam.PCollection]:
-        outputs = root | "Source" >> self._source.read()
-        return outputs.lines, outputs[READ]
+    def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection:
+        return root | "Source" >> self._source.lines()

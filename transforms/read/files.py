@@ -14,7 +14,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, Protocol
 
 import zstandard
 from apache_beam.io.filesystem import CompressionTypes
@@ -107,7 +107,14 @@ def _lines(file: IO[bytes], split: FileSplit) -> Iterator[RawLine]:
         position += length
 
 
-def cut_lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+class Readable(Protocol):
+    """All that cut_lines needs of a stream."""
+
+    def read(self, size: int, /) -> bytes:
+        """Some bytes; none at the end."""
+
+
+def cut_lines(file: Readable) -> Iterator[tuple[int, bytes]]:
     """(bytes with line end, line without it) of each line of a stream, in constant memory: of a
     line beyond LONGEST_LINE only one byte more is kept, so that it can be told to be too long."""
     rest, cut_off = b"", 0

@@ -15,6 +15,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, event_error
 from schemas.event import Destination, Event
+from transforms.batches import Batch, BatchedFn
 from transforms.route import Routed
 from transforms.window import in_minute
 from transforms.write.receipt import Receipt, Tally
@@ -45,7 +46,7 @@ class Choice:
         return self.events and (self._only is None or self._only.match(name) is not None)
 
 
-class _WriteFn(beam.DoFn):  # type: ignore[misc]
+class _WriteFn(BatchedFn):
     def __init__(self, sink: Sink, choice: Choice) -> None:
         self._sink, self._choice = sink, choice
 
@@ -66,6 +67,11 @@ class _WriteFn(beam.DoFn):  # type: ignore[misc]
             self._tally.filtered(destination)
             return
         self._put(destination, outcome)
+
+    @beam.DoFn.yields_elements
+    def process_batch(self, batch: Batch) -> None:
+        for routed in batch:
+            self.process(routed)
 
     def _put(self, destination: Destination, outcome: Event | BadEvent) -> None:
         event = event_error(outcome) if isinstance(outcome, BadEvent) else outcome
