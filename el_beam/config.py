@@ -209,7 +209,7 @@ def _beam_mistakes(options: tuple[str, ...]) -> Iterator[str]:
         yield f"after `--`: {error}"
     else:
         if unknown:
-            yield f"Beam has no option {' '.join(unknown)}: see PipelineOptions in its documentation"
+            yield f"Beam has no option {' '.join(unknown)}: see its PipelineOptions"
 
 
 def _sink(text: str, registry: Registry, job_id: str) -> Sink:

@@ -1,8 +1,8 @@
 """A line that is no valid event: the value it becomes, the reasons there are, and its EventError.
 
-EventErrors are events themselves (schema EventError, revision 14035058): every sink stores them and
-people query them. The rule of each field is BEHAVIOUR 9 with the deviations of DESIGN: the raw event
-is the raw line, so that it can be run through the same graph again.
+EventErrors are events themselves (schema EventError, revision 14035058): every sink stores them
+and people query them. The rule of each field is BEHAVIOUR 9 with the deviations of DESIGN: the raw
+event is the raw line, so that it can be run through the same graph again.
 """
 
 from __future__ import annotations

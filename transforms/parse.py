@@ -67,7 +67,7 @@ def unquote(text: str) -> bytes:
     Quoted-printable differs from url-quoting by its escape character alone, and the standard
     library decodes it four times as fast. Every escape shortens the text by two: if it came out
     longer, one was bad, and urllib decides."""
-    if text.isascii():
+    if text.isascii() and "\n" not in text and "\r" not in text:  # quoted-printable joins lines
         escaped = text.replace("=", "=3D") if "=" in text else text
         raw = binascii.a2b_qp(escaped.replace("%", "="))
         if len(raw) == len(text) - 2 * text.count("%"):

@@ -51,7 +51,8 @@ def event_validator(registry: Registry) -> Validate:
         schema, revision = scid
         try:
             check_scid(schema, revision)
-            validator = validators.get(scid) or validator_of(schema, revision)
+            new = scid not in validators
+            validator = validator_of(schema, revision) if new else validators[scid]
         except BadIdentity as error:
             reason = Reason.BAD_REVISION if error.part == "revision" else Reason.BAD_SCHEMA_NAME
             return _bad(event, reason, str(error), schema, revision, error.part)
@@ -59,9 +60,9 @@ def event_validator(registry: Registry) -> Validate:
             return _bad(event, Reason.UNKNOWN_SCHEMA, str(error), schema, revision)
         except InvalidSchema as error:
             return _bad(event, Reason.INVALID_SCHEMA, str(error), schema, revision)
-        if validator.accepts(event.data):
-            return event
-        violations = validator.violations(event.data)
+        violations = (
+            [] if new and validator.accepts(event.data) else validator.violations(event.data)
+        )
         if not violations:
             return event
         message = "; ".join(

@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from el_beam.execute import hush
+
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = ROOT / "tests" / "golden" / "oracle" / "corpus.log.gz"
 SCRATCH = ROOT / ".cache" / "bench"
@@ -142,7 +144,7 @@ def graph(path: Path, workers: int) -> dict[str, Any]:
     call = [sys.executable, "-m", "el_beam.cli", "run", f"file:{path}", f"parquet:{out}"]
     started = time.perf_counter()
     done = subprocess.run(
-        [*call, "--workers", str(workers), "--json"], stdout=subprocess.PIPE, check=True
+        [*call, "--workers", str(workers), "--json"], capture_output=True, check=True
     )
     summary = json.loads(done.stdout)
     assert summary["balanced"]
@@ -215,6 +217,7 @@ def main() -> None:
     parser.add_argument("--loop", help=argparse.SUPPRESS)
     parser.add_argument("--log", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    hush()
     if args.loop:
         print(json.dumps(loop(Path(args.log), args.loop)))
         return

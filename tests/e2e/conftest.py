@@ -87,7 +87,10 @@ def beacon() -> Callable[..., bytes]:
     """Makes a beacon's line of a capsule, or of the text of one."""
 
     def line(
-        capsule: object, seq: object = 1, dt: str = "2019-03-10T07:00:00", agent: str = "Mozilla/5.0"
+        capsule: object,
+        seq: object = 1,
+        dt: str = "2019-03-10T07:00:00",
+        agent: str = "Mozilla/5.0",
     ) -> bytes:
         text = capsule if isinstance(capsule, str) else quote(json.dumps(capsule))
         return f"?{text};\tcp1\t{seq}\t{dt}\t1.2.3.4\t{agent}".encode()

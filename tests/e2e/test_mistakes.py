@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -24,7 +25,7 @@ El = Callable[..., Any]
 
 @pytest.fixture(scope="module", autouse=True)
 def inputs(home: Path) -> None:
-    data = b"".join(gzip.open(SAMPLE).readlines()[:LINES])
+    data = b"".join(gzip.decompress(SAMPLE.read_bytes()).splitlines(keepends=True)[:LINES])
     (home / "a.log").write_bytes(data)
     (home / "cut.log.gz").write_bytes(gzip.compress(data)[:20_000])
     (home / "no.log.gz").write_bytes(b"garbage")
@@ -54,13 +55,23 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
     }
 
 
+def shown(value: list[str] | str) -> str:
+    return " ".join(value)[:40] if isinstance(value, list) else ""
+
+
 TO = "jsonl:out"
 WRONG: list[tuple[list[str], list[str]]] = [
-    ([], ["no sink: say where the events shall go; there are jsonl:", "no source: say what to read"]),
+    (
+        [],
+        ["no sink: say where the events shall go; there are jsonl:", "no source: say what to read"],
+    ),
     (["file:a.log"], ["no sink: say where the events shall go"]),
     (["a.log", TO], ["source 'a.log' has no scheme: write one of file: stdin:"]),
     (["nope:a", TO], ["unknown source nope: there are file: stdin:"]),
-    (["file:a.log", "nope:b"], ["unknown sink nope: there are jsonl: parquet: raw: sqlite: stdout:"]),
+    (
+        ["file:a.log", "nope:b"],
+        ["unknown sink nope: there are jsonl: parquet: raw: sqlite: stdout:"],
+    ),
     (["file:a.log?sprit=3", TO], ["file: has no parameter sprit; there are split"]),
     (["file:a.log", "jsonl:out?x=3"], ["jsonl: has no parameter x; it takes none"]),
     (["file:a.log", "jsonl:"], ["jsonl: has no path"]),
@@ -77,10 +88,16 @@ WRONG: list[tuple[list[str], list[str]]] = [
     (["file:a.log", "jsonl:${NOPE_X}/out"], ["the environment variable NOPE_X is not set"]),
     (["file:a.log", TO, "--schemas", "nope"], ["nope: there is no such folder of schemas"]),
     (["file:a.log", TO, "--schemas", "empty"], ["empty: no schemas in this folder"]),
-    (["file:a.log", TO, "--schemas", "broken"], ["broken: no schemas in this folder (13457736.json: "]),
+    (
+        ["file:a.log", TO, "--schemas", "broken"],
+        ["broken: no schemas in this folder (13457736.json: "],
+    ),
     (["file:a.log", TO, "--schemas", "a.log"], ["a.log: there is no such folder of schemas"]),
     (["stdin:", TO, "--workers", "2"], ["stdin: belongs to one process: use it with --workers 1"]),
-    (["file:a.log", "stdout:", "--json"], ["--json and stdout: would both write to standard output"]),
+    (
+        ["file:a.log", "stdout:", "--json"],
+        ["--json and stdout: would both write to standard output"],
+    ),
     (["--config", "missing.yaml"], ["cannot read missing.yaml: "]),
     (["--config", "broken.yaml"], ["cannot read broken.yaml: while parsing a flow node"]),
     (
@@ -95,7 +112,7 @@ WRONG: list[tuple[list[str], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("call", "says"), WRONG, ids=lambda value: " ".join(value)[:40])
+@pytest.mark.parametrize(("call", "says"), WRONG, ids=shown)
 def test_a_wrong_call(el: El, home: Path, call: list[str], says: list[str]) -> None:
     before = contents(home)
     ran = el("run", *call)
@@ -131,14 +148,20 @@ def failed(ran: Any, *says: str) -> str:
     [
         (["file:cut.log.gz", TO], "cannot read cut.log.gz: Compressed file ended before"),
         (["file:no.log.gz", TO], "cannot read no.log.gz: Not a gzipped file"),
-        (["file:a.log", "sqlite:garbage.db"], "cannot write sqlite:garbage.db: file is not a database"),
-        (["file:a.log", "sqlite:folder"], "cannot write sqlite:folder: unable to open database file"),
+        (
+            ["file:a.log", "sqlite:garbage.db"],
+            "cannot write sqlite:garbage.db: file is not a database",
+        ),
+        (
+            ["file:a.log", "sqlite:folder"],
+            "cannot write sqlite:folder: unable to open database file",
+        ),
         (["file:a.log", "sqlite:a.log/e.db"], "cannot write sqlite:a.log/e.db: "),
         (["file:a.log", "jsonl:a.log"], "cannot write below a.log: "),
         (["file:a.log", "parquet:a.log/b/c"], "cannot write below a.log/b/c: "),
         (["file:a.log", "raw:/proc/nope"], "cannot write below /proc/nope: "),
     ],
-    ids=lambda value: " ".join(value)[:30],
+    ids=shown,
 )
 def test_a_job_that_cannot_be_done(el: El, call: list[str], says: str) -> None:
     failed(el("run", *call), says)
@@ -158,7 +181,9 @@ def tiny_disk(home: Path) -> Iterator[Callable[[], dict[str, Any]]]:
     limit = 100_000
     (home / "tiny").mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={limit}", "tmpfs", str(home / "tiny")]
-    able = bool(shutil.which("mount")) and subprocess.run(mount, capture_output=True).returncode == 0
+    able = (
+        bool(shutil.which("mount")) and subprocess.run(mount, capture_output=True).returncode == 0
+    )
 
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -177,7 +202,9 @@ def test_a_full_disk(el: El, tiny_disk: Callable[[], Any], sink: str, workers: s
     assert any(reason in line for reason in NO_SPACE), line
 
 
-def test_a_full_disk_is_finished_elsewhere(el: El, tiny_disk: Callable[[], Any], home: Path) -> None:
+def test_a_full_disk_is_finished_elsewhere(
+    el: El, tiny_disk: Callable[[], Any], home: Path
+) -> None:
     """What was written before the disk was full is whole, and is no hindrance."""
     failed(el("run", "file:a.log", "jsonl:fine", "raw:tiny/again", **tiny_disk()))
     shutil.rmtree(home / "tiny" / "again", ignore_errors=True)
@@ -220,7 +247,8 @@ def test_a_run_again_changes_nothing(el: El, home: Path) -> None:
 def test_an_interrupted_run(el: El, el_started: El, home: Path, number: int, workers: str) -> None:
     """It ends at once, and the same call finishes what it began."""
     folder = home / f"stopped{number}{workers}"
-    os.mkfifo(home / "endless.log") if not (home / "endless.log").exists() else None
+    with contextlib.suppress(FileExistsError):
+        os.mkfifo(home / "endless.log")
     source = "stdin:" if workers == "1" else "file:a.log,endless.log"
     process, wait = el_started("run", source, f"jsonl:{folder.name}", "--workers", workers)
     deadline = time.monotonic() + 30

@@ -24,8 +24,10 @@ from schemas.capsule import (
     timestamp_ms,
     uuid5_hex,
 )
+from schemas.columns import RESCUED
 from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import HttpRegistry, UnknownSchema
+from schemas.sql_rows import row
 from schemas.user_agent import KEYS, parse_user_agent
 from transforms.parse import decode_qson, line_parser
 from transforms.validate import event_validator
@@ -44,7 +46,7 @@ SCHEMAS = {
 
 def all_facts() -> dict[str, Fact]:
     """`tests/parse/0` -> the fact. `schema_for_validate` is no fact, but what `validate` uses."""
-    found = {}
+    found: dict[str, Fact] = {}
     for part in ("tests", "observed"):
         for section, facts in GOLDEN[part].items():
             if section != "schema_for_validate":
@@ -113,7 +115,7 @@ def check_flatten(fact: Fact) -> None:
             return {"type": "object", "properties": {k: described(v) for k, v in value.items()}}
         return {"type": "string"}
 
-    stored = sql.row(described(fact["input"]))({"event": fact["input"]})
+    stored = row(described(fact["input"]))({"event": fact["input"]})
     ours = {name: value for name, value in stored.items() if value is not None}
     assert ours == {f"event_{name}": value for name, value in fact["expect"]["ok"].items()}
 
@@ -138,7 +140,8 @@ def check_validate(fact: Fact) -> None:
         def get(self, schema: str, revision: int) -> Json:
             if (schema, revision) not in SCHEMAS:
                 raise UnknownSchema(f"no {schema!r} {revision}")
-            return SCHEMAS[schema, revision]
+            document: Json = SCHEMAS[schema, revision]
+            return document
 
     outcome = event_validator(TestSchemas())(Event(fact["input"], LINE))
     assert isinstance(outcome, BadEvent) == ("error" in fact["expect"])
@@ -154,11 +157,11 @@ def check_sql(fact: Fact) -> None:
     with engine.begin() as connection:
         made.create(connection)
         insert = sql.insert_ignoring_repeats(made, "sqlite")
-        connection.execute(insert, [sql.row(document)(event)])
+        connection.execute(insert, [row(document)(event)])
         stored = dict(connection.execute(made.select()).mappings().one())
         texts = connection.exec_driver_sql(f'SELECT dt, "timestamp" FROM {made.name}').one()
     stored |= {"dt": texts[0], "timestamp": texts[1]}
-    stored.pop(sql.RESCUED)  # what columns can't hold, kept beside them: the original lost it
+    stored.pop(RESCUED)  # what columns can't hold, kept beside them: the original lost it
     assert list(stored) == expected["columns"]
     assert stored == expected["row"]
 
@@ -166,9 +169,9 @@ def check_sql(fact: Fact) -> None:
 def check_table_name(fact: Fact) -> None:
     event = fact["input"]
     meta = event.get("meta", {})
-    name, revision = scid_from_uri(meta.get("schema_uri")) or (event["schema"], event["revision"])
+    scid = scid_from_uri(meta.get("schema_uri")) or (event["schema"], event["revision"])
     topic = event.get("topic", meta.get("topic"))
-    agrees(lambda: sql.table_name(topic or name, revision), fact)
+    agrees(lambda: sql.table_name(topic or scid[0], int(scid[1] or 0)), fact)
 
 
 def check_event_error(fact: Fact) -> None:

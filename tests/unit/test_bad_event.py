@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -126,4 +125,4 @@ def test_every_reason_has_a_code_and_a_sentence() -> None:
     for reason in Reason:
         assert isinstance(reason.code, Code)
         assert reason.sentence.endswith(".") and reason.sentence[0].isupper()
-        assert Reason(reason.value) is reason
+        assert reason == reason.value

@@ -30,14 +30,18 @@ def el(*arguments: str) -> int:
 def test_help_answers_at_once() -> None:
     def seconds() -> float:
         started = time.monotonic()
-        found = subprocess.run([*EL, "--help"], capture_output=True, text=True, cwd=ROOT, check=True)
+        found = subprocess.run(
+            [*EL, "--help"], capture_output=True, text=True, cwd=ROOT, check=True
+        )
         assert "Exit codes: 0 done, 1 the job failed, 2 the call was wrong." in found.stdout
         return time.monotonic() - started
 
     assert min(seconds() for _ in range(3)) < 0.7
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["schema"], ["schema", "list"], ["schema", "show"]])
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["schema"], ["schema", "list"], ["schema", "show"]]
+)
 def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert el(*command, "--help") == 0
     assert "usage: el" in capsys.readouterr().out
@@ -120,7 +124,9 @@ def test_unusable_schemas_are_told(tmp_path: Path, capsys: pytest.CaptureFixture
     assert err.startswith("el schema: unusable: schema B revision 1: ")
 
 
-def test_the_command_line_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found: list[config.RunConfig] = []
 
     def assemble(asked: config.RunConfig, *_: object) -> None:
@@ -165,7 +171,8 @@ def test_what_is_shown_is_printable() -> None:
 def test_noise_is_diverted_and_words_are_not(tmp_path: Path) -> None:
     code = (
         "import os, sys; from el_beam.execute import diverted\n"
-        "with diverted(sys.argv[1]): os.system('echo noise >&2'); print('é words', file=sys.stderr)\n"
+        "with diverted(sys.argv[1]):\n"
+        " os.system('echo noise >&2'); print('é words', file=sys.stderr)\n"
         "os.system('echo after >&2')"
     )
     call = [sys.executable, "-c", code, str(tmp_path / "noise")]

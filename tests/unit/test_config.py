@@ -110,7 +110,7 @@ def test_schemas_that_cannot_be_used(log: str) -> None:
     config = RunConfig(log, ("jsonl:out",), schemas="broken")
     Path("empty").mkdir()
     assert "no schemas in this folder" in mistakes(dataclasses.replace(config, schemas="empty"))[0]
-    assert [problem for problem in assemble(config, "scratch").registry.problems()]
+    assert len(assemble(config, "scratch").registry.problems()) == 2
 
 
 def test_yaml(log: str) -> None:
@@ -148,11 +148,11 @@ def test_what_is_no_yaml_of_options(text: str) -> None:
 
 
 @pytest.mark.usefixtures("log")
-@pytest.mark.parametrize("workers", ["true", "1.5", "null", "[1]"])
-def test_workers_is_a_number(workers: str) -> None:
-    assert yaml_mistakes(f"workers: {workers}") == [
-        f"job.yaml: workers must be int, not {dict(true=True, null=None).get(workers, workers)}"
-    ]
+@pytest.mark.parametrize(
+    ("workers", "shown"), [("true", "True"), ("1.5", "1.5"), ("null", "None"), ("[1]", "[1]")]
+)
+def test_workers_is_a_number(workers: str, shown: str) -> None:
+    assert yaml_mistakes(f"workers: {workers}") == [f"job.yaml: workers must be int, not {shown}"]
 
 
 def test_the_identity_of_a_job_is_what_it_does() -> None:

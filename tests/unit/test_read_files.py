@@ -8,7 +8,7 @@ import io
 import os
 import random
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.event import RawLine
+from transforms.parse import LONGEST_LINE
 from transforms.read import files
 from transforms.read.files import FileSplit, UnreadableInput, cut_lines, find_splits, read_split
 
@@ -80,25 +81,25 @@ def test_of_lines_too_long_so_much_is_kept_that_it_shows(
     assert [length for length, _ in whole] == [len(line) for line in expected]
 
 
-class _Endless(io.RawIOBase):
+class _Endless:
     """A line of many bytes that nobody has in memory."""
 
     def __init__(self, size: int) -> None:
         self.left = size
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int, /) -> bytes:
         given = min(size, self.left)
         self.left -= given
-        return b"x" * given or (b"" if self.left else b"")
+        return b"x" * given
 
 
 def test_a_line_of_any_length_takes_constant_memory() -> None:
     tracemalloc.start()
-    ((length, kept),) = cut_lines(_Endless(200 * 2**20))  # type: ignore[arg-type]
+    ((length, kept),) = cut_lines(_Endless(200 * 2**20))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert length == 200 * 2**20
-    assert len(kept) == files.LONGEST_LINE + 1
+    assert len(kept) == LONGEST_LINE + 1
     assert peak < 12 * 2**20
 
 
@@ -106,7 +107,11 @@ def zstd(data: bytes) -> bytes:
     return zstandard.ZstdCompressor().compress(data)
 
 
-COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress, ".zst": zstd}
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".zst": zstd,
+}
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)
@@ -155,7 +160,7 @@ def test_a_frame_that_unpacks_to_much_stays_in_memory(folder: Path) -> None:
     (line,) = read_split(split)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert len(line.data) > files.LONGEST_LINE
+    assert len(line.data) > LONGEST_LINE
     assert peak < 200 * 2**20
 
 
@@ -164,7 +169,12 @@ def test_splits_are_functions_of_path_and_start(folder: Path) -> None:
     path.write_bytes(b"0123456789" * 10)
     os.utime(path, (5, 5))
     splits = find_splits((str(path), str(folder / "splits.l*")), 30)
-    assert [(split.start, split.end) for split in splits] == [(0, 30), (30, 60), (60, 90), (90, 120)]
+    assert [(split.start, split.end) for split in splits] == [
+        (0, 30),
+        (30, 60),
+        (60, 90),
+        (90, 120),
+    ]
     assert len({split.id for split in splits}) == 4
     assert {split.receipt for split in splits} == {5.0}
     assert [split.id for split in splits] == sorted(split.id for split in splits)

@@ -43,7 +43,7 @@ class Verdict:
 
 @pytest.fixture
 def verdict(registry_of: RegistryOf, line_of: LineOf) -> Verdict:
-    documents = {("S", 1): DOCUMENT, ("T", 2): {}, ("TestSchema", 123): DOCUMENT}
+    documents = {("S", 1): DOCUMENT, ("T", 2): {}, ("Other", 123): DOCUMENT}
     return Verdict(registry_of(documents), line_of("raw"))
 
 
@@ -79,7 +79,7 @@ def test_a_violation_says_what_and_where_of_all(verdict: Verdict) -> None:
         ({"revision": {}}, Reason.BAD_REVISION, "revision", ("S", -1)),
         ({"revision": 0}, Reason.BAD_REVISION, "revision", ("S", 0)),
         ({"revision": True}, Reason.SCHEMA_VIOLATION, "revision", ("S", -1)),
-        ({"meta": {"schema_uri": "TestSchema/123"}}, Reason.SCHEMA_VIOLATION, "", ("TestSchema", 123)),
+        ({"meta": {"schema_uri": "Other/123"}}, Reason.SCHEMA_VIOLATION, "", ("Other", 123)),
         ({"meta": {"schema_uri": 5}}, Reason.NO_SCHEMA, "", ("unknown", -1)),
         ({"meta": {}}, Reason.NO_SCHEMA, "", ("unknown", -1)),
     ],
@@ -109,7 +109,9 @@ def test_a_schema_without_a_type_takes_any_event(verdict: Verdict, event: object
 
 
 @pytest.mark.parametrize("dt", ["garbage", "", 5, None, []])
-def test_a_clients_time_that_is_none_still_makes_an_event_error(verdict: Verdict, dt: object) -> None:
+def test_a_clients_time_that_is_none_still_makes_an_event_error(
+    verdict: Verdict, dt: object
+) -> None:
     outcome = verdict.bad({**GOOD, "dt": dt, "event": {}})
     assert event_error(outcome).data["dt"] == "2019-03-10T06:40:00Z"
 

@@ -1,4 +1,4 @@
-"""File sinks: names and bytes are functions of the split, and whatever happens twice is harmless."""
+"""File sinks: names and bytes are functions of the split, and what happens twice is harmless."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ HERE = Destination("S", 1)
 ENCODINGS = ["jsonl", "parquet", "raw"]
 
 
-def event(number: int, split: str = "a-0", dt: str | None = "2019-03-10T07:30:00Z", **more: Any) -> Event:
+def event(
+    number: int, split: str = "a-0", dt: str | None = "2019-03-10T07:30:00Z", **more: Any
+) -> Event:
     data = {"schema": "S", "revision": 1, "uuid": f"{number:032x}", "event": {"n": number}, **more}
     data |= {"dt": dt} if dt else {}
     origin = Origin("file", f"/{split}.log", number, 1_552_200_000.25, split)
@@ -183,7 +185,8 @@ def test_long_lines_count_as_many_rows(sinks: Sinks, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    "name", ["../../x", "a/b", ".hidden", "_x", "a b", "x=1", "%2e", "..", ".", "é\n", "a\\b", "C:x"]
+    "name",
+    ["../../x", "a/b", ".hidden", "_x", "a b", "x=1", "%2e", "..", ".", "é\n", "a\\b", "C:x"],
 )
 def test_any_name_stays_inside_and_visible(sinks: Sinks, name: str) -> None:
     destination = Destination(name, 1)

@@ -203,11 +203,14 @@ def run(sink: Sink, choice: Choice, *routed: tuple[Destination, Event | BadEvent
 def test_what_a_sink_rejects_is_there_as_an_event_error() -> None:
     sink = _Picky()
     bad = BadEvent(LINE, Stage.PARSE, Reason.BAD_JSON, "m")
-    receipts = run(sink, Choice(only="S"), (S, event(1)), (S, event(13)), (T, event(2)), (ERRORS, bad))
+    receipts = run(
+        sink, Choice(only="S"), (S, event(1)), (S, event(13)), (T, event(2)), (ERRORS, bad)
+    )
     assert [destination for destination, _ in sink.taken] == [S, ERRORS, ERRORS]
     error = sink.taken[1][1].data
     assert error["dt"] == "2019-03-10T07:00:00Z"  # the event's own time, not that of its receipt
-    assert {key: error["event"][key] for key in ("reason", "path", "message", "schema", "stage")} == {
+    told = ("reason", "path", "message", "schema", "stage")
+    assert {key: error["event"][key] for key in told} == {
         "reason": "row_rejected", "path": "event.n", "message": "13 brings bad luck",
         "schema": "S", "stage": "write",
     }  # fmt: skip
