@@ -95,8 +95,9 @@ def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> Jo
 
     Raises ConfigError with all mistakes found: nothing has been written by then."""
     from el_beam.job import Job
+    from schemas.line_format import DEFAULT_FORMAT, FormatError
     from schemas.registry import RegistryError, open_registry
-    from transforms.parse import DEFAULT_FORMAT, FormatError, line_parser
+    from transforms.parse import line_parser
     from transforms.read.files import UnreadableInput
     from transforms.write import Choice
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+LONGEST_LINE: Final = 1024 * 1024  # bytes: what a Kafka record may hold by default
 
 
 class Origin(NamedTuple):

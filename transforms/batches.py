@@ -18,7 +18,7 @@ class Batch(list[Any]):
     """Some elements with the same timestamp and windows, in order."""
 
 
-@BatchConverter.register(name="el_beam")  # type: ignore[untyped-decorator]
+@BatchConverter.register(name="el_beam")
 class _BatchOfAny(BatchConverter):  # type: ignore[misc]
     """How Beam makes batches of elements, and elements of batches."""
 
@@ -55,7 +55,7 @@ class BatchedFn(beam.DoFn):  # type: ignore[misc]
 
 
 class EachFn(BatchedFn):
-    """One element in, one out: `self.each`, which a subclass sets, does all the work."""
+    """One element in, one out: a subclass says what becomes of each."""
 
     def each(self, element: Any) -> Any:
         """What becomes of an element."""

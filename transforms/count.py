@@ -63,7 +63,7 @@ class _CountLinesFn(BatchedFn):
     def process(self, line: RawLine) -> None:
         self.process_batch(Batch([line]))
 
-    @beam.DoFn.yields_elements
+    @beam.DoFn.yields_elements  # type: ignore[untyped-decorator]
     def process_batch(self, batch: Batch) -> None:
         for split, lines in groupby(batch, lambda line: line.origin.split):
             sizes = [len(line.data) for line in lines]
@@ -100,7 +100,7 @@ class _CountFn(BatchedFn):
         if len(self._counts) > _MOST_KEYS:
             yield from self.finish_bundle()
 
-    @beam.DoFn.yields_elements
+    @beam.DoFn.yields_elements  # type: ignore[untyped-decorator]
     def process_batch(self, batch: Batch) -> Iterator[WindowedValue]:
         for routed in batch:
             yield from self.process(routed)

@@ -99,9 +99,10 @@ def loop(path: Path, sink: str) -> dict[str, Any]:
     from schemas import strict_json
     from schemas.bad_event import BadEvent, event_error
     from schemas.event import Event
+    from schemas.line_format import DEFAULT_FORMAT
     from schemas.registry import open_registry
     from transforms.count import count_key
-    from transforms.parse import DEFAULT_FORMAT, line_parser
+    from transforms.parse import line_parser
     from transforms.read import without_collecting
     from transforms.read.files import find_splits, read_split
     from transforms.route import route
@@ -173,9 +174,10 @@ def stages(path: Path, lines: int = 3_000, rounds: int = 30) -> list[tuple[str, 
     from schemas import strict_json
     from schemas.bad_event import BadEvent, event_error
     from schemas.event import Event
+    from schemas.line_format import DEFAULT_FORMAT
     from schemas.registry import open_registry
     from transforms.count import count_key
-    from transforms.parse import DEFAULT_FORMAT, line_parser
+    from transforms.parse import line_parser
     from transforms.read import without_collecting
     from transforms.read.files import find_splits, read_split
     from transforms.route import route
@@ -242,10 +244,12 @@ def show(results: dict[str, list[dict[str, Any]]], path: Path) -> None:
     one = results["(a) loop, JSON"][0]
     megabytes = path.stat().st_size / 1e6
     print(
-        f"{one['read']:,} lines, {megabytes:,.0f} MB, {one['bad']:,} bad; load {os.getloadavg()[0]:.1f}"
+        f"{one['read']:,} lines, {megabytes:,.0f} MB, {one['bad']:,} bad; "
+        f"load {os.getloadavg()[0]:.1f}"
     )
     print(
-        f"{'':24} {'lines/s':>9}  {'(least - most)':>17}  {'MB/s':>5}  {'of (a)':>6}  {'MiB':>5}  whole s"
+        f"{'':24} {'lines/s':>9}  {'(least - most)':>17}  {'MB/s':>5}  {'of (a)':>6}  "
+        f"{'MiB':>5}  whole s"
     )
     rates: dict[str, float] = {}
     for name, rounds in results.items():
@@ -257,7 +261,8 @@ def show(results: dict[str, list[dict[str, Any]]], path: Path) -> None:
         spread = f"({min(found):,.0f} - {max(found):,.0f})"
         speed = rate * megabytes / one["read"]
         print(
-            f"{name:24} {rate:9,.0f}  {spread:>17}  {speed:5.0f}  {share:6.2f}  {mib:5.0f}  {whole:.1f}"
+            f"{name:24} {rate:9,.0f}  {spread:>17}  {speed:5.0f}  {share:6.2f}  "
+            f"{mib:5.0f}  {whole:.1f}"
         )
     ratio = rates["(c) graph, 2 processes"] / rates["(b) graph, 1 process"]
     print(f"(c) is {ratio:.2f} times (b)")

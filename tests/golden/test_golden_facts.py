@@ -26,10 +26,11 @@ from schemas.capsule import (
 )
 from schemas.columns import RESCUED
 from schemas.event import Destination, Event, Origin, RawLine
+from schemas.line_format import decode_qson
 from schemas.registry import HttpRegistry, UnknownSchema
 from schemas.sql_rows import row
 from schemas.user_agent import KEYS, parse_user_agent
-from transforms.parse import decode_qson, line_parser
+from transforms.parse import line_parser
 from transforms.validate import event_validator
 
 Json = dict[str, Any]

@@ -21,9 +21,10 @@ import pytest
 from schemas.bad_event import BadEvent, Reason
 from schemas.capsule import check_scid, scid_of
 from schemas.event import Event, Origin, RawLine
+from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
 from schemas.user_agent import KEYS
-from transforms.parse import DEFAULT_FORMAT, line_parser
+from transforms.parse import line_parser
 from transforms.validate import event_validator
 
 HERE = Path(__file__).parent / "oracle"

@@ -24,8 +24,9 @@ from el_beam.pipeline import build
 from el_beam.summary import Summary, summarize
 from schemas.bad_event import BadEvent, event_error
 from schemas.event import Event
+from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
-from transforms.parse import DEFAULT_FORMAT, line_parser
+from transforms.parse import line_parser
 from transforms.read.files import FileSplit, read_split
 from transforms.validate import event_validator
 from transforms.write import Choice

@@ -12,7 +12,7 @@ import pytest
 from el_beam.config import ConfigError, RunConfig, assemble, read_config
 from schemas.bad_event import EVENT_ERROR
 from schemas.event import Destination
-from transforms.parse import DEFAULT_FORMAT
+from schemas.line_format import DEFAULT_FORMAT
 
 
 @pytest.fixture

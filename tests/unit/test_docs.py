@@ -14,7 +14,7 @@ from el_beam.config import SINKS, SOURCES, RunConfig, read_config
 from el_beam.uris import parse_uri
 from schemas.bad_event import Reason
 from schemas.capsule import CAPSULE
-from transforms.parse import Format, FormatError
+from schemas.line_format import Format, FormatError
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

@@ -14,15 +14,9 @@ from hypothesis import strategies as st
 
 from schemas.bad_event import BadEvent, Reason
 from schemas.capsule import uuid5_hex
-from schemas.event import Event, Origin, RawLine
-from transforms.parse import (
-    DEFAULT_FORMAT,
-    LONGEST_LINE,
-    FormatError,
-    edge_time,
-    line_parser,
-    unquote,
-)
+from schemas.event import LONGEST_LINE, Event, Origin, RawLine
+from schemas.line_format import DEFAULT_FORMAT, FormatError, unquote
+from transforms.parse import edge_time, line_parser
 
 CAPSULE = {"schema": "S", "revision": 1, "wiki": "w", "event": {"a": 1}}
 BEACON = DEFAULT_FORMAT, "\tcp1\t5\t2019-03-10T07:00:00\t1.2.3.4\tMozilla/5.0"
@@ -135,14 +129,14 @@ def test_wrong_formats_are_refused_and_told(format_: str, says: str) -> None:
 @given(
     st.text()
     | st.text("%=aF0+é\n\r\t_ ")
-    | st.lists(st.sampled_from(["%", "=", "%25", "%fF", "%é", "=41", "%zz", "\n", "\r", "a", "F", " "]))
+    | st.lists(st.sampled_from(["%", "=", "%25", "%fF", "%é", "=41", "%zz", "\n", "\r", "a", " "]))
     .map("".join)
 )  # fmt: skip
 @example("%")
 @example("a" * 200 + "%zz" + "=" * 80)
 @example("=41%zz")
 @example("%\n")
-@example("%\ra%zz")
+@example("%\r")
 def test_unquote_is_urllibs(text: str) -> None:
     try:
         expected = unquote_to_bytes(text)

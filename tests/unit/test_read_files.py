@@ -16,8 +16,7 @@ import zstandard
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemas.event import RawLine
-from transforms.parse import LONGEST_LINE
+from schemas.event import LONGEST_LINE, RawLine
 from transforms.read import files
 from transforms.read.files import FileSplit, UnreadableInput, cut_lines, find_splits, read_split
 

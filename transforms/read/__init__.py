@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import io
 import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import apache_beam as beam
 
@@ -41,7 +42,7 @@ class _ReadFn(BatchedFn):
     def setup(self) -> None:
         without_collecting()
 
-    @beam.DoFn.yields_batches
+    @beam.DoFn.yields_batches  # type: ignore[untyped-decorator]
     def process(self, split: Any) -> Iterator[Batch]:
         lines = self._lines_of(split)
         while batch := Batch(islice(lines, self._batch)):
@@ -105,7 +106,7 @@ def _read_stdin(_: object) -> Iterator[RawLine]:
     started = time.time()
     split = f"stdin-{int(started)}"
     position = 0
-    for length, data in cut_lines(_AtOnce(sys.stdin.buffer.read1)):
+    for length, data in cut_lines(_AtOnce(cast(io.BufferedReader, sys.stdin.buffer).read1)):
         yield RawLine(data, Origin("stdin", f"stdin-{started:.6f}", position, time.time(), split))
         position += length
 

@@ -20,8 +20,7 @@ import zstandard
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from schemas.event import Origin, RawLine
-from transforms.parse import LONGEST_LINE
+from schemas.event import LONGEST_LINE, Origin, RawLine
 
 SPLIT_BYTES = 64 * 1024 * 1024
 _CHUNK = 1024 * 1024

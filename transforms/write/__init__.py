@@ -68,7 +68,7 @@ class _WriteFn(BatchedFn):
             return
         self._put(destination, outcome)
 
-    @beam.DoFn.yields_elements
+    @beam.DoFn.yields_elements  # type: ignore[untyped-decorator]
     def process_batch(self, batch: Batch) -> None:
         for routed in batch:
             self.process(routed)
