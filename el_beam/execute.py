@@ -13,7 +13,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from el_beam.console import console
 if TYPE_CHECKING:
     from el_beam.job import Job
     from el_beam.summary import Summary
+    from transforms.write import Sink
 
 _OURS = re.compile(
     r"^(?:[\w.]+\.)?(?:SinkError|UnreadableInput|RegistryUnavailable|RegistryError): "
@@ -57,13 +58,15 @@ def diverted(path: str) -> Iterator[None]:
     if _descriptor(ours) == 2:
         ours.flush()
         sys.stderr = people
-    with Path(path).open("ab") as file:
-        os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(people.fileno(), 2)
-        sys.stderr = ours
+    excepthook = threading.excepthook
+    with Path(path).open("a", buffering=1, errors="backslashreplace") as noise:
+        os.dup2(noise.fileno(), 2)
+        threading.excepthook = lambda args: traceback.print_exception(args.exc_value, file=noise)
+        try:
+            yield
+        finally:
+            os.dup2(people.fileno(), 2)
+            sys.stderr, threading.excepthook = ours, excepthook
 
 
 @contextmanager
@@ -123,8 +126,10 @@ def execute(job: Job, workers: int, beam_options: tuple[str, ...]) -> Summary:
             sink.finish()
         summary = summarize(load_parts(job.summary or ""), [str(sink) for sink in sinks])
     except SinkError as error:
+        _clean_up(sinks)
         raise JobFailed(_told(f"SinkError: {error}")) from error
     except Exception as error:
+        _clean_up(sinks)
         details = traceback.format_exc()
         raise JobFailed(_told(f"{error}\n{details}"), details) from error
     if summary.imbalances:
@@ -132,9 +137,20 @@ def execute(job: Job, workers: int, beam_options: tuple[str, ...]) -> Summary:
     return summary
 
 
+def _clean_up(sinks: list[Sink]) -> None:
+    """Let go of what a failed attempt left half done, as far as can be."""
+    from transforms.write.sink import SinkError
+
+    for sink in sinks:
+        with suppress(SinkError):
+            sink.finish()
+
+
 def _told(text: str) -> str:
     """The sentence, in a runner's long report of a failure, that says what is wrong."""
     if ours := _OURS.findall(text):
         return str(ours[0])
+    if "Channel closed prematurely" in text:
+        return "a worker process has died (killed, or out of memory); start the same command again"
     lines = _ANY.findall(text)
     return f"unexpected: {lines[-1] if lines else text.splitlines()[-1]}"

@@ -60,7 +60,7 @@ def test_the_last_line_is_the_page(demo: str) -> None:
 def test_it_prints_what_people_may_see(demo: str) -> None:
     assert not CONTROLS.search(demo)
     assert re.search(r"^10,000 lines in [\d.]+ s .*: 9,500 valid, 500 bad$", demo, re.MULTILINE)
-    assert re.search(r"^VirtualPageView_17780078 +1,265 +13$", demo, re.MULTILINE)
+    assert re.search(r"^VirtualPageView_17780078 +1,265 +15$", demo, re.MULTILINE)
     assert re.search(r"^  bad_json: .+\n    \?\{", demo, re.MULTILINE), "an example of each reason"
     assert re.search(r"^enwiki +pageLoaded +83 +\d+ +\d+$", demo, re.MULTILINE)
     assert "\nSELECT wiki," in demo

@@ -197,20 +197,20 @@ def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield there
 
 
-@pytest.mark.usefixtures("inside")
 @pytest.mark.parametrize(
     ("patterns", "paths"),
     [
         (("a.log",), ["a.log"]),
         (("*.log",), ["a.log", "b.log"]),
         (("?.txt", "a.*"), ["a.log", "c.txt"]),
-        (("./*.log",), ["./a.log", "./b.log"]),
+        (("./*.log",), ["a.log", "b.log"]),
         (("sub/*", "sub/d.log"), ["sub/d.log"]),
         (("**/*.log",), ["sub/d.log"]),
     ],
 )
-def test_patterns(patterns: tuple[str, ...], paths: list[str]) -> None:
-    assert [split.path for split in find_splits(patterns)] == paths
+def test_patterns(patterns: tuple[str, ...], paths: list[str], inside: Path) -> None:
+    """Paths are whole ones: a line's identity may be its place, from whichever folder it's read."""
+    assert [split.path for split in find_splits(patterns)] == [str(inside / path) for path in paths]
 
 
 @pytest.mark.usefixtures("inside")
@@ -233,7 +233,7 @@ def test_what_is_not_there(pattern: str, says: str) -> None:
 def test_a_file_that_goes_away_or_cannot_be_read(inside: Path) -> None:
     (split,) = find_splits(("a.log",))
     (inside / "a.log").unlink()
-    with pytest.raises(UnreadableInput, match=r"cannot read a\.log"):
+    with pytest.raises(UnreadableInput, match=r"cannot read .*/a\.log"):
         list(read_split(split))
     (inside / "a.log").symlink_to("nowhere")
     with pytest.raises(UnreadableInput, match=r"no file matches a\.log"):

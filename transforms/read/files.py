@@ -10,6 +10,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -68,6 +69,8 @@ def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[File
             path = file.path.removeprefix("./") if here else file.path
             if "://" not in path and Path(path).is_dir():
                 raise UnreadableInput(f"{path} is a folder: write {path}/* for the files in it")
+            if "://" not in path:  # a line's identity may be its place: the same from any folder
+                path = os.path.normpath(Path.cwd() / path)
             receipt = file.last_updated_in_seconds or 0.0
             whole = path.endswith((*_COMPRESSED, ARCHIVE))
             starts = [0] if whole else range(0, max(file.size_in_bytes, 1), size)
