@@ -180,15 +180,9 @@ def _source(text: str) -> Source:
 
 
 def _sink_uri(text: str) -> Uri:
-    from apache_beam.io.filesystem import FileSystem
-    from apache_beam.io.filesystems import FileSystems  # noqa: F401 - makes them known
-
     uri = parse_uri(text, SINKS, "sink")
-    path = _path(uri) if uri.scheme != "stdout" else ""
-    schemes = {system.scheme() for system in FileSystem.get_all_subclasses()} - {None}
-    if "://" in path and path.partition("://")[0] not in schemes:
-        there_are = " ".join(f"{scheme}://" for scheme in sorted(schemes))
-        raise UriError(f"{uri}: no such file system; there are local paths and {there_are}")
+    if uri.scheme != "stdout":
+        _path(uri)
     return uri
 
 
@@ -236,4 +230,6 @@ def _path(uri: Uri) -> str:
     path = uri.rest.removeprefix("//") if uri.rest.startswith("///") else uri.rest
     if not path:
         raise UriError(f"{uri} has no path: write {uri.scheme}:PATH")
+    if "://" in path:
+        raise UriError(f"{uri}: no such file system in this version; there are local paths")
     return path

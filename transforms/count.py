@@ -51,7 +51,7 @@ def count_key(routed: Routed) -> CountKey:
     minute = int(outcome_time(outcome) // MINUTE) * MINUTE
     if not isinstance(outcome, BadEvent):
         return CountKey(minute, *destination, "")
-    if outcome.reason in _SCHEMA_IS_KNOWN:
+    if outcome.reason in _SCHEMA_IS_KNOWN and outcome.revision > 0:
         return CountKey(minute, outcome.schema, outcome.revision, outcome.reason.value)
     return CountKey(minute, "unknown", -1, outcome.reason.value)
 

@@ -75,7 +75,10 @@ WRONG: list[tuple[list[str], list[str]]] = [
     (["file:a.log?sprit=3", TO], ["file: has no parameter sprit; there are split"]),
     (["file:a.log", "jsonl:out?x=3"], ["jsonl: has no parameter x; it takes none"]),
     (["file:a.log", "jsonl:"], ["jsonl: has no path"]),
-    (["file:a.log", "jsonl:foo://x/y"], ["jsonl:foo://x/y: no such file system; there are local"]),
+    (
+        ["file:a.log", "jsonl:foo://x/y"],
+        ["foo://x/y: no such file system"],
+    ),
     (["file:a.log", TO, "--runner", "spork"], ["unknown runner 'spork'; there are direct"]),
     (["file:a.log", TO, "--workers", "0"], ["--workers must be 1 or more"]),
     (["file:a.log", TO, "--only", "("], ["--only '(' is no regular expression"]),
@@ -146,8 +149,8 @@ def failed(ran: Any, *says: str) -> str:
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (["file:cut.log.gz", TO], "cannot read cut.log.gz: Compressed file ended before"),
-        (["file:no.log.gz", TO], "cannot read no.log.gz: Not a gzipped file"),
+        (["file:cut.log.gz", TO], "/cut.log.gz: Compressed file ended before"),
+        (["file:no.log.gz", TO], "/no.log.gz: Not a gzipped file"),
         (
             ["file:a.log", "sqlite:garbage.db"],
             "cannot write sqlite:garbage.db: file is not a database",
@@ -168,7 +171,7 @@ def test_a_job_that_cannot_be_done(el: El, call: list[str], says: str) -> None:
 
 
 def test_a_damaged_file_is_told_by_workers_too(el: El) -> None:
-    failed(el("run", "file:cut.log.gz", "jsonl:w", "--workers", "2"), "cannot read cut.log.gz: ")
+    failed(el("run", "file:cut.log.gz", "jsonl:w", "--workers", "2"), "/cut.log.gz: Compressed")
 
 
 NO_SPACE = ("No space left", "File too large", "disk is full", "disk I/O error")

@@ -73,7 +73,7 @@ def test_all_mistakes_at_once(log: str) -> None:
         "unknown sink nope: there are jsonl: parquet: raw: sqlite: stdout:",
         "jsonl: has no parameter b; it takes none",
         "parquet: has no path: write parquet:PATH",
-        "jsonl:foo://a/b: no such file system; there are local paths and ",
+        "jsonl:foo://a/b: no such file system in this version; there are local paths",
         "the environment variable NOPE_X is not set",
     ):
         assert says in told
