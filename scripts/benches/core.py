@@ -1,5 +1,6 @@
-"""The hot path on one corpus: (a) a plain loop over the pure functions, (b) the graph into Parquet
-in one process, (c) in two. Rounds are interleaved; each figure is the median of its rounds.
+"""The hot path on one corpus: (r) a reference, (a) a plain loop over the pure functions, (b) the
+graph into Parquet in one process, (c) in two. Rounds are interleaved; each figure is the median of
+its rounds.
 
     scripts/bench core [--lines N] [--rounds N]
 """
@@ -21,6 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 
 from el_beam.execute import hush
 
@@ -138,6 +140,20 @@ def loop(path: Path, sink: str) -> dict[str, Any]:
     return {"seconds": seconds, "read": counts.total(), "bad": bad}
 
 
+def reference(path: Path) -> dict[str, Any]:
+    """(r): nothing but urllib's unquoting and json's reading of each line: this machine, now."""
+    bad = lines = 0
+    started = time.perf_counter()
+    with path.open("rb") as log:
+        for line in log:
+            lines += 1
+            try:
+                json.loads(unquote_plus(line.split(b"\t")[0].decode()[1:-1]))
+            except (ValueError, RecursionError):
+                bad += 1
+    return {"seconds": time.perf_counter() - started, "read": lines, "bad": bad}
+
+
 def graph(path: Path, workers: int) -> dict[str, Any]:
     """(b), (c): `el run` into Parquet. Its own time, and that of the whole process."""
     out = SCRATCH / "graph"
@@ -221,10 +237,13 @@ def main() -> None:
     args = parser.parse_args()
     hush()
     if args.loop:
-        print(json.dumps(loop(Path(args.log), args.loop)))
+        log = Path(args.log)
+        found = reference(log) if args.loop == "reference" else loop(log, args.loop)
+        print(json.dumps(found))
         return
     path = make_log(args.lines)
     runs: dict[str, Callable[[], dict[str, Any]]] = {
+        "(r) urllib and json": lambda: elsewhere("reference", path),
         "(a) loop, JSON": lambda: elsewhere("json", path),
         "(a') loop, Parquet": lambda: elsewhere("parquet", path),
         "(b) graph, 1 process": lambda: graph(path, 1),
@@ -255,7 +274,9 @@ def show(results: dict[str, list[dict[str, Any]]], path: Path) -> None:
     for name, rounds in results.items():
         found = [each["read"] / each["seconds"] for each in rounds]
         rates[name] = rate = statistics.median(found)
-        share = rate / rates["(a) loop, JSON"]
+        share = rate / statistics.median(
+            each["read"] / each["seconds"] for each in results["(a) loop, JSON"]
+        )
         mib = max(each["mib"] for each in rounds)
         whole = statistics.median(each.get("whole", each["seconds"]) for each in rounds)
         spread = f"({min(found):,.0f} - {max(found):,.0f})"

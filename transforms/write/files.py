@@ -109,9 +109,8 @@ class _SplitFiles:
         encoder.add(event)
         self._pending += 1 + len(event.line.data) // _ROW_BYTES
 
-    @property
-    def full(self) -> bool:
-        """Whether it is time to write a part, to keep memory flat. Encodes what is pending."""
+    def is_full(self) -> bool:
+        """Encode what is pending, when it is much; whether it is then time to write a part."""
         if self._pending < _ROWS_BEFORE_ENCODING:
             return False
         self._pending = 0
@@ -159,7 +158,7 @@ class _FileBundle(Bundle):
                 self._splits[split] = _SplitFiles(split, self._sink, self._attempt)
         files = self._splits[split]
         files.add(destination if self._by_schema else _ALL, event)
-        if files.full:
+        if files.is_full():
             self._written.extend(files.write())
 
     def _seal(self) -> None:
