@@ -70,7 +70,7 @@ def read_config(path: str) -> dict[str, Any]:
     """The options in a YAML file, by the names of RunConfig's fields. Raises ConfigError."""
     try:
         content = yaml.safe_load(Path(path).read_text())
-    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError([f"cannot read {path}: {' '.join(str(error).split())}"]) from error
     if not isinstance(content, dict):
         raise ConfigError([f"{path} must have options as `name: value`"])
@@ -157,10 +157,14 @@ def _plain_mistakes(config: RunConfig) -> Iterator[str]:
                 re.compile(pattern)
             except re.error as error:
                 yield f"--{option.rstrip('_')} {pattern!r} is no regular expression: {error}"
-    if config.workers > 1:
-        for uri in (config.source, *config.sinks, config.errors or ""):
-            if uri in ("stdin:", "stdout:"):
-                yield f"{uri} belongs to one process: use it with --workers 1"
+    for option in ("errors", "format", "schemas", "only", "except_"):
+        if getattr(config, option) == "":  # a variable that isn't set, most likely
+            yield f"--{option.rstrip('_')} is empty: give it a value, or leave it out"
+    for uri in (config.source, *config.sinks, config.errors or ""):
+        if uri.startswith(("stdin:", "stdout:")) and not uri.endswith(":"):
+            yield f"{uri.partition(':')[0]}: takes no path"
+        elif uri in ("stdin:", "stdout:") and config.workers > 1:
+            yield f"{uri} belongs to one process: use it with --workers 1"
 
 
 def _source(text: str) -> Source:
@@ -222,8 +226,8 @@ def _sink(text: str, registry: Registry, job_id: str) -> Sink:
     if uri.scheme == "stdout":
         return StdoutSink()
     if uri.scheme == "sqlite":
-        return SqliteSink(_path(uri), registry)
-    return FileSink(uri.scheme, _path(uri), encodings[uri.scheme](), job_id)
+        return SqliteSink(_path(uri), registry, str(uri))
+    return FileSink(uri.scheme, _path(uri), encodings[uri.scheme](), job_id, str(uri).rstrip("/"))
 
 
 def _path(uri: Uri) -> str:

@@ -1,6 +1,6 @@
 """The demo: the sample log goes through the graph, then its tables are asked (`scripts/demo`).
 
-All paths are relative to the checkout, so that the same files come out wherever it lies.
+All paths are relative to the checkout, wherever it lies.
 """
 
 from __future__ import annotations

@@ -148,6 +148,8 @@ def _told(text: str) -> str:
     """The sentence, in a runner's long report of a failure, that says what is wrong."""
     if ours := _OURS.findall(text):
         return str(ours[0])
+    if "BrokenPipeError" in text:
+        return "the reader of our output has gone"
     if "Channel closed prematurely" in text:
         return "a worker process has died (killed, or out of memory); start the same command again"
     lines = _ANY.findall(text)

@@ -67,6 +67,11 @@ class Reason(str, Enum):
     NO_SCHEMA = "no_schema", Code.VALIDATION, "The event names no schema and revision."
     BAD_SCHEMA_NAME = "bad_schema_name", Code.VALIDATION, "No schema can have that name."
     BAD_REVISION = "bad_revision", Code.VALIDATION, "No schema can have that revision."
+    RESERVED_SCHEMA = (
+        "reserved_schema",
+        Code.VALIDATION,
+        "Clients can't send EventErrors: they are made here.",
+    )
     UNKNOWN_SCHEMA = "unknown_schema", Code.PROCESSOR, "The registry has no such schema revision."
     INVALID_SCHEMA = "invalid_schema", Code.PROCESSOR, "The registry's schema is itself invalid."
     SCHEMA_VIOLATION = "schema_violation", Code.VALIDATION, "The event breaks its schema."
@@ -129,7 +134,7 @@ def event_error(bad: BadEvent) -> Event:
         "schema": EVENT_ERROR.schema,
         "revision": EVENT_ERROR.revision,
         "wiki": "",
-        "uuid": uuid5_hex(f"eventerror://{origin.kind}/{origin.name}@{origin.offset}"),
+        "uuid": uuid5_hex(f"eventerror://{bad.line.identity}"),
         "recvFrom": "el_beam",
         "dt": moment.isoformat().replace("+00:00", "Z"),
         "timestamp": int(moment.timestamp()),

@@ -55,14 +55,12 @@ class NotATime(ValueError):
 
 @lru_cache(maxsize=65536)
 def _parse_time(text: str) -> datetime:
-    if len(text) > _LONGEST_TIME:
-        raise NotATime(f"a time of {len(text)} characters is too long")
     try:
         if _USUAL_TIME.fullmatch(text):
             return datetime.fromisoformat(text).replace(tzinfo=UTC)
         moment = dateutil_parser.parse(text, default=_MISSING_PARTS)
         moment.utcoffset()
-    except (ValueError, OverflowError, TypeError) as error:
+    except (ValueError, ArithmeticError, TypeError) as error:
         raise NotATime(f"{text!r} is not a time ({type(error).__name__})") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -73,6 +71,8 @@ def parse_time(value: object) -> datetime:
 
     Raises NotATime for anything else."""
     if isinstance(value, str):
+        if not is_cacheable(value):
+            raise NotATime(f"a time of {len(value)} characters is too long")
         return _parse_time(value)
     if isinstance(value, (int, float)):
         for unit in (1, 1000):
@@ -101,10 +101,15 @@ def _unix_seconds(text: str) -> float | None:
         return None
 
 
+def is_cacheable(value: object) -> bool:
+    """Whether a value may be the key of a cache: what clients send at length may not."""
+    return not isinstance(value, str) or len(value) <= _LONGEST_TIME
+
+
 def event_time(data: Json, receipt: float) -> float:
     """Unix seconds of an event: its dt, else its timestamp, else when we received it."""
     dt = data.get("dt")
-    if isinstance(dt, str) and (seconds := _unix_seconds(dt)) is not None:
+    if isinstance(dt, str) and is_cacheable(dt) and (seconds := _unix_seconds(dt)) is not None:
         return seconds
     try:
         return parse_time(data["timestamp"]).timestamp()
@@ -146,7 +151,11 @@ def scid_from_uri(uri: object, root: str = "") -> tuple[str, int | None] | None:
     None altogether where it names no schema."""
     if not isinstance(uri, str):
         return None
-    match = _SCHEMA_URI.match(urlsplit(uri).path.removeprefix(root))
+    try:
+        path = urlsplit(uri).path
+    except ValueError:  # clients write what they like: `http://[x/Edit/1`
+        return None
+    match = _SCHEMA_URI.match(path.removeprefix(root))
     if not match:
         return None
     return match["name"], int(match["revision"]) if match["revision"] else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha1
 from typing import Any, Final, NamedTuple
 
 LONGEST_LINE: Final = 1024 * 1024  # bytes: what a Kafka record may hold by default
@@ -26,6 +27,13 @@ class RawLine(NamedTuple):
 
     data: bytes
     origin: Origin
+
+    @property
+    def identity(self) -> str:
+        """What this line is and no other: its place and its bytes. Read again it is the same; the
+        line that another day's log has at that place is not."""
+        kind, name, offset, *_ = self.origin
+        return f"{kind}/{name}@{offset}#{sha1(self.data, usedforsecurity=False).hexdigest()}"
 
 
 class Event(NamedTuple):

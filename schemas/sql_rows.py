@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from schemas.capsule import NotATime, parse_time, uuid5_hex
+from schemas.capsule import NotATime, is_cacheable, parse_time, uuid5_hex
 from schemas.columns import RESCUED, Kind, is_utf8, json_text, needs_quotes, path_text
 from schemas.sql import DROPPED, DT, STAMP, TEXT, UUID1, UUID5, SqlColumn, SqlType, layout
 
@@ -187,7 +187,7 @@ def _stamp(moment: datetime) -> str:
 
 
 def _moment(value: Any) -> Any:
-    moment = _utc(value) if type(value) is str else None
+    moment = _utc(value) if type(value) is str and is_cacheable(value) else None
     return _NOTHING if moment is None else moment
 
 
@@ -205,7 +205,8 @@ def _stamp_of_scalar(value: Any) -> Any:
 
 
 def _stamp_of(value: Any) -> Any:
-    return _stamp_of_scalar(value) if type(value) in (str, int, float) else _NOTHING
+    known = type(value) in (str, int, float) and is_cacheable(value)
+    return _stamp_of_scalar(value) if known else _NOTHING
 
 
 _CONVERT: dict[Kind, _Convert] = {

@@ -15,7 +15,7 @@ from typing import Any, Final
 import apache_beam as beam
 
 from schemas import strict_json
-from schemas.bad_event import BadEvent, Reason, Stage, named_in
+from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, named_in
 from schemas.capsule import NotATime, capsule_uuid, uuid5_hex
 from schemas.event import LONGEST_LINE, Event, RawLine
 from schemas.line_format import (
@@ -78,15 +78,14 @@ def _bad(line: RawLine, reason: Reason, message: str, path: str = "") -> BadEven
 
 
 def _identity(data: dict[str, Any], line: RawLine) -> str:
-    """The original's uuid, or where the line lacks a part of it one of its origin's."""
+    """The original's uuid, or where the line lacks a part of it one of its place and bytes."""
     original = capsule_uuid(data)  # also where it's not used: it raises for an impossible timestamp
     if (
         data.get("recvFrom") is None
         or data.get("seqId") is None
         or (data.get("dt") is None and "timestamp" not in data)
     ):
-        origin = line.origin
-        return uuid5_hex(f"origin://{origin.kind}/{origin.name}@{origin.offset}")
+        return uuid5_hex(f"origin://{line.identity}")
     return original
 
 
@@ -129,6 +128,8 @@ def _beacon_parser(format_: Format) -> Parse:
             data["uuid"] = _identity(data, line)
         except ValueError as error:
             return _bad(line, *_reason(error), path=key)
+        if data.get("schema") == EVENT_ERROR.schema:  # or who queries and replays them is fooled
+            return _bad(line, Reason.RESERVED_SCHEMA, "EventErrors are made here", "schema")
         return Event(data, line)
 
     return parse

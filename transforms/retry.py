@@ -7,14 +7,20 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tenacity import (
+    RetryCallState,
     Retrying,
-    before_sleep_log,
     retry_if_exception_type,
     stop_after_delay,
     wait_random_exponential,
 )
 
 Result = TypeVar("Result")
+
+
+def _tell(state: RetryCallState) -> None:
+    fault = state.outcome.exception() if state.outcome else None
+    pause = state.upcoming_sleep
+    logging.getLogger("el_beam").warning("waiting %.0f s, then trying again: %s", pause, fault)
 
 
 def retrying(
@@ -32,7 +38,7 @@ def retrying(
         retry=retry_if_exception_type(transient),
         wait=wait_random_exponential(multiplier=0.2, max=longest_pause),
         stop=stop_after_delay(patience),
-        before_sleep=before_sleep_log(logging.getLogger("el_beam"), logging.WARNING),
+        before_sleep=_tell,
         reraise=True,
     )
     return attempts(call)

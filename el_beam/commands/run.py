@@ -75,7 +75,7 @@ def config_of(args: argparse.Namespace) -> RunConfig:
     if args.beam:
         options |= {"beam": tuple(args.beam)}
     config = RunConfig(**options)
-    if args.json and "stdout:" in config.sinks:
+    if args.json and "stdout:" in (*config.sinks, config.errors):
         raise ConfigError(["--json and stdout: would both write to standard output"])
     return config
 

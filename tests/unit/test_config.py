@@ -92,6 +92,9 @@ def test_all_mistakes_at_once(log: str) -> None:
         ({"sinks": ("stdout:",), "workers": 2}, ["stdout: belongs to one process"]),
         ({"sinks": ("jsonl:a", "jsonl:a/")}, ["jsonl:a is given twice"]),
         ({"errors": "jsonl:out"}, ["jsonl:out is given twice"]),
+        ({"errors": ""}, ["--errors is empty: give it a value, or leave it out"]),
+        ({"format": ""}, ["--format is empty"]),
+        ({"sinks": ("stdout:out",)}, ["stdout: takes no path"]),
         ({"beam": ("--direct_num_workers=x",)}, ["after `--`: argument --direct_num_workers"]),
     ],
 )

@@ -7,7 +7,6 @@ import io
 import sys
 import time
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import Any, NamedTuple, Protocol, cast
 
 import apache_beam as beam
@@ -15,6 +14,8 @@ import apache_beam as beam
 from schemas.event import Origin, RawLine
 from transforms.batches import Batch, BatchedFn
 from transforms.read.files import SPLIT_BYTES, FileSplit, cut_lines, find_splits, read_split
+
+_BATCH_BYTES = 4 * 1024 * 1024  # of lines in a batch: hostile ones are long
 
 
 class Source(Protocol):
@@ -44,8 +45,14 @@ class _ReadFn(BatchedFn):
 
     @beam.DoFn.yields_batches  # type: ignore[untyped-decorator]
     def process(self, split: Any) -> Iterator[Batch]:
-        lines = self._lines_of(split)
-        while batch := Batch(islice(lines, self._batch)):
+        batch, size = Batch(), 0
+        for line in self._lines_of(split):
+            batch.append(line)
+            size += len(line.data)
+            if len(batch) >= self._batch or size >= _BATCH_BYTES:
+                yield batch
+                batch, size = Batch(), 0
+        if batch:
             yield batch
 
 
@@ -104,10 +111,10 @@ class _AtOnce(NamedTuple):
 
 def _read_stdin(_: object) -> Iterator[RawLine]:
     started = time.time()
-    split = f"stdin-{int(started)}"
+    name = f"stdin-{started:.6f}"
     position = 0
     for length, data in cut_lines(_AtOnce(cast(io.BufferedReader, sys.stdin.buffer).read1)):
-        yield RawLine(data, Origin("stdin", f"stdin-{started:.6f}", position, time.time(), split))
+        yield RawLine(data, Origin("stdin", name, position, time.time(), name))
         position += length
 
 

@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, Protocol
 
@@ -69,10 +69,12 @@ def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[File
             path = file.path.removeprefix("./") if here else file.path
             if "://" not in path and Path(path).is_dir():
                 raise UnreadableInput(f"{path} is a folder: write {path}/* for the files in it")
+            if not path.isprintable():
+                raise UnreadableInput(f"{path!r} is no file name that can be told: rename it")
             if "://" not in path:  # a line's identity may be its place: the same from any folder
                 path = os.path.normpath(Path.cwd() / path)
             receipt = file.last_updated_in_seconds or 0.0
-            whole = path.endswith((*_COMPRESSED, ARCHIVE))
+            whole = path.lower().endswith((*_COMPRESSED, ARCHIVE))
             starts = [0] if whole else range(0, max(file.size_in_bytes, 1), size)
             for start in starts:
                 id_ = split_id(path, start)
@@ -135,35 +137,38 @@ def cut_lines(file: Readable) -> Iterator[tuple[int, bytes]]:
         cut_off = 0
 
 
-def _decompressed(file: IO[bytes], path: str) -> Any:
-    if path.endswith(".gz"):
+def _decompressed(file: IO[bytes], path: str) -> Readable:
+    ending = path.lower()
+    if ending.endswith(".gz"):
         return gzip.GzipFile(fileobj=file)
-    if path.endswith(".bz2"):
-        return bz2.BZ2File(file)
-    if path.endswith(".zst"):
-        return _WholeZstd(file)
+    if ending.endswith(".bz2"):
+        return _Members(file, bz2.BZ2Decompressor)
+    if ending.endswith(".zst"):
+        return _Members(file, lambda: zstandard.ZstdDecompressor().decompressobj())
     return file
 
 
-class _WholeZstd:
-    """A zstd stream that says so when its last frame is cut short, as gzip and bz2 do."""
+class _Members:
+    """A compressed file of one or more members, read to the end of the last. What is cut short or
+    is no member is an error, which the libraries' own files pass over in silence."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], decompressor: Callable[[], Any]) -> None:
         self._file = file
-        self._frame: Any = None
+        self._decompressor = decompressor
+        self._member: Any = None
         self._input = b""
 
-    def read(self, _: int) -> bytes:
+    def read(self, _: int, /) -> bytes:
         while True:
             if not self._input and not (data := self._file.read(_COMPRESSED_CHUNK)):
-                if self._frame is not None:
-                    raise EOFError("compressed file ended before the end of its last frame")
+                if self._member is not None:
+                    raise EOFError("compressed file ended before the end of its last member")
                 return b""
             self._input, data = b"", self._input or data
-            self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
-            out: bytes = self._frame.decompress(data)
-            if self._frame.eof:
-                self._input, self._frame = self._frame.unused_data, None
+            self._member = self._member or self._decompressor()
+            out: bytes = self._member.decompress(data)
+            if self._member.eof:
+                self._input, self._member = self._member.unused_data, None
             if out:
                 return out
 

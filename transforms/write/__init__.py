@@ -27,7 +27,8 @@ class Choice:
 
     `only` and `except_` are matched against the schema's name from its start, as the original's
     blacklist was. EventErrors are left out by `errors=False` or by an `except_` that matches them:
-    choosing some schemas doesn't hide bad lines."""
+    choosing some schemas doesn't hide bad lines. An event that the sink itself rejects leaves its
+    EventError in that sink whatever the choice: it alone knows of it."""
 
     def __init__(
         self, only: str | None = None, except_: str | None = None, *, events: bool = True,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import io
+import zlib
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +15,8 @@ from schemas.event import Destination, Event, Origin
 from schemas.registry import Registry
 from transforms.write.files import Encoder, Encoding
 
+_GZIP_LEVEL, _GZIP_WRAPPED = 6, 31  # 31: a gzip header without a time, the same bytes always
+_COMPRESSOR_BYTES = 300 * 1024  # that zlib needs for each file
 _BATCH_OVERHEAD = 16 * 1024  # bytes: small batches are mostly padding
 _PARQUET: dict[str, Any] = {"compression": "zstd", "compression_level": 1}
 
@@ -69,21 +71,26 @@ class ParquetEncoding(Encoding):
 
 
 class _JsonLinesEncoder(Encoder):
+    """Compresses as it goes: lines kept until the end would be most of a run's memory."""
+
     def __init__(self) -> None:
         self._lines: list[bytes] = []
-        self._size = 0
+        self._gzip = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WRAPPED)
+        self._compressed = io.BytesIO()
 
     def add(self, event: Event) -> None:
         self.events += 1
-        line = strict_json.dumps(event.data)
-        self._lines.append(line)
-        self._size += len(line) + 64
+        self._lines.append(strict_json.dumps(event.data) + b"\n")
 
     def encode(self) -> int:
-        return self._size
+        self._compressed.write(self._gzip.compress(b"".join(self._lines)))
+        self._lines = []
+        return self._compressed.tell() + _COMPRESSOR_BYTES
 
     def finish(self) -> bytes:
-        return gzip.compress(b"\n".join(self._lines) + b"\n", compresslevel=6, mtime=0)
+        self.encode()
+        self._compressed.write(self._gzip.flush())
+        return self._compressed.getvalue()
 
 
 class JsonLinesEncoding(Encoding):

@@ -190,10 +190,12 @@ class _FileWriter(Writer):
 class FileSink(Sink):
     """Files below `root` (a path of any of Beam's file systems) in some encoding.
 
-    `job` tells this job's temporary files from those of others."""
+    `job` tells this job's temporary files from those of others, `shown` is how people see it."""
 
-    def __init__(self, scheme: str, root: str, encoding: Encoding, job: str) -> None:
-        self._scheme = scheme
+    def __init__(
+        self, scheme: str, root: str, encoding: Encoding, job: str, shown: str | None = None
+    ) -> None:
+        self._shown = shown or f"{scheme}:{root.rstrip('/')}"
         self.root = root.rstrip("/") or "/"
         self.encoding = encoding
         self.temporary = f"{self.root}/_temporary/{job}"
@@ -224,7 +226,7 @@ class FileSink(Sink):
             FileSystems.delete([self.temporary])
 
     def __str__(self) -> str:
-        return f"{self._scheme}:{self.root}"
+        return self._shown
 
 
 @contextlib.contextmanager

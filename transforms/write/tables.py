@@ -21,6 +21,7 @@ from transforms.write.receipt import Receipt
 from transforms.write.sink import Bundle, Sink, SinkError, Writer
 
 _ROWS_IN_MEMORY: Final = 10_000  # of all tables, before they are inserted
+_ROW_BYTES: Final = 4096  # of a line that make it count as one more row
 _PATIENCE: Final = 600.0  # seconds that one worker waits for another's transaction
 
 
@@ -40,7 +41,7 @@ class _TableBundle(Bundle):
     def add(self, destination: Destination, event: Event) -> None:
         values = self._writer.table(destination).row(event.data)
         self._rows.setdefault(destination, []).append(values)
-        self._pending += 1
+        self._pending += 1 + len(event.line.data) // _ROW_BYTES
         if self._pending >= _ROWS_IN_MEMORY:
             self._insert()
 
@@ -121,7 +122,8 @@ class _TableWriter(Writer):
 class SqliteSink(Sink):
     """Tables in a SQLite file, with the names and types that EventLogging's MySQL tables had."""
 
-    def __init__(self, path: str, registry: Registry) -> None:
+    def __init__(self, path: str, registry: Registry, shown: str | None = None) -> None:
+        self._shown = shown or f"sqlite:{path}"
         self.path = path
         self.registry = registry
 
@@ -153,4 +155,4 @@ class SqliteSink(Sink):
         return _TableWriter(self)
 
     def __str__(self) -> str:
-        return f"sqlite:{self.path}"
+        return self._shown
