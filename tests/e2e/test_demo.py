@@ -121,7 +121,6 @@ def test_the_page_shows_it(demo: str) -> None:
         assert page.get_by_text("10,000 read = 9,500 valid + 500 bad").is_visible()
         assert page.get_by_text("✓ balances").count() == 3  # the lines, and two sinks
         assert page.get_by_text("no known schema").first.is_visible()
-        assert page.get_by_text("without a revision").is_visible()
         assert page.get_by_text("Chrome Mobile", exact=True).is_visible()
         assert page.get_by_text("An example").count() == page.locator(".example").count() > 10
         assert page.get_by_role("cell", name="enwiki").first.is_visible()

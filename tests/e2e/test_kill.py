@@ -21,7 +21,8 @@ PATIENCE = 120.0  # seconds
 
 
 def command(log: Path, out: Path, workers: int) -> list[str]:
-    sinks = [f"parquet:{out}/parquet", f"jsonl:{out}/jsonl", f"sqlite:{out}/events.db"]
+    names = {"parquet": "parquet", "jsonl": "jsonl", "raw": "raw", "sqlite": "events.db"}
+    sinks = [f"{scheme}:{out}/{name}" for scheme, name in names.items()]
     source = f"file:{log}?split=512KiB"
     run = [sys.executable, "-m", "el_beam.cli", "run", source, *sinks]
     return [*run, "--workers", str(workers)]
@@ -45,7 +46,7 @@ def files(out: Path) -> dict[str, bytes]:
 def published(out: Path) -> int:
     return sum(
         len(names)
-        for sink in ("parquet", "jsonl")
+        for sink in ("parquet", "jsonl", "raw")
         for folder, _, names in os.walk(out / sink)
         if "_temporary" not in folder
     )

@@ -77,7 +77,7 @@ WRONG: list[tuple[list[str], list[str]]] = [
     (["file:a.log", "jsonl:"], ["jsonl: has no path"]),
     (
         ["file:a.log", "jsonl:foo://x/y"],
-        ["foo://x/y: no such file system"],
+        ["jsonl:foo://x/y: no such file system"],
     ),
     (["file:a.log", TO, "--runner", "spork"], ["unknown runner 'spork'; there are direct"]),
     (["file:a.log", TO, "--workers", "0"], ["--workers must be 1 or more"]),

@@ -57,6 +57,19 @@ def events_in(root: Path) -> list[dict[str, Any]]:
     ]
 
 
+def uuids_in(database: Path) -> list[str]:
+    """Of all rows of all tables, sorted."""
+    connection = sqlite3.connect(database)
+    tables = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    ).fetchall()
+    return sorted(
+        uuid
+        for (name,) in tables
+        for (uuid,) in connection.execute(f'SELECT uuid FROM "{name}"').fetchall()
+    )
+
+
 def by_uuid(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(events, key=lambda event: (event["uuid"], json.dumps(event)))
 
@@ -120,16 +133,7 @@ class GraphSuite:
             for line in pq.read_table(path, partitioning=None).column("line").to_pylist()
         ]
         assert Counter(raw) == Counter(log.read_bytes().splitlines())
-        database = sqlite3.connect(tmp_path / "sqlite")
-        tables = database.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-        ).fetchall()
-        rows = [
-            uuid
-            for (name,) in tables
-            for (uuid,) in database.execute(f'SELECT uuid FROM "{name}"').fetchall()
-        ]
-        assert sorted(rows) == sorted(uuids)
+        assert uuids_in(tmp_path / "sqlite") == sorted(uuids)
 
     def test_the_same_input_gives_the_same_files(self, log: Path, tmp_path: Path) -> None:
         """The same bytes under the same names, whatever runs it: compared with one worker's."""
@@ -273,6 +277,7 @@ def test_late_is_not_lost(expected: list[Event | BadEvent], tmp_path: Path) -> N
     assert summary.valid == sum(isinstance(outcome, Event) for outcome in expected)
     (book,) = summary.sinks.values()
     assert (book.written, book.repeated) == (LINES, 0)
+    assert uuids_in(database) == sorted(event["uuid"] for event in as_events(expected))
     connection = sqlite3.connect(database)
     for destination, (valid, _) in summary.schemas.items():
         if valid:
