@@ -29,7 +29,7 @@ from el_beam.execute import hush
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = ROOT / "tests" / "golden" / "oracle" / "corpus.log.gz"
 SCRATCH = ROOT / ".cache" / "bench"
-SPLIT = "16MiB"  # small enough that two workers get about as much each
+SPLIT_MIB = 32  # small enough that two workers get about as much each
 PER_SECOND = 5_000  # lines in a second of the log: its hours fill as in production
 FIRST_SECOND = 1_552_200_000
 _IDENTITY = re.compile(rb"\t(\d+)\t(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\t")
@@ -123,7 +123,7 @@ def loop(path: Path, sink: str) -> dict[str, Any]:
     counts: Counter[Any] = Counter()
     without_collecting()
     started = time.perf_counter()
-    for split in find_splits((str(path),)):
+    for split in find_splits((str(path),), SPLIT_MIB * 2**20):
         for line in read_split(split):
             outcome = parse(line)
             if isinstance(outcome, Event):
@@ -164,7 +164,7 @@ def graph(path: Path, workers: int) -> dict[str, Any]:
         "-m",
         "el_beam.cli",
         "run",
-        f"file:{path}?split={SPLIT}",
+        f"file:{path}?split={SPLIT_MIB}MiB",
         f"parquet:{out}",
     ]
     started = time.perf_counter()
