@@ -145,7 +145,7 @@ class BadIdentity(ValueError):
 
 
 def scid_from_uri(uri: object, root: str = "") -> tuple[str, int | None] | None:
-    """(name, revision) of a schema URI such as `Edit/13457736` or `file:///root/a/b/1.yaml`.
+    """(name, revision) of a schema URI such as `Edit/13457736` or `file:///srv/a/b/1.yaml`.
 
     `root` is the folder that names start below. The revision is None where the URI has none;
     None altogether where it names no schema."""
