@@ -17,11 +17,17 @@ from urllib.parse import unquote_to_bytes
 
 from schemas import strict_json
 from schemas.capsule import NotATime, iso8601_from_timestamp
+from schemas.event import LONGEST_LINE
 from schemas.user_agent import parse_user_agent
 
 DEFAULT_FORMAT: Final = "%q %{recvFrom}s %{seqId}d %D %{ip}i %u"
 TIME: Final = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}"
 _SPECIFIER = re.compile(r"%(?:\{(?P<name>[^}]+)\})?(?P<letter>[a-zA-Z])")
+_TO_TAB = r"[^\t]+"
+_LONGEST_UNCERTAIN = (
+    8 * 1024
+)  # bytes, where a field up to a TAB is followed by one of another kind:
+# the pattern then tries every blank as its end, in the square of the line's length
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
@@ -100,9 +106,9 @@ _SPECIFIERS: Final[dict[str, tuple[str, str | None, Callable[[str], Any]]]] = {
     "j": (r"\S+", "capsule", decode_json),
     "t": (TIME, "timestamp", _edge_seconds),
     "D": (TIME, "dt", edge_dt),
-    "u": (r"[^\t]+", "userAgent", parse_user_agent),
+    "u": (_TO_TAB, "userAgent", parse_user_agent),
     "o": (r"\S+", None, str),
-    "i": (r"[^\t]+", "{name}", str),
+    "i": (_TO_TAB, "{name}", str),
     "s": (r"\S+", "{name}", str),
     "d": (r"\d+", "{name}", _integer),
 }
@@ -145,6 +151,9 @@ class Format:
             raise FormatError(f"{format_!r} is no valid pattern: {error}") from error
         if pattern.groups != len(self.fields):
             raise FormatError(f"{format_!r} has groups of its own: write (?:…) for (…)")
+        wide = [field.pattern == _TO_TAB for field in self.fields]
+        ends_wide = not any(wide) or all(wide[wide.index(True) :])
+        self.longest = LONGEST_LINE if ends_wide else _LONGEST_UNCERTAIN  # bytes
         self.match = pattern.match  # text -> the fields in order, as groups, or None
 
     def _pattern(self, count: int) -> str:

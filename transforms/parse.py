@@ -98,7 +98,7 @@ def line_parser(format_: str) -> Parse:
 def _beacon_parser(format_: Format) -> Parse:
     places = {field.key: index for index, field in enumerate(format_.fields)}
     capsule_at, agent_at = places["capsule"], places.get("userAgent")
-    decode, match = format_.fields[capsule_at].cast, format_.match
+    decode, match, longest = format_.fields[capsule_at].cast, format_.match, format_.longest
     named = [
         (index, field.key, field.cast)
         for index, field in enumerate(format_.fields)
@@ -107,8 +107,8 @@ def _beacon_parser(format_: Format) -> Parse:
 
     def parse(line: RawLine) -> Event | BadEvent:
         raw = line.data
-        if len(raw) > LONGEST_LINE:
-            return _too_long(line)
+        if len(raw) > longest:
+            return _too_long(line, longest)
         text = raw.decode("utf-8", "replace")
         found = match(text)
         if found is None:
@@ -148,9 +148,9 @@ def parse_json_event(line: RawLine) -> Event | BadEvent:
     return Event(data, line)
 
 
-def _too_long(line: RawLine) -> BadEvent:
+def _too_long(line: RawLine, longest: int = LONGEST_LINE) -> BadEvent:
     return _bad(
-        line, Reason.LINE_TOO_LONG, f"the line has more than {LONGEST_LINE:,} bytes: not an event"
+        line, Reason.LINE_TOO_LONG, f"the line has more than {longest:,} bytes: not an event"
     )
 
 

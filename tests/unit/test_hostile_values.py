@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -58,19 +59,19 @@ def test_a_schema_uri_that_is_none(line_of: Make, uri: object) -> None:
     assert outcome.reason is Reason.NO_SCHEMA
 
 
-@pytest.mark.parametrize("time", ["9" * 29 + "h", "9" * 60 + "h", "x" * 100_000, "1e9999"])
-def test_a_time_that_is_none(line_of: Make, time: str) -> None:
+@pytest.mark.parametrize("when", ["9" * 29 + "h", "9" * 60 + "h", "x" * 100_000, "1e9999"])
+def test_a_time_that_is_none(line_of: Make, when: str) -> None:
     with pytest.raises(NotATime):
-        parse_time(time)
-    outcome = judge(line_of(beacon(timestamp=time)))
+        parse_time(when)
+    outcome = judge(line_of(beacon(timestamp=when)))
     assert isinstance(outcome, BadEvent)
     assert outcome.reason is Reason.BAD_TIMESTAMP
-    event = CAPSULE | {"uuid": "0" * 32, "recvFrom": "cp1", "dt": time}
+    event = CAPSULE | {"uuid": "0" * 32, "recvFrom": "cp1", "dt": when}
     bad = judge(line_of(json.dumps(event | {"wiki": 5})), "json")
     assert isinstance(bad, BadEvent)
     assert event_error(bad).data["dt"].startswith("2019-03-10")
     table_row = row({"properties": {"ts": {"type": "string", "format": "date-time"}}})
-    assert table_row(event | {"event": {"ts": time}})["event_ts"] is None
+    assert table_row(event | {"event": {"ts": when}})["event_ts"] is None
 
 
 def test_an_event_error_of_a_clients_making(line_of: Make) -> None:
@@ -127,6 +128,17 @@ def test_a_date_that_is_none_in_a_config(tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_text("source: 2019-99-99\n")
     with pytest.raises(ConfigError, match="cannot read"):
         read_config(str(tmp_path / "job.yaml"))
+
+
+@pytest.mark.parametrize("format_", ["%q %{a}i %{b}d", "%q %{a}i %{b}i %{c}s %D"])
+def test_a_line_of_blanks_takes_no_time(line_of: Make, format_: str) -> None:
+    """A field up to a TAB before another kind of field tries every blank as its end."""
+    started = time.monotonic()
+    outcome = line_parser(format_)(line_of("?a x" + " " * 1_000_000))
+    assert isinstance(outcome, BadEvent)
+    assert outcome.reason is Reason.LINE_TOO_LONG
+    assert time.monotonic() - started < 5
+    assert isinstance(line_parser("%q %{a}i %u")(line_of("?%7B%7D x" + " " * 100_000)), Event)
 
 
 def test_a_file_name_that_is_no_text(tmp_path: Path) -> None:
