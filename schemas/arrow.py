@@ -55,11 +55,6 @@ def arrow_schema(document: dict[str, Any]) -> pa.Schema:
     return pa.schema([*fields, pa.field(RESCUED, pa.string())])
 
 
-def to_batch(document: dict[str, Any], events: Events) -> pa.RecordBatch:
-    """One batch of events of a schema; who has many batches keeps an ArrowTable."""
-    return ArrowTable(document).batch(events)
-
-
 class ArrowTable:
     """What the events of one schema become, compiled once."""
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.arrow import ArrowTable, arrow_schema, to_batch
+from schemas.arrow import ArrowTable, arrow_schema
 from schemas.columns import RESCUED, Column, Kind, needs_quotes, nested_columns
 
 ORACLE = Path(__file__).resolve().parents[1] / "golden" / "oracle"
@@ -98,7 +98,7 @@ def one(event: Any, **capsule: Any) -> tuple[dict[str, Any], Any]:
     """The row of an event of FLAT, and what of it was rescued."""
     data = {"event": event, "userAgent": AGENT, "dt": "2019-03-10T07:09:07Z", **capsule}
     (rescued,) = assert_nothing_lost(FLAT, [data])
-    return to_batch(FLAT, [data]).to_pylist()[0], rescued
+    return ArrowTable(FLAT).batch([data]).to_pylist()[0], rescued
 
 
 def test_types() -> None:
@@ -206,12 +206,12 @@ def test_one_odd_value_leaves_its_batch_alone() -> None:
 
 
 def test_no_events_are_an_empty_batch() -> None:
-    batch = to_batch(FLAT, [])
+    batch = ArrowTable(FLAT).batch([])
     assert batch.num_rows == 0 and batch.schema.equals(arrow_schema(FLAT))
 
 
 def parquet(document: dict[str, Any], events: list[dict[str, Any]]) -> bytes:
-    batch = to_batch(document, events)
+    batch = ArrowTable(document).batch(events)
     file = io.BytesIO()
     pq.write_table(pa.Table.from_batches([batch]), file, compression="zstd")
     return file.getvalue()
