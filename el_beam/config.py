@@ -5,31 +5,30 @@ All of it is checked before anything starts, and all mistakes are told at once.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
 
-from el_beam.uris import Uri, UriError, parse_uri, size
+from el_beam.ends import SINKS, metrics_of, sink_of, sink_uri, source_of
+from el_beam.uris import UriError
 
 if TYPE_CHECKING:
     from el_beam.job import Job
-    from schemas.registry import Registry
-    from transforms.read import Source
     from transforms.write import Sink
 
-SOURCES: dict[str, frozenset[str]] = {"file": frozenset({"split"}), "stdin": frozenset()}
-SINKS: dict[str, frozenset[str]] = {
-    scheme: frozenset() for scheme in ("jsonl", "parquet", "raw", "sqlite", "stdout")
-}
-RUNNERS = ("direct",)
+RUNNERS = ("direct", "flink")
+
+
+_NO_MATTER = {"workers": 0, "savepoint": None, "detach": False}  # for what a job writes
 
 
 class ConfigError(ValueError):
@@ -47,23 +46,31 @@ class RunConfig:
     source: str = ""
     sinks: tuple[str, ...] = ()
     errors: str | None = None
+    metrics: str | None = None
     format: str | None = None
     schemas: str | None = None
     only: str | None = None
     except_: str | None = None
     runner: str = "direct"
     workers: int = 1
+    savepoint: str | None = None
+    detach: bool = False
     beam: tuple[str, ...] = ()  # options of Beam's own
 
     @property
     def job_id(self) -> str:
         """The same for the same job: what a killed attempt left is found by it."""
-        plain = json.dumps(dataclasses.asdict(self) | {"workers": 0}, sort_keys=True)
+        plain = json.dumps(dataclasses.asdict(self) | _NO_MATTER, sort_keys=True)
         return hashlib.sha256(plain.encode()).hexdigest()[:16]
 
 
 _KEYS = {field.name.rstrip("_"): field.name for field in dataclasses.fields(RunConfig)}
-_TYPES: dict[str, tuple[type, ...]] = {"sinks": (list,), "beam": (list,), "workers": (int,)}
+_TYPES: dict[str, tuple[type, ...]] = {
+    "sinks": (list,),
+    "beam": (list,),
+    "workers": (int,),
+    "detach": (bool,),
+}
 
 
 def read_config(path: str) -> dict[str, Any]:
@@ -79,7 +86,7 @@ def read_config(path: str) -> dict[str, Any]:
         wanted = _TYPES.get(key, (str,))
         if key not in _KEYS:
             mistakes.append(f"{path}: unknown option {key!r}; there are {', '.join(sorted(_KEYS))}")
-        elif not isinstance(value, wanted) or isinstance(value, bool):
+        elif not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
             mistakes.append(f"{path}: {key} must be {wanted[0].__name__}, not {value!r}")
         elif isinstance(value, list) and not all(isinstance(each, str) for each in value):
             mistakes.append(f"{path}: {key} must be a list of texts, not {value!r}")
@@ -95,6 +102,7 @@ def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> Jo
 
     Raises ConfigError with all mistakes found: nothing has been written by then."""
     from el_beam.job import Job
+    from runners.jars import JarMissing
     from schemas.line_format import DEFAULT_FORMAT, FormatError
     from schemas.registry import RegistryError, open_registry
     from transforms.parse import line_parser
@@ -110,25 +118,28 @@ def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> Jo
         except errors as error:
             mistakes.append(str(error))
 
-    registry = source = None
+    registry = source = metrics = None
     sinks: list[tuple[Sink, Choice]] = []
-    mistakes += [*_plain_mistakes(config), *_beam_mistakes(config.beam)]
+    mistakes += [*_plain_mistakes(config), *_beam_mistakes(config.beam, config.runner)]
     with noting(RegistryError):
         registry = open_registry(config.schemas)
         if not registry.list() and registry.problems():
             mistakes.extend(registry.problems())
-    with noting(UriError, UnreadableInput):
-        source = _source(config.source)
+    with noting(UriError, UnreadableInput, JarMissing):
+        source = source_of(config.source)
     with noting(FormatError):
         line_parser(config.format or DEFAULT_FORMAT)
     for text in (*config.sinks, *filter(None, [config.errors])):
         with noting(UriError):
-            _sink_uri(text)
+            sink_uri(text)
+    if config.metrics:
+        with noting(UriError):
+            metrics = metrics_of(config.metrics)
     if not mistakes and registry and source:
         choice = Choice(config.only, config.except_, errors=config.errors is None)
-        sinks += [(_sink(text, registry, config.job_id), choice) for text in config.sinks]
+        sinks += [(sink_of(text, registry, config.job_id), choice) for text in config.sinks]
         if config.errors:
-            sinks.append((_sink(config.errors, registry, config.job_id), Choice(events=False)))
+            sinks.append((sink_of(config.errors, registry, config.job_id), Choice(events=False)))
         shown = [str(sink) for sink, _ in sinks]
         mistakes += [f"{name} is given twice" for name in sorted({*shown}) if shown.count(name) > 1]
     if mistakes or not registry or not source:
@@ -138,8 +149,9 @@ def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> Jo
         tuple(sinks),
         config.format or DEFAULT_FORMAT,
         registry,
-        summary=f"{scratch}/summary.json",
-        progress=progress,
+        summary=f"{scratch}/summary.json" if source.bounded else None,
+        progress=progress if source.bounded else None,
+        metrics=metrics,
     )
 
 
@@ -157,7 +169,7 @@ def _plain_mistakes(config: RunConfig) -> Iterator[str]:
                 re.compile(pattern)
             except re.error as error:
                 yield f"--{option.rstrip('_')} {pattern!r} is no regular expression: {error}"
-    for option in ("errors", "format", "schemas", "only", "except_"):
+    for option in ("errors", "metrics", "format", "schemas", "only", "except_", "savepoint"):
         if getattr(config, option) == "":  # a variable that isn't set, most likely
             yield f"--{option.rstrip('_')} is empty: give it a value, or leave it out"
     for uri in (config.source, *config.sinks, config.errors or ""):
@@ -167,30 +179,7 @@ def _plain_mistakes(config: RunConfig) -> Iterator[str]:
             yield f"{uri} belongs to one process: use it with --workers 1"
 
 
-def _source(text: str) -> Source:
-    from transforms.read import FileSource, StdinSource
-
-    if not text:
-        raise UriError("no source: say what to read, as file:PATH")
-    uri = parse_uri(text, SOURCES, "source")
-    if uri.scheme == "stdin":
-        return StdinSource()
-    split = {"split_bytes": size(uri.parameters["split"])} if "split" in uri.parameters else {}
-    if split.get("split_bytes", 1) < 1:
-        raise UriError("split must be 1 byte or more")
-    source = FileSource(tuple(_path(uri).split(",")), **split)
-    source.splits()  # refuses what isn't there
-    return source
-
-
-def _sink_uri(text: str) -> Uri:
-    uri = parse_uri(text, SINKS, "sink")
-    if uri.scheme != "stdout":
-        _path(uri)
-    return uri
-
-
-def _beam_mistakes(options: tuple[str, ...]) -> Iterator[str]:
+def _beam_mistakes(options: tuple[str, ...], runner: str) -> Iterator[str]:
     """What of the options after `--` Beam doesn't know: it would pass over it in silence."""
     from apache_beam.options import pipeline_options
 
@@ -202,6 +191,12 @@ def _beam_mistakes(options: tuple[str, ...]) -> Iterator[str]:
     for known in pipeline_options.PipelineOptions.__subclasses__():
         if "_add_argparse_args" in vars(known):
             known._add_argparse_args(parser)
+    if runner == "flink":
+        from runners.flink import OPTIONS
+
+        for name in OPTIONS:
+            with suppress(argparse.ArgumentError):  # one of Beam's own, too
+                parser.add_argument(f"--{name}", nargs="?")
     try:
         unknown = parser.parse_known_args(list(options))[1]
     except ValueError as error:
@@ -209,31 +204,3 @@ def _beam_mistakes(options: tuple[str, ...]) -> Iterator[str]:
     else:
         if unknown:
             yield f"Beam has no option {' '.join(unknown)}: see its PipelineOptions"
-
-
-def _sink(text: str, registry: Registry, job_id: str) -> Sink:
-    from transforms.write.encodings import JsonLinesEncoding, ParquetEncoding, RawEncoding
-    from transforms.write.files import FileSink
-    from transforms.write.stdout import StdoutSink
-    from transforms.write.tables import SqliteSink
-
-    uri = _sink_uri(text)
-    encodings: dict[str, Callable[[], Any]] = {
-        "parquet": lambda: ParquetEncoding(registry),
-        "jsonl": JsonLinesEncoding,
-        "raw": RawEncoding,
-    }
-    if uri.scheme == "stdout":
-        return StdoutSink()
-    if uri.scheme == "sqlite":
-        return SqliteSink(_path(uri), registry, str(uri))
-    return FileSink(uri.scheme, _path(uri), encodings[uri.scheme](), job_id, str(uri).rstrip("/"))
-
-
-def _path(uri: Uri) -> str:
-    path = uri.rest.removeprefix("//") if uri.rest.startswith("///") else uri.rest
-    if not path:
-        raise UriError(f"{uri} has no path: write {uri.scheme}:PATH")
-    if "://" in path:
-        raise UriError(f"{uri}: no such file system in this version; there are local paths")
-    return path

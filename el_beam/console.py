@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -32,12 +32,9 @@ def printable(text: str) -> str:
 
 @contextmanager
 def watching(folder: str) -> Iterator[None]:
-    """While the block runs, show how far its job is: a live line on a terminal, else one log line
-    each ten seconds."""
+    """While the block runs, show how far its bounded job is."""
     from transforms.progress import progress
 
-    done = threading.Event()
-    out = console()
     started = time.monotonic()
 
     def line() -> str:
@@ -48,7 +45,17 @@ def watching(folder: str) -> Iterator[None]:
             f"{outcomes / seconds:,.0f} lines/s   {seconds:.0f} s"
         )
 
-    def live() -> None:
+    with live(line):
+        yield
+
+
+@contextmanager
+def live(line: Callable[[], str]) -> Iterator[None]:
+    """While the block runs, show a line: a live one on a terminal, else one each ten seconds."""
+    done = threading.Event()
+    out = console()
+
+    def shown() -> None:
         with out.status("starting") as status:
             while not done.wait(_SHOW_EVERY):
                 status.update(line())
@@ -57,7 +64,7 @@ def watching(folder: str) -> Iterator[None]:
         while not done.wait(_LOG_EVERY):
             print(line(), file=sys.stderr, flush=True)
 
-    thread = threading.Thread(target=live if out.is_terminal else logged, daemon=True)
+    thread = threading.Thread(target=shown if out.is_terminal else logged, daemon=True)
     thread.start()
     try:
         yield

@@ -130,7 +130,7 @@ def _run() -> dict[str, Any]:
         progress.mkdir()
         job = assemble(CONFIG, scratch, str(progress))
         with watching(str(progress)):
-            summary = execute(job, CONFIG.workers, CONFIG.beam)
+            summary = execute(job, CONFIG.runner, CONFIG.workers, CONFIG.beam)
     seconds = time.time() - started
     with contextlib.redirect_stderr(sys.stdout):
         show(summary, seconds)

@@ -103,7 +103,7 @@ def _descriptor(stream: object) -> int | None:
         return None
 
 
-def execute(job: Job, workers: int, beam_options: tuple[str, ...]) -> Summary:
+def execute(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) -> Summary:
     """Run the job and return its balanced books. Doing it again after any failure, or a kill,
     finishes it: what is there already is found to be the same.
 
@@ -111,27 +111,28 @@ def execute(job: Job, workers: int, beam_options: tuple[str, ...]) -> Summary:
     import apache_beam as beam
 
     from el_beam.pipeline import build
-    from el_beam.summary import load_parts, summarize
-    from runners import direct
+    from el_beam.summary import load_summary
+    from runners import direct, flink
     from transforms.write.sink import SinkError
 
     sinks = [sink for sink, _ in job.sinks]
     try:
         for sink in sinks:
             sink.prepare()
-        pipeline = beam.Pipeline(direct.RUNNER, options=direct.options(workers, beam_options))
+        chosen = {"direct": direct, "flink": flink}[runner]
+        pipeline = beam.Pipeline(chosen.RUNNER, options=chosen.options(workers, beam_options))
         build(pipeline, job)
         pipeline.run().wait_until_finish()
         for sink in sinks:
             sink.finish()
-        summary = summarize(load_parts(job.summary or ""), [str(sink) for sink in sinks])
+        summary = load_summary(job.summary or "", [str(sink) for sink in sinks])
     except SinkError as error:
         _clean_up(sinks)
-        raise JobFailed(_told(f"SinkError: {error}")) from error
+        raise JobFailed(told(f"SinkError: {error}")) from error
     except Exception as error:
         _clean_up(sinks)
         details = traceback.format_exc()
-        raise JobFailed(_told(f"{error}\n{details}"), details) from error
+        raise JobFailed(told(f"{error}\n{details}"), details) from error
     if summary.imbalances:
         raise JobFailed("the books do not balance: " + "; ".join(summary.imbalances))
     return summary
@@ -144,7 +145,7 @@ def _clean_up(sinks: list[Sink]) -> None:
             sink.finish()
 
 
-def _told(text: str) -> str:
+def told(text: str) -> str:
     """The sentence, in a runner's long report of a failure, that says what is wrong."""
     if ours := _OURS.findall(text):
         return str(ours[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from schemas.registry import Registry
+from transforms.metrics import KafkaMetrics
 from transforms.read import Source
 from transforms.write import Choice, Sink
 
@@ -19,3 +20,4 @@ class Job:
     registry: Registry
     summary: str | None = None  # path of a file for the books, where the run has an end
     progress: str | None = None  # folder of this machine
+    metrics: KafkaMetrics | None = None  # counts topic, for a run without an end

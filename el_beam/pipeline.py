@@ -7,6 +7,7 @@ import apache_beam as beam
 from el_beam.job import Job
 from el_beam.summary import WriteSummary
 from transforms.count import CountEvents, CountLines
+from transforms.metrics import WriteMetrics
 from transforms.parse import ParseEvents
 from transforms.read import ReadEvents
 from transforms.route import RouteBySchema
@@ -21,7 +22,8 @@ def build(pipeline: beam.Pipeline, job: Job) -> tuple[beam.PCollection, ...]:
     A bad line is a value that flows on to EventError: nothing is dropped between read and write,
     and nothing stands between them that a runner would have to store.
 
-    Returns the books: what was read, counted and written. A bounded job has them in its summary.
+    Returns the books: what was read, counted and written. A bounded job has them in its summary;
+    of a continuous one its counts topic tells.
     """
     lines = pipeline | "Read" >> ReadEvents(job.source)
     outcomes = lines | "Parse" >> ParseEvents(job.format)
@@ -36,6 +38,8 @@ def build(pipeline: beam.Pipeline, job: Job) -> tuple[beam.PCollection, ...]:
     reads = lines | "Count lines" >> CountLines()
     counts = routed | "Count" >> CountEvents(job.progress)
     books = (reads, counts, *receipts)
+    if job.metrics:
+        counts | "Metrics" >> WriteMetrics(job.metrics)
     if job.summary:
         books | "Summary" >> WriteSummary(job.summary)
     return books

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.transforms import trigger
-from apache_beam.transforms.window import GlobalWindows
 
 from schemas.bad_event import sentence_of
-from transforms.count import CountKey, ReadReceipt
+from transforms.count import Counts, ReadReceipt
 from transforms.write import Receipt
 
-Part = ReadReceipt | Receipt | tuple[CountKey, int]
+Part = ReadReceipt | Counts | Receipt
 
 
 @dataclass
@@ -32,6 +29,12 @@ class SinkBook:
     files: int = 0
     size: int = 0  # bytes
 
+    def add(self, other: SinkBook | Receipt) -> None:
+        """Enter more of the same sink."""
+        for column in ("given", "written", "rejected", "repeated", "filtered", "size"):
+            setattr(self, column, getattr(self, column) + getattr(other, column))
+        self.files += other.files if isinstance(other, SinkBook) else other.size > 0
+
     @property
     def balanced(self) -> bool:
         return self.given == self.written + self.rejected + self.repeated + self.filtered
@@ -39,7 +42,8 @@ class SinkBook:
 
 @dataclass
 class Summary:
-    """What a run did. `balanced` is the promise that nothing was lost."""
+    """What a run did, or a part of it: parts add up, in any order, and what is kept of them is as
+    small for a million minutes as for one. No `imbalances` is the promise that nothing was lost."""
 
     read: int = 0  # lines
     size: int = 0  # bytes of the lines
@@ -48,6 +52,42 @@ class Summary:
     schemas: dict[str, list[int]] = field(default_factory=dict)  # name -> [valid, bad]
     reasons: dict[str, int] = field(default_factory=dict)
     sinks: dict[str, SinkBook] = field(default_factory=dict)
+
+    def add(self, part: Part) -> None:
+        """Enter what a step said of some lines. No part may come twice: a bounded run gives those
+        of bundles that have succeeded."""
+        if isinstance(part, ReadReceipt):
+            self.read += part.lines
+            self.size += part.size
+        elif isinstance(part, Counts):
+            self._count(part)
+        else:
+            self.sinks.setdefault(part.sink, SinkBook()).add(part)
+
+    def _count(self, counts: Counts) -> None:
+        for key, count in counts.sums:
+            of_schema = self.schemas.setdefault(f"{key.schema}_{key.revision}", [0, 0])
+            of_schema[bool(key.reason)] += count
+            if key.reason:
+                self.bad += count
+                self.reasons[key.reason] = self.reasons.get(key.reason, 0) + count
+            else:
+                self.valid += count
+
+    def merge(self, other: Summary) -> None:
+        """Enter all that another summary says."""
+        self.read += other.read
+        self.size += other.size
+        self.valid += other.valid
+        self.bad += other.bad
+        for name, (valid, bad) in other.schemas.items():
+            ours = self.schemas.setdefault(name, [0, 0])
+            ours[0] += valid
+            ours[1] += bad
+        for reason, count in other.reasons.items():
+            self.reasons[reason] = self.reasons.get(reason, 0) + count
+        for sink, book in other.sinks.items():
+            self.sinks.setdefault(sink, SinkBook()).add(book)
 
     @property
     def imbalances(self) -> list[str]:
@@ -75,7 +115,9 @@ class Summary:
             ],
             "reasons": [
                 {"reason": reason, "sentence": sentence_of(reason), "count": count}
-                for reason, count in sorted(self.reasons.items(), key=lambda item: -item[1])
+                for reason, count in sorted(
+                    self.reasons.items(), key=lambda item: (-item[1], item[0])
+                )
             ],
             "sinks": [{"sink": name, **vars(book)} for name, book in self.sinks.items()],
             "balanced": not self.imbalances,
@@ -83,64 +125,47 @@ class Summary:
 
 
 def summarize(parts: Iterable[Part], sinks: Sequence[str]) -> Summary:
-    """Add up what the steps of a run said. Repeated bundles say the same things again: the last
-    total of a count is the right one, and what reaches here comes from bundles that succeeded."""
+    """Add up what the steps of a run said. Each of `sinks` has a book, in this order."""
     summary = Summary(sinks={name: SinkBook() for name in sinks})
-    totals: dict[CountKey, int] = {}
     for part in parts:
-        if isinstance(part, ReadReceipt):
-            summary.read += part.lines
-            summary.size += part.size
-        elif isinstance(part, Receipt):
-            _enter(summary.sinks.setdefault(part.sink, SinkBook()), part)
-        else:
-            key, total = CountKey(*part[0]), part[1]
-            totals[key] = max(total, totals.get(key, 0))
-    _count(summary, totals)
+        summary.add(part)
     return summary
 
 
-def _enter(book: SinkBook, receipt: Receipt) -> None:
-    for column in ("given", "written", "rejected", "repeated", "filtered", "size"):
-        setattr(book, column, getattr(book, column) + getattr(receipt, column))
-    book.files += receipt.size > 0
-
-
-def _count(summary: Summary, totals: dict[CountKey, int]) -> None:
-    schemas: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
-    reasons: Counter[str] = Counter()
-    for key, total in totals.items():
-        schemas[f"{key.schema}_{key.revision}"][bool(key.reason)] += total
-        if key.reason:
-            reasons[key.reason] += total
-    summary.schemas, summary.reasons = dict(schemas), dict(reasons)
-    summary.bad = sum(reasons.values())
-    summary.valid = sum(valid for valid, _ in schemas.values())
-
-
-_KINDS = {"read": ReadReceipt, "wrote": Receipt}
-
-
-def load_parts(path: str) -> list[Part]:
-    """What WriteSummary left at `path`."""
+def load_summary(path: str, sinks: Sequence[str]) -> Summary:
+    """What WriteSummary left at `path`. Each of `sinks` has a book, in this order."""
     with FileSystems.open(path) as file:
-        rows = json.loads(file.read())
-    return [
-        _KINDS[kind](*values) if kind in _KINDS else (CountKey(*values[0]), values[1])
-        for kind, *values in rows
-    ]  # fmt: skip
+        plain = json.loads(file.read())
+    books = {name: SinkBook(**book) for name, book in plain.pop("sinks").items()}
+    summary = summarize((), sinks)
+    summary.merge(Summary(**plain, sinks=books))
+    return summary
 
 
-def _row(part: Part) -> list[Any]:
-    if isinstance(part, ReadReceipt):
-        return ["read", *part]
-    if isinstance(part, Receipt):
-        return ["wrote", *part]
-    return ["count", *part]
+class _SumUp(beam.CombineFn):  # type: ignore[misc]
+    """Parts -> one Summary. A runner lifts it: each worker adds up what it has, and the minutes of
+    the counts go no further than that."""
+
+    def create_accumulator(self) -> Summary:
+        return Summary()
+
+    def add_input(self, summary: Summary, part: Part) -> Summary:
+        summary.add(part)
+        return summary
+
+    def merge_accumulators(self, summaries: Iterable[Summary]) -> Summary:
+        merged = Summary()
+        for summary in summaries:
+            merged.merge(summary)
+        return merged
+
+    def extract_output(self, summary: Summary) -> Summary:
+        return summary
 
 
 class WriteSummary(beam.PTransform):  # type: ignore[misc]
-    """(reads, counts, receipts…) -> one small JSON file, in the place that the driver named."""
+    """(reads, counts, receipts…) -> one small JSON file, in the place that the driver named. It is
+    written for no lines at all, too."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
@@ -149,22 +174,15 @@ class WriteSummary(beam.PTransform):  # type: ignore[misc]
     def expand(self, parts: tuple[beam.PCollection, ...]) -> beam.PCollection:
         path = self._path
 
-        def write(rows: list[list[Any]]) -> None:
+        def write(summary: Summary) -> None:
             if FileSystems.exists(path):
                 FileSystems.delete([path])
             with FileSystems.create(path) as file:
-                file.write(json.dumps(rows).encode())
+                file.write(json.dumps(asdict(summary)).encode())
 
         return (
             parts
             | "Together" >> beam.Flatten()
-            | "As rows" >> beam.Map(_row)
-            | "At the end"
-            >> beam.WindowInto(
-                GlobalWindows(),
-                trigger=trigger.DefaultTrigger(),
-                accumulation_mode=trigger.AccumulationMode.DISCARDING,
-            )
-            | "All" >> beam.combiners.ToList()
+            | "Sum up" >> beam.CombineGlobally(_SumUp())
             | "Write" >> beam.Map(write)
         )

@@ -10,12 +10,16 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
+
+from transforms.kafka import SECRETS
 
 _SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+]*):(?P<rest>.*)", re.DOTALL)
-_QUERY = re.compile(r"\?(?=[a-z_]+=)(?P<query>[^?]*)$")  # a `?` of a glob is no parameter
+_QUERY = re.compile(r"\?(?=[a-z_.]+=)(?P<query>.*)$", re.DOTALL)  # a `?` of a glob is no parameter
 _VARIABLE = re.compile(r"\$\{(?P<name>[^}]*)\}")
 _PASSWORD = re.compile(r"(?P<user>//[^/:@]*:)(?!\d+(?:[/?,]|$))[^?]*(?=@)")  # digits: a port
+_SECRET_NAMES = "|".join(map(re.escape, SECRETS))
+_SECRET = re.compile(rf"(?P<name>{_SECRET_NAMES})=(?!\$\{{\w+\}}(?:&|$))[^&]*")
 _SIZE = re.compile(r"(?P<number>\d+)(?P<unit>[KMG]i?B?)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
@@ -30,7 +34,7 @@ class Uri:
 
     scheme: str
     rest: str  # what follows the scheme, variables filled in, without the parameters
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, str]  # filled in too, but for secrets
     shown: str
 
     def __str__(self) -> str:
@@ -49,13 +53,19 @@ def parse_uri(text: str, parameters: Mapping[str, frozenset[str]], what: str) ->
         raise UriError(f"unknown {what} {match['scheme']}: there are {known}")
     query = _QUERY.search(match["rest"])
     rest = match["rest"][: query.start()] if query else match["rest"]
-    given = dict(parse_qsl(query["query"], keep_blank_values=True)) if query else {}
+    given = _parameters(query["query"]) if query else {}
     allowed = parameters[match["scheme"]]
     if unknown := sorted(set(given) - allowed):
         there_are = f"there are {', '.join(sorted(allowed))}" if allowed else "it takes none"
         raise UriError(f"{match['scheme']}: has no parameter {', '.join(unknown)}; {there_are}")
-    filled = {name: _filled(value) for name, value in given.items()}
+    filled = {name: value if name in SECRETS else _filled(value) for name, value in given.items()}
     return Uri(match["scheme"], _filled(rest), filled, masked(text))
+
+
+def _parameters(query: str) -> dict[str, str]:
+    """Percent signs are undone; a plus is a plus, as in regular expressions."""
+    pairs = (pair.partition("=") for pair in query.split("&") if pair)
+    return {unquote(name): unquote(value) for name, _, value in pairs}
 
 
 def _filled(text: str) -> str:
@@ -70,7 +80,7 @@ def _filled(text: str) -> str:
 
 def masked(text: str) -> str:
     """A URI as it may be shown: passwords are `***`, variables stay unfilled."""
-    return _PASSWORD.sub(r"\g<user>***", text)
+    return _SECRET.sub(r"\g<name>=***", _PASSWORD.sub(r"\g<user>***", text))
 
 
 def size(text: str) -> int:

@@ -154,3 +154,24 @@ def event_error(bad: BadEvent) -> Event:
         },
     }
     return Event(data, bad.line)
+
+
+_LEAST_TEXT = 64  # characters: less of a text says nothing
+
+
+def shorter(error: Event) -> Event | None:
+    """The same EventError, its texts cut to a quarter of the longest, for a sink with little room.
+
+    `truncated` is true where rawEvent was cut, and base64 is cut where it can still be read; origin
+    is never cut: it says where the whole line is. None where there is no more to cut."""
+    told: dict[str, Any] = error.data["event"]
+    texts = {
+        name: text for name, text in told.items() if isinstance(text, str) and name != "origin"
+    }
+    longest = max(map(len, texts.values()), default=0) // 4
+    if longest < _LEAST_TEXT:
+        return None
+    longest -= longest % 4
+    cut = {name: text[:longest] for name, text in texts.items()}
+    truncated = told.get("truncated", False) or cut["rawEvent"] != texts["rawEvent"]
+    return error._replace(data=error.data | {"event": told | cut | {"truncated": truncated}})

@@ -1,8 +1,10 @@
-"""What tests of all kinds share: registries and lines made on the spot."""
+"""What tests of all kinds share: registries and lines made on the spot, real servers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,12 @@ from hypothesis import settings
 
 from schemas.event import Destination, Origin, RawLine
 from schemas.registry import Registry, UnknownSchema, with_event_error
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+from stack import Stack
+
+from el_beam import orphans
 
 settings.register_profile("el_beam", deadline=None)  # what else this machine does is no fault
 settings.load_profile("el_beam")
@@ -50,3 +58,29 @@ def line_of() -> Callable[..., RawLine]:
         return RawLine(raw, Origin("file", "a.log", offset, 1_552_200_000.0, split))
 
     return line
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack of this session's own, with nothing started yet. If the session is killed, the next
+    stack that starts ends its servers."""
+    orphans.mark_children()
+    stack = Stack(tmp_path_factory.mktemp("stack"))
+    yield stack
+    stack.down()
+
+
+@pytest.fixture(scope="session")
+def kafka(stack: Stack) -> str:
+    """host:port of a running broker."""
+    for _ in stack.up(["kafka"]):
+        pass
+    return stack.kafka.endpoint()
+
+
+@pytest.fixture(scope="session")
+def servers(stack: Stack) -> Stack:
+    """A stack in which all runs that streams need."""
+    for _ in stack.up(["kafka", "flink", "workers"]):
+        pass
+    return stack

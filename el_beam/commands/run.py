@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from el_beam.config import ConfigError, RunConfig, assemble, read_config
 
 if TYPE_CHECKING:
+    from el_beam.execute import JobFailed
     from el_beam.job import Job
 
 _EXAMPLE = """example:
@@ -38,8 +39,9 @@ def register(commands: Any) -> None:
         "uris",
         nargs="*",
         metavar="SOURCE SINK",
-        help="source: file:PATH (globs, .gz .bz2 .zst) or stdin:; "
-        "sinks: jsonl:PATH parquet:PATH raw:PATH sqlite:PATH stdout:",
+        help="source: file:PATH (globs, .gz .bz2 .zst), stdin: or "
+        "kafka://BROKERS/?topics=A,B&group=G; sinks: jsonl:PATH parquet:PATH raw:PATH sqlite:PATH "
+        "stdout: kafka://BROKERS/?topic=eventlogging_{schema}_{revision}",
     )
     add("--errors", metavar="SINK", help="where bad lines go, instead of to the sinks")
     add(
@@ -55,8 +57,11 @@ def register(commands: Any) -> None:
     )
     add("--only", metavar="REGEX", help="only schemas whose name starts like this")
     add("--except", dest="except_", metavar="REGEX", help="no schemas whose name starts like this")
-    add("--runner", metavar="NAME", help="direct: this machine (default)")
-    add("--workers", type=int, metavar="N", help="processes on this machine (default 1)")
+    add("--metrics", metavar="URI", help="counts topic, as kafka://BROKERS/?topic=NAME")
+    add("--runner", metavar="NAME", help="direct: this machine (default); flink: $FLINK, $WORKERS")
+    add("--workers", type=int, metavar="N", help="processes, or slots of a cluster (default 1)")
+    add("--savepoint", metavar="PATH", help="go on from this savepoint or retained checkpoint")
+    add("--detach", action="store_true", default=None, help="submit the job and leave it running")
     add("--config", metavar="FILE", help="YAML file with these options; the command line wins")
     add("--dry-run", action="store_true", help="check everything, say what would be done, stop")
     add("--json", action="store_true", help="print the summary as JSON on standard output")
@@ -66,7 +71,8 @@ def register(commands: Any) -> None:
 def config_of(args: argparse.Namespace) -> RunConfig:
     """The options of a call, those of its --config file below them. Raises ConfigError."""
     options = read_config(args.config) if args.config else {}
-    names = ("errors", "format", "schemas", "only", "except_", "runner", "workers")
+    names = ("errors", "metrics", "format", "schemas", "only", "except_", "runner", "workers",
+             "savepoint", "detach")  # fmt: skip
     options |= {name: value for name in names if (value := getattr(args, name)) is not None}
     if args.uris:
         options |= {"source": args.uris[0]}
@@ -86,6 +92,7 @@ def command(args: argparse.Namespace) -> int:
 
     with tempfile.TemporaryDirectory(prefix="el-") as scratch, diverted(f"{scratch}/noise.log"):
         hush()
+        args.scratch = scratch
         progress = Path(scratch) / "progress"
         progress.mkdir()
         try:
@@ -95,27 +102,71 @@ def command(args: argparse.Namespace) -> int:
             for mistake in error.mistakes:
                 print(f"el run: {mistake}", file=sys.stderr)
             return 2
+        if not job.source.bounded:
+            return _stream(job, config, args)
         if args.dry_run:
             _show_plan(job, config)
             return 0
-        from el_beam.console import printable, show, watching
+        from el_beam.console import show, watching
 
         started = time.monotonic()
         try:
             with interruptible(scratch), watching(str(progress)):
-                summary = execute(job, config.workers, config.beam)
+                summary = execute(job, config.runner, config.workers, config.beam)
         except JobFailed as error:
-            print(f"el run: {printable(str(error))}", file=sys.stderr)
-            if error.details and "unexpected: " in str(error):
-                noise = Path(scratch, "noise.log").read_text(errors="replace")
-                print(f"el run: details are in {_kept(error.details + noise)}", file=sys.stderr)
-            return 1
+            return _failed(error, scratch)
         seconds = time.monotonic() - started
         if args.json:
             print(json.dumps(summary.as_json() | {"seconds": round(seconds, 3)}))
         else:
             show(summary, seconds)
         return 0
+
+
+def _stream(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
+    from el_beam.attend import attend
+    from el_beam.execute import JobFailed
+    from el_beam.stream import Refused, prepare, submit
+
+    try:
+        stream = prepare(job, config)
+    except Refused as error:
+        for reason in error.reasons:
+            print(f"el run: {reason}", file=sys.stderr)
+        return 2
+    for warning in stream.warnings:
+        print(f"el run: note: {warning}", file=sys.stderr)
+    if args.dry_run:
+        _show_plan(stream.job, config)
+        return 0
+    try:
+        flink_job = submit(stream, config)
+        assert stream.cluster is not None
+        about = {"job": flink_job.id, "name": flink_job.name, "ui": stream.cluster.ui(flink_job.id)}
+        if args.json:
+            print(json.dumps(about), flush=True)
+        else:
+            print(f"job {about['job']} ({about['name']})  {about['ui']}", file=sys.stderr)
+        if config.detach:
+            return 0
+        ended, savepoint = attend(stream.cluster, flink_job, stream.source)
+    except JobFailed as error:
+        return _failed(error, args.scratch)
+    if savepoint:
+        print(f"el run: stopped; savepoint: {savepoint}", file=sys.stderr)
+        return 0
+    print(f"el run: the job is {ended.state.lower()}", file=sys.stderr)
+    return 0 if ended.state == "FINISHED" else 1
+
+
+def _failed(error: JobFailed, scratch: str) -> int:
+    from el_beam.console import printable
+
+    print(f"el run: {printable(str(error))}", file=sys.stderr)
+    if error.details and "unexpected: " in str(error):
+        noise = Path(scratch, "noise.log").read_text(errors="replace")
+        print(f"el run: details are in {_kept(error.details + noise)}", file=sys.stderr)
+    return 1
 
 
 def _kept(details: str) -> str:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benches"))
 from core import Peak, graph, make_log
 
 MOST_MIB = 1000 / 1.048576  # 1 GB

@@ -6,28 +6,37 @@ import gzip
 import json
 import pickle
 import sqlite3
+import uuid
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import apache_beam as beam
 import pyarrow.parquet as pq
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.testing.test_stream import TestStream
+from stack import Stack
+from traffic import put, raw_line, wait_for
+from traffic.truth import records, topics
 
 from el_beam.config import RunConfig, assemble
 from el_beam.execute import JobFailed, execute
 from el_beam.job import Job
 from el_beam.pipeline import build
+from el_beam.stream import prepare, submit
 from el_beam.summary import Summary, summarize
+from runners.flink_rest import FlinkCluster
 from schemas.bad_event import BadEvent, event_error
-from schemas.event import Event
+from schemas.event import Event, RawLine
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
+from transforms.kafka import KafkaCluster
 from transforms.parse import line_parser
 from transforms.read.files import FileSplit, read_split
+from transforms.read.kafka_topics import KafkaTopics
+from transforms.totals import absolute_totals
 from transforms.validate import event_validator
 from transforms.write import Choice
 from transforms.write.tables import SqliteSink
@@ -38,7 +47,7 @@ LINES = 3_000
 
 def run(config: RunConfig, scratch: Path) -> Summary:
     scratch.mkdir(exist_ok=True)
-    return execute(assemble(config, str(scratch)), config.workers, config.beam)
+    return execute(assemble(config, str(scratch)), config.runner, config.workers, config.beam)
 
 
 def files_below(root: Path) -> dict[str, bytes]:
@@ -83,36 +92,84 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def expected(log: Path) -> list[Event | BadEvent]:
-    """What a plain loop over the pure functions makes of the log."""
-    parse, validate = line_parser(DEFAULT_FORMAT), event_validator(open_registry(None))
-    split = FileSplit("s", str(log), 0, None, log.stat().st_mtime)
-    outcomes = map(parse, read_split(split))
+def lines(log: Path) -> list[bytes]:
+    return log.read_bytes().splitlines()
+
+
+def read_all(log: Path) -> list[RawLine]:
+    return list(read_split(FileSplit("s", str(log), 0, None, log.stat().st_mtime)))
+
+
+def plain_loop(lines: Iterable[RawLine], format_: str) -> list[Event | BadEvent]:
+    """What a plain loop over the pure functions makes of lines."""
+    parse, validate = line_parser(format_), event_validator(open_registry(None))
+    outcomes = map(parse, lines)
     return [each if isinstance(each, BadEvent) else validate(each) for each in outcomes]
+
+
+@pytest.fixture(scope="session")
+def expected(log: Path) -> list[Event | BadEvent]:
+    return plain_loop(read_all(log), DEFAULT_FORMAT)
 
 
 def as_events(outcomes: Iterable[Event | BadEvent]) -> list[dict[str, Any]]:
     return [(event_error(o) if isinstance(o, BadEvent) else o).data for o in outcomes]
 
 
+class Delivered(NamedTuple):
+    """What came of a job that delivered JSON."""
+
+    wanted: list[dict[str, Any]]  # what a plain loop makes of the same lines
+    events: list[dict[str, Any]]
+    errors: list[dict[str, Any]]  # what had an end of its own
+    reasons: dict[str, int]  # as they were counted
+    lines: int  # as they were counted
+
+
 class GraphSuite:
     """The behaviour; a subclass says who runs it."""
 
     workers = 1
+    runner = "direct"
+    unsupported: ClassVar[dict[str, str]] = {}  # a test's name, and why this runner can't
+
+    @pytest.fixture(autouse=True)
+    def _supported(self, request: pytest.FixtureRequest) -> None:
+        if reason := self.unsupported.get(request.node.originalname):
+            pytest.skip(f"unsupported: {reason}")
 
     def config(self, source: str, *sinks: str, **options: Any) -> RunConfig:
-        return RunConfig(source=source, sinks=sinks, workers=self.workers, **options)
+        return RunConfig(
+            source=source, sinks=sinks, runner=self.runner, workers=self.workers, **options
+        )
 
-    def test_it_makes_what_a_plain_loop_makes(
-        self, log: Path, expected: list[Event | BadEvent], tmp_path: Path
-    ) -> None:
-        config = self.config(f"file:{log}?split=200000", f"jsonl:{tmp_path}/out")
-        summary = run(config, tmp_path / "scratch")
-        assert by_uuid(events_in(tmp_path / "out")) == by_uuid(as_events(expected))
-        bad = Counter(o.reason.value for o in expected if isinstance(o, BadEvent))
-        assert summary.reasons == dict(bad)
-        assert (summary.read, summary.bad) == (LINES, bad.total())
+    def deliver(
+        self, lines: list[bytes], folder: Path, *, errors: bool = False, **options: Any
+    ) -> Delivered:
+        """Run a job over these lines; with `errors` bad lines have an end of their own."""
+        folder.mkdir()
+        log = folder / "lines.log"
+        log.write_bytes(b"".join(line + b"\n" for line in lines))
+        ends = {"errors": f"jsonl:{folder}/bad"} if errors else {}
+        config = self.config(f"file:{log}?split=200000", f"jsonl:{folder}/out", **ends, **options)
+        summary = run(config, folder / "scratch")
         assert summary.imbalances == []
+        wanted = plain_loop(read_all(log), config.format or DEFAULT_FORMAT)
+        return Delivered(
+            as_events(wanted),
+            events_in(folder / "out"),
+            events_in(folder / "bad"),
+            summary.reasons,
+            summary.read,
+        )
+
+    def test_it_makes_what_a_plain_loop_makes(self, lines: list[bytes], tmp_path: Path) -> None:
+        found = self.deliver(lines, tmp_path / "job")
+        assert by_uuid(found.events) == by_uuid(found.wanted)
+        assert found.lines == LINES
+        bad = [event for event in found.wanted if event["schema"] == "EventError"]
+        assert sum(found.reasons.values()) == len(bad) > 100
+        assert len(found.reasons) > 10
 
     def test_every_sink_holds_everything(
         self, log: Path, expected: list[Event | BadEvent], tmp_path: Path
@@ -164,18 +221,13 @@ class GraphSuite:
             run(other, tmp_path / "scratch")
         assert {name: files_below(tmp_path / "out").get(name) for name in files} == files
 
-    def test_errors_have_an_end_of_their_own(self, log: Path, tmp_path: Path) -> None:
-        config = self.config(
-            f"file:{log}",
-            f"jsonl:{tmp_path}/good",
-            errors=f"jsonl:{tmp_path}/bad",
-            only="Edit|Echo",
-        )
-        summary = run(config, tmp_path / "scratch")
-        assert {event["schema"] for event in events_in(tmp_path / "good")} == {"Edit", "Echo"}
-        bad = events_in(tmp_path / "bad")
-        assert {event["schema"] for event in bad} == {"EventError"}
-        assert len(bad) == summary.bad
+    def test_errors_have_an_end_of_their_own(self, lines: list[bytes], tmp_path: Path) -> None:
+        found = self.deliver(lines, tmp_path / "job", errors=True, only="Edit|Echo")
+        assert {event["schema"] for event in found.events} == {"Edit", "Echo"}
+        wanted = [each for each in found.wanted if each["schema"] in ("Edit", "Echo")]
+        assert by_uuid(found.events) == by_uuid(wanted)
+        bad = [each for each in found.wanted if each["schema"] == "EventError"]
+        assert by_uuid(found.errors) == by_uuid(bad)
 
     def test_compressed_input_gives_the_same_events(
         self, log: Path, expected: list[Event | BadEvent], tmp_path: Path
@@ -198,18 +250,17 @@ class GraphSuite:
         assert by_uuid(again) == by_uuid(direct)
         assert len({event["uuid"] for event in direct}) == LINES
 
-    def test_events_in_json_keep_their_uuid(self, log: Path, tmp_path: Path) -> None:
-        run(self.config(f"file:{log}", f"jsonl:{tmp_path}/a"), tmp_path / "scratch")
-        config = self.config(f"file:{tmp_path}/a/**.gz", f"jsonl:{tmp_path}/b", format="json")
-        summary = run(config, tmp_path / "scratch")
-        assert summary.bad == 0
-        assert by_uuid(events_in(tmp_path / "b")) == by_uuid(events_in(tmp_path / "a"))
+    def test_events_in_json_keep_their_uuid(self, lines: list[bytes], tmp_path: Path) -> None:
+        first = self.deliver(lines, tmp_path / "first")
+        again = [json.dumps(event).encode() for event in first.events]
+        second = self.deliver(again, tmp_path / "second", format="json")
+        assert second.reasons == {}
+        assert by_uuid(second.events) == by_uuid(first.events)
 
     def test_no_lines_are_no_trouble(self, tmp_path: Path) -> None:
-        (tmp_path / "empty.log").touch()
-        config = self.config(f"file:{tmp_path}/empty.log", f"parquet:{tmp_path}/out")
-        assert run(config, tmp_path / "scratch").read == 0
-        assert files_below(tmp_path / "out") == {}
+        found = self.deliver([], tmp_path / "job")
+        assert found.events == []
+        assert found.lines == 0
 
 
 class TestDirect(GraphSuite):
@@ -222,8 +273,89 @@ class TestDirectTwoWorkers(GraphSuite):
     workers = 2
 
 
+@pytest.mark.xdist_group("flink")
+class TestFlink(GraphSuite):
+    """A Flink cluster with a pool of workers, the job bounded."""
+
+    workers = 2
+    runner = "flink"
+
+    @pytest.fixture(autouse=True)
+    def _cluster(self, servers: Stack) -> None:
+        self.stack = servers
+
+    def config(self, source: str, *sinks: str, **options: Any) -> RunConfig:
+        where = (
+            f"--flink_master={FlinkCluster(self.stack.flink.endpoint()).address}",
+            "--environment_type=EXTERNAL",
+            f"--environment_config={self.stack.workers.endpoint()}",
+        )
+        return super().config(source, *sinks, beam=where, **options)
+
+
+_FILES = "file sinks need splits, which a topic without an end hasn't: refused before submission"
+
+
+@pytest.mark.xdist_group("flink")
+class TestFlinkContinuous(TestFlink):
+    """The same cluster, from a topic to topics, for as long as it is let run."""
+
+    unsupported: ClassVar[dict[str, str]] = {
+        "test_every_sink_holds_everything": _FILES,
+        "test_the_same_input_gives_the_same_files": _FILES,
+        "test_running_it_again_changes_nothing": "topics are at least once: events come again",
+        "test_other_content_under_the_same_name_is_refused": _FILES,
+        "test_compressed_input_gives_the_same_events": "a topic has no compressed files",
+        "test_the_archive_gives_back_the_same_events": _FILES,
+    }
+
+    def deliver(
+        self, lines: list[bytes], folder: Path, *, errors: bool = False, **options: Any
+    ) -> Delivered:
+        name = uuid.uuid4().hex
+        kafka = self.stack.kafka.endpoint()
+        uri = f"kafka://{kafka}/"
+        topic = f"{uri}?topic={name}.{{schema}}_{{revision}}"
+        put(kafka, f"raw-{name}", lines)
+        ends = {"errors": topic.replace(f"{name}.", f"{name}-bad.")} if errors else {}
+        config = self.config(
+            f"{uri}?topics=raw-{name}&group={name}",
+            topic,
+            metrics=f"{uri}?topic=counts-{name}",
+            **ends,
+            **options,
+        )
+        stream = prepare(assemble(config, str(folder)), config)
+        assert stream.cluster is not None
+        job = submit(stream, config)
+        view = KafkaTopics(KafkaCluster(kafka))
+
+        def lag() -> int:
+            return sum(at.lag for at in view.positions([f"raw-{name}"], name).values())
+
+        try:
+            wait_for(lambda: lag() == 0, 60)
+        finally:
+            stream.cluster.cancel(job.id)
+        raw = [raw_line(record) for record in records(kafka, [f"raw-{name}"])]
+        wanted = plain_loop(raw, config.format or DEFAULT_FORMAT)
+        counts = [record.value() or b"" for record in records(kafka, [f"counts-{name}"])]
+        reasons: Counter[str] = Counter()
+        for key, number in absolute_totals(counts).items():
+            reasons[key.reason] += number
+        found, bad = (
+            [json.loads(record.value() or b"") for record in records(kafka, topics(kafka, prefix))]
+            for prefix in (f"{name}.", f"{name}-bad.")
+        )
+        counted = reasons.total()
+        del reasons[""]
+        return Delivered(as_events(wanted), found, bad, dict(reasons), counted)
+
+
 class _Stream:
     """Lines that arrive over time, with watermarks between them: what a topic is like."""
+
+    bounded = False
 
     def __init__(self, steps: TestStream) -> None:
         self._steps = steps

@@ -13,7 +13,7 @@ import pytest
 from el_beam import cli, config
 from el_beam.commands import run as run_command
 from el_beam.console import printable
-from el_beam.execute import _told, diverted
+from el_beam.execute import diverted, told
 
 EL = [sys.executable, "-m", "el_beam.cli"]
 ROOT = Path(cli.__file__).parents[1]
@@ -59,7 +59,7 @@ def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixtur
         (["schema", "show"], "el schema show: the following arguments are required: NAME"),
     ],
 )
-def test_a_wrong_call_is_told_in_two_lines(
+def test_a_wrong_call_istold_in_two_lines(
     call: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert el(*call) == 2
@@ -114,7 +114,7 @@ def test_schemas_that_are_not_there(
     assert out == ""
 
 
-def test_unusable_schemas_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unusable_schemas_aretold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, text in (("A", "{}"), ("B", "{")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.json").write_text(text)
@@ -165,7 +165,7 @@ def test_json_and_stdout_do_not_mix(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_the_sentence_in_a_report_of_failure(report: str, sentence: str) -> None:
-    assert _told(report) == sentence
+    assert told(report) == sentence
 
 
 def test_what_is_shown_is_printable() -> None:

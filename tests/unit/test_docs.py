@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from el_beam.cli import parser
-from el_beam.config import SINKS, SOURCES, RunConfig, read_config
+from el_beam.config import RunConfig, read_config
+from el_beam.ends import SINKS, SOURCES
 from el_beam.uris import parse_uri
 from schemas.bad_event import Reason
 from schemas.capsule import CAPSULE

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+import apache_beam as beam
 import pytest
+from apache_beam.transforms.window import GlobalWindow, GlobalWindows
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage
 from schemas.event import Destination, Event, Origin, RawLine
 from transforms import count
-from transforms.count import CountKey, count_key
+from transforms.batches import Batch
+from transforms.count import CountEvents, Counts, count_key
 from transforms.route import route
 from transforms.window import MINUTE, in_minute, outcome_time
 
@@ -78,24 +81,68 @@ def test_names_from_clients_are_no_keys(outcome: Event | BadEvent, key: tuple[ob
     assert count_key(route(outcome))[1:] == key
 
 
-def sums(counting: count._CountFn, outcomes: list[Event | BadEvent]) -> Counter[CountKey]:
+def at(offset: int, split: str = "a", **data: object) -> Event:
+    line = RawLine(b"", Origin("kafka", split, offset, 1_552_200_030.5, split))
+    return Event({**SCID, **data}, line)
+
+
+def counted(outcomes: list[Event | BadEvent], *, batches: int = 0) -> list[Counts]:
+    """What leaves a bundle of these, one by one or in batches of so many."""
+    counting = count._CountFn(None)
     counting.setup()
     counting.start_bundle()
-    total: Counter[CountKey] = Counter()
-    for outcome in outcomes:
-        for partial in counting.process(route(outcome)) or ():
-            total[partial.value[0]] += partial.value[1]
-    for partial in counting.finish_bundle():
-        total[partial.value[0]] += partial.value[1]
-    return total
+    routed = [route(outcome) for outcome in outcomes]
+    leaving = []
+    if batches:
+        for start in range(0, len(routed), batches):
+            leaving += list(counting.process_batch(Batch(routed[start : start + batches])))
+    else:
+        for each in routed:
+            leaving += list(counting.process(each))
+    leaving += list(counting.finish_bundle())
+    for placed in leaving:
+        assert placed.timestamp == MIN_TIMESTAMP and list(placed.windows) == [GlobalWindow()]
+    return [placed.value for placed in leaving]
 
 
-def test_partial_sums_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(count, "_MOST_KEYS", 10)
-    outcomes: list[Event | BadEvent] = [event(timestamp=60 * n) for n in range(50)]
-    outcomes += [bad(Reason.BAD_JSON)] * 30
-    counting = count._CountFn(None)
-    total = sums(counting, outcomes)
-    assert len(total) == 51
-    assert sum(total.values()) == 80
-    assert sums(counting, []) == Counter()
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 2_000), st.integers(0, 5))),
+    st.integers(0, 7),
+)
+def test_each_split_leaves_its_own_counts(lines: list[tuple[str, int, int]], batches: int) -> None:
+    """In any order, and however they come."""
+    outcomes = [at(offset, split, timestamp=60 * minute) for split, offset, minute in lines]
+    found = {each.split: each for each in counted(list(outcomes), batches=batches)}
+    assert set(found) == {split for split, _, _ in lines}
+    for split, counts in found.items():
+        offsets = [offset for name, offset, _ in lines if name == split]
+        assert (counts.first, counts.last) == (min(offsets), max(offsets))
+        assert counts.lines == len(offsets)
+        minutes = Counter(60 * minute for name, _, minute in lines if name == split)
+        assert {key.minute: n for key, n in counts.sums} == minutes
+
+
+def test_many_keys_leave_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record must be able to hold them; what is counted where stays clear."""
+    monkeypatch.setattr(count, "MOST_KEYS", 10)
+    monkeypatch.setattr(count, "_TOGETHER", 5)
+    lines = [at(n, timestamp=60 * n) for n in range(50)] + [at(50 + n) for n in range(30)]
+    leaving = counted(list(lines))
+    assert [(each.first, each.last) for each in leaving] == [(0, 14), (15, 29), (30, 44), (45, 79)]
+    assert sum(each.lines for each in leaving) == 80
+    assert max(len(each.sums) for each in leaving) <= 15
+
+
+def test_runners_are_told_what_is_valid() -> None:
+    lines: list[Event | BadEvent] = [at(n) for n in range(5)] + [bad(Reason.BAD_JSON)] * 2
+    pipeline = beam.Pipeline("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
+    counts = pipeline | beam.Create([route(line) for line in lines]) | CountEvents()
+    assert isinstance(counts.windowing.windowfn, GlobalWindows)
+    result = pipeline.run()
+    result.wait_until_finish()
+    found = result.metrics().query()["counters"]
+    assert {each.key.metric.name: each.committed for each in found} == {"valid": 5, "bad": 2}
+
+
+def test_no_lines_leave_no_counts() -> None:
+    assert counted([]) == []

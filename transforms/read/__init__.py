@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import sys
 import time
@@ -13,6 +12,7 @@ import apache_beam as beam
 
 from schemas.event import Origin, RawLine
 from transforms.batches import Batch, BatchedFn
+from transforms.read.collecting import without_collecting
 from transforms.read.files import SPLIT_BYTES, FileSplit, cut_lines, find_splits, read_split
 
 _BATCH_BYTES = 4 * 1024 * 1024  # of lines in a batch: hostile ones are long
@@ -21,17 +21,14 @@ _BATCH_BYTES = 4 * 1024 * 1024  # of lines in a batch: hostile ones are long
 class Source(Protocol):
     """What a job reads, and how people see it."""
 
+    @property
+    def bounded(self) -> bool:
+        """Whether it has an end."""
+
     def lines(self) -> beam.PTransform:
         """A transform from nothing to RawLines. Raises UnreadableInput where nothing is there."""
 
     def __str__(self) -> str: ...
-
-
-def without_collecting() -> None:
-    """Let this process look for garbage less often. Events are trees, which go when their bundle
-    lets go of them; looking for cycles among the thousands in flight costs a tenth of the time."""
-    gc.freeze()
-    gc.set_threshold(10_000, 50, 1_000)
 
 
 class _ReadFn(BatchedFn):
@@ -63,6 +60,8 @@ def read_splits(lines_of: Callable[[Any], Iterator[RawLine]], batch: int = 1000)
 
 class FileSource:
     """Files by path or glob on any of Beam's file systems."""
+
+    bounded = True
 
     def __init__(self, patterns: tuple[str, ...], split_bytes: int = SPLIT_BYTES) -> None:
         self.patterns = patterns
@@ -96,6 +95,8 @@ class _ReadFiles(beam.PTransform):  # type: ignore[misc]
 class StdinSource:
     """Standard input until its end: one split, read by the one worker that shares our process."""
 
+    bounded = True
+
     def lines(self) -> beam.PTransform:
         return _ReadStdin()
 
@@ -109,7 +110,7 @@ class _AtOnce(NamedTuple):
     read: Callable[[int], bytes]
 
 
-def _read_stdin(_: object) -> Iterator[RawLine]:
+def read_stdin(_: object) -> Iterator[RawLine]:
     started = time.time()
     name = f"stdin-{started:.6f}"
     position = 0
@@ -121,7 +122,7 @@ def _read_stdin(_: object) -> Iterator[RawLine]:
 class _ReadStdin(beam.PTransform):  # type: ignore[misc]
     def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection:
         # One by one: whoever types or tails wants to see each line's event at once.
-        return root | beam.Create([None]) | "Lines" >> read_splits(_read_stdin, batch=1)
+        return root | beam.Create([None]) | "Lines" >> read_splits(read_stdin, batch=1)
 
 
 class ReadEvents(beam.PTransform):  # type: ignore[misc]

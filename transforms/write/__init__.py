@@ -60,6 +60,16 @@ class _WriteFn(BatchedFn):
         self._tally = Tally(str(self._sink))
 
     def process(self, routed: Routed) -> None:
+        self._write(routed)
+        self._take_back()
+
+    @beam.DoFn.yields_elements  # type: ignore[untyped-decorator]
+    def process_batch(self, batch: Batch) -> None:
+        for routed in batch:
+            self._write(routed)
+        self._take_back()
+
+    def _write(self, routed: Routed) -> None:
         destination, outcome = routed
         wanted = self._wanted.get(destination)
         if wanted is None:
@@ -69,34 +79,44 @@ class _WriteFn(BatchedFn):
             return
         self._put(destination, outcome)
 
-    @beam.DoFn.yields_elements  # type: ignore[untyped-decorator]
-    def process_batch(self, batch: Batch) -> None:
-        for routed in batch:
-            self.process(routed)
-
     def _put(self, destination: Destination, outcome: Event | BadEvent) -> None:
         event = event_error(outcome) if isinstance(outcome, BadEvent) else outcome
         assert self._bundle is not None
         try:
             self._bundle.add(destination, event)
         except Rejected as error:
-            self._tally.rejected(destination)
-            if destination == EVENT_ERROR:
-                raise  # not even its error can be held: the sink is broken, not the event
-            dt = event.data.get("dt")
-            bad = BadEvent(
-                event.line,
-                Stage.WRITE,
-                Reason.ROW_REJECTED,
-                str(error),
-                error.path,
-                *destination,
-                dt=dt if isinstance(dt, str) else None,
-            )
-            self._put(EVENT_ERROR, bad)
+            self._reject(destination, event, error)
+
+    def _take_back(self) -> bool:
+        """Reject what the sink took and can't hold after all; whether there was any such event."""
+        assert self._bundle is not None
+        found = False
+        for refused in self._bundle.refused():
+            self._reject(*refused)
+            found = True
+        return found
+
+    def _reject(self, destination: Destination, event: Event, error: Rejected) -> None:
+        self._tally.rejected(destination)
+        if destination == EVENT_ERROR:
+            raise error  # not even its error can be held: the sink is broken, not the event
+        dt = event.data.get("dt")
+        bad = BadEvent(
+            event.line,
+            Stage.WRITE,
+            Reason.ROW_REJECTED,
+            str(error),
+            error.path,
+            *destination,
+            dt=dt if isinstance(dt, str) else None,
+        )
+        self._put(EVENT_ERROR, bad)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         assert self._bundle is not None
+        self._bundle.settle()
+        while self._take_back():
+            self._bundle.settle()
         receipts = [*self._bundle.commit(), *self._tally.receipts()]
         self._bundle = None
         for receipt in receipts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from schemas.event import Destination, Event
 from transforms.write.receipt import Receipt
@@ -21,18 +22,37 @@ class SinkError(Exception):
     """A sink can't be written at all; the message is for people."""
 
 
+class Refused(NamedTuple):
+    """An event that a bundle took, before it turned out that the sink can't hold it."""
+
+    destination: Destination
+    event: Event
+    error: Rejected
+
+
 class Bundle(ABC):
     """The events of one bundle, on their way."""
 
     @abstractmethod
     def add(self, destination: Destination, event: Event) -> None:
-        """Take an event. Raises Rejected."""
+        """Take an event. Raises Rejected, or SinkError."""
+
+    def settle(self) -> None:
+        """Wait until it is known of each event taken whether the sink can hold it.
+
+        Only for sinks that learn it late. Raises SinkError."""
+        return
+
+    def refused(self) -> Iterable[Refused]:
+        """What is known to be more than the sink can hold: each event is told once, and is in no
+        receipt. Others, such as their EventErrors, may be added meanwhile."""
+        return ()
 
     @abstractmethod
     def commit(self) -> Iterable[Receipt]:
         """Make all events durable and say so. Doing it again for the same events changes nothing.
 
-        Raises SinkError."""
+        Called once, when nothing is refused any more. Raises SinkError."""
 
 
 class Writer(ABC):

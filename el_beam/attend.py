@@ -1,0 +1,113 @@
+"""Stay with a continuous job: show how it is, stop it when asked to."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from el_beam.console import live
+from el_beam.execute import JobFailed
+from el_beam.stream import root_cause
+from runners.flink_rest import FlinkAway, FlinkCluster, FlinkError, FlinkJob
+from transforms.read.kafka import KafkaSource
+from transforms.read.kafka_topics import KafkaAway, KafkaTopics
+
+_TICK = 1.0  # seconds between looks
+_PATIENCE = 600.0  # seconds without any answer of Flink: its JobManager may be on its way back
+
+
+class _View:
+    """How a job is, for people: its state, how far its group is, its last checkpoint."""
+
+    def __init__(self, cluster: FlinkCluster, job: FlinkJob, source: KafkaSource) -> None:
+        self._cluster, self._source = cluster, source
+        self.job = job
+        self._kafka: KafkaTopics | None = None
+        self._first: tuple[float, int] | None = None
+
+    def __str__(self) -> str:
+        parts = [self.job.state.lower() if self.job.works else f"{self.job.state} (not all tasks)"]
+        with suppress(KafkaAway):
+            parts += self._offsets()
+        with suppress(FlinkError):
+            parts += self._checkpoint()
+        return "   ".join(parts)
+
+    def _offsets(self) -> list[str]:
+        self._kafka = self._kafka or KafkaTopics(self._source.cluster)
+        positions = self._kafka.positions(self._source.topics, self._source.group).values()
+        done = sum(each.committed or each.low for each in positions)
+        now = time.monotonic()
+        self._first = self._first or (now, done)
+        seconds, lines = now - self._first[0], done - self._first[1]
+        return [f"done {lines:,}", f"{lines / max(seconds, 1):,.0f} lines/s",
+                f"lag {sum(each.lag for each in positions):,}"]  # fmt: skip
+
+    def _checkpoint(self) -> list[str]:
+        told = self._cluster.checkpoints(self.job.id)
+        latest = told["latest"]["completed"]
+        if not latest:
+            return []
+        age = max(0.0, time.time() - latest["latest_ack_timestamp"] / 1000)
+        return [f"checkpoint {latest['id']} {age:.0f} s ago"]
+
+
+def attend(cluster: FlinkCluster, job: FlinkJob, source: KafkaSource) -> tuple[FlinkJob, str]:
+    """Stay until the job has ended, or someone asks us to end: then stop it with a savepoint.
+
+    Returns the job as it ended, and the savepoint's path or ''. While the JobManager is away this
+    waits for ten minutes. Raises JobFailed."""
+    view = _View(cluster, job, source)
+    away: float | None = None
+    with _asked_to_end() as asked, live(lambda: str(view)):
+        while not view.job.ended:
+            if asked.wait(_TICK):
+                return view.job, _stopped(cluster, view.job)
+            try:
+                view.job, away = cluster.job(job.id), None
+            except FlinkAway as error:
+                away = away or time.monotonic()
+                view.job = view.job._replace(state="JobManager away", running=0)
+                if time.monotonic() - away > _PATIENCE:
+                    raise JobFailed(f"{error}; the job may still run") from error
+            except FlinkError as error:
+                raise JobFailed(f"{error}; start the same command again and it goes on") from error
+    if view.job.state == "FAILED":
+        raise JobFailed(f"the job has failed: {root_cause(cluster.failure(job.id))}")
+    return view.job, ""
+
+
+def _stopped(cluster: FlinkCluster, job: FlinkJob) -> str:
+    """Stop with a savepoint where the cluster keeps any, else cancel: the offsets are committed."""
+    try:
+        return cluster.stop(job.id)
+    except FlinkError as error:
+        with suppress(FlinkError):
+            cluster.cancel(job.id)
+            return f"none ({error})"
+        raise JobFailed(f"cannot stop the job {job.id}: {error}") from error
+
+
+@contextmanager
+def _asked_to_end() -> Iterator[threading.Event]:
+    """An event that Ctrl-C, or a request to end, sets. The second one ends us at once."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def note(*_: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = {number: signal.signal(number, note) for number in numbers}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

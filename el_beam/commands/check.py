@@ -1,0 +1,69 @@
+"""`el check`: is a continuous job well?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+_MOST_LAG = 1_000_000  # records
+_EXAMPLE = """examples:
+  el check 'kafka://${KAFKA}/?topics=raw&group=processor'
+  el check --config processor.yaml --json
+
+Exit code 1 where anything is a problem: fit for a timer that tells people.
+"""
+
+
+def register(commands: Any) -> None:
+    """Add `el check` to the command line."""
+    parser = commands.add_parser(
+        "check",
+        help="see whether a continuous job is well",
+        description="Looks at the brokers, at how far the job's group is, at the job on Flink.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", nargs="?", metavar="SOURCE", help="the job's kafka: source")
+    parser.add_argument("--config", metavar="FILE", help="the job's YAML file instead")
+    parser.add_argument(
+        "--flink", metavar="HOST:PORT", help="the JobManager (default: $FLINK, or localhost:8081)"
+    )
+    parser.add_argument(
+        "--lag", type=int, default=_MOST_LAG, metavar="RECORDS",
+        help=f"more than this is a problem (default {_MOST_LAG:,})",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    parser.set_defaults(command=_command)
+
+
+def _command(args: argparse.Namespace) -> int:
+    from el_beam.execute import hush
+
+    hush()  # first of all: importing Beam warns
+    from el_beam.commands.jobs import cluster_of
+    from el_beam.config import ConfigError, read_config
+    from el_beam.ends import source_of
+    from el_beam.health import findings
+    from el_beam.stream import job_name
+    from el_beam.uris import UriError
+    from runners.jars import JarMissing
+    from transforms.read.files import UnreadableInput
+    from transforms.read.kafka import KafkaSource
+
+    try:
+        options = read_config(args.config) if args.config else {}
+        source = source_of(args.source or options.get("source", ""))
+        if not isinstance(source, KafkaSource):
+            raise UriError(f"{source} has an end: there is nothing to check; give a kafka: source")
+    except (ConfigError, UriError, UnreadableInput, JarMissing) as error:
+        print(f"el check: {error}", file=sys.stderr)
+        return 2
+    found = list(findings(source, cluster_of(args), job_name(source), args.lag))
+    if args.json:
+        print(json.dumps([each._asdict() for each in found]))
+    else:
+        for level, what, told in found:
+            print(f"{level:<8} {what:<12} {told}")
+    return 1 if any(each.level == "problem" for each in found) else 0

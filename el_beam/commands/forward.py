@@ -1,0 +1,78 @@
+"""`el forward`: lines of a log, or of a pipe, into a raw topic."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from schemas.event import RawLine
+
+_EXAMPLE = """examples:
+  el forward file:examples/sample.log.gz 'kafka://${KAFKA}/?topic=raw' --rate 1000 --repeat
+  tail -F /var/log/beacon.log | el forward stdin: 'kafka://${KAFKA}/?topic=raw'
+"""
+
+
+def register(commands: Any) -> None:
+    """Add `el forward` to the command line."""
+    parser = commands.add_parser(
+        "forward",
+        help="put lines into a Kafka topic, as they are",
+        description="Reads lines from SOURCE and puts each into the topic, which is made if need "
+        "be. It ends with its source, and with all lines in the topic.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", metavar="SOURCE", help="file:PATH or stdin:")
+    parser.add_argument("topic", metavar="KAFKA_URI", help="kafka://BROKERS/?topic=NAME")
+    parser.add_argument("--rate", type=int, metavar="N", help="lines a second (default: no limit)")
+    parser.add_argument("--repeat", action="store_true", help="begin again at the end of a file")
+    parser.set_defaults(command=_command)
+
+
+def _command(args: argparse.Namespace) -> int:
+    from el_beam.execute import hush
+
+    hush()  # first of all: importing Beam warns
+    from el_beam.ends import raw_topic_of, source_of
+    from el_beam.forward import forward
+    from el_beam.uris import UriError
+    from runners.jars import JarMissing
+    from transforms.read.files import UnreadableInput
+    from transforms.write.sink import SinkError
+
+    try:
+        if args.rate is not None and args.rate < 1:
+            raise UriError(f"--rate must be 1 or more, not {args.rate}")
+        lines = _lines(source_of(args.source), args.repeat)
+        cluster, topic, partitions = raw_topic_of(args.topic)
+        began = time.monotonic()
+        sent = forward(lines, cluster, topic, rate=args.rate, partitions=partitions)
+    except (UriError, UnreadableInput, JarMissing) as error:
+        print(f"el forward: {error}", file=sys.stderr)
+        return 2
+    except SinkError as error:
+        print(f"el forward: {error}", file=sys.stderr)
+        return 1
+    seconds = time.monotonic() - began
+    print(f"{sent:,} lines to {topic} in {seconds:.1f} s", file=sys.stderr)
+    return 0
+
+
+def _lines(source: Any, repeat: bool) -> Iterator[RawLine]:
+    from el_beam.uris import UriError
+    from transforms.read import FileSource, StdinSource, read_stdin
+    from transforms.read.files import read_split
+
+    if isinstance(source, StdinSource) and not repeat:
+        return read_stdin(None)
+    if not isinstance(source, FileSource):
+        raise UriError(f"{source}: lines are forwarded from file: or, once, from stdin:")
+    splits = source.splits()
+    rounds = itertools.repeat(splits) if repeat else [splits]
+    return (line for each in rounds for split in each for line in read_split(split))

@@ -1,0 +1,95 @@
+"""`el jobs`: the continuous jobs of a Flink cluster."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runners.flink_rest import FlinkCluster, FlinkJob
+
+_DEFAULT = "localhost:8081"
+_EXAMPLE = """examples:
+  el jobs list
+  el jobs stop "el processor"           with a savepoint, whose path it prints
+  el jobs stop ID --cancel              without one: its group's offsets are committed
+"""
+
+
+def register(commands: Any) -> None:
+    """Add `el jobs` to the command line."""
+    parser = commands.add_parser(
+        "jobs",
+        help="list and stop continuous jobs",
+        description="The jobs of a Flink cluster.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="the jobs, newest first")
+    listing.add_argument("--all", action="store_true", help="those that have ended, too")
+    listing.set_defaults(command=_command, call=_list)
+    stop = actions.add_parser("stop", help="stop a job with a savepoint")
+    stop.add_argument("job", metavar="ID|NAME")
+    stop.add_argument("--savepoint", metavar="DIR", help="where to (default: the cluster's own)")
+    stop.add_argument("--cancel", action="store_true", help="end it at once, without a savepoint")
+    stop.set_defaults(command=_command, call=_stop)
+    for each in (listing, stop):
+        each.add_argument("--json", action="store_true", help="for machines")
+        each.add_argument(
+            "--flink", metavar="HOST:PORT", help=f"the JobManager (default: $FLINK, or {_DEFAULT})"
+        )
+
+
+def cluster_of(args: argparse.Namespace) -> FlinkCluster:
+    """The cluster that --flink or the environment names."""
+    from runners.flink_rest import FlinkCluster
+
+    return FlinkCluster(args.flink or os.environ.get("FLINK", _DEFAULT))
+
+
+def _command(args: argparse.Namespace) -> int:
+    from runners.flink_rest import FlinkError
+
+    if getattr(args, "cancel", False) and args.savepoint:
+        print("el jobs: --cancel takes no savepoint", file=sys.stderr)
+        return 2
+    try:
+        args.call(cluster_of(args), args)
+    except FlinkError as error:
+        print(f"el jobs: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _list(cluster: FlinkCluster, args: argparse.Namespace) -> None:
+    jobs = [job for job in cluster.jobs() if args.all or not job.ended]
+    if args.json:
+        print(json.dumps([_as_json(cluster, job) for job in jobs]))
+        return
+    if not jobs:
+        print(f"no job runs at {cluster.address}", file=sys.stderr)
+    for job in jobs:
+        started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(job.started))
+        print(f"{job.id}  {job.state:<10}  {job.running}/{job.tasks} tasks  {started}  {job.name}")
+
+
+def _as_json(cluster: FlinkCluster, job: FlinkJob) -> dict[str, Any]:
+    return {**job._asdict(), "ui": cluster.ui(job.id)}
+
+
+def _stop(cluster: FlinkCluster, args: argparse.Namespace) -> None:
+    job = cluster.job(args.job)
+    savepoint = None
+    if args.cancel:
+        cluster.cancel(job.id)
+    else:
+        savepoint = cluster.stop(job.id, args.savepoint)
+    if args.json:
+        print(json.dumps({"job": job.id, "name": job.name, "savepoint": savepoint}))
+    else:
+        print(f"stopped {job.id} ({job.name})" + (f"; savepoint {savepoint}" if savepoint else ""))

@@ -1,0 +1,94 @@
+"""`el stack`: real servers on this machine, to try things and to test against."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stack import Stack  # of scripts/
+
+_SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+_EXAMPLE = """examples:
+  el stack up kafka flink       start a broker, a Flink cluster and Python workers
+  eval "$(el stack env)"        KAFKA, FLINK and WORKERS in this shell
+  el stack down                 stop them; their data stays until `el stack down --purge`
+"""
+
+
+def register(commands: Any) -> None:
+    """Add `el stack` to the command line."""
+    parser = commands.add_parser(
+        "stack",
+        help="start and stop real servers on this machine",
+        description="Kafka, Flink and Python workers on loopback, from packages alone.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    for action, help_, call in (
+        ("up", "start components (default: all) and wait until they are ready", _up),
+        ("down", "stop components (default: all)", _down),
+        ("status", "what runs, and where", _status),
+        ("env", "the endpoints as a shell's variables", _env),
+    ):
+        each = actions.add_parser(action, help=help_, description=help_)
+        each.add_argument("--dir", metavar="DIR", type=Path, help="the stack's folder "
+                          "(default: .cache/stack of the checkout)")  # fmt: skip
+        if action in ("up", "down"):
+            each.add_argument("components", nargs="*", metavar="COMPONENT")
+        if action == "down":
+            each.add_argument("--purge", action="store_true", help="remove data and logs too")
+        if action == "status":
+            each.add_argument("--json", action="store_true", help="component: endpoint")
+        each.set_defaults(command=_command, call=call)
+
+
+def _command(args: argparse.Namespace) -> int:
+    if not (_SCRIPTS / "stack").is_dir():
+        print("el stack: works in a checkout of the project only", file=sys.stderr)
+        return 2
+    sys.path.insert(0, str(_SCRIPTS))
+    from stack import COMPONENTS, Stack, StackError
+
+    if unknown := set(getattr(args, "components", ())) - set(COMPONENTS):
+        there_are = ", ".join(COMPONENTS)
+        print(f"el stack: no component {', '.join(sorted(unknown))}; there are {there_are}",
+              file=sys.stderr)  # fmt: skip
+        return 2
+    try:
+        args.call(Stack(args.dir) if args.dir else Stack(), args)
+    except StackError as error:
+        print(f"el stack: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _up(stack: Stack, args: argparse.Namespace) -> None:
+    for component in stack.up(args.components):
+        print(f"{component.name:<10} {component.endpoint()}", flush=True)
+
+
+def _down(stack: Stack, args: argparse.Namespace) -> None:
+    for name in stack.down(args.components, keep_data=not args.purge):
+        print(f"{name:<10} stopped")
+
+
+def _status(stack: Stack, args: argparse.Namespace) -> None:
+    status = stack.status()
+    if args.json:
+        print(json.dumps(status))
+        return
+    for process in stack.processes():
+        state = f"pid {process.pid}" if process.pid else "down"
+        print(f"{process.name:<12} {state:<12} {process.log}")
+    for name, endpoint in status.items():
+        print(f"{name:<12} {endpoint}")
+
+
+def _env(stack: Stack, _: argparse.Namespace) -> None:
+    for name, endpoint in stack.status().items():
+        print(f"export {name.upper()}={endpoint.removeprefix('http://')}")

@@ -1,0 +1,117 @@
+"""Flink: the same graph, bounded or for as long as it is let run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from runners.flink_rest import FlinkCluster
+from runners.jars import jar
+
+RUNNER = "FlinkRunner"
+ADDRESS, POOL = "FLINK", "WORKERS"  # environment variables, as `el stack env` sets them
+CHECKPOINT_EVERY = 10_000  # milliseconds: what is done twice, at most, after a kill
+
+# What Flink's job server knows beside Beam's own options; it would pass over others in silence.
+OPTIONS = (
+    "allow_non_restored_state attached_mode auto_watermark_interval checkpoint_timeout_millis "
+    "checkpointing_interval checkpointing_mode disable_metrics enable_stable_input_drain "
+    "execution_mode_for_batch execution_retry_delay externalized_checkpoints_enabled "
+    "fail_on_checkpointing_errors faster_copy file_input_split_max_size_m_b "
+    "finish_bundle_before_checkpointing flink_conf_dir force_slot_sharing_group "
+    "force_unaligned_checkpoint_enabled job_check_interval_in_secs latency_tracking_interval "
+    "max_bundle_size max_bundle_time_mills max_parallelism min_pause_between_checkpoints "
+    "num_concurrent_checkpoints number_of_execution_retries object_reuse operator_chaining "
+    "parallelism re_iterable_group_by_key_result report_checkpoint_duration "
+    "retain_externalized_checkpoints_on_cancellation savepoint_path "
+    "shutdown_sources_after_idle_ms state_backend state_backend_factory "
+    "state_backend_storage_path unaligned_checkpoint_enabled use_data_stream_for_batch "
+    "sdk_worker_parallelism environment_cache_millis load_balance_bundles"
+).split()
+
+
+def options(
+    workers: int,
+    more: Sequence[str] = (),
+    *,
+    name: str = "",
+    streaming: bool = False,
+    savepoint: str | None = None,
+) -> PipelineOptions:
+    """Pipeline options for `workers` slots, each with a Python process of its own.
+
+    `more` are options of Beam's and Flink's; they win. Raises JarMissing."""
+    ours = {
+        "flink_master": os.environ.get(ADDRESS, "[local]"),
+        "flink_job_server_jar": jar("flink-job-server"),
+        "parallelism": workers,
+        "sdk_worker_parallelism": workers,
+        "max_bundle_size": 5000,  # elements; 1000 halve the throughput, 20,000 add nothing
+        "object_reuse": True,  # nothing of ours changes an element
+        # A bounded job that fails again and again ends with the reason; what is only away was
+        # waited for in the sinks. The cluster's own settings may try for ever.
+        "number_of_execution_retries": 3,
+        "execution_retry_delay": 2000,
+    }
+    if pool := os.environ.get(POOL):
+        ours |= {"environment_type": "EXTERNAL", "environment_config": pool}
+    else:
+        ours |= {"environment_type": "LOOPBACK"}
+    if name:
+        ours["job_name"] = name
+    if streaming:
+        ours |= _streaming()
+    if savepoint:
+        ours["savepoint_path"] = savepoint
+    given = {option.lstrip("-").partition("=")[0] for option in more}
+    ours = {option: value for option, value in ours.items() if option not in given}
+    return PipelineOptions([*(_flag(*each) for each in ours.items()), *more])
+
+
+def _streaming() -> dict[str, object]:
+    return {
+        "streaming": True,
+        "max_bundle_time_mills": 200,  # an event waits no longer for its bundle to fill
+        "checkpointing_interval": CHECKPOINT_EVERY,
+        # What was read before a checkpoint is in the topics before it is complete: its offsets,
+        # committed then, promise that. By default Flink keeps the rest of a bundle for later.
+        "finish_bundle_before_checkpointing": True,
+        # Whatever dies, the job starts again from its last checkpoint, for ever. The cluster's own
+        # settings may give up.
+        "number_of_execution_retries": 2**31 - 1,
+        "execution_retry_delay": 1000,
+        # A job that is cancelled leaves its last checkpoint for --savepoint.
+        "externalized_checkpoints_enabled": True,
+        "retain_externalized_checkpoints_on_cancellation": True,
+    }
+
+
+def _flag(name: str, value: object) -> str:
+    return f"--{name}" if value is True else f"--{name}={value}"
+
+
+def value_of(options: Sequence[str], name: str) -> str | None:
+    """What `--name=value` or `--name value` gives, the last one; None without it."""
+    found = None
+    for place, option in enumerate(options):
+        flag, given, value = option.partition("=")
+        if flag == f"--{name}":
+            rest = options[place + 1 :]
+            found = value if given else (rest[0] if rest and not rest[0].startswith("--") else "")
+    return found
+
+
+def cluster(more: Sequence[str] = ()) -> FlinkCluster | None:
+    """The cluster that a job with these options runs on; None for one inside the job server."""
+    master = value_of(more, "flink_master") or os.environ.get(ADDRESS, "[local]")
+    return None if master.startswith("[") else FlinkCluster(master)
+
+
+def pool(more: Sequence[str] = ()) -> str | None:
+    """host:port of the worker pool; None where workers are part of the submitting process."""
+    kind = value_of(more, "environment_type")
+    if kind is not None and kind != "EXTERNAL":
+        return None
+    return value_of(more, "environment_config") or os.environ.get(POOL)

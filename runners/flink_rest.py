@@ -1,0 +1,148 @@
+"""FlinkCluster: a Flink cluster as its REST interface shows it."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import Any, NamedTuple
+
+_TIMEOUT = 10.0  # seconds of one request
+_PATIENCE = 600.0  # seconds that a savepoint may take
+ENDED = frozenset({"FINISHED", "FAILED", "CANCELED", "SUSPENDED"})
+
+
+class FlinkError(Exception):
+    """What the cluster refuses, or that it isn't there; the message is for people."""
+
+
+class FlinkAway(FlinkError):
+    """Nobody answers at the address."""
+
+
+class FlinkJob(NamedTuple):
+    """A job as the cluster lists it."""
+
+    id: str
+    name: str
+    state: str  # RUNNING, RESTARTING, FINISHED, …
+    started: float  # unix seconds
+    running: int  # tasks
+    tasks: int
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+    @property
+    def works(self) -> bool:
+        """Whether all its tasks run."""
+        return self.state == "RUNNING" and 0 < self.tasks == self.running
+
+
+class FlinkCluster:
+    """The cluster whose JobManager answers at host:port."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address.removeprefix("http://").rstrip("/")
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+    def ui(self, job: str) -> str:
+        """The page of a job, for people."""
+        return f"{self.url}/#/job/running/{job}/overview"
+
+    def jobs(self) -> list[FlinkJob]:
+        """All jobs, newest first. Raises FlinkError."""
+        found = [
+            FlinkJob(
+                each["jid"], each["name"], each["state"], each["start-time"] / 1000,
+                each["tasks"]["running"], each["tasks"]["total"],
+            )
+            for each in self._ask("/jobs/overview")["jobs"]
+        ]  # fmt: skip
+        return sorted(found, key=lambda job: -job.started)
+
+    def job(self, wanted: str) -> FlinkJob:
+        """The job with this id, or the newest with this name that hasn't ended.
+
+        Raises FlinkError where there is none."""
+        jobs = self.jobs()
+        for job in jobs:
+            if job.id == wanted or (job.name == wanted and not job.ended):
+                return job
+        there_are = ", ".join(f"{job.id} ({job.name})" for job in jobs if not job.ended) or "none"
+        raise FlinkError(f"no job {wanted!r} at {self.address}; running: {there_are}")
+
+    def settings(self) -> dict[str, str]:
+        """The JobManager's settings."""
+        return {each["key"]: each["value"] for each in self._ask("/jobmanager/config")}
+
+    def slots(self) -> tuple[int, int]:
+        """(free, all) task slots."""
+        overview = self._ask("/overview")
+        return int(overview["slots-available"]), int(overview["slots-total"])
+
+    def checkpoints(self, job: str) -> dict[str, Any]:
+        """What Flink knows of a job's checkpoints."""
+        return dict(self._ask(f"/jobs/{job}/checkpoints"))
+
+    def checkpoint_settings(self, job: str) -> dict[str, Any]:
+        """How a job makes its checkpoints: `interval` in milliseconds, and more."""
+        return dict(self._ask(f"/jobs/{job}/checkpoints/config"))
+
+    def failure(self, job: str) -> str:
+        """The root of a job's last failure; empty where there was none."""
+        told = self._ask(f"/jobs/{job}/exceptions?maxExceptions=1")
+        return str(told.get("root-exception") or "")
+
+    def cancel(self, job: str) -> None:
+        """End a job as it is. Its offsets are those of the last checkpoint."""
+        self._ask(f"/jobs/{job}?mode=cancel", "PATCH")
+
+    def stop(self, job: str, folder: str | None = None, *, drain: bool = False) -> str:
+        """End a job with a savepoint, in `folder` or where the cluster keeps them; its path.
+
+        Raises FlinkError; the job runs on then."""
+        request: dict[str, Any] = {"drain": drain}
+        if folder:
+            request["targetDirectory"] = folder
+        trigger = self._ask(f"/jobs/{job}/stop", "POST", request)["request-id"]
+        end = time.monotonic() + _PATIENCE
+        while time.monotonic() < end:
+            told = self._ask(f"/jobs/{job}/savepoints/{trigger}")
+            if told["status"]["id"] == "COMPLETED":
+                operation = told["operation"]
+                if "location" in operation:
+                    return str(operation["location"])
+                cause = operation.get("failure-cause", {}).get("stack-trace", "unknown cause")
+                raise FlinkError(f"no savepoint: {cause.splitlines()[0]}")
+            time.sleep(0.2)
+        raise FlinkError(f"no savepoint after {_PATIENCE:.0f} s")
+
+    def _ask(self, path: str, method: str = "GET", body: Any = None) -> Any:
+        request = urllib.request.Request(
+            self.url + path, json.dumps(body).encode() if body is not None else None,
+            {"Content-Type": "application/json"}, method=method,
+        )  # fmt: skip
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code == 503:  # a JobManager that isn't the leader yet
+                raise FlinkAway(f"{self.address} is starting") from error
+            raise FlinkError(f"{self.address} refuses {path}: {_reason(error)}") from error
+        except (OSError, ValueError) as error:
+            raise FlinkAway(f"no Flink answers at {self.address}: {error}") from error
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    try:
+        told = json.loads(error.read())["errors"]
+    except (ValueError, KeyError, OSError):
+        return str(error)
+    lines = [line for each in told for line in each.splitlines() if line and "\tat " not in line]
+    return " ".join(lines[:3])

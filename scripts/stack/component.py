@@ -1,0 +1,99 @@
+"""Component: a server of the stack, or several that only make sense together."""
+
+from __future__ import annotations
+
+import random
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import ClassVar
+
+from stack.process import ServerProcess
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".cache"
+LOOPBACK = "127.0.0.1"
+_PORTS = (15_000, 32_000)
+
+
+class Component(ABC):
+    """Servers under one name. Their data, settings and logs are below the stack's folder."""
+
+    name: ClassVar[str]
+    ports: ClassVar[tuple[str, ...]]  # what each port is for
+    needs: ClassVar[tuple[str, ...]] = ()  # components that are started with it
+
+    def __init__(self, folder: Path, ports: Mapping[str, int]) -> None:
+        self.folder = folder / self.name
+        self.port = ports
+        self.processes = self.servers(folder)
+
+    @abstractmethod
+    def servers(self, folder: Path) -> list[ServerProcess]:
+        """Its processes in the order in which they start; nothing is started here."""
+
+    @abstractmethod
+    def endpoint(self) -> str:
+        """Where clients reach it."""
+
+    def install(self) -> None:
+        """Fetch what it runs on, unless it is there. Raises StackError."""
+        return
+
+    def configure(self) -> None:
+        """Write its settings and prepare its data folder. Doing it again keeps the data."""
+        return
+
+    def process(self, name: str) -> ServerProcess:
+        """One of its processes by name."""
+        return next(process for process in self.processes if process.name == name)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all of it runs and answers."""
+        return all(process.is_ready for process in self.processes)
+
+    def start(self) -> None:
+        """Start what doesn't run and wait until all is ready. Raises StackError."""
+        self.install()
+        self.configure()
+        for process in self.processes:
+            process.start()
+        for process in self.processes:
+            process.wait()
+
+    def stop(self) -> None:
+        """End all of it, last started first."""
+        for process in reversed(self.processes):
+            process.stop()
+
+
+def listens(port: int) -> bool:
+    """Whether a server answers on this port of this machine."""
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, different from each other.
+
+    They are below those that outgoing connections take: a killed server finds its own free again.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(*_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((LOOPBACK, port))
+            found += [port] if port not in found else []
+    return found
+
+
+def class_path(folder: Path) -> str:
+    """All jars of a folder."""
+    return ":".join(str(jar) for jar in sorted(folder.glob("*.jar")))

@@ -1,0 +1,178 @@
+"""Flink 1.19: ZooKeeper for its high availability, a JobManager, a TaskManager."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stack.component import CACHE, LOOPBACK, Component, listens
+from stack.process import ServerProcess, StackError
+
+VERSION = "1.19.3"
+_DISTRIBUTION = CACHE / f"flink-{VERSION}"
+_LOG4J = """\
+rootLogger.level = INFO
+rootLogger.appenderRef.out.ref = Out
+appender.out.name = Out
+appender.out.type = CONSOLE
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d{ISO8601} %-5p %c{1.} - %m%n
+"""
+# Java 17 keeps these closed; Flink serializes what is in them.
+_OPENS = [
+    f"--add-opens=java.base/{package}=ALL-UNNAMED"
+    for package in ("java.util", "java.lang", "java.net", "java.nio", "java.time", "java.io")
+]
+
+
+class Flink(Component):
+    """A session cluster with one TaskManager of four slots. A killed JobManager, started again,
+    takes its jobs up from their last checkpoint."""
+
+    name = "flink"
+    ports = ("rest", "rpc", "blob", "zookeeper")
+    needs = ("workers",)
+
+    def servers(self, folder: Path) -> list[ServerProcess]:
+        runtime = "org.apache.flink.runtime"
+        entry = f"{runtime}.entrypoint.StandaloneSessionClusterEntrypoint"
+        conf = self.folder / "conf"
+        zookeeper = [
+            *self._java(["-Xmx128m"]), f"{runtime}.zookeeper.FlinkZooKeeperQuorumPeer",
+            "--zkConfigFile", str(conf / "zoo.cfg"), "--peerId", "1"]  # fmt: skip
+        return [
+            ServerProcess("zookeeper", folder, zookeeper, lambda: listens(self.port["zookeeper"])),
+            self._flink_server(folder, "jobmanager", entry, self._has_leader),
+            self._flink_server(folder, "taskmanager", f"{runtime}.taskexecutor.TaskManagerRunner",
+                               lambda: self._slots() > 0),
+        ]  # fmt: skip
+
+    def _flink_server(self, folder: Path, name: str, entry: str, ready: Any) -> ServerProcess:
+        # What the memory settings come down to is known, and in files, once they are written.
+        conf = self.folder / "conf"
+        java = self._java([f"@{conf}/{name}.jvm"])
+        script = f'exec "$@" {entry} --configDir {conf} $(cat {conf}/{name}.args)'
+        return ServerProcess(name, folder, ["bash", "-c", script, name, *java], ready)
+
+    def _java(self, options: list[str]) -> list[str]:
+        conf = self.folder / "conf"
+        log4j = f"-Dlog4j.configurationFile=file:{conf}/log4j.properties"
+        return ["java", *options, *_OPENS, log4j, "-cp", f"{_DISTRIBUTION}/lib/*"]
+
+    def endpoint(self) -> str:
+        return f"http://{LOOPBACK}:{self.port['rest']}"
+
+    def install(self) -> None:
+        if not (_DISTRIBUTION / "lib").exists():
+            _install()
+
+    def configure(self) -> None:
+        conf = self.folder / "conf"
+        conf.mkdir(parents=True, exist_ok=True)
+        (conf / "log4j.properties").write_text(_LOG4J)
+        (conf / "zoo.cfg").write_text(
+            f"dataDir={self.folder}/zookeeper\nclientPort={self.port['zookeeper']}\n"
+            f"clientPortAddress={LOOPBACK}\nadmin.enableServer=false\ntickTime=1000\n"
+            "initLimit=10\nsyncLimit=5\n"
+        )
+        settings = yaml.safe_dump(self._settings())
+        known = conf / "config.yaml"
+        if not known.exists() or known.read_text() != settings:
+            known.write_text(settings)
+            self._work_out_memory()
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "env.java.opts.all": " ".join(_OPENS),
+            "jobmanager.rpc.address": LOOPBACK,
+            "jobmanager.rpc.port": self.port["rpc"],
+            "jobmanager.bind-host": LOOPBACK,
+            "jobmanager.memory.process.size": "1100m",
+            "blob.server.port": str(self.port["blob"]),
+            "rest.address": LOOPBACK,
+            "rest.bind-address": LOOPBACK,
+            "rest.port": self.port["rest"],
+            "taskmanager.host": LOOPBACK,
+            "taskmanager.bind-host": LOOPBACK,
+            "taskmanager.numberOfTaskSlots": 4,
+            "taskmanager.memory.process.size": "2500m",
+            # Each job of a session leaves classes behind; the default cap ends it after a few.
+            "taskmanager.memory.jvm-metaspace.size": "600m",
+            "state.backend.type": "hashmap",
+            "state.checkpoints.dir": f"file://{self.folder}/checkpoints",
+            "state.savepoints.dir": f"file://{self.folder}/savepoints",
+            "high-availability.type": "zookeeper",
+            "high-availability.zookeeper.quorum": f"{LOOPBACK}:{self.port['zookeeper']}",
+            "high-availability.storageDir": f"file://{self.folder}/ha",
+            "high-availability.jobmanager.port": str(self.port["rpc"]),
+            # The default, and fixed-delay with its one attempt, end a job at its first failures.
+            "restart-strategy.type": "exponential-delay",
+            "restart-strategy.exponential-delay.initial-backoff": "1 s",
+            "restart-strategy.exponential-delay.max-backoff": "10 s",
+            # How soon a server that was killed is missed, milliseconds. The defaults, 10 s and
+            # 50 s, and 60 s for the JobManager that ZooKeeper knows, suit a busier network.
+            "heartbeat.interval": 1000,
+            "heartbeat.timeout": 10000,
+            "high-availability.zookeeper.client.session-timeout": 6000,
+            "io.tmp.dirs": f"{self.folder}/tmp",
+        }
+
+    def _work_out_memory(self) -> None:
+        """JVM options and arguments of both servers, from Flink's own arithmetic."""
+        conf = self.folder / "conf"
+        path = f"{_DISTRIBUTION}/bin/bash-java-utils.jar:{_DISTRIBUTION}/lib/*"
+        for name, what in (("jobmanager", "JM"), ("taskmanager", "TM")):
+            done = subprocess.run(
+                ["java", "-cp", path, "org.apache.flink.runtime.util.bash.BashJavaUtils",
+                 f"GET_{what}_RESOURCE_PARAMS", "--configDir", str(conf)],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            mark = "BASH_JAVA_UTILS_EXEC_RESULT:"
+            found = [line.removeprefix(mark) for line in done.stdout.splitlines()
+                     if line.startswith(mark)]  # fmt: skip
+            if len(found) != 2:
+                raise StackError(f"Flink refuses its settings:\n{done.stdout}{done.stderr}")
+            (conf / f"{name}.jvm").write_text(found[0])
+            (conf / f"{name}.args").write_text(found[1])
+
+    def _has_leader(self) -> bool:
+        return "taskmanagers" in self._overview()
+
+    def _slots(self) -> int:
+        return int(self._overview().get("slots-total", 0))
+
+    def _overview(self) -> dict[str, Any]:
+        try:
+            with urllib.request.urlopen(f"{self.endpoint()}/overview", timeout=2) as answer:
+                return dict(json.load(answer))
+        except (OSError, ValueError, urllib.error.URLError):
+            return {}
+
+
+def _install() -> None:
+    """Flink's jars, out of the source package that PyPI has for Python's own Flink API."""
+    CACHE.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:",
+             "-d", scratch, f"apache-flink-libraries=={VERSION}"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        archives = list(Path(scratch).glob("*.tar.gz"))
+        if done.returncode or not archives:
+            raise StackError(f"cannot download Flink {VERSION}:\n{done.stderr}")
+        with tarfile.open(archives[0]) as archive:
+            archive.extractall(scratch, filter="data")
+        found = Path(scratch, f"apache-flink-libraries-{VERSION}", "deps")
+        shutil.rmtree(_DISTRIBUTION, ignore_errors=True)
+        found.rename(_DISTRIBUTION)

@@ -1,0 +1,94 @@
+"""Kafka: one KRaft broker. Topics are never made by themselves, as in production."""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+from pathlib import Path
+
+from stack.component import LOOPBACK, ROOT, Component, class_path, listens
+from stack.process import ServerProcess, StackError
+
+_LIB = ROOT / "runners" / "java" / "kafka-broker" / "target" / "lib"
+_HEAP = "-Xmx1g"
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller}
+listeners=PLAINTEXT://{host}:{broker},CONTROLLER://{host}:{controller}{listeners}
+advertised.listeners=PLAINTEXT://{host}:{broker}{listeners}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+log.dirs={data}
+num.partitions=2
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+"""
+_SECURE = """\
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl_ssl.plain.sasl.jaas.config=\
+org.apache.kafka.common.security.plain.PlainLoginModule required user_el="{password}";
+listener.name.sasl_ssl.ssl.keystore.type=PEM
+listener.name.sasl_ssl.ssl.keystore.location={folder}/broker.pem
+"""
+
+
+class Kafka(Component):
+    """A broker. With `secure.txt` (a password for the user `el`) and `broker.pem` (key and
+    certificate) in its folder before it starts, it listens on a SASL_SSL port too."""
+
+    name = "kafka"
+    ports = ("broker", "controller", "secure")
+
+    def servers(self, folder: Path) -> list[ServerProcess]:
+        properties = str(self.folder / "server.properties")
+        command = ["java", _HEAP, "-cp", f"{self.folder}/conf:{_LIB}/*", "kafka.Kafka", properties]
+        return [ServerProcess("kafka", folder, command, lambda: listens(self.port["broker"]))]
+
+    def endpoint(self) -> str:
+        return f"{LOOPBACK}:{self.port['broker']}"
+
+    def secure_endpoint(self) -> str:
+        """The SASL_SSL port."""
+        return f"{LOOPBACK}:{self.port['secure']}"
+
+    def install(self) -> None:
+        if not class_path(_LIB):
+            _build_jars()
+
+    def configure(self) -> None:
+        data = self.folder / "data"
+        (self.folder / "conf").mkdir(parents=True, exist_ok=True)
+        password = self.folder / "secure.txt"
+        secure = password.exists()
+        settings = _PROPERTIES.format(
+            host=LOOPBACK, data=data, broker=self.port["broker"],
+            controller=self.port["controller"],
+            listeners=f",SASL_SSL://{self.secure_endpoint()}" if secure else "",
+        )  # fmt: skip
+        if secure:
+            settings += _SECURE.format(password=password.read_text(), folder=self.folder)
+        properties = self.folder / "server.properties"
+        properties.write_text(settings)
+        if not (data / "meta.properties").exists():
+            self._format(properties)
+
+    def _format(self, properties: Path) -> None:
+        done = subprocess.run(
+            ["java", "-cp", f"{_LIB}/*", "kafka.tools.StorageTool", "format",
+             "-t", str(uuid.uuid4()), "-c", str(properties)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise StackError(f"cannot format Kafka's storage:\n{done.stdout}{done.stderr}")
+
+
+def _build_jars() -> None:
+    done = subprocess.run([str(ROOT / "scripts" / "build-jars")], check=False)
+    if done.returncode:
+        raise StackError("scripts/build-jars has failed")

@@ -1,0 +1,20 @@
+"""Traffic for tests, benches and soaks: lines as browsers send them, jobs that work on them, the
+truth about what must come of it."""
+
+from traffic.feed import Feed, feed, lines, put
+from traffic.job import CHECKPOINTS, StreamJob, wait_for
+from traffic.truth import Found, delivered, raw_line, truth
+
+__all__ = [
+    "CHECKPOINTS",
+    "Feed",
+    "Found",
+    "StreamJob",
+    "delivered",
+    "feed",
+    "lines",
+    "put",
+    "raw_line",
+    "truth",
+    "wait_for",
+]

@@ -1,0 +1,144 @@
+"""StreamJob: a continuous job on a stack, from its own raw topic to its own schema topics."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stack import Stack
+from transforms.metrics import CountsTotals
+
+from runners.flink_rest import FlinkCluster, FlinkError
+from traffic.feed import Feed
+from traffic.truth import delivered, records, truth
+from transforms.kafka import KafkaCluster
+from transforms.read.kafka_topics import KafkaAway, KafkaTopics
+
+CHECKPOINTS = 3.0  # seconds between them, unless others are asked for
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class StreamJob:
+    """A job of a group of its own, from `raw-NAME` to NAME.Schema_revision, with its counts."""
+
+    stack: Stack
+    name: str
+    lines: int = 0  # that were sent
+    job: str = ""
+
+    @property
+    def kafka(self) -> str:
+        return self.stack.kafka.endpoint()
+
+    @property
+    def flink(self) -> FlinkCluster:
+        return FlinkCluster(self.stack.flink.endpoint())
+
+    @property
+    def raw(self) -> str:
+        return f"raw-{self.name}"
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.name}."
+
+    @property
+    def counts(self) -> str:
+        return f"counts-{self.name}"
+
+    def el(
+        self, *options: str, workers: int = 2, checkpoints: float = CHECKPOINTS
+    ) -> subprocess.Popen[str]:
+        """Start `el run` for this job; `checkpoints` is the time between two, in seconds."""
+        kafka = f"kafka://{self.kafka}/"
+        environment = {
+            **os.environ,
+            "FLINK": self.flink.address,
+            "WORKERS": self.stack.workers.endpoint(),
+            "PYTHONPATH": str(_ROOT),
+        }
+        return subprocess.Popen(
+            [
+                *(sys.executable, "-m", "el_beam.cli", "run"),
+                f"{kafka}?topics={self.raw}&group={self.name}",
+                f"{kafka}?topic={self.prefix}{{schema}}_{{revision}}&partitions=2",
+                *("--metrics", f"{kafka}?topic={self.counts}"),
+                *("--runner", "flink", "--workers", str(workers), "--json", *options),
+                *("--", f"--checkpointing_interval={checkpoints * 1000:.0f}"),
+            ],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self, *options: str, **more: Any) -> None:
+        """Submit the job and let it run by itself."""
+        with self.el("--detach", *options, **more) as run:
+            out, err = run.communicate(timeout=180)
+        assert run.returncode == 0, err
+        self.job = json.loads(out)["job"]
+
+    def cancel(self) -> None:
+        """End the job as it is, and wait until it has ended."""
+        self.flink.cancel(self.job)
+        wait_for(lambda: self.flink.job(self.job).ended, 60)
+
+    def feed(self, rate: int, **options: Any) -> Feed:
+        """`rate` lines a second that were never sent before, while the block runs."""
+        return Feed(self.kafka, self.raw, rate, start=self.lines, **options)
+
+    def lag(self) -> int:
+        """Lines that the group hasn't committed."""
+        positions = KafkaTopics(KafkaCluster(self.kafka)).positions([self.raw], self.name)
+        return sum(each.lag for each in positions.values())
+
+    def settled(self, seconds: float = 180) -> None:
+        """Wait until the job runs and its group has committed all that is in the raw topic."""
+        wait_for(lambda: self.lag() == 0 and self.flink.job(self.job).works, seconds)
+
+    def check(self) -> int:
+        """The topics hold what they must, and the counts are right; how many records came again.
+
+        Raises AssertionError."""
+        wanted, found = truth(self.kafka, self.raw), delivered(self.kafka, self.prefix)
+        assert wanted.records == self.lines
+        assert len(wanted.destinations) == wanted.records  # each line has an identity of its own
+        missing, extra = wanted.missing_from(found), found.missing_from(wanted)
+        assert not missing, f"{len(missing)} of {self.lines} are missing"
+        assert not extra, f"{len(extra)} should not be there"
+        assert self.counted() == (wanted.valid, wanted.bad)
+        return found.repeats
+
+    def counted(self) -> tuple[int, int]:
+        """(valid, bad) lines by the counts topic."""
+        totals = CountsTotals()
+        for message in records(self.kafka, [self.counts]):
+            totals.add(message.value() or b"")
+        counted: Counter[bool] = Counter()
+        for key, number in totals.totals().items():
+            counted[bool(key.reason)] += number
+        return counted[False], counted[True]
+
+
+def wait_for(what: Callable[[], bool], seconds: float) -> None:
+    """Wait until it is so; servers may be away meanwhile. Raises AssertionError."""
+    end, why = time.monotonic() + seconds, "it isn't so"
+    while time.monotonic() < end:
+        try:
+            if what():
+                return
+        except (FlinkError, KafkaAway, OSError) as error:
+            why = str(error)
+        time.sleep(0.3)
+    raise AssertionError(f"not within {seconds} s: {why}")

@@ -1,0 +1,165 @@
+"""Nothing is lost: whatever of a continuous job is killed, every line's event is in its topic.
+
+A real broker, JobManager, TaskManager and worker pool; lines at a steady rate. After each recovery
+the schema topics hold what a plain loop makes of the raw topic: each event, in its topic, and
+nothing else. The counts topic tells their numbers. Events come twice only where a kill undid the
+work since the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from stack import Stack
+from traffic import CHECKPOINTS, StreamJob, feed, wait_for
+
+RATE = 1_500  # lines a second
+SEED = int(os.environ.get("EL_SEED", "20261123"))
+
+
+@pytest.fixture(scope="module")
+def stream(servers: Stack) -> Iterator[StreamJob]:
+    """One job for all kills: each finds what the others left."""
+    stream = StreamJob(servers, "kills")
+    feed(stream.kafka, stream.raw, 1_000)
+    stream.lines = 1_000
+    stream.start()
+    yield stream
+    stream.flink.cancel(stream.job)
+
+
+def _workers(stack: Stack) -> list[psutil.Process]:
+    """The Python workers, which the pool started, or a pool before it."""
+    mark = "SdkHarness"
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if any(mark in each for each in process.cmdline()) and process.environ().get(
+                "EL_STACK"
+            ) == str(stack.folder):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def _kill_worker(stack: Stack, rng: random.Random) -> None:
+    rng.choice(_workers(stack)).kill()
+
+
+def _kill_server(component: str, name: str) -> Callable[[Stack, random.Random], None]:
+    def kill(stack: Stack, rng: random.Random) -> None:
+        server = stack.component(component).process(name)
+        server.kill()
+        time.sleep(rng.uniform(0.5, 3))
+        server.start()
+        server.wait()
+
+    return kill
+
+
+KILLS: dict[str, Callable[[Stack, random.Random], None]] = {
+    "a worker": _kill_worker,
+    "the worker pool": _kill_server("workers", "workers"),
+    "the TaskManager": _kill_server("flink", "taskmanager"),
+    "the JobManager": _kill_server("flink", "jobmanager"),
+    "the broker": _kill_server("kafka", "kafka"),
+}
+
+
+@pytest.mark.parametrize("kind", KILLS)
+def test_kill(stream: StreamJob, kind: str) -> None:
+    rng = random.Random(f"{SEED} {kind}")
+    before = stream.check()
+    with stream.feed(RATE) as traffic:
+        time.sleep(rng.uniform(2, 5))
+        assert stream.flink.job(stream.job).works
+        KILLS[kind](stream.stack, rng)
+        time.sleep(rng.uniform(1, 3))
+    stream.lines += traffic.sent
+    stream.settled()
+    repeats = stream.check() - before
+    print(f"{kind}: {traffic.sent} lines, {repeats} records again")
+    # A dead JobManager makes no checkpoints, and is missed after some seconds.
+    seconds = CHECKPOINTS + (6 if kind == "the JobManager" else 1)
+    assert repeats <= RATE * seconds
+
+
+def test_kill_the_submitter(servers: Stack) -> None:
+    """The job goes on without the process that stays with it; no JVM is left behind."""
+    stream = StreamJob(servers, "submitter")
+    feed(stream.kafka, stream.raw, 500)
+    stream.lines = 500
+    with stream.el() as run:
+        assert run.stdout is not None
+        stream.job = json.loads(run.stdout.readline())["job"]
+        children = psutil.Process(run.pid).children(recursive=True)
+        assert not [each for each in children if each.name() == "java"]
+        with stream.feed(RATE) as traffic:
+            time.sleep(2)
+            run.kill()
+            time.sleep(2)
+    stream.lines += traffic.sent
+    stream.settled()
+    assert stream.check() == 0
+    stream.flink.cancel(stream.job)
+
+
+def test_kill_while_submitting(servers: Stack) -> None:
+    """The JVMs that a killed submitter leaves are found and ended; the command works again."""
+    stream = StreamJob(servers, "submitting")
+    feed(stream.kafka, stream.raw, 500)
+    stream.lines = 500
+    with stream.el("--detach") as run:
+        process = psutil.Process(run.pid)
+        jvms: list[psutil.Process] = []
+        while not jvms:
+            assert run.poll() is None
+            jvms = [each for each in process.children(recursive=True) if each.name() == "java"]
+            time.sleep(0.05)
+        run.kill()
+    servers.sweep()
+    psutil.wait_procs(jvms, timeout=10)
+    assert not [each for each in jvms if each.is_running() and each.status() != "zombie"]
+    stream.start()
+    stream.settled()
+    assert stream.check() == 0
+    stream.flink.cancel(stream.job)
+
+
+def test_savepoints_offsets_and_parallelism(servers: Stack, tmp_path: Path) -> None:
+    """Stopped with a savepoint and resumed, with one worker instead of two; cancelled without one
+    and started again from the group's offsets; a partition is idle all the time."""
+    stream = StreamJob(servers, "restarts")
+    idle = frozenset({3})
+
+    def traffic(seconds: float) -> None:
+        with stream.feed(RATE, idle=idle) as lines:
+            time.sleep(seconds)
+        stream.lines += lines.sent
+
+    traffic(2)
+    stream.start()
+    traffic(3)
+    savepoint = stream.flink.stop(stream.job, f"file://{tmp_path}")
+    traffic(2)
+    stream.start("--savepoint", savepoint, workers=1)
+    stream.settled()
+    assert stream.check() == 0  # a savepoint undoes nothing
+
+    with stream.feed(RATE, idle=idle) as lines:
+        time.sleep(4)
+        stream.flink.cancel(stream.job)
+    stream.lines += lines.sent
+    wait_for(lambda: stream.flink.job(stream.job).ended, 30)
+    stream.start()
+    stream.settled()
+    assert stream.check() <= RATE * CHECKPOINTS * 2
+    stream.flink.cancel(stream.job)

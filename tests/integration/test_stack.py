@@ -1,0 +1,158 @@
+"""The stack: real servers start, are found, survive kills and go; stacks don't know each other."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from stack import Stack, StackError
+
+from el_beam import orphans
+
+EL = [sys.executable, "-m", "el_beam.cli"]
+
+
+def el(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*EL, *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Stack]:
+    stack = Stack(tmp_path / "other")
+    yield stack
+    stack.down()
+
+
+def topics(address: str) -> set[str]:
+    return set(AdminClient({"bootstrap.servers": address}).list_topics(timeout=10).topics)
+
+
+def test_a_killed_broker_comes_back_with_its_data(stack: Stack, kafka: str) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka})
+    admin.create_topics([NewTopic("kept", 1)])["kept"].result(10)
+    broker = stack.kafka.process("kafka")
+    before = broker.pid
+    broker.kill()
+    assert broker.pid is None
+    assert "kafka" not in stack.status()
+    broker.start()
+    broker.wait()
+    assert broker.pid != before
+    assert stack.status()["kafka"] == kafka
+    assert "kept" in topics(kafka)
+
+
+def test_two_stacks_do_not_collide(kafka: str, other: Stack) -> None:
+    (component,) = other.up(["kafka"])
+    assert component.endpoint() != kafka
+    assert "kept-elsewhere" not in topics(kafka) | topics(component.endpoint())
+    admin = AdminClient({"bootstrap.servers": kafka})
+    admin.create_topics([NewTopic("one", 1)])["one"].result(10)
+    assert "one" not in topics(component.endpoint())
+    other.down()
+    assert topics(kafka)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    folder = str(tmp_path / "stack")
+    assert el("stack", "status", "--dir", folder, "--json").stdout == "{}\n"
+    up = el("stack", "up", "--dir", folder, "kafka", "workers")
+    assert up.returncode == 0, up.stderr
+    try:
+        status = json.loads(el("stack", "status", "--dir", folder, "--json").stdout)
+        assert set(status) == {"kafka", "workers"}
+        assert topics(status["kafka"]) is not None
+        exported = el("stack", "env", "--dir", folder).stdout
+        assert f"export KAFKA={status['kafka']}\n" in exported
+        again = el("stack", "up", "--dir", folder, "kafka")
+        assert again.stdout.split() == ["kafka", status["kafka"]]
+        table = el("stack", "status", "--dir", folder).stdout
+        assert f"pid {Stack(Path(folder)).kafka.process('kafka').pid}" in table
+    finally:
+        down = el("stack", "down", "--dir", folder, "--purge")
+    assert sorted(down.stdout.split()) == ["kafka", "stopped", "stopped", "workers"]
+    assert not Path(folder).exists()
+
+
+@pytest.mark.usefixtures("kafka")
+def test_servers_listen_on_loopback_alone(stack: Stack) -> None:
+    for process in stack.processes():
+        if process.pid:
+            listening = [
+                each.laddr.ip
+                for each in psutil.Process(process.pid).net_connections("tcp")
+                if each.status == psutil.CONN_LISTEN
+            ]
+            assert listening
+            assert set(listening) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}, process.name
+
+
+def test_a_component_that_is_not_there() -> None:
+    told = el("stack", "up", "kafak")
+    assert told.returncode == 2
+    assert told.stderr == "el stack: no component kafak; there are kafka, workers, flink\n"
+
+
+def test_a_server_that_ends_says_why(other: Stack) -> None:
+    kafka = other.kafka
+    kafka.configure()
+    (kafka.folder / "data" / "meta.properties").write_text("version=1\ncluster.id=other\n")
+    with pytest.raises(StackError, match="kafka has ended"):
+        kafka.start()
+
+
+SUBMITTER = """
+import subprocess, sys
+from el_beam.orphans import mark_children
+mark_children()
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(child.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_a_killed_submitter_leaves_is_ended(stack: Stack) -> None:
+    submitter = subprocess.Popen(
+        [sys.executable, "-c", SUBMITTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert submitter.stdout is not None
+    child = psutil.Process(int(submitter.stdout.readline()))
+    stack.sweep()
+    assert child.is_running()  # its submitter lives
+    submitter.kill()
+    submitter.wait()
+    assert child.pid in [each.pid for each in orphans.orphans()]
+    stack.sweep()
+    _gone(child)
+
+
+def test_what_no_pid_file_knows_is_ended(other: Stack) -> None:
+    (other.folder).mkdir(parents=True)
+    stray = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)"],
+        env={**os.environ, orphans.STACK: str(other.folder)},
+    )
+    _wait_for(lambda: bool(orphans.members(str(other.folder))))
+    other.sweep()
+    stray.wait(10)
+
+
+def _gone(process: psutil.Process) -> None:
+    _wait_for(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+
+
+def _wait_for(what: object, seconds: float = 10.0) -> None:
+    assert callable(what)
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.05)

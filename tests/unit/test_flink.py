@@ -1,0 +1,82 @@
+"""The options that a job on Flink gets, and where it runs."""
+
+from __future__ import annotations
+
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from runners import flink
+from runners.jars import FOLDER, JarMissing, jar
+
+
+@pytest.fixture(autouse=True)
+def jars(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("jars")
+    for name in ("flink-job-server", "kafka-expansion"):
+        (folder / f"{name}-1.jar").touch()
+    monkeypatch.setenv(FOLDER, str(folder))
+    monkeypatch.delenv(flink.ADDRESS, raising=False)
+    monkeypatch.delenv(flink.POOL, raising=False)
+
+
+def flags(options: PipelineOptions) -> dict[str, str]:
+    told = [flag.removeprefix("--").partition("=") for flag in options._flags]
+    return {name: value for name, _, value in told}
+
+
+def test_as_many_workers_as_slots() -> None:
+    given = flags(flink.options(3))
+    assert given["parallelism"] == given["sdk_worker_parallelism"] == "3"
+
+
+def test_a_continuous_job_is_safe_by_default() -> None:
+    given = flags(flink.options(1, name="el x", streaming=True, savepoint="file:///s"))
+    assert int(given["checkpointing_interval"]) > 0
+    assert "finish_bundle_before_checkpointing" in given
+    assert int(given["number_of_execution_retries"]) > 1_000_000
+    assert "retain_externalized_checkpoints_on_cancellation" in given
+    assert given["job_name"] == "el x"
+    assert given["savepoint_path"] == "file:///s"
+
+
+def test_a_bounded_job_has_none_of_it() -> None:
+    given = flags(flink.options(1))
+    assert not {"streaming", "checkpointing_interval", "savepoint_path"} & set(given)
+
+
+@pytest.mark.parametrize(
+    "more", [["--checkpointing_interval=7"], ["--checkpointing_interval", "7"]]
+)
+def test_what_is_given_wins(more: list[str]) -> None:
+    options = flink.options(1, more, streaming=True)
+    assert sum("checkpointing_interval" in flag for flag in options._flags) == 1
+    assert flink.value_of(more, "checkpointing_interval") == "7"
+
+
+def test_value_of() -> None:
+    assert flink.value_of(["--a=1", "--b", "--a", "2"], "a") == "2"
+    assert flink.value_of(["--a=1", "--b"], "b") == ""
+    assert flink.value_of(["--a=1"], "c") is None
+
+
+def test_where_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert flink.cluster() is None
+    assert flink.pool() is None
+    assert flags(flink.options(1))["environment_type"] == "LOOPBACK"
+    monkeypatch.setenv(flink.ADDRESS, "f:1")
+    monkeypatch.setenv(flink.POOL, "w:2")
+    found = flink.cluster()
+    assert found is not None
+    assert found.address == "f:1"
+    assert flink.pool() == "w:2"
+    given = flags(flink.options(1))
+    assert (given["flink_master"], given["environment_config"]) == ("f:1", "w:2")
+    assert flink.cluster(["--flink_master=[local]"]) is None
+    assert flink.pool(["--environment_type=LOOPBACK"]) is None
+    assert flink.pool(["--environment_config=x:3"]) == "x:3"
+
+
+def test_a_missing_jar_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDER, "/nowhere")
+    with pytest.raises(JarMissing, match=r"scripts/build-jars.*EL_JARS"):
+        jar("kafka-expansion")

@@ -1,0 +1,141 @@
+"""WriteMetrics: the counts of a continuous job, durable in a counts topic.
+
+Each record is a partial sum that is never changed, keyed by its split, so that the records of a
+split stay in order. What they add up to, whatever happened to the job, is told in totals.py.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import apache_beam as beam
+from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from transforms.count import Counts
+from transforms.kafka import KafkaCluster
+from transforms.retry import retrying
+from transforms.totals import CountRecord, CountsTotals
+from transforms.write.kafka_producer import PATIENCE, Heard, KafkaProducer, settings, trouble
+from transforms.write.sink import SinkError
+
+_REQUEST: Final = 10.0  # seconds
+_TOPIC: Final = {"cleanup.policy": "delete"}  # sums are added up: compaction would lose them
+_AWAY: Final = (
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TIMED_OUT,
+    KafkaError._TIMED_OUT_QUEUE,
+    KafkaError._TRANSPORT,
+    KafkaError.NOT_CONTROLLER,
+    KafkaError.REQUEST_TIMED_OUT,
+)
+_WORKERS: Final[dict[int, str]] = {}  # process -> its name: what is forked is another worker
+
+
+class _Away(Exception):
+    """The brokers don't answer now; later they may."""
+
+
+@dataclass(frozen=True)
+class KafkaMetrics:
+    """A counts topic. It belongs to one job: two that read the same splits can't share it.
+
+    It is made where it isn't there, with as many partitions as the brokers' default. How long its
+    records stay is the brokers' business too, and how far back totals can be made of them."""
+
+    cluster: KafkaCluster
+    topic: str
+    shown: str
+
+    def __str__(self) -> str:
+        return self.shown
+
+
+class _MetricsFn(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, target: KafkaMetrics) -> None:
+        self._target = target
+
+    def setup(self) -> None:
+        self._worker = _WORKERS.setdefault(os.getpid(), uuid.uuid4().hex)
+        self._producer = KafkaProducer(self._target.cluster)
+        self._is_there = False
+
+    def start_bundle(self) -> None:
+        self._fault: SinkError | None = None
+
+    def process(self, counts: Counts) -> None:
+        topic = self._target.topic
+        if not self._is_there:
+            self._make_topic()
+            self._is_there = True
+        value = CountRecord(self._worker, counts).encode()
+        produce = partial(
+            self._producer.client.produce,
+            topic,
+            value,
+            counts.split.encode(),
+            on_delivery=self._told,
+        )
+        try:
+            try:
+                produce()
+            except BufferError:
+                self._producer.make_room()
+                produce()
+        except KafkaException as error:
+            raise trouble(topic, error.args[0]) from error
+
+    def _told(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._fault = self._producer.trouble(self._target.topic, error)
+
+    def finish_bundle(self) -> None:
+        self._producer.flush()
+        if self._fault:
+            raise self._fault
+
+    def _make_topic(self) -> None:
+        try:
+            retrying(partial(ensure_topic, self._target), _Away, patience=PATIENCE)
+        except _Away as error:
+            raise SinkError(str(error)) from error
+
+    def teardown(self) -> None:
+        if producer := getattr(self, "_producer", None):
+            producer.close()
+
+
+def ensure_topic(target: KafkaMetrics) -> None:
+    """Make the topic unless it is there. Raises _Away, SinkError."""
+    admin = AdminClient(settings(target.cluster, Heard()))
+    try:
+        if target.topic not in admin.list_topics(timeout=_REQUEST).topics:
+            new = NewTopic(target.topic, config=_TOPIC)
+            admin.create_topics([new], request_timeout=_REQUEST)[target.topic].result()
+    except KafkaException as exception:
+        error: Any = exception.args[0]
+        if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:  # another worker was first
+            return
+        if error.retriable() or error.code() in _AWAY:
+            message = f"cannot make topic {target.topic} on {target.cluster}: {error.str()}"
+            raise _Away(message) from exception
+        raise trouble(target.topic, error) from exception
+
+
+class WriteMetrics(beam.PTransform):  # type: ignore[misc]
+    """Counts -> nothing: each is a record of a counts topic when its bundle ends."""
+
+    def __init__(self, target: KafkaMetrics) -> None:
+        super().__init__()
+        self._target = target
+
+    def expand(self, counts: beam.PCollection) -> beam.PCollection:
+        return counts | "Write" >> beam.ParDo(_MetricsFn(self._target))
+
+
+__all__ = ["CountsTotals", "KafkaMetrics", "WriteMetrics"]

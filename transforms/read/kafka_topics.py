@@ -1,0 +1,135 @@
+"""KafkaTopics: what a cluster has, and how far a consumer group is in it."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+from transforms.kafka import KafkaCluster
+
+_TIMEOUT = 10.0  # seconds of one request
+_SILENT = logging.getLogger("el_beam.librdkafka")
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.propagate = False
+Result = TypeVar("Result")
+_MUST_BE_THERE: Any = object()
+_PASSING = (
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+)
+
+
+class KafkaAway(Exception):
+    """The brokers don't answer, or not to us; the message is for people."""
+
+
+class Position(NamedTuple):
+    """How far a group is in a partition. Offsets are those of the next record."""
+
+    committed: int | None  # None where the group has never committed
+    low: int  # the oldest record that is still there
+    high: int
+
+    @property
+    def lag(self) -> int:
+        """Records to come."""
+        return self.high - max(self.low, self.committed or 0)
+
+    @property
+    def expired(self) -> int:
+        """Records that were deleted before the group came to them."""
+        return max(0, self.low - self.committed) if self.committed is not None else 0
+
+
+class KafkaTopics:
+    """A view of a cluster. Every method raises KafkaAway where it doesn't answer in 10 seconds."""
+
+    def __init__(self, cluster: KafkaCluster) -> None:
+        self._cluster = cluster
+        settings = {**cluster.for_librdkafka(), "logger": _SILENT, "socket.timeout.ms": 10_000}
+        self._admin = AdminClient(settings)
+
+    def partitions(self) -> dict[str, int]:
+        """Topic -> number of its partitions."""
+        found = self._asked(lambda: self._admin.list_topics(timeout=_TIMEOUT)).topics
+        return {name: len(topic.partitions) for name, topic in found.items()}
+
+    def members(self, group: str) -> int:
+        """How many consumers are in the group now."""
+
+        def described() -> Any:
+            futures = self._admin.describe_consumer_groups([group], request_timeout=_TIMEOUT)
+            return futures[group].result()
+
+        found = self._asked(described, default=None)
+        return len(found.members) if found else 0
+
+    def positions(self, topics: Iterable[str], group: str) -> dict[tuple[str, int], Position]:
+        """(topic, partition) -> how far the group is, for all partitions of these topics."""
+        counts = self.partitions()
+        wanted = [
+            TopicPartition(topic, number)
+            for topic in sorted(set(topics) & set(counts))
+            for number in range(counts[topic])
+        ]
+        committed = self._committed(group)
+        low = self._offsets(wanted, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        high = self._offsets(wanted, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        return {place: Position(committed.get(place), low[place], high[place]) for place in high}
+
+    def _committed(self, group: str) -> dict[tuple[str, int], int]:
+        def listed() -> Any:
+            request = [ConsumerGroupTopicPartitions(group)]
+            futures = self._admin.list_consumer_group_offsets(request, request_timeout=_TIMEOUT)
+            return futures[group].result().topic_partitions
+
+        found = self._asked(listed, default=())
+        return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
+
+    def _offsets(self, wanted: list[Any], which: Any) -> Mapping[tuple[str, int], int]:
+        if not wanted:
+            return {}
+        futures = self._admin.list_offsets(dict.fromkeys(wanted, which), request_timeout=_TIMEOUT)
+        return {
+            (place.topic, place.partition): self._asked(future.result).offset
+            for place, future in futures.items()
+        }
+
+    def _asked(self, call: Callable[[], Result], default: Any = _MUST_BE_THERE) -> Result:
+        """What a call gives; `default` where the group isn't known. Faults that pass are waited
+        for: a young cluster has no coordinator until somebody asks."""
+        end = time.monotonic() + _TIMEOUT
+        while True:
+            try:
+                return call()
+            except KafkaException as exception:
+                error = exception.args[0]
+                if default is not _MUST_BE_THERE and error.code() == KafkaError.GROUP_ID_NOT_FOUND:
+                    found: Result = default
+                    return found
+                if error.code() not in _PASSING or time.monotonic() > end:
+                    told = error.str() or error.name()
+                    message = f"cannot ask the brokers {self._cluster}: {told}"
+                    raise KafkaAway(message) from exception
+                time.sleep(0.2)
+
+
+def matching(topics: Iterable[str], pattern: str) -> tuple[str, ...]:
+    """The topics whose whole name matches, sorted; Kafka's own topics never do."""
+    wanted = re.compile(pattern)
+    return tuple(sorted(each for each in topics if wanted.fullmatch(each) and each[:2] != "__"))
