@@ -134,6 +134,7 @@ def submit(stream: Stream, config: RunConfig) -> FlinkJob:
     if stream.cluster is None:
         raise JobFailed("a continuous job needs a Flink cluster: set FLINK=host:port")
     orphans.mark_children()
+    before = _jvms()
     try:
         for sink, _ in stream.job.sinks:
             sink.prepare()
@@ -158,12 +159,13 @@ def submit(stream: Stream, config: RunConfig) -> FlinkJob:
         details = traceback.format_exc()
         raise JobFailed(told(f"{error}\n{details}"), details) from error
     finally:
-        _end_jvms()
+        orphans.end([*_jvms() - before])
 
 
-def _end_jvms() -> None:
+def _jvms() -> set[psutil.Process]:
+    """Those that this process has started."""
     mine = psutil.Process().children(recursive=True)
-    orphans.end([each for each in mine if each.is_running() and each.name() == "java"])
+    return {each for each in mine if each.is_running() and each.name() == "java"}
 
 
 def _started(

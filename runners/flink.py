@@ -50,10 +50,6 @@ def options(
         "sdk_worker_parallelism": workers,
         "max_bundle_size": 5000,  # elements; 1000 halve the throughput, 20,000 add nothing
         "object_reuse": True,  # nothing of ours changes an element
-        # A bounded job that fails again and again ends with the reason; what is only away was
-        # waited for in the sinks. The cluster's own settings may try for ever.
-        "number_of_execution_retries": 3,
-        "execution_retry_delay": 2000,
     }
     if pool := os.environ.get(POOL):
         ours |= {"environment_type": "EXTERNAL", "environment_config": pool}

@@ -115,10 +115,11 @@ class Flink(Component):
             "high-availability.zookeeper.quorum": f"{LOOPBACK}:{self.port['zookeeper']}",
             "high-availability.storageDir": f"file://{self.folder}/ha",
             "high-availability.jobmanager.port": str(self.port["rpc"]),
-            # The default, and fixed-delay with its one attempt, end a job at its first failures.
-            "restart-strategy.type": "exponential-delay",
-            "restart-strategy.exponential-delay.initial-backoff": "1 s",
-            "restart-strategy.exponential-delay.max-backoff": "10 s",
+            # For bounded jobs: what fails again and again has a reason, which people want to see.
+            # Continuous ones bring a strategy of their own, without an end.
+            "restart-strategy.type": "fixed-delay",
+            "restart-strategy.fixed-delay.attempts": 3,
+            "restart-strategy.fixed-delay.delay": "2 s",
             # How soon a server that was killed is missed, milliseconds. The defaults, 10 s and
             # 50 s, and 60 s for the JobManager that ZooKeeper knows, suit a busier network.
             "heartbeat.interval": 1000,

@@ -12,13 +12,14 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 from stack import Stack
 from traffic import CHECKPOINTS, StreamJob, feed, wait_for
+from traffic.kills import KILLS
 
 RATE = 1_500  # lines a second
 SEED = int(os.environ.get("EL_SEED", "20261123"))
@@ -33,45 +34,6 @@ def stream(servers: Stack) -> Iterator[StreamJob]:
     stream.start()
     yield stream
     stream.flink.cancel(stream.job)
-
-
-def _workers(stack: Stack) -> list[psutil.Process]:
-    """The Python workers, which the pool started, or a pool before it."""
-    mark = "SdkHarness"
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if any(mark in each for each in process.cmdline()) and process.environ().get(
-                "EL_STACK"
-            ) == str(stack.folder):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
-def _kill_worker(stack: Stack, rng: random.Random) -> None:
-    rng.choice(_workers(stack)).kill()
-
-
-def _kill_server(component: str, name: str) -> Callable[[Stack, random.Random], None]:
-    def kill(stack: Stack, rng: random.Random) -> None:
-        server = stack.component(component).process(name)
-        server.kill()
-        time.sleep(rng.uniform(0.5, 3))
-        server.start()
-        server.wait()
-
-    return kill
-
-
-KILLS: dict[str, Callable[[Stack, random.Random], None]] = {
-    "a worker": _kill_worker,
-    "the worker pool": _kill_server("workers", "workers"),
-    "the TaskManager": _kill_server("flink", "taskmanager"),
-    "the JobManager": _kill_server("flink", "jobmanager"),
-    "the broker": _kill_server("kafka", "kafka"),
-}
 
 
 @pytest.mark.parametrize("kind", KILLS)

@@ -1,0 +1,45 @@
+"""Kills: kill -9 of one part of a running stack, and what brings it back."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+import psutil
+from stack import Stack
+
+from el_beam.orphans import members
+
+
+def _workers(stack: Stack) -> list[psutil.Process]:
+    """The Python workers, which the pool started, or a pool before it."""
+    return [
+        process
+        for process in members(str(stack.folder))
+        if any("SdkHarness" in each for each in process.cmdline())
+    ]
+
+
+def _kill_worker(stack: Stack, rng: random.Random) -> None:
+    rng.choice(_workers(stack)).kill()
+
+
+def _kill_server(component: str, name: str) -> Callable[[Stack, random.Random], None]:
+    def kill(stack: Stack, rng: random.Random) -> None:
+        server = stack.component(component).process(name)
+        server.kill()
+        time.sleep(rng.uniform(0.5, 3))
+        server.start()
+        server.wait()
+
+    return kill
+
+
+KILLS: dict[str, Callable[[Stack, random.Random], None]] = {
+    "a worker": _kill_worker,
+    "the worker pool": _kill_server("workers", "workers"),
+    "the TaskManager": _kill_server("flink", "taskmanager"),
+    "the JobManager": _kill_server("flink", "jobmanager"),
+    "the broker": _kill_server("kafka", "kafka"),
+}
