@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from el_beam.config import RunConfig
     from el_beam.job import Job
 
+_FAILOVER = "jobmanager.execution.failover-strategy"
 _TICK = 0.5  # seconds between looks
 _STARTING = 180.0  # seconds that a job may take until all its tasks run
 
@@ -76,7 +77,7 @@ def _facts(job: Job, source: KafkaSource, config: RunConfig) -> preflight.Facts:
         topics = matching(partitions, source.pattern) if source.pattern else topics
     except (KafkaAway, ValueError) as error:
         brokers_away = str(error)
-    jar_missing = flink_away = free_slots = pool_away = pool_about = None
+    jar_missing = flink_away = free_slots = failover = pool_away = pool_about = None
     running: dict[str, str] = {}
     try:
         jar("flink-job-server")
@@ -87,6 +88,7 @@ def _facts(job: Job, source: KafkaSource, config: RunConfig) -> preflight.Facts:
         try:
             running = {each.name: each.id for each in cluster.jobs() if not each.ended}
             free_slots = cluster.slots()[0]
+            failover = cluster.settings().get(_FAILOVER, "region")
         except FlinkError as error:
             flink_away = str(error)
     pool = flink.pool(config.beam)
@@ -115,6 +117,7 @@ def _facts(job: Job, source: KafkaSource, config: RunConfig) -> preflight.Facts:
         flink_away=flink_away,
         running_jobs=running,
         free_slots=free_slots,
+        failover=failover,
         pool=pool,
         pool_away=pool_away,
         pool_about=pool_about,

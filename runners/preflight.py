@@ -30,6 +30,7 @@ class Facts:
     flink_away: str | None = None
     running_jobs: Mapping[str, str] = field(default_factory=dict)  # name -> id, not ended
     free_slots: int | None = None
+    failover: str | None = None  # Flink's jobmanager.execution.failover-strategy
     pool: str | None = None  # address; None for workers in the submitting process
     pool_away: str | None = None
     pool_about: Mapping[str, str] | None = None  # versions; None where a pool can't tell
@@ -100,6 +101,11 @@ def _of_flink(facts: Facts) -> Iterator[str]:
     if facts.flink_away:
         yield facts.flink_away
         return
+    if facts.failover not in ("full", None) and facts.workers > 1:
+        yield (
+            "when a worker dies this Flink would restart one slot, which then finds the dead worker "
+            "again, for ever: set jobmanager.execution.failover-strategy: full, or use --workers 1"
+        )
     if job := facts.running_jobs.get(facts.job_name):
         yield (
             f"a job of the group {facts.group} runs already ({job}): el jobs stop {job}, "

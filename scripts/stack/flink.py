@@ -115,6 +115,9 @@ class Flink(Component):
             "high-availability.zookeeper.quorum": f"{LOOPBACK}:{self.port['zookeeper']}",
             "high-availability.storageDir": f"file://{self.folder}/ha",
             "high-availability.jobmanager.port": str(self.port["rpc"]),
+            # By default only the slot whose worker died starts again, and finds the dead worker in
+            # what all slots of its TaskManager share, for ever.
+            "jobmanager.execution.failover-strategy": "full",
             # For bounded jobs: what fails again and again has a reason, which people want to see.
             # Continuous ones bring a strategy of their own, without an end.
             "restart-strategy.type": "fixed-delay",

@@ -39,6 +39,7 @@ def stream(servers: Stack) -> Iterator[StreamJob]:
 @pytest.mark.parametrize("kind", KILLS)
 def test_kill(stream: StreamJob, kind: str) -> None:
     rng = random.Random(f"{SEED} {kind}")
+    stream.settled()
     before = stream.check()
     with stream.feed(RATE) as traffic:
         time.sleep(rng.uniform(2, 5))

@@ -62,7 +62,7 @@ def test_all_mistakes_at_once(log: str) -> None:
     told = "\n".join(mistakes(config))
     assert log
     for says in (
-        "unknown runner 'spark'; there are direct",
+        "unknown runner 'spark'; there are direct, flink",
         "--workers must be 1 or more, not 0",
         "--only '(' is no regular expression",
         "--except '[' is no regular expression",
@@ -70,7 +70,7 @@ def test_all_mistakes_at_once(log: str) -> None:
         "nope: there is no such folder of schemas",
         "no file matches nope.log",
         "unknown specifier %x",
-        "unknown sink nope: there are jsonl: parquet: raw: sqlite: stdout:",
+        "unknown sink nope: there are jsonl: kafka: parquet: raw: sqlite: stdout:",
         "jsonl: has no parameter b; it takes none",
         "parquet: has no path: write parquet:PATH",
         "jsonl:foo://a/b: no such file system in this version; there are local paths",
@@ -96,6 +96,15 @@ def test_all_mistakes_at_once(log: str) -> None:
         ({"format": ""}, ["--format is empty"]),
         ({"sinks": ("stdout:out",)}, ["stdout: takes no path"]),
         ({"beam": ("--direct_num_workers=x",)}, ["after `--`: argument --direct_num_workers"]),
+        ({"beam": ("--max_bundle_size=1",)}, ["Beam has no option --max_bundle_size=1"]),
+        ({"beam": ("--nope=1",), "runner": "flink"}, ["Beam has no option --nope=1"]),
+        ({"metrics": ""}, ["--metrics is empty"]),
+        ({"metrics": "jsonl:x"}, ["unknown metrics jsonl: there are kafka:"]),
+        ({"metrics": "kafka://h:1/?topic={schema}"}, ["kafka://h:1/?topic={schema}: one topic"]),
+        ({"savepoint": ""}, ["--savepoint is empty"]),
+        ({"source": "kafka://h:1/?topics=a"}, ["kafka://h:1/?topics=a must have group=NAME"]),
+        ({"sinks": ("kafka://h:1/",)}, ["kafka://h:1/ must have topic=TEMPLATE"]),
+        ({"errors": "kafka://h/?topic=x"}, ["kafka://h/?topic=x: 'h' is no broker"]),
     ],
 )
 def test_one_mistake(log: str, changes: dict[str, Any], says: list[str]) -> None:
@@ -103,6 +112,22 @@ def test_one_mistake(log: str, changes: dict[str, Any], says: list[str]) -> None
     assert len(told) == len(says)
     for mistake, beginning in zip(told, says, strict=True):
         assert mistake.startswith(beginning)
+
+
+def test_a_continuous_job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("EL_JARS", str(tmp_path))
+    config = RunConfig(
+        "kafka://h:1/?topics=a&group=g", ("kafka://h:1/?topic={schema}",),
+        metrics="kafka://h:1/?topic=counts", runner="flink", beam=("--max_bundle_size=1",),
+    )  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert "kafka-expansion-1.jar is missing: run scripts/build-jars" in mistakes(config)[0]
+    (tmp_path / "kafka-expansion-1.jar").touch()
+    job = assemble(config, "scratch", "progress")
+    assert not job.source.bounded
+    assert job.metrics and job.metrics.topic == "counts"
+    assert job.summary is None and job.progress is None  # they are of a run that ends
+    assert pickle.loads(pickle.dumps(job)).metrics == job.metrics
 
 
 def test_schemas_that_cannot_be_used(log: str) -> None:
@@ -119,9 +144,11 @@ def test_schemas_that_cannot_be_used(log: str) -> None:
 def test_yaml(log: str) -> None:
     Path("job.yaml").write_text(
         f"source: {log}\nsinks: [jsonl:out]\nexcept: Edit\nworkers: 2\nbeam: [--x=1]\n"
+        "detach: true\n"
     )
     assert read_config("job.yaml") == {
         "source": log, "sinks": ("jsonl:out",), "except_": "Edit", "workers": 2, "beam": ("--x=1",),
+        "detach": True,
     }  # fmt: skip
 
 
@@ -129,6 +156,7 @@ def test_yaml(log: str) -> None:
 def test_all_mistakes_of_a_file_at_once() -> None:
     told = yaml_mistakes(
         "source: 5\nsinks: jsonl:x\nnope: 1\nworkers: '2'\n5: x\nonly: [a]\nbeam: [{a: b}]\n"
+        "detach: 1\n"
     )
     assert [mistake.removeprefix("job.yaml: ").split(";")[0] for mistake in told] == [
         "source must be str, not 5",
@@ -138,8 +166,10 @@ def test_all_mistakes_of_a_file_at_once() -> None:
         "unknown option 5",
         "only must be str, not ['a']",
         "beam must be a list of texts, not [{'a': 'b'}]",
+        "detach must be bool, not 1",
     ]
-    assert "there are beam, errors, except, format, only, runner, schemas, sinks" in told[2]
+    for name in ("beam", "detach", "except", "metrics", "savepoint", "sinks", "source", "workers"):
+        assert name in told[2].partition("there are ")[2].split(", ")
 
 
 @pytest.mark.usefixtures("log")
@@ -160,6 +190,7 @@ def test_workers_is_a_number(workers: str, shown: str) -> None:
 
 def test_the_identity_of_a_job_is_what_it_does() -> None:
     config = RunConfig("file:a", ("jsonl:b",))
-    assert config.job_id == RunConfig("file:a", ("jsonl:b",), workers=4).job_id
+    for no_matter in ({"workers": 4}, {"savepoint": "file:/s"}, {"detach": True}):
+        assert config.job_id == dataclasses.replace(config, **no_matter).job_id
     assert config.job_id != RunConfig("file:a", ("jsonl:c",)).job_id
     assert config.job_id.isalnum()
