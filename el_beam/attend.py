@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -16,6 +17,7 @@ from transforms.read.kafka import KafkaSource
 from transforms.read.kafka_topics import KafkaAway, KafkaTopics
 
 _TICK = 1.0  # seconds between looks
+_LOOKS = 60  # that the rate is a mean of: commits come in steps, one a checkpoint
 _PATIENCE = 600.0  # seconds without any answer of Flink: its JobManager may be on its way back
 
 
@@ -26,7 +28,8 @@ class _View:
         self._cluster, self._source = cluster, source
         self.job = job
         self._kafka: KafkaTopics | None = None
-        self._first: tuple[float, int] | None = None
+        self._first: int | None = None  # lines that were done when we first looked
+        self._looks: deque[tuple[float, int]] = deque(maxlen=_LOOKS)
 
     def __str__(self) -> str:
         parts = [self.job.state.lower() if self.job.works else f"{self.job.state} (not all tasks)"]
@@ -40,11 +43,13 @@ class _View:
         self._kafka = self._kafka or KafkaTopics(self._source.cluster)
         positions = self._kafka.positions(self._source.topics, self._source.group).values()
         done = sum(each.committed or each.low for each in positions)
-        now = time.monotonic()
-        self._first = self._first or (now, done)
-        seconds, lines = now - self._first[0], done - self._first[1]
-        return [f"done {lines:,}", f"{lines / max(seconds, 1):,.0f} lines/s",
-                f"lag {sum(each.lag for each in positions):,}"]  # fmt: skip
+        self._first = done if self._first is None else self._first
+        self._looks.append((time.monotonic(), done))
+        (began, before), (now, _) = self._looks[0], self._looks[-1]
+        parts = [f"since then {done - self._first:,}", f"lag {sum(at.lag for at in positions):,}"]
+        if now - began > 1:
+            parts.insert(1, f"{(done - before) / (now - began):,.0f} lines/s")
+        return parts
 
     def _checkpoint(self) -> list[str]:
         told = self._cluster.checkpoints(self.job.id)

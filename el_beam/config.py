@@ -102,7 +102,6 @@ def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> Jo
 
     Raises ConfigError with all mistakes found: nothing has been written by then."""
     from el_beam.job import Job
-    from runners.jars import JarMissing
     from schemas.line_format import DEFAULT_FORMAT, FormatError
     from schemas.registry import RegistryError, open_registry
     from transforms.parse import line_parser
@@ -125,7 +124,7 @@ def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> Jo
         registry = open_registry(config.schemas)
         if not registry.list() and registry.problems():
             mistakes.extend(registry.problems())
-    with noting(UriError, UnreadableInput, JarMissing):
+    with noting(UriError, UnreadableInput):
         source = source_of(config.source)
     with noting(FormatError):
         line_parser(config.format or DEFAULT_FORMAT)
@@ -159,7 +158,12 @@ def _plain_mistakes(config: RunConfig) -> Iterator[str]:
     if not config.sinks:
         there_are = " ".join(f"{scheme}:" for scheme in sorted(SINKS))
         yield f"no sink: say where the events shall go; there are {there_are}"
-    if config.runner not in RUNNERS:
+    continuous = config.source.startswith("kafka:")
+    if not continuous:
+        for option in ("savepoint", "detach"):
+            if getattr(config, option):
+                yield f"--{option} is for continuous jobs: those that read from kafka:"
+    if config.runner not in RUNNERS and not (continuous and config.runner == "spark"):
         yield f"unknown runner {config.runner!r}; there are {', '.join(RUNNERS)}"
     if config.workers < 1:
         yield f"--workers must be 1 or more, not {config.workers}"

@@ -10,9 +10,8 @@ from el_beam.uris import Uri, UriError, parse_uri, size
 from transforms.kafka import SETTINGS, KafkaCluster, KafkaSettingsError
 
 if TYPE_CHECKING:
-    from transforms.metrics import KafkaMetrics
-
     from schemas.registry import Registry
+    from transforms.metrics import KafkaMetrics
     from transforms.read import Source
     from transforms.write import Sink
 
@@ -30,7 +29,7 @@ _STARTS = ("earliest", "latest")
 
 
 def source_of(text: str) -> Source:
-    """The source of a URI. Raises UriError, UnreadableInput, JarMissing."""
+    """The source of a URI. Raises UriError, UnreadableInput."""
     from transforms.read import FileSource, StdinSource
 
     if not text:
@@ -49,7 +48,6 @@ def source_of(text: str) -> Source:
 
 
 def _kafka_source(uri: Uri) -> Source:
-    from runners.jars import jar
     from transforms.read.kafka import KafkaSource
 
     given = uri.parameters
@@ -69,9 +67,7 @@ def _kafka_source(uri: Uri) -> Source:
             raise UriError(f"{uri}: pattern is no regular expression: {error}") from error
     elif not topics:
         raise UriError(f"{uri}: topics is empty")
-    return KafkaSource(
-        _cluster(uri), topics, given["group"], jar("kafka-expansion"), str(uri), start, pattern
-    )
+    return KafkaSource(_cluster(uri), topics, given["group"], str(uri), start, pattern)
 
 
 def sink_uri(text: str) -> Uri:

@@ -7,15 +7,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from schemas.event import RawLine
 from transforms.kafka import KafkaCluster
-from transforms.write.kafka_producer import Heard, KafkaProducer, reason, settings
-from transforms.write.sink import SinkError
+from transforms.write.kafka_admin import make_topic
+from transforms.write.kafka_producer import KafkaProducer
 
-_TIMEOUT = 10.0  # seconds
+_PATIENCE = 10.0  # seconds that brokers may be away at the start
 _EVERY = 0.02  # seconds between two handfuls of a steady rate
 
 
@@ -27,7 +25,7 @@ def forward(
     them are in the topic then. `rate` is lines a second; as fast as they go without it.
 
     Raises SinkError."""
-    _make(cluster, topic, partitions)
+    make_topic(cluster, topic, partitions=partitions, patience=_PATIENCE)
     producer = KafkaProducer(cluster)
     faults: list[KafkaError] = []
 
@@ -57,13 +55,3 @@ def _put(producer: KafkaProducer, topic: str, data: bytes, told: Any) -> None:
             producer.make_room()
         except KafkaException as error:
             raise producer.trouble(topic, error.args[0]) from error
-
-
-def _make(cluster: KafkaCluster, topic: str, partitions: int | None) -> None:
-    try:
-        admin = AdminClient(settings(cluster, Heard()))
-        if topic not in admin.list_topics(timeout=_TIMEOUT).topics:
-            admin.create_topics([NewTopic(topic, partitions or -1)])[topic].result(_TIMEOUT)
-    except KafkaException as error:
-        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise SinkError(f"cannot reach topic {topic} at {cluster}: {reason(error)}") from error

@@ -59,7 +59,7 @@ def of_topics(
             if len(numbers) == partitions[topic]
             else f"partition(s) {', '.join(map(str, numbers))} of {topic} are new"
         )
-        remedy = "the running job doesn't read it: stop it with a savepoint and start it again"
+        remedy = "the running job doesn't read it: stop it, and start it without a savepoint"
         yield Finding("warning", "topics", f"{what}: {remedy}")
     for (topic, number), each in positions.items():
         if each.expired:

@@ -62,7 +62,7 @@ def prepare(job: Job, config: RunConfig) -> Stream:
     facts = _facts(job, source, config)
     if reasons := preflight.refusals(facts):
         raise Refused(reasons)
-    chosen = source.with_topics(facts.topics)
+    chosen = source.settled(facts.topics, jar("kafka-expansion"))
     warnings = tuple(preflight.warnings(facts))
     job = replace(job, source=chosen)
     return Stream(job, chosen, facts.job_name, flink.cluster(config.beam), warnings)
@@ -81,9 +81,13 @@ def _facts(job: Job, source: KafkaSource, config: RunConfig) -> preflight.Facts:
     running: dict[str, str] = {}
     try:
         jar("flink-job-server")
+        jar("kafka-expansion")
     except JarMissing as error:
         jar_missing = str(error)
     cluster = flink.cluster(config.beam)
+    if config.runner == "flink" and not cluster:
+        flink_away = "a continuous job needs a Flink cluster: set FLINK=host:port, or give "
+        flink_away += "--flink_master=host:port after --"
     if config.runner == "flink" and cluster:
         try:
             running = {each.name: each.id for each in cluster.jobs() if not each.ended}
@@ -134,8 +138,7 @@ def submit(stream: Stream, config: RunConfig) -> FlinkJob:
     from el_beam.pipeline import build
     from transforms.write.sink import SinkError
 
-    if stream.cluster is None:
-        raise JobFailed("a continuous job needs a Flink cluster: set FLINK=host:port")
+    assert stream.cluster is not None, "refused without"
     orphans.mark_children()
     before = _jvms()
     try:

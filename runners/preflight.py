@@ -52,7 +52,7 @@ def warnings(facts: Facts) -> list[str]:
     if facts.pattern:
         told.append(
             f"the pattern stands for {len(facts.topics)} topic(s) of now; those made later are "
-            "read after a restart (el check tells of them)"
+            "read after a restart without a savepoint (el check tells of them)"
         )
     return told
 
@@ -70,7 +70,7 @@ def _of_the_job(facts: Facts) -> Iterator[str]:
     for scheme in sorted(set(facts.sinks) - CONTINUOUS_SINKS):
         yield (
             f"{scheme}: can't be a sink of a continuous job, which has no splits to make it exact: "
-            "write to kafka: here, and read that topic in a run of its own"
+            "write to kafka: here; files and tables are made of topics by increments"
         )
     if facts.consumer.get("enable.auto.commit", "true").lower() != "false":
         yield "enable.auto.commit must be false: Kafka would commit what was not processed yet"
@@ -103,8 +103,8 @@ def _of_flink(facts: Facts) -> Iterator[str]:
         return
     if facts.failover not in ("full", None) and facts.workers > 1:
         yield (
-            "when a worker dies this Flink would restart one slot, which then finds the dead worker "
-            "again, for ever: set jobmanager.execution.failover-strategy: full, or use --workers 1"
+            "when a worker dies this Flink restarts one slot, which finds the dead worker again "
+            "for ever: set jobmanager.execution.failover-strategy: full, or use --workers 1"
         )
     if job := facts.running_jobs.get(facts.job_name):
         yield (

@@ -10,6 +10,7 @@ job of another version is refused before it is submitted.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import apache_beam
@@ -25,6 +27,8 @@ from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
 from schemas import VERSION
 
+_ROOT = Path(__file__).resolve().parents[1]
+_CODE = ("schemas", "transforms", "runners", "el_beam")
 _ABOUT = "/el_beam.WorkerPool/About"
 _WORKER = """\
 import sys
@@ -35,9 +39,23 @@ _GRACE = 10.0  # seconds that a worker has to end
 
 
 def about() -> dict[str, str]:
-    """What this installation is: a pool and those who submit to it must say the same."""
-    return {"el_beam": VERSION, "apache-beam": apache_beam.__version__,
-            "python": ".".join(map(str, sys.version_info[:2]))}  # fmt: skip
+    """What this installation is: a pool and those who submit to it must say the same.
+
+    Read anew each time, as it is by the workers that a pool starts."""
+    return {
+        "el_beam": f"{VERSION} ({_digest()})",
+        "apache-beam": apache_beam.__version__,
+        "python": ".".join(map(str, sys.version_info[:2])),
+    }
+
+
+def _digest() -> str:
+    """Of the code that runs in workers."""
+    found = hashlib.sha256()
+    for package in _CODE:
+        for path in sorted((_ROOT / package).rglob("*.py")):
+            found.update(path.read_bytes())
+    return found.hexdigest()[:12]
 
 
 def ask(address: str, timeout: float = 5.0) -> dict[str, str] | None:

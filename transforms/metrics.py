@@ -10,35 +10,20 @@ import os
 import uuid
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import apache_beam as beam
 from confluent_kafka import KafkaError, KafkaException, Message
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from transforms.count import Counts
 from transforms.kafka import KafkaCluster
-from transforms.retry import retrying
 from transforms.totals import CountRecord, CountsTotals
-from transforms.write.kafka_producer import PATIENCE, Heard, KafkaProducer, settings, trouble
+from transforms.write.kafka_admin import make_topic
+from transforms.write.kafka_producer import KafkaProducer, trouble
 from transforms.write.sink import SinkError
 
-_REQUEST: Final = 10.0  # seconds
 _TOPIC: Final = {"cleanup.policy": "delete"}  # sums are added up: compaction would lose them
-_AWAY: Final = (
-    KafkaError._ALL_BROKERS_DOWN,
-    KafkaError._TIMED_OUT,
-    KafkaError._TIMED_OUT_QUEUE,
-    KafkaError._TRANSPORT,
-    KafkaError.NOT_CONTROLLER,
-    KafkaError.REQUEST_TIMED_OUT,
-)
 _WORKERS: Final[dict[int, str]] = {}  # process -> its name: what is forked is another worker
-
-
-class _Away(Exception):
-    """The brokers don't answer now; later they may."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +56,7 @@ class _MetricsFn(beam.DoFn):  # type: ignore[misc]
     def process(self, counts: Counts) -> None:
         topic = self._target.topic
         if not self._is_there:
-            self._make_topic()
+            make_topic(self._target.cluster, topic, config=_TOPIC)
             self._is_there = True
         value = CountRecord(self._worker, counts).encode()
         produce = partial(
@@ -99,32 +84,9 @@ class _MetricsFn(beam.DoFn):  # type: ignore[misc]
         if self._fault:
             raise self._fault
 
-    def _make_topic(self) -> None:
-        try:
-            retrying(partial(ensure_topic, self._target), _Away, patience=PATIENCE)
-        except _Away as error:
-            raise SinkError(str(error)) from error
-
     def teardown(self) -> None:
         if producer := getattr(self, "_producer", None):
             producer.close()
-
-
-def ensure_topic(target: KafkaMetrics) -> None:
-    """Make the topic unless it is there. Raises _Away, SinkError."""
-    admin = AdminClient(settings(target.cluster, Heard()))
-    try:
-        if target.topic not in admin.list_topics(timeout=_REQUEST).topics:
-            new = NewTopic(target.topic, config=_TOPIC)
-            admin.create_topics([new], request_timeout=_REQUEST)[target.topic].result()
-    except KafkaException as exception:
-        error: Any = exception.args[0]
-        if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:  # another worker was first
-            return
-        if error.retriable() or error.code() in _AWAY:
-            message = f"cannot make topic {target.topic} on {target.cluster}: {error.str()}"
-            raise _Away(message) from exception
-        raise trouble(target.topic, error) from exception
 
 
 class WriteMetrics(beam.PTransform):  # type: ignore[misc]

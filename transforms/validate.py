@@ -29,7 +29,10 @@ def event_validator(registry: Registry) -> Validate:
     validators: dict[tuple[Any, Any], Validator] = {}
 
     def validator_of(schema: str, revision: int) -> Validator:
-        document = retrying(lambda: registry.get(schema, revision), RegistryUnavailable)
+        try:
+            document = registry.get(schema, revision)
+        except RegistryUnavailable:
+            document = retrying(lambda: registry.get(schema, revision), RegistryUnavailable)
         if len(validators) >= _MOST_VALIDATORS:
             validators.clear()
         return validators.setdefault((schema, revision), Validator(document))

@@ -48,7 +48,6 @@ def _command(args: argparse.Namespace) -> int:
     from el_beam.health import findings
     from el_beam.stream import job_name
     from el_beam.uris import UriError
-    from runners.jars import JarMissing
     from transforms.read.files import UnreadableInput
     from transforms.read.kafka import KafkaSource
 
@@ -57,7 +56,7 @@ def _command(args: argparse.Namespace) -> int:
         source = source_of(args.source or options.get("source", ""))
         if not isinstance(source, KafkaSource):
             raise UriError(f"{source} has an end: there is nothing to check; give a kafka: source")
-    except (ConfigError, UriError, UnreadableInput, JarMissing) as error:
+    except (ConfigError, UriError, UnreadableInput) as error:
         print(f"el check: {error}", file=sys.stderr)
         return 2
     found = list(findings(source, cluster_of(args), job_name(source), args.lag))

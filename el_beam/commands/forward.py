@@ -42,7 +42,6 @@ def _command(args: argparse.Namespace) -> int:
     from el_beam.ends import raw_topic_of, source_of
     from el_beam.forward import forward
     from el_beam.uris import UriError
-    from runners.jars import JarMissing
     from transforms.read.files import UnreadableInput
     from transforms.write.sink import SinkError
 
@@ -53,7 +52,7 @@ def _command(args: argparse.Namespace) -> int:
         cluster, topic, partitions = raw_topic_of(args.topic)
         began = time.monotonic()
         sent = forward(lines, cluster, topic, rate=args.rate, partitions=partitions)
-    except (UriError, UnreadableInput, JarMissing) as error:
+    except (UriError, UnreadableInput) as error:
         print(f"el forward: {error}", file=sys.stderr)
         return 2
     except SinkError as error:

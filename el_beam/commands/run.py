@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import sys
 import tempfile
@@ -88,7 +89,7 @@ def config_of(args: argparse.Namespace) -> RunConfig:
 
 def command(args: argparse.Namespace) -> int:
     """Run a job; returns the exit code."""
-    from el_beam.execute import JobFailed, diverted, execute, hush, interruptible
+    from el_beam.execute import diverted, hush
 
     with tempfile.TemporaryDirectory(prefix="el-") as scratch, diverted(f"{scratch}/noise.log"):
         hush()
@@ -102,25 +103,32 @@ def command(args: argparse.Namespace) -> int:
             for mistake in error.mistakes:
                 print(f"el run: {mistake}", file=sys.stderr)
             return 2
-        if not job.source.bounded:
-            return _stream(job, config, args)
-        if args.dry_run:
-            _show_plan(job, config)
-            return 0
-        from el_beam.console import show, watching
-
-        started = time.monotonic()
         try:
-            with interruptible(scratch), watching(str(progress)):
-                summary = execute(job, config.runner, config.workers, config.beam)
-        except JobFailed as error:
-            return _failed(error, scratch)
-        seconds = time.monotonic() - started
-        if args.json:
-            print(json.dumps(summary.as_json() | {"seconds": round(seconds, 3)}))
-        else:
-            show(summary, seconds)
+            return (_bounded if job.source.bounded else _stream)(job, config, args)
+        finally:
+            if config.runner != "direct":
+                atexit._run_exitfuncs()  # Beam's hooks complain: not to people
+
+
+def _bounded(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
+    from el_beam.console import show, watching
+    from el_beam.execute import JobFailed, execute, interruptible
+
+    if args.dry_run:
+        _show_plan(job, config)
         return 0
+    started = time.monotonic()
+    try:
+        with interruptible(args.scratch), watching(job.progress or ""):
+            summary = execute(job, config.runner, config.workers, config.beam)
+    except JobFailed as error:
+        return _failed(error, args.scratch)
+    seconds = time.monotonic() - started
+    if args.json:
+        print(json.dumps(summary.as_json() | {"seconds": round(seconds, 3)}))
+    else:
+        show(summary, seconds)
+    return 0
 
 
 def _stream(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
@@ -178,12 +186,15 @@ def _kept(details: str) -> str:
 def _show_plan(job: Job, config: RunConfig) -> None:
     from el_beam.uris import masked
     from transforms.read import FileSource
+    from transforms.read.kafka import KafkaSource
 
     print(f"read    {masked(config.source)}")
     if isinstance(job.source, FileSource):
         splits = job.source.splits()
         files = len({split.path for split in splits})
         print(f"        {files} file(s) in {len(splits)} split(s)")
+    elif isinstance(job.source, KafkaSource):
+        print(f"        topics {', '.join(job.source.topics)}, group {job.source.group}")
     print(f"format  {job.format}")
     print(f"schemas {len(job.registry.list())} revisions of {config.schemas or 'the catalog'}")
     for problem in job.registry.problems():
@@ -194,5 +205,9 @@ def _show_plan(job: Job, config: RunConfig) -> None:
         rules += [] if choice.errors else ["no EventErrors"]
         rules += [] if choice.events else ["EventErrors only"]
         print(f"write   {sink}" + (f"  ({', '.join(rules)})" if rules else ""))
+    if job.metrics:
+        print(f"count   {job.metrics}")
+    if config.savepoint:
+        print(f"from    {config.savepoint}")
     print(f"run     {config.runner}, {config.workers} worker(s)")
     print("Nothing was read or written (--dry-run).")

@@ -105,9 +105,9 @@ class Flink(Component):
             "taskmanager.host": LOOPBACK,
             "taskmanager.bind-host": LOOPBACK,
             "taskmanager.numberOfTaskSlots": 4,
-            "taskmanager.memory.process.size": "2500m",
+            "taskmanager.memory.process.size": "3500m",
             # Each job of a session leaves classes behind; the default cap ends it after a few.
-            "taskmanager.memory.jvm-metaspace.size": "600m",
+            "taskmanager.memory.jvm-metaspace.size": "1600m",
             "state.backend.type": "hashmap",
             "state.checkpoints.dir": f"file://{self.folder}/checkpoints",
             "state.savepoints.dir": f"file://{self.folder}/savepoints",

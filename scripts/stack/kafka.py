@@ -1,10 +1,14 @@
-"""Kafka: one KRaft broker. Topics are never made by themselves, as in production."""
+"""Kafka: one KRaft broker. Topics are never made by themselves, as in production; unlike there
+nothing is ever removed, for sample events are years old."""
 
 from __future__ import annotations
 
 import subprocess
 import uuid
 from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from stack.component import LOOPBACK, ROOT, Component, class_path, listens
 from stack.process import ServerProcess, StackError
@@ -27,6 +31,7 @@ offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
+log.retention.ms=-1
 group.initial.rebalance.delay.ms=0
 """
 _SECURE = """\
@@ -47,8 +52,19 @@ class Kafka(Component):
 
     def servers(self, folder: Path) -> list[ServerProcess]:
         properties = str(self.folder / "server.properties")
-        command = ["java", _HEAP, "-cp", f"{self.folder}/conf:{_LIB}/*", "kafka.Kafka", properties]
-        return [ServerProcess("kafka", folder, command, lambda: listens(self.port["broker"]))]
+        logging = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
+        command = ["java", _HEAP, logging, "-cp", f"{_LIB}/*", "kafka.Kafka", properties]
+        return [ServerProcess("kafka", folder, command, self._answers)]
+
+    def _answers(self) -> bool:
+        """A broker that was killed listens at once, but waits for its old session to end."""
+        if not listens(self.port["broker"]):
+            return False
+        admin = AdminClient({"bootstrap.servers": self.endpoint(), "log_level": 0})
+        try:
+            return bool(admin.list_topics(timeout=2).brokers)
+        except KafkaException:
+            return False
 
     def endpoint(self) -> str:
         return f"{LOOPBACK}:{self.port['broker']}"
@@ -63,7 +79,7 @@ class Kafka(Component):
 
     def configure(self) -> None:
         data = self.folder / "data"
-        (self.folder / "conf").mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         password = self.folder / "secure.txt"
         secure = password.exists()
         settings = _PROPERTIES.format(

@@ -27,12 +27,12 @@ from el_beam.execute import execute
 from el_beam.job import Job
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
-from transforms import metrics
 from transforms.count import CountKey, Counts
 from transforms.kafka import KafkaCluster
 from transforms.metrics import KafkaMetrics, _MetricsFn
 from transforms.read import FileSource
 from transforms.totals import CountRecord, absolute_totals
+from transforms.write import kafka_admin
 from transforms.write.sink import SinkError
 
 ROOT = Path(__file__).parents[2]
@@ -211,8 +211,8 @@ def wait_for(checkpoint: Path, before: str) -> None:
 def test_a_cluster_that_stays_away_fails_the_bundle(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(metrics, "PATIENCE", 1.0)
-    monkeypatch.setattr(metrics, "_REQUEST", 0.3)
+    monkeypatch.setattr(kafka_admin, "PATIENCE", 1.0)
+    monkeypatch.setattr(kafka_admin, "_REQUEST", 0.3)
     with pytest.raises(SinkError, match=r"cannot make topic counts on 127\.0\.0\.1:9"):
         write(on("127.0.0.1:9", "counts"), [counts(0, 9)])
     assert capfd.readouterr().err == ""  # no words of librdkafka's

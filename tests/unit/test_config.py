@@ -114,15 +114,11 @@ def test_one_mistake(log: str, changes: dict[str, Any], says: list[str]) -> None
         assert mistake.startswith(beginning)
 
 
-def test_a_continuous_job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("EL_JARS", str(tmp_path))
+def test_a_continuous_job() -> None:
     config = RunConfig(
         "kafka://h:1/?topics=a&group=g", ("kafka://h:1/?topic={schema}",),
         metrics="kafka://h:1/?topic=counts", runner="flink", beam=("--max_bundle_size=1",),
     )  # fmt: skip
-    monkeypatch.chdir(tmp_path)
-    assert "kafka-expansion-1.jar is missing: run scripts/build-jars" in mistakes(config)[0]
-    (tmp_path / "kafka-expansion-1.jar").touch()
     job = assemble(config, "scratch", "progress")
     assert not job.source.bounded
     assert job.metrics and job.metrics.topic == "counts"

@@ -44,7 +44,7 @@ def test_a_pattern_keeps_its_plus_and_question_mark() -> None:
     found = source(f"{KAFKA}?pattern=^eventlogging_.+x?$&group=g")
     assert found.pattern == "^eventlogging_.+x?$"
     assert found.topics == ()
-    chosen = found.with_topics(("eventlogging_a",))
+    chosen = found.settled(("eventlogging_a",), "x.jar")
     assert (chosen.topics, chosen.pattern) == (("eventlogging_a",), None)
 
 

@@ -26,7 +26,7 @@ def test_a_group_that_never_began_has_nothing_new() -> None:
 def test_a_new_topic() -> None:
     positions = {("a", 0): Position(5, 0, 9), ("b", 0): Position(None, 0, 3)}
     (told,) = levels(("a", "b"), {"a": 1, "b": 1}, positions)
-    assert told.startswith("warning: b is new: the running job doesn't read it: stop it with a sav")
+    assert told.startswith("warning: b is new: the running job doesn't read it: stop it, and")
 
 
 def test_new_partitions() -> None:

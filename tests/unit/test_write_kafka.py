@@ -19,7 +19,7 @@ from schemas.event import LONGEST_LINE, Destination, Event, Origin, RawLine
 from schemas.registry import open_registry
 from schemas.validator import Validator
 from transforms.kafka import KafkaCluster
-from transforms.write import Choice, _WriteFn, kafka
+from transforms.write import Choice, _WriteFn, kafka, kafka_admin
 from transforms.write.kafka import KafkaSink
 from transforms.write.kafka_producer import SMALL, Heard, KafkaProducer, trouble
 from transforms.write.kafka_records import RecordBundle, Topic
@@ -399,9 +399,9 @@ def test_brokers_that_are_not_there(
     monkeypatch.setattr(kafka, "_REACHABLE", 0.5)
     with pytest.raises(SinkError, match=r"cannot reach the brokers 127.0.0.1:1: .*refused"):
         KafkaSink(CLUSTER, "t", "kafka://127.0.0.1:1").prepare()
-    monkeypatch.setattr(kafka, "PATIENCE", 0.5)
+    monkeypatch.setattr(kafka_admin, "PATIENCE", 0.5)
     writer = KafkaSink(CLUSTER, "t", "kafka://127.0.0.1:1").writer()
-    monkeypatch.setattr(kafka, "_REACHABLE", 0.1)
+    monkeypatch.setattr(kafka_admin, "_REQUEST", 0.1)
     with pytest.raises(SinkError, match=r"cannot make topic t on 127.0.0.1:1"):
         writer.bundle().add(HERE, event(1))
     writer.close()

@@ -40,14 +40,14 @@ class KafkaSource:
     cluster: KafkaCluster
     topics: tuple[str, ...]
     group: str
-    expansion_jar: str  # what tells Beam how KafkaIO is made
     shown: str
     start: str = "earliest"  # where a group without offsets begins; or `latest`
-    pattern: str | None = None  # of topics, instead of their names: see `with_topics`
+    pattern: str | None = None  # of topics, instead of their names: see `settled`
+    expansion_jar: str = ""  # what tells Beam how KafkaIO is made
 
-    def with_topics(self, topics: tuple[str, ...]) -> KafkaSource:
-        """The same source with the topics that its pattern matched."""
-        return replace(self, topics=topics, pattern=None)
+    def settled(self, topics: tuple[str, ...], expansion_jar: str) -> KafkaSource:
+        """The same source, ready to be read: its pattern has become these topics."""
+        return replace(self, topics=topics, pattern=None, expansion_jar=expansion_jar)
 
     bounded = False
 

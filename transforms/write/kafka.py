@@ -6,49 +6,20 @@ each. A broker that is away is waited for.
 
 from __future__ import annotations
 
-import math
 import time
-from functools import partial
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._config import ConfigResource
-from confluent_kafka.cimpl import NewTopic
 
 from schemas.event import Destination
 from transforms.kafka import KafkaCluster, KafkaSettingsError
-from transforms.retry import retrying
-from transforms.write.kafka_producer import (
-    PATIENCE,
-    Heard,
-    KafkaProducer,
-    reason,
-    settings,
-    trouble,
-)
+from transforms.write.kafka_admin import make_topic
+from transforms.write.kafka_producer import Heard, KafkaProducer, reason, settings
 from transforms.write.kafka_records import RecordBundle, Topic
 from transforms.write.sink import Bundle, Rejected, Sink, SinkError, Writer
 from transforms.write.topics import KeyTemplate, TopicError, TopicTemplate
 
 _REACHABLE = 10.0  # seconds in which brokers must answer before a job starts
-_LONGEST_PAUSE = 5.0  # seconds between attempts to make a topic
-_AWAY = (
-    KafkaError._ALL_BROKERS_DOWN,
-    KafkaError._TIMED_OUT,
-    KafkaError._TIMED_OUT_QUEUE,
-    KafkaError._TRANSPORT,
-    KafkaError.NOT_CONTROLLER,
-    KafkaError.REQUEST_TIMED_OUT,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,  # not all brokers have heard of a new one
-)
-
-
-_DENIED = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
-_DAY = 24 * 3600 * 1000  # milliseconds
-
-
-class _Away(Exception):
-    """The brokers don't answer now; later they may."""
 
 
 class KafkaSink(Sink):
@@ -121,50 +92,13 @@ class _KafkaWriter(Writer):
                 name = self._sink.topic.name(destination)
             except TopicError as error:
                 raise Rejected(str(error), "schema") from error
-            try:
-                call = partial(self._make, name)
-                found = retrying(call, _Away, patience=PATIENCE, longest_pause=_LONGEST_PAUSE)
-            except _Away as error:
-                raise SinkError(str(error)) from error
+            sink = self._sink
+            keeps = make_topic(
+                sink.cluster, name, partitions=sink.partitions, replication=sink.replication
+            )
+            found = Topic(name, keeps)
             self._topics[destination] = found
         return found
 
-    def _make(self, topic: str) -> Topic:
-        """A topic, made unless it is there: what brokers make on their own has the wrong size."""
-        try:
-            admin = AdminClient(settings(self._sink.cluster, Heard()))
-            if topic not in self._producer.client.list_topics(timeout=_REACHABLE).topics:
-                self._create(admin, topic)
-            return Topic(topic, _keeps(admin, topic))
-        except KafkaException as exception:
-            error: KafkaError = exception.args[0]
-            if error.retriable() or error.code() in _AWAY:
-                message = f"cannot make topic {topic} on {self._sink.cluster}: {error.str()}"
-                raise _Away(message) from exception
-            raise trouble(topic, error) from exception
-
-    def _create(self, admin: AdminClient, topic: str) -> None:
-        new = NewTopic(topic, self._sink.partitions or -1, self._sink.replication or -1)
-        try:
-            admin.create_topics([new], request_timeout=_REACHABLE)[topic].result()
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another worker was first
-                raise
-
     def close(self) -> None:
         self._producer.close()
-
-
-def _keeps(admin: AdminClient, topic: str) -> float:
-    """Milliseconds for which a topic keeps a record. A day, where we may not ask.
-
-    Raises KafkaException."""
-    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-    try:
-        (found,) = admin.describe_configs([resource], request_timeout=_REACHABLE).values()
-        kept = int(found.result()["retention.ms"].value)
-    except KafkaException as error:
-        if error.args[0].code() not in _DENIED:
-            raise
-        return _DAY
-    return kept if kept >= 0 else math.inf

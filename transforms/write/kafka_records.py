@@ -96,7 +96,9 @@ class RecordBundle(Bundle):
         milliseconds = round(event_time(data, receipt) * 1000)
         if milliseconds > self._now:
             self._now = round(time.time() * 1000)
-        return milliseconds if 0 <= self._now - milliseconds <= keeps / 2 else self._now
+        age = self._now - milliseconds
+        # Kafka has no times before 1970, and to librdkafka 0 is the present.
+        return milliseconds if milliseconds > 0 and 0 <= age <= keeps / 2 else self._now
 
     def _send(self, topic: str, value: bytes, key: bytes | None, when: int, told: Any) -> None:
         while True:
