@@ -15,9 +15,8 @@ from schemas.registry import Registry, UnknownSchema, with_event_error
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from stack import Stack
-
 from el_beam import orphans
+from stack import Stack
 
 settings.register_profile("el_beam", deadline=None)  # what else this machine does is no fault
 settings.load_profile("el_beam")

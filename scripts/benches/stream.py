@@ -19,13 +19,13 @@ from pathlib import Path
 import orjson
 import psutil
 from confluent_kafka import Consumer, TopicPartition
+
 from core import elsewhere, make_log
+from el_beam.execute import hush
 from stack import Stack
 from traffic import Feed, StreamJob, feed, wait_for
 from traffic.feed import FIRST_SEQ_ID
 from traffic.truth import topics
-
-from el_beam.execute import hush
 
 WARM_UP = 40  # seconds: until Flink's JIT and the workers are at their speed
 LOOP_LINES = 400_000

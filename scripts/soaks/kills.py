@@ -15,11 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from el_beam.execute import hush
 from stack import Stack
 from traffic import CHECKPOINTS, StreamJob, feed
 from traffic.kills import KILLS
-
-from el_beam.execute import hush
 
 
 def main() -> int:

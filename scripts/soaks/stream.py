@@ -16,10 +16,10 @@ from collections import defaultdict
 from pathlib import Path
 
 import psutil
-from stack import Stack
-from traffic import StreamJob, feed
 
 from el_beam.execute import hush
+from stack import Stack
+from traffic import StreamJob, feed
 
 EVERY = 10  # seconds between looks
 MOST_GROWTH = 1.10  # of the last quarter's median over the second's

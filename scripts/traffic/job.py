@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stack import Stack
-from transforms.metrics import CountsTotals
-
 from runners.flink_rest import FlinkCluster, FlinkError
+from stack import Stack
 from traffic.feed import Feed
 from traffic.truth import delivered, records, truth
 from transforms.kafka import KafkaCluster
+from transforms.metrics import CountsTotals
 from transforms.read.kafka_topics import KafkaAway, KafkaTopics
 
 CHECKPOINTS = 3.0  # seconds between them, unless others are asked for

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 
 import psutil
-from stack import Stack
 
 from el_beam.orphans import members
+from stack import Stack
 
 
 def _workers(stack: Stack) -> list[psutil.Process]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from stack import Stack
 from traffic import CHECKPOINTS, StreamJob, feed, wait_for
 from traffic.kills import KILLS

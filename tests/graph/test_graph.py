@@ -19,9 +19,6 @@ import pyarrow.parquet as pq
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.testing.test_stream import TestStream
-from stack import Stack
-from traffic import put, raw_line, wait_for
-from traffic.truth import records, topics
 
 from el_beam.config import RunConfig, assemble
 from el_beam.execute import JobFailed, execute
@@ -33,6 +30,9 @@ from schemas.bad_event import BadEvent, event_error
 from schemas.event import Event, RawLine
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
+from stack import Stack
+from traffic import put, raw_line, wait_for
+from traffic.truth import records, topics
 from transforms.kafka import KafkaCluster
 from transforms.parse import line_parser
 from transforms.read.files import FileSplit, read_split

@@ -22,7 +22,6 @@ import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from stack import Stack
 
 from el_beam.execute import execute
 from el_beam.job import Job
@@ -31,6 +30,7 @@ from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, event_error
 from schemas.event import LONGEST_LINE, Destination, Event, Origin, RawLine
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
+from stack import Stack
 from transforms.kafka import KafkaCluster
 from transforms.read import FileSource
 from transforms.write import Choice, _WriteFn, kafka, kafka_producer

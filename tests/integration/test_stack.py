@@ -14,9 +14,9 @@ import psutil
 import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from stack import Stack, StackError
 
 from el_beam import orphans
+from stack import Stack, StackError
 
 EL = [sys.executable, "-m", "el_beam.cli"]
 
