@@ -63,6 +63,8 @@ def _marked(name: str) -> Iterator[tuple[psutil.Process, str]]:
 def _lives(mark: str) -> bool:
     pid, _, started = mark.partition("@")
     try:
-        return psutil.Process(int(pid)).create_time() == float(started)
+        process = psutil.Process(int(pid))
+        same = bool(process.create_time() == float(started))
+        return same and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, ValueError):
         return False

@@ -308,7 +308,6 @@ class TestFlink(GraphSuite):
 _FILES = "file sinks need splits, which a topic without an end hasn't: refused before submission"
 
 
-@pytest.mark.xdist_group("flink")
 class TestFlinkContinuous(TestFlink):
     """The same cluster, from a topic to topics, for as long as it is let run."""
 

@@ -1,0 +1,220 @@
+"""A continuous job as people run it: `el run` attached, `el jobs`, `el check`, what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions, NewTopic
+
+from stack import Stack
+from traffic import StreamJob, feed, wait_for
+
+ROOT = Path(__file__).parents[2]
+STALE_POOL = """
+import runners.worker_pool as pool
+pool.VERSION = "0.0.1"
+pool.serve("127.0.0.1", int({port!r}))
+"""
+
+
+class Shell:
+    """`el` in a shell whose FLINK and WORKERS are those of a stack."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.environment = {
+            **os.environ,
+            "FLINK": stack.flink.endpoint(),
+            "WORKERS": stack.workers.endpoint(),
+            "KAFKA": stack.kafka.endpoint(),
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def el(self, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            key: value for key, value in {**self.environment, **changes}.items() if value
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "el_beam.cli", *arguments],
+            capture_output=True, text=True, check=False, env=environment,
+        )  # fmt: skip
+
+    def json(self, *arguments: str) -> Any:
+        done = self.el(*arguments, "--json")
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def shell(servers: Stack) -> Shell:
+    return Shell(servers)
+
+
+@pytest.fixture(scope="module")
+def running(servers: Stack) -> Iterator[tuple[StreamJob, subprocess.Popen[str]]]:
+    """A job with `el run` attached to it."""
+    job = StreamJob(servers, "attended")
+    feed(job.kafka, job.raw, 1_000)
+    job.lines = 1_000
+    with job.el() as run:
+        assert run.stdout is not None
+        job.job = json.loads(run.stdout.readline())["job"]
+        job.settled()
+        yield job, run
+        run.kill()
+
+
+SOURCE = "kafka://${KAFKA}/?topics=raw-attended&group=attended"
+SINK = "kafka://${KAFKA}/?topic=out.{schema}_{revision}"
+
+
+def test_it_is_listed(shell: Shell, running: tuple[StreamJob, Any]) -> None:
+    (listed,) = [each for each in shell.json("jobs", "list") if each["name"] == "el attended"]
+    assert (listed["id"], listed["state"]) == (running[0].job, "RUNNING")
+    assert listed["running"] == listed["tasks"] > 0
+    shown = shell.el("jobs", "list").stdout
+    assert f"{listed['id']}  RUNNING" in shown
+
+
+def test_it_is_well(shell: Shell, running: tuple[StreamJob, Any]) -> None:
+    done = shell.el("check", SOURCE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {line.split()[1]: line for line in done.stdout.splitlines()}
+    assert set(found) == {"kafka", "topics", "lag", "job", "checkpoints"}
+    assert all(line.startswith("ok ") for line in found.values())
+    assert "4 partition(s)" in found["topics"]
+    assert running[0].check() == 0
+
+
+def test_a_second_job_of_the_group_is_refused(shell: Shell, running: tuple[StreamJob, Any]) -> None:
+    done = shell.el("run", SOURCE, SINK, "--runner", "flink")
+    assert done.returncode == 2
+    assert f"a job of the group attended runs already ({running[0].job})" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes", "told"),
+    [
+        ((), {}, "--runner direct can't run a continuous job: use --runner flink"),
+        (("--runner", "spark"), {}, "Spark can't run a continuous job from Python"),
+        (("--runner", "flink"), {"FLINK": ""}, "needs a Flink cluster: set FLINK=host:port"),
+        (("--runner", "flink"), {"FLINK": "127.0.0.1:9"}, "no Flink answers at 127.0.0.1:9"),
+        (("--runner", "flink"), {"WORKERS": "127.0.0.1:9"}, "no worker pool answers"),
+        (("--runner", "flink"), {"KAFKA": "127.0.0.1:9"}, "cannot ask the brokers 127.0.0.1:9"),
+        (("--runner", "flink", "--workers", "99"), {}, "--workers asks for 99"),
+        (("--runner", "flink", "--detach"), {"WORKERS": ""}, "--detach needs a worker pool"),
+        (("--runner", "flink"), {"EL_JARS": "/nowhere"}, "run scripts/build-jars"),
+        (("--runner", "flink", "parquet:x"), {}, "parquet: can't be a sink of a continuous job"),
+        (("--runner", "flink", "--", "--checkpointing_interval=0"), {}, "no checkpoints"),
+        (("--runner", "flink", "--", "--checkpoint_interval=5"), {}, "Beam has no option"),
+    ],
+)
+@pytest.mark.usefixtures("running")
+def test_what_is_refused(
+    shell: Shell, arguments: tuple[str, ...], changes: dict[str, str], told: str
+) -> None:
+    source = "kafka://${KAFKA}/?topics=raw-attended&group=other"
+    done = shell.el("run", source, SINK, *arguments, **changes)
+    assert done.returncode == 2, done.stderr
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert all(line.startswith("el run: ") for line in done.stderr.splitlines())
+
+
+def test_topics_that_are_not_there(shell: Shell) -> None:
+    for query, told in (
+        ("topics=raw-attended,nope", "no topic nope at the brokers"),
+        ("pattern=nope.*", "no topic matches the pattern nope.*"),
+    ):
+        done = shell.el("run", f"kafka://${{KAFKA}}/?{query}&group=g", SINK, "--runner", "flink")
+        assert done.returncode == 2
+        assert told in done.stderr
+
+
+def test_a_worker_pool_of_another_version(shell: Shell, servers: Stack) -> None:
+    port = servers.workers.port["pool"] + 1
+    with subprocess.Popen(
+        [sys.executable, "-c", STALE_POOL.format(port=port)], env=shell.environment
+    ) as pool:
+        try:
+            source = "kafka://${KAFKA}/?topics=raw-attended&group=other"
+
+            def refused() -> bool:
+                where = {"WORKERS": f"127.0.0.1:{port}"}
+                done = shell.el("run", source, SINK, "--runner", "flink", **where)
+                assert done.returncode == 2
+                return "has apache-beam" in done.stderr and "el_beam 0.0.1" in done.stderr
+
+            wait_for(refused, 30)
+        finally:
+            pool.terminate()
+
+
+def test_a_plan(shell: Shell) -> None:
+    source = "kafka://${KAFKA}/?pattern=raw-attended&group=other"
+    done = shell.el("run", source, SINK, "--runner", "flink", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "topics raw-attended, group other" in done.stdout
+    assert "note: the pattern stands for 1 topic(s) of now" in done.stderr
+
+
+def test_new_partitions_are_seen(shell: Shell, running: tuple[StreamJob, Any]) -> None:
+    job, _ = running
+    admin = AdminClient({"bootstrap.servers": job.kafka})
+    admin.create_partitions([NewPartitions(job.raw, 5)])[job.raw].result(10)
+    wait_for(
+        lambda: "partition(s) 4 of raw-attended are new" in shell.el("check", SOURCE).stdout, 20
+    )
+    admin.create_topics([NewTopic("raw-attended-2", 1)])["raw-attended-2"].result(10)
+    pattern = "kafka://${KAFKA}/?pattern=raw-attended.*&group=attended"
+    wait_for(lambda: "raw-attended-2 is new" in shell.el("check", pattern).stdout, 20)
+
+
+def test_asked_to_end_it_stops_with_a_savepoint(
+    shell: Shell, running: tuple[StreamJob, subprocess.Popen[str]]
+) -> None:
+    job, run = running
+    assert run.stderr is not None
+    run.send_signal(signal.SIGTERM)
+    assert run.wait(60) == 0
+    told = run.stderr.read()
+    assert "Traceback" not in told
+    savepoint = told.rpartition("stopped; savepoint: file:")[2].strip()
+    assert Path(savepoint, "_metadata").exists(), told
+    assert job.flink.job(job.job).state == "FINISHED"
+    done = shell.el("check", SOURCE)
+    assert done.returncode == 1
+    assert "problem  job" in done.stdout
+
+
+def test_forwarded_lines_are_all_there(shell: Shell, servers: Stack) -> None:
+    from traffic.truth import records
+
+    topic = f"forwarded-{time.time_ns()}"
+    sample = ROOT / "examples" / "sample.log.gz"
+    uri = f"kafka://${{KAFKA}}/?topic={topic}&partitions=3"
+    done = shell.el("forward", f"file:{sample}", uri)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith(f"10,000 lines to {topic} in ")
+    assert sum(1 for _ in records(servers.kafka.endpoint(), [topic])) == 10_000
+    for arguments, told in (
+        (("file:/nowhere", uri), "no file matches"),
+        ((f"file:{sample}", "kafka://${KAFKA}/?topic=a b"), "is no topic"),
+        ((f"file:{sample}", uri, "--rate", "0"), "--rate must be 1 or more"),
+        (("kafka://${KAFKA}/?topics=a&group=g", uri), "lines are forwarded from file:"),
+    ):
+        done = shell.el("forward", *arguments)
+        assert done.returncode == 2
+        assert told in done.stderr
+    gone = shell.el("forward", f"file:{sample}", uri, KAFKA="127.0.0.1:9")
+    assert gone.returncode == 1
+    assert "cannot make topic" in gone.stderr
