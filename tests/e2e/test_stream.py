@@ -113,7 +113,7 @@ def test_a_second_job_of_the_group_is_refused(shell: Shell, running: tuple[Strea
         (("--runner", "flink", "--workers", "99"), {}, "--workers asks for 99"),
         (("--runner", "flink", "--detach"), {"WORKERS": ""}, "--detach needs a worker pool"),
         (("--runner", "flink"), {"EL_JARS": "/nowhere"}, "run scripts/build-jars"),
-        (("--runner", "flink", "parquet:x"), {}, "parquet: can't be a sink of a continuous job"),
+        (("parquet:x", "--runner", "flink"), {}, "parquet: can't be a sink of a continuous job"),
         (("--runner", "flink", "--", "--checkpointing_interval=0"), {}, "no checkpoints"),
         (("--runner", "flink", "--", "--checkpoint_interval=5"), {}, "Beam has no option"),
     ],
