@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from el_beam import orphans
 from stack import Stack
+
+PASSWORD = "hunter2-and-more"
 
 settings.register_profile("el_beam", deadline=None)  # what else this machine does is no fault
 settings.load_profile("el_beam")
@@ -64,6 +68,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack of this session's own, with nothing started yet. If the session is killed, the next
     stack that starts ends its servers."""
     orphans.mark_children()
+    os.environ["EL_PASSWORD"] = PASSWORD  # of `secure`: TaskManager and workers look for it here
     stack = Stack(tmp_path_factory.mktemp("stack"))
     yield stack
     stack.down()
@@ -83,3 +88,25 @@ def servers(stack: Stack) -> Stack:
     for _ in stack.up(["kafka", "flink", "workers"]):
         pass
     return stack
+
+
+@pytest.fixture(scope="session")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose broker asks for a password, with a certificate of our own making."""
+    stack = Stack(tmp_path_factory.mktemp("secure"))
+    folder = stack.kafka.folder
+    folder.mkdir(parents=True)
+    (folder / "secure.txt").write_text(PASSWORD)
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+         "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out",
+         "ca.pem"],
+        cwd=folder, check=True, capture_output=True,
+    )  # fmt: skip
+    (folder / "broker.pem").write_text(
+        (folder / "key.pem").read_text() + (folder / "ca.pem").read_text()
+    )
+    for _ in stack.up(["kafka"]):
+        pass
+    yield stack
+    stack.down()

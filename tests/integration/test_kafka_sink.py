@@ -7,12 +7,11 @@ import json
 import os
 import random
 import signal
-import subprocess
 import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -427,28 +426,6 @@ def test_patience_has_an_end(
     finally:
         go_on()
     assert "\n" not in str(caught.value)
-
-
-@pytest.fixture(scope="module")
-def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack whose broker asks for a password, with a certificate of our own making."""
-    stack = Stack(tmp_path_factory.mktemp("secure"))
-    folder = stack.kafka.folder
-    folder.mkdir(parents=True)
-    (folder / "secure.txt").write_text(PASSWORD)
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-         "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out",
-         "ca.pem"],
-        cwd=folder, check=True, capture_output=True,
-    )  # fmt: skip
-    (folder / "broker.pem").write_text(
-        (folder / "key.pem").read_text() + (folder / "ca.pem").read_text()
-    )
-    for _ in stack.up(["kafka"]):
-        pass
-    yield stack
-    stack.down()
 
 
 def secured(stack: Stack, **changes: str) -> KafkaCluster:
