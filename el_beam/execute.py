@@ -129,7 +129,7 @@ def execute(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) 
     except SinkError as error:
         _clean_up(sinks)
         raise JobFailed(told(f"SinkError: {error}")) from error
-    except Exception as error:
+    except Exception as error:  # a runner's may be any; people get the sentence, we the details
         _clean_up(sinks)
         details = traceback.format_exc()
         raise JobFailed(told(f"{error}\n{details}"), details) from error

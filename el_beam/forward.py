@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, Message
 
 from schemas.event import RawLine
 from transforms.kafka import KafkaCluster
@@ -29,14 +28,15 @@ def forward(
     producer = KafkaProducer(cluster)
     faults: list[KafkaError] = []
 
-    def told(error: KafkaError, _: Any) -> None:
-        faults.append(error)
+    def told(error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            faults.append(error)
 
     began, sent = time.monotonic(), 0
     for line in lines:
         while rate and sent >= (time.monotonic() - began) * rate:
             producer.client.poll(_EVERY)
-        _put(producer, topic, line.data, told)
+        producer.send(topic, line.data, told=told)
         sent += 1
         if faults:
             break
@@ -44,14 +44,3 @@ def forward(
     if faults:
         raise producer.trouble(topic, faults[0])
     return sent
-
-
-def _put(producer: KafkaProducer, topic: str, data: bytes, told: Any) -> None:
-    while True:
-        try:
-            producer.client.produce(topic, data, on_delivery=told)
-            return
-        except BufferError:
-            producer.make_room()
-        except KafkaException as error:
-            raise producer.trouble(topic, error.args[0]) from error

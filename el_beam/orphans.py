@@ -7,7 +7,7 @@ that we start carries a mark in its environment, which children inherit.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psutil
 
@@ -44,9 +44,9 @@ def end(processes: list[psutil.Process]) -> None:
         _try(process.kill)
 
 
-def _try(act: object) -> None:
+def _try(act: Callable[[], None]) -> None:
     try:
-        act()  # type: ignore[operator]
+        act()
     except psutil.Error:
         return  # gone by itself, or not ours
 

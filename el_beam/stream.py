@@ -1,11 +1,11 @@
-"""Run a continuous job: check, submit, and stay with it for as long as it runs."""
+"""Check a continuous job, and submit it; attend.py stays with it."""
 
 from __future__ import annotations
 
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import psutil
@@ -55,8 +55,6 @@ def prepare(job: Job, config: RunConfig) -> Stream:
     """Check that the job can run where it is to. A pattern becomes the topics that it matches now.
 
     Raises Refused with all that stands against it."""
-    from dataclasses import replace
-
     source = job.source
     assert isinstance(source, KafkaSource)
     facts = _facts(job, source, config)
@@ -113,6 +111,7 @@ def _facts(job: Job, source: KafkaSource, config: RunConfig) -> preflight.Facts:
         workers=config.workers,
         detach=config.detach,
         checkpointing=given if given is not None else str(flink.CHECKPOINT_EVERY),
+        finishing=flink.value_of(config.beam, "finish_bundle_before_checkpointing"),
         job_name=job_name(source),
         brokers_away=brokers_away,
         partitions=partitions,
@@ -161,7 +160,7 @@ def submit(stream: Stream, config: RunConfig) -> FlinkJob:
         raise JobFailed(str(error)) from error
     except JobFailed:
         raise
-    except Exception as error:
+    except Exception as error:  # a runner's may be any; people get the sentence, we the details
         details = traceback.format_exc()
         raise JobFailed(told(f"{error}\n{details}"), details) from error
     finally:

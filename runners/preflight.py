@@ -22,6 +22,7 @@ class Facts:
     workers: int
     detach: bool
     checkpointing: str | None  # milliseconds, as it will be given to Flink
+    finishing: str | None  # finish_bundle_before_checkpointing, as it was asked for
     job_name: str
     brokers_away: str | None = None  # why nobody answers
     partitions: Mapping[str, int] = field(default_factory=dict)  # of all topics
@@ -74,8 +75,13 @@ def _of_the_job(facts: Facts) -> Iterator[str]:
         )
     if facts.consumer.get("enable.auto.commit", "true").lower() != "false":
         yield "enable.auto.commit must be false: Kafka would commit what was not processed yet"
-    if (facts.checkpointing or "0").lstrip("-").strip("0") == "" or facts.checkpointing == "-1":
+    if not (facts.checkpointing or "").isdecimal() or not int(facts.checkpointing or 0):
         yield "no checkpoints: nothing would ever be committed; give --checkpointing_interval=10000"
+    if (facts.finishing or "true").lower() != "true":
+        yield (
+            "finish_bundle_before_checkpointing must stay true: offsets would be committed ahead "
+            "of the work, which is lost when the job starts again without its state"
+        )
     if not facts.schemas:
         yield "the registry is empty: every event would be a bad one; see --schemas"
     if facts.jar_missing:

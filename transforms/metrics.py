@@ -9,17 +9,16 @@ from __future__ import annotations
 import os
 import uuid
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import apache_beam as beam
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import KafkaError, Message
 
 from transforms.count import Counts
 from transforms.kafka import KafkaCluster
 from transforms.totals import CountRecord, CountsTotals
 from transforms.write.kafka_admin import make_topic
-from transforms.write.kafka_producer import KafkaProducer, trouble
+from transforms.write.kafka_producer import KafkaProducer
 from transforms.write.sink import SinkError
 
 _TOPIC: Final = {"cleanup.policy": "delete"}  # sums are added up: compaction would lose them
@@ -59,21 +58,7 @@ class _MetricsFn(beam.DoFn):  # type: ignore[misc]
             make_topic(self._target.cluster, topic, config=_TOPIC)
             self._is_there = True
         value = CountRecord(self._worker, counts).encode()
-        produce = partial(
-            self._producer.client.produce,
-            topic,
-            value,
-            counts.split.encode(),
-            on_delivery=self._told,
-        )
-        try:
-            try:
-                produce()
-            except BufferError:
-                self._producer.make_room()
-                produce()
-        except KafkaException as error:
-            raise trouble(topic, error.args[0]) from error
+        self._producer.send(topic, value, counts.split.encode(), self._told)
 
     def _told(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:

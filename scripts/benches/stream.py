@@ -23,7 +23,7 @@ from confluent_kafka import Consumer, TopicPartition
 from core import elsewhere, make_log
 from el_beam.execute import hush
 from stack import Stack
-from traffic import Feed, StreamJob, feed, wait_for
+from traffic import Feed, StreamJob, wait_for
 from traffic.feed import FIRST_SEQ_ID
 from traffic.truth import topics
 
@@ -142,8 +142,7 @@ def _loop(path: Path) -> float:
 
 
 def _fast(job: StreamJob, args: argparse.Namespace) -> tuple[list[float], dict[str, float]]:
-    job.lines = (args.seconds + WARM_UP + 30) * LINES_FOR
-    feed(job.kafka, job.raw, job.lines)
+    job.put((args.seconds + WARM_UP + 30) * LINES_FOR)
     print(f"{job.lines:,} lines are in the raw topic", flush=True)
     job.start(workers=args.workers, checkpoints=10)
     steady = throughput(job, args.seconds)
@@ -162,8 +161,7 @@ def _fast(job: StreamJob, args: argparse.Namespace) -> tuple[list[float], dict[s
 
 
 def _latency(job: StreamJob, args: argparse.Namespace) -> list[float]:
-    job.lines = 2_000
-    feed(job.kafka, job.raw, job.lines)
+    job.put(2_000)
     job.start(workers=args.workers, checkpoints=10)
     job.settled()
     found = latencies(job, 5_000, args.latency)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from el_beam.execute import hush
 from stack import Stack
-from traffic import CHECKPOINTS, StreamJob, feed
+from traffic import CHECKPOINTS, StreamJob
 from traffic.kills import KILLS
 
 
@@ -37,8 +37,7 @@ def main() -> int:
             for _ in stack.up():
                 pass
             job = StreamJob(stack, "kills")
-            feed(job.kafka, job.raw, 1_000)
-            job.lines = 1_000
+            job.put(1_000)
             job.start()
             kinds = [
                 kind for _ in range(args.rounds) for kind in rng.sample(list(KILLS), len(KILLS))

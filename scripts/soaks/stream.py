@@ -19,7 +19,7 @@ import psutil
 
 from el_beam.execute import hush
 from stack import Stack
-from traffic import StreamJob, feed
+from traffic import StreamJob
 
 EVERY = 10  # seconds between looks
 MOST_GROWTH = 1.10  # of the last quarter's median over the second's
@@ -60,8 +60,7 @@ def main() -> int:
 
 def soak(job: StreamJob, minutes: int, rate: int) -> int:
     """Run it and print what was found; the number of breaches."""
-    feed(job.kafka, job.raw, 1_000)
-    job.lines = 1_000
+    job.put(1_000)
     job.start(checkpoints=10)
     looks: list[dict[str, float]] = []
     with job.feed(rate) as traffic:

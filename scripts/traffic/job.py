@@ -15,7 +15,7 @@ from typing import Any
 
 from runners.flink_rest import FlinkCluster, FlinkError
 from stack import Stack
-from traffic.feed import Feed
+from traffic.feed import Feed, feed
 from traffic.truth import delivered, records, truth
 from transforms.kafka import KafkaCluster
 from transforms.metrics import CountsTotals
@@ -92,6 +92,11 @@ class StreamJob:
         """End the job as it is, and wait until it has ended."""
         self.flink.cancel(self.job)
         wait_for(lambda: self.flink.job(self.job).ended, 60)
+
+    def put(self, number: int) -> None:
+        """So many lines that were never sent before, as fast as they go."""
+        feed(self.kafka, self.raw, number, start=self.lines)
+        self.lines += number
 
     def feed(self, rate: int, **options: Any) -> Feed:
         """`rate` lines a second that were never sent before, while the block runs."""

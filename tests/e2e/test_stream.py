@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from stack import Stack
-from traffic import StreamJob, feed, wait_for
+from traffic import StreamJob, wait_for
 
 ROOT = Path(__file__).parents[2]
 STALE_POOL = """
@@ -62,8 +62,7 @@ def shell(servers: Stack) -> Shell:
 def running(servers: Stack) -> Iterator[tuple[StreamJob, subprocess.Popen[str]]]:
     """A job with `el run` attached to it."""
     job = StreamJob(servers, "attended")
-    feed(job.kafka, job.raw, 1_000)
-    job.lines = 1_000
+    job.put(1_000)
     with job.el() as run:
         assert run.stdout is not None
         job.job = json.loads(run.stdout.readline())["job"]

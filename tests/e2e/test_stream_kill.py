@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from stack import Stack
-from traffic import CHECKPOINTS, StreamJob, feed, wait_for
+from traffic import CHECKPOINTS, StreamJob, wait_for
 from traffic.kills import KILLS
 
 RATE = 1_500  # lines a second
@@ -30,8 +30,7 @@ SEED = int(os.environ.get("EL_SEED", "20261123"))
 def stream(servers: Stack) -> Iterator[StreamJob]:
     """One job for all kills: each finds what the others left."""
     stream = StreamJob(servers, "kills")
-    feed(stream.kafka, stream.raw, 1_000)
-    stream.lines = 1_000
+    stream.put(1_000)
     stream.start()
     yield stream
     stream.flink.cancel(stream.job)
@@ -59,8 +58,7 @@ def test_kill(stream: StreamJob, kind: str) -> None:
 def test_kill_the_submitter(servers: Stack) -> None:
     """The job goes on without the process that stays with it; no JVM is left behind."""
     stream = StreamJob(servers, "submitter")
-    feed(stream.kafka, stream.raw, 500)
-    stream.lines = 500
+    stream.put(500)
     with stream.el() as run:
         assert run.stdout is not None
         stream.job = json.loads(run.stdout.readline())["job"]
@@ -79,8 +77,7 @@ def test_kill_the_submitter(servers: Stack) -> None:
 def test_kill_while_submitting(servers: Stack) -> None:
     """The JVMs that a killed submitter leaves are found and ended; the command works again."""
     stream = StreamJob(servers, "submitting")
-    feed(stream.kafka, stream.raw, 500)
-    stream.lines = 500
+    stream.put(500)
     with stream.el("--detach") as run:
         process = psutil.Process(run.pid)
         jvms: list[psutil.Process] = []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.event import LONGEST_LINE
 from transforms.kafka import KafkaCluster, KafkaSettingsError
@@ -93,6 +94,22 @@ class KafkaProducer:
             self.client = Producer(settings(cluster, self._heard) | _PRODUCING | patience)
         except (KafkaSettingsError, KafkaException) as error:
             raise SinkError(f"{cluster}: {reason(error)}") from error
+
+    def send(
+        self, topic: str, value: bytes, key: bytes | None = None,
+        told: Callable[[KafkaError | None, Message], None] | None = None,
+    ) -> None:  # fmt: skip
+        """Put a record on its way, as soon as there is room; `told` is called if it fails.
+
+        Raises SinkError."""
+        while True:
+            try:
+                self.client.produce(topic, value, key, on_delivery=told)
+                return
+            except BufferError:
+                self.make_room()
+            except KafkaException as error:
+                raise self.trouble(topic, error.args[0]) from error
 
     def make_room(self) -> None:
         """Wait until some of the records on their way have arrived, or failed."""
