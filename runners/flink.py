@@ -16,8 +16,9 @@ CHECKPOINT_EVERY = 10_000  # milliseconds: what is done twice, at most, after a 
 
 # What Flink's job server knows beside Beam's own options; it would pass over others in silence.
 OPTIONS = (
-    "allow_non_restored_state attached_mode auto_watermark_interval checkpoint_timeout_millis "
-    "checkpointing_interval checkpointing_mode disable_metrics enable_stable_input_drain "
+    "allow_non_restored_state attached_mode auto_balance_write_files_sharding_enabled "
+    "auto_watermark_interval checkpoint_timeout_millis checkpointing_interval "
+    "checkpointing_mode disable_metrics enable_stable_input_drain "
     "execution_mode_for_batch execution_retry_delay externalized_checkpoints_enabled "
     "fail_on_checkpointing_errors faster_copy file_input_split_max_size_m_b "
     "finish_bundle_before_checkpointing flink_conf_dir force_slot_sharing_group "

@@ -94,6 +94,10 @@ class FlinkCluster:
         """How a job makes its checkpoints: `interval` in milliseconds, and more."""
         return dict(self._ask(f"/jobs/{job}/checkpoints/config"))
 
+    def settings_of(self, job: str) -> dict[str, Any]:
+        """How a job is run: `restart-strategy`, `job-parallelism`, and more."""
+        return dict(self._ask(f"/jobs/{job}/config")["execution-config"])
+
     def failure(self, job: str) -> str:
         """The root of a job's last failure; empty where there was none."""
         told = self._ask(f"/jobs/{job}/exceptions?maxExceptions=1")

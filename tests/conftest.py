@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from el_beam import orphans
 from schemas.event import Destination, Origin, RawLine
 from schemas.registry import Registry, UnknownSchema, with_event_error
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
-
-from el_beam import orphans
 from stack import Stack
 
 PASSWORD = "hunter2-and-more"
@@ -44,6 +39,13 @@ class _InMemory(Registry):
 
     def digest(self) -> str:
         return "0" * 64
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need servers share one stack, on one of the processes that run tests."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("servers"))
 
 
 @pytest.fixture(scope="session")

@@ -55,14 +55,15 @@ class StreamJob:
         return f"counts-{self.name}"
 
     def el(
-        self, *options: str, workers: int = 2, checkpoints: float = CHECKPOINTS
+        self, *options: str, workers: int = 2, checkpoints: float = CHECKPOINTS, pool: bool = True
     ) -> subprocess.Popen[str]:
-        """Start `el run` for this job; `checkpoints` is the time between two, in seconds."""
+        """Start `el run` for this job; `checkpoints` is the time between two, in seconds. Without
+        `pool` the workers are part of that process."""
         kafka = f"kafka://{self.kafka}/"
         environment = {
             **os.environ,
             "FLINK": self.flink.address,
-            "WORKERS": self.stack.workers.endpoint(),
+            "WORKERS": self.stack.workers.endpoint() if pool else "",
             "PYTHONPATH": str(_ROOT),
         }
         return subprocess.Popen(

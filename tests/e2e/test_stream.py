@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from stack import Stack
-from traffic import StreamJob, wait_for
+from traffic import StreamJob, delivered, wait_for
 
 ROOT = Path(__file__).parents[2]
 STALE_POOL = """
@@ -91,6 +91,13 @@ def test_it_is_well(shell: Shell, running: tuple[StreamJob, Any]) -> None:
     assert all(line.startswith("ok ") for line in found.values())
     assert "4 partition(s)" in found["topics"]
     assert running[0].check() == 0
+
+
+def test_it_starts_again_for_ever(running: tuple[StreamJob, Any]) -> None:
+    job, _ = running
+    told = job.flink.settings_of(job.job)
+    restarts = "Restart with fixed delay (PT1S). #2147483647 restart attempts."
+    assert told["restart-strategy"] == restarts
 
 
 def test_a_second_job_of_the_group_is_refused(shell: Shell, running: tuple[StreamJob, Any]) -> None:
@@ -193,6 +200,27 @@ def test_asked_to_end_it_stops_with_a_savepoint(
     done = shell.el("check", SOURCE)
     assert done.returncode == 1
     assert "problem  job" in done.stdout
+
+
+def test_workers_within_the_submitter(servers: Stack) -> None:
+    """Stopped before it has done all, started again: what was done is done, the rest comes."""
+    job = StreamJob(servers, "loopback")
+    job.put(2_000)
+
+    def run(until: Callable[[], bool]) -> None:
+        with job.el(pool=False) as run:
+            assert run.stdout is not None
+            job.job = json.loads(run.stdout.readline())["job"]
+            wait_for(until, 60)
+            run.send_signal(signal.SIGTERM)
+            _, told = run.communicate(timeout=60)
+        assert (run.returncode, "stopped; savepoint: file:" in told) == (0, True), told
+
+    run(lambda: delivered(job.kafka, job.prefix).records > 0)
+    found = delivered(job.kafka, job.prefix)
+    assert job.lines - job.lag() == found.records == len(found.destinations)
+    run(lambda: job.lag() == 0)
+    assert job.check() == 0
 
 
 def test_forwarded_lines_are_all_there(shell: Shell, servers: Stack) -> None:

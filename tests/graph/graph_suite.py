@@ -1,46 +1,30 @@
-"""What the graph does, whoever runs it: one suite of behaviour, a subclass for each runner."""
+"""What the graph does, whoever runs it: a suite of behaviour. Each runner has a subclass of it."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import pickle
 import sqlite3
 import subprocess
 import sys
-import uuid
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-import apache_beam as beam
 import pyarrow.parquet as pq
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-from apache_beam.testing.test_stream import TestStream
 
 from el_beam.config import RunConfig, assemble
 from el_beam.execute import JobFailed, execute
-from el_beam.job import Job
-from el_beam.pipeline import build
-from el_beam.summary import Summary, summarize
-from runners.flink_rest import FlinkCluster
+from el_beam.summary import Summary
 from schemas.bad_event import BadEvent, event_error
 from schemas.event import Event, RawLine
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
-from stack import Stack
-from traffic import put, raw_line, wait_for
-from traffic.truth import records, topics
-from transforms.kafka import KafkaCluster
 from transforms.parse import line_parser
 from transforms.read.files import FileSplit, read_split
-from transforms.read.kafka_topics import KafkaTopics
-from transforms.totals import absolute_totals
 from transforms.validate import event_validator
-from transforms.write import Choice
-from transforms.write.tables import SqliteSink
 
 SAMPLE = Path(__file__).parents[2] / "examples" / "sample.log.gz"
 LINES = 3_000
@@ -84,19 +68,6 @@ def by_uuid(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(events, key=lambda event: (event["uuid"], json.dumps(event)))
 
 
-@pytest.fixture(scope="session")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("input") / "beacon.log"
-    lines = gzip.decompress(SAMPLE.read_bytes()).splitlines(keepends=True)
-    path.write_bytes(b"".join(lines[:LINES]))
-    return path
-
-
-@pytest.fixture(scope="session")
-def lines(log: Path) -> list[bytes]:
-    return log.read_bytes().splitlines()
-
-
 def read_all(log: Path) -> list[RawLine]:
     return list(read_split(FileSplit("s", str(log), 0, None, log.stat().st_mtime)))
 
@@ -106,11 +77,6 @@ def plain_loop(lines: Iterable[RawLine], format_: str) -> list[Event | BadEvent]
     parse, validate = line_parser(format_), event_validator(open_registry(None))
     outcomes = map(parse, lines)
     return [each if isinstance(each, BadEvent) else validate(each) for each in outcomes]
-
-
-@pytest.fixture(scope="session")
-def expected(log: Path) -> list[Event | BadEvent]:
-    return plain_loop(read_all(log), DEFAULT_FORMAT)
 
 
 def as_events(outcomes: Iterable[Event | BadEvent]) -> list[dict[str, Any]]:
@@ -271,167 +237,3 @@ class GraphSuite:
         found = self.deliver([], tmp_path / "job")
         assert found.events == []
         assert found.lines == 0
-
-
-class TestDirect(GraphSuite):
-    """One process, as in the demo."""
-
-
-class TestDirectTwoWorkers(GraphSuite):
-    """Two processes, which share the splits."""
-
-    workers = 2
-
-
-@pytest.mark.xdist_group("flink")
-class TestFlink(GraphSuite):
-    """A Flink cluster with a pool of workers, the job bounded."""
-
-    workers = 2
-    runner = "flink"
-
-    @pytest.fixture(autouse=True)
-    def _cluster(self, servers: Stack) -> None:
-        self.stack = servers
-
-    def where(self) -> tuple[str, ...]:
-        return (
-            f"--flink_master={FlinkCluster(self.stack.flink.endpoint()).address}",
-            "--environment_type=EXTERNAL",
-            f"--environment_config={self.stack.workers.endpoint()}",
-        )
-
-    def config(self, source: str, *sinks: str, **options: Any) -> RunConfig:
-        return super().config(source, *sinks, beam=self.where(), **options)
-
-
-_FILES = "file sinks need splits, which a topic without an end hasn't: refused before submission"
-
-
-class TestFlinkContinuous(TestFlink):
-    """The same cluster, from a topic to topics, for as long as it is let run."""
-
-    unsupported: ClassVar[dict[str, str]] = {
-        "test_every_sink_holds_everything": _FILES,
-        "test_the_same_input_gives_the_same_files": _FILES,
-        "test_running_it_again_changes_nothing": "topics are at least once: events come again",
-        "test_other_content_under_the_same_name_is_refused": _FILES,
-        "test_compressed_input_gives_the_same_events": "a topic has no compressed files",
-        "test_the_archive_gives_back_the_same_events": _FILES,
-    }
-
-    def deliver(
-        self, lines: list[bytes], folder: Path, *, errors: bool = False, **options: Any
-    ) -> Delivered:
-        name = uuid.uuid4().hex
-        kafka = self.stack.kafka.endpoint()
-        uri = f"kafka://{kafka}/"
-        topic = f"{uri}?topic={name}.{{schema}}_{{revision}}"
-        put(kafka, f"raw-{name}", lines)
-        given = options | ({"errors": topic.replace(f"{name}.", f"{name}-bad.")} if errors else {})
-        job = el_run(
-            f"{uri}?topics=raw-{name}&group={name}",
-            topic,
-            *(f"--metrics={uri}?topic=counts-{name}", "--runner=flink", "--workers=2", "--detach"),
-            *(f"--{option}={value}" for option, value in given.items()),
-            *("--json", "--", *self.where()),
-        )["job"]
-        view = KafkaTopics(KafkaCluster(kafka))
-
-        def lag() -> int:
-            return sum(at.lag for at in view.positions([f"raw-{name}"], name).values())
-
-        try:
-            wait_for(lambda: lag() == 0, 60)
-        finally:
-            FlinkCluster(self.stack.flink.endpoint()).cancel(job)
-        raw = [raw_line(record) for record in records(kafka, [f"raw-{name}"])]
-        wanted = plain_loop(raw, options.get("format", DEFAULT_FORMAT))
-        counted_in = topics(kafka, f"counts-{name}")  # none where there was nothing to count
-        counts = [record.value() or b"" for record in records(kafka, counted_in)]
-        reasons: Counter[str] = Counter()
-        for key, number in absolute_totals(counts).items():
-            reasons[key.reason] += number
-        found, bad = (
-            [json.loads(record.value() or b"") for record in records(kafka, topics(kafka, prefix))]
-            for prefix in (f"{name}.", f"{name}-bad.")
-        )
-        counted = reasons.total()
-        del reasons[""]
-        return Delivered(as_events(wanted), found, bad, dict(reasons), counted)
-
-
-class _Stream:
-    """Lines that arrive over time, with watermarks between them: what a topic is like."""
-
-    bounded = False
-
-    def __init__(self, steps: TestStream) -> None:
-        self._steps = steps
-
-    def lines(self) -> beam.PTransform:
-        return self._steps
-
-    def __str__(self) -> str:
-        return "stream"
-
-
-def _keep(part: Any, path: str) -> None:
-    with Path(path).open("ab") as books:
-        pickle.dump(part, books)
-
-
-def _load_all(books: Any) -> Iterable[Any]:
-    while True:
-        try:
-            yield pickle.load(books)
-        except EOFError:
-            return
-
-
-def test_late_is_not_lost(expected: list[Event | BadEvent], tmp_path: Path) -> None:
-    """Events a week late, when their minute was counted long ago, in several panes."""
-    lines = [outcome.line for outcome in expected]
-    week = 7 * 24 * 3600
-    steps = TestStream()
-    for number, start in enumerate(range(0, LINES, 500)):
-        steps = steps.add_elements(lines[start : start + 500])
-        steps = steps.advance_watermark_to(1_562_200_000 + number * week)
-        steps = steps.advance_processing_time(60)
-    database, sink = tmp_path / "db", SqliteSink(str(tmp_path / "db"), open_registry(None))
-    job = Job(
-        _Stream(steps.advance_watermark_to_infinity()),
-        ((sink, Choice()),),
-        DEFAULT_FORMAT,
-        open_registry(None),
-    )
-    options = PipelineOptions()
-    options.view_as(StandardOptions).streaming = True
-    pipeline = beam.Pipeline("BundleBasedDirectRunner", options=options)
-    for number, part in enumerate(build(pipeline, job)):
-        part | f"Keep {number}" >> beam.Map(_keep, str(tmp_path / "books"))
-    pipeline.run().wait_until_finish()
-
-    with (tmp_path / "books").open("rb") as books:
-        summary = summarize(_load_all(books), [str(sink)])
-    assert summary.imbalances == []
-    assert summary.valid == sum(isinstance(outcome, Event) for outcome in expected)
-    (book,) = summary.sinks.values()
-    assert (book.written, book.repeated) == (LINES, 0)
-    assert uuids_in(database) == sorted(event["uuid"] for event in as_events(expected))
-    connection = sqlite3.connect(database)
-    for destination, (valid, _) in summary.schemas.items():
-        if valid:
-            (rows,) = connection.execute(f'SELECT COUNT(*) FROM "{destination}"').fetchone()
-            assert rows == valid
-
-
-def test_windows_close_for_nobody() -> None:
-    """Minute windows, a pane for each event, and a century of lateness: nothing is dropped."""
-    from transforms.window import WindowEvents
-
-    pipeline = beam.Pipeline("BundleBasedDirectRunner")
-    windowing = (pipeline | beam.Create([]) | WindowEvents()).windowing
-    assert windowing.windowfn.size == 60
-    assert windowing.allowed_lateness > 50 * 365 * 24 * 3600
-    assert "DISCARDING" in str(windowing.accumulation_mode) or windowing.accumulation_mode == 1
