@@ -41,6 +41,7 @@ class _InMemory(Registry):
         return "0" * 64
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that need servers share one stack, on one of the processes that run tests."""
     for item in items:
