@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from el_beam import orphans
 from schemas.event import Destination, Origin, RawLine
@@ -16,6 +18,9 @@ from schemas.registry import Registry, UnknownSchema, with_event_error
 from stack import Stack
 
 PASSWORD = "hunter2-and-more"
+_NEEDS_SERVERS = re.compile(
+    r"tests/(integration/|e2e/test_(stream|increments)|graph/test_(flink|spark|hdfs))"
+)
 
 settings.register_profile("el_beam", deadline=None)  # what else this machine does is no fault
 settings.load_profile("el_beam")
@@ -41,12 +46,16 @@ class _InMemory(Registry):
         return "0" * 64
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need servers share one stack, on one of the processes that run tests."""
-    for item in items:
-        if "stack" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("servers"))
+class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """A file of tests is one process's, and so are all that need servers: they share one stack."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "servers" if _NEEDS_SERVERS.match(path) else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
+    return _Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")
