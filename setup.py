@@ -67,6 +67,7 @@ setup(
         "interactive": [f"apache-beam[interactive]=={BEAM}"],
         "test": [
             "duckdb",
+            "gcp-storage-emulator",
             "hypothesis",
             "mypy",
             "playwright",

@@ -18,17 +18,22 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
 
-from el_beam.ends import SINKS, metrics_of, sink_of, sink_uri, source_of
-from el_beam.uris import UriError
+from el_beam.ends import SINKS, checked_path, metrics_of, sink_of, sink_uri, source_of
+from el_beam.uris import UriError, filled
 
 if TYPE_CHECKING:
     from el_beam.job import Job
     from transforms.write import Sink
 
-RUNNERS = ("direct", "flink")
+RUNNERS = ("direct", "flink", "spark")
 
 
-_NO_MATTER = {"workers": 0, "savepoint": None, "detach": False}  # for what a job writes
+EXPIRED = ("fail", "skip")  # what --on-expired may be
+_NO_MATTER = {
+    "workers": 0, "savepoint": None, "detach": False, "every": None, "once": False,
+}  # for what a job writes  # fmt: skip
+_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>s|m|h)?")
+_SECONDS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class ConfigError(ValueError):
@@ -55,7 +60,16 @@ class RunConfig:
     workers: int = 1
     savepoint: str | None = None
     detach: bool = False
+    state: str | None = None  # of increments: a folder
+    every: str | None = None  # between two of them
+    once: bool = False
+    on_expired: str = EXPIRED[0]
     beam: tuple[str, ...] = ()  # options of Beam's own
+
+    @property
+    def state_path(self) -> str:
+        """Where increments are noted. Raises UriError."""
+        return checked_path(filled(self.state or ""))
 
     @property
     def job_id(self) -> str:
@@ -70,6 +84,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "beam": (list,),
     "workers": (int,),
     "detach": (bool,),
+    "once": (bool,),
 }
 
 
@@ -143,13 +158,14 @@ def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> Jo
         mistakes += [f"{name} is given twice" for name in sorted({*shown}) if shown.count(name) > 1]
     if mistakes or not registry or not source:
         raise ConfigError(mistakes)
+    ends = source.bounded or config.state is not None
     return Job(
         source,
         tuple(sinks),
         config.format or DEFAULT_FORMAT,
         registry,
-        summary=f"{scratch}/summary.json" if source.bounded else None,
-        progress=progress if source.bounded else None,
+        summary=f"{scratch}/summary.json" if ends else None,
+        progress=progress if ends else None,
         metrics=metrics,
     )
 
@@ -159,11 +175,12 @@ def _plain_mistakes(config: RunConfig) -> Iterator[str]:
         there_are = " ".join(f"{scheme}:" for scheme in sorted(SINKS))
         yield f"no sink: say where the events shall go; there are {there_are}"
     continuous = config.source.startswith("kafka:")
-    if not continuous:
+    if not continuous or config.state:
         for option in ("savepoint", "detach"):
             if getattr(config, option):
-                yield f"--{option} is for continuous jobs: those that read from kafka:"
-    if config.runner not in RUNNERS and not (continuous and config.runner == "spark"):
+                yield f"--{option} is for continuous jobs: from kafka:, without --state"
+    yield from _increment_mistakes(config, continuous)
+    if config.runner not in RUNNERS:
         yield f"unknown runner {config.runner!r}; there are {', '.join(RUNNERS)}"
     if config.workers < 1:
         yield f"--workers must be 1 or more, not {config.workers}"
@@ -173,7 +190,16 @@ def _plain_mistakes(config: RunConfig) -> Iterator[str]:
                 re.compile(pattern)
             except re.error as error:
                 yield f"--{option.rstrip('_')} {pattern!r} is no regular expression: {error}"
-    for option in ("errors", "metrics", "format", "schemas", "only", "except_", "savepoint"):
+    for option in (
+        "errors",
+        "metrics",
+        "format",
+        "schemas",
+        "only",
+        "except_",
+        "savepoint",
+        "state",
+    ):
         if getattr(config, option) == "":  # a variable that isn't set, most likely
             yield f"--{option.rstrip('_')} is empty: give it a value, or leave it out"
     for uri in (config.source, *config.sinks, config.errors or ""):
@@ -183,9 +209,47 @@ def _plain_mistakes(config: RunConfig) -> Iterator[str]:
             yield f"{uri} belongs to one process: use it with --workers 1"
 
 
+def _increment_mistakes(config: RunConfig, continuous: bool) -> Iterator[str]:
+    if config.state is None:
+        for option in ("every", "once"):
+            if getattr(config, option):
+                yield f"--{option} is for increments: say with --state where they are noted"
+        return
+    if not continuous:
+        yield "--state is for increments: those read from kafka:"
+    if config.once == (config.every is not None):
+        yield "increments need --every 60s, or --once"
+    if config.every is not None:
+        try:
+            seconds(config.every)
+        except ValueError as error:
+            yield f"--every: {error}"
+    if config.on_expired not in EXPIRED:
+        yield f"--on-expired must be {' or '.join(EXPIRED)}, not {config.on_expired!r}"
+    if config.metrics:
+        yield "--metrics is for continuous jobs: the counts of increments are in their state"
+    if config.state:
+        try:
+            path = config.state_path
+            if "://" in path and not path.startswith("hdfs://"):
+                yield f"--state {config.state}: must be a local path or hdfs://"
+        except UriError as error:
+            yield f"--state: {error}"
+
+
+def seconds(text: str) -> float:
+    """Seconds of `60s`, `10m`, `1h` or `60`. Raises ValueError."""
+    match = _DURATION.fullmatch(text)
+    if not match or float(match["number"]) <= 0:
+        raise ValueError(f"{text!r} is no time: write 60s, 10m or 1h")
+    return float(match["number"]) * _SECONDS[match["unit"]]
+
+
 def _beam_mistakes(options: tuple[str, ...], runner: str) -> Iterator[str]:
     """What of the options after `--` Beam doesn't know: it would pass over it in silence."""
     from apache_beam.options import pipeline_options
+
+    from runners import flink, spark
 
     class Parser(pipeline_options._BeamArgumentParser):  # type: ignore[misc]
         def error(self, message: str) -> NoReturn:
@@ -195,12 +259,9 @@ def _beam_mistakes(options: tuple[str, ...], runner: str) -> Iterator[str]:
     for known in pipeline_options.PipelineOptions.__subclasses__():
         if "_add_argparse_args" in vars(known):
             known._add_argparse_args(parser)
-    if runner == "flink":
-        from runners.flink import OPTIONS
-
-        for name in OPTIONS:
-            with suppress(argparse.ArgumentError):  # one of Beam's own, too
-                parser.add_argument(f"--{name}", nargs="?")
+    for name in {"flink": flink.OPTIONS, "spark": spark.OPTIONS}.get(runner, []):
+        with suppress(argparse.ArgumentError):  # one of Beam's own, too
+            parser.add_argument(f"--{name}", nargs="?")
     try:
         unknown = parser.parse_known_args(list(options))[1]
     except ValueError as error:

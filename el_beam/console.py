@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from el_beam.increments import Report
     from el_beam.summary import Summary
 
 _LOG_EVERY = 10.0  # seconds, where nobody watches
@@ -71,6 +72,21 @@ def live(line: Callable[[], str]) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
+
+
+def show_increment(report: Report, seconds: float) -> None:
+    """A round of increments, on one line, and a line for each topic that is held up."""
+    out, done = console(), report.summary
+    if done.read or report.topics:
+        files = sum(book.files for book in done.sinks.values())
+        behind = f", {report.lag:,} to come" if report.lag else ""
+        told = (
+            f"{time.strftime('%H:%M:%S')}  {done.read:,} lines of {len(report.topics)} topic(s) "
+            f"in {seconds:.1f} s: {done.valid:,} valid, {done.bad:,} bad, {files:,} file(s)"
+        )
+        out.print(told + behind, soft_wrap=True)
+    for topic, problem in report.problems.items():
+        out.print(Text(printable(f"el run: {topic or 'waiting'}: {problem}")), soft_wrap=True)
 
 
 def show(summary: Summary, seconds: float) -> None:

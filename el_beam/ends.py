@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,12 @@ SINKS: dict[str, frozenset[str]] = {
 METRICS = {"kafka": frozenset({"topic"}) | SETTINGS}
 RAW_TOPICS = {"kafka": frozenset({"topic", "partitions"}) | SETTINGS}
 _STARTS = ("earliest", "latest")
+FILE_SYSTEMS = ("hdfs", "gs")  # beside local paths
+_AUTHORITY = {
+    "hdfs": re.compile(r"(?:[\w.-]+@)?(?:[\w.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?/.+"),
+    "gs": re.compile(r"[a-z0-9][\w.-]+/.+"),
+}
+_EXAMPLES = {"hdfs": "hdfs://HOST:PORT/PATH, the port of WebHDFS", "gs": "gs://BUCKET/PATH"}
 
 
 def source_of(text: str) -> Source:
@@ -101,7 +108,9 @@ def sink_of(text: str, registry: Registry, job_id: str) -> Sink:
     if uri.scheme == "stdout":
         return StdoutSink()
     if uri.scheme == "sqlite":
-        return SqliteSink(_path(uri), registry, str(uri))
+        if "://" in (path := _path(uri)):
+            raise UriError(f"{uri}: a database is a local file")
+        return SqliteSink(path, registry, str(uri))
     return FileSink(uri.scheme, _path(uri), encodings[uri.scheme](), job_id, str(uri).rstrip("/"))
 
 
@@ -130,6 +139,11 @@ def raw_topic_of(text: str) -> tuple[KafkaCluster, str, int | None]:
     uri = parse_uri(text, RAW_TOPICS, "topic")
     partitions = _count(uri, "partitions") if "partitions" in uri.parameters else None
     return _cluster(uri), _plain_topic(uri), partitions
+
+
+def brokers_of(text: str) -> KafkaCluster:
+    """The cluster of a URI kafka://BROKERS/, whatever else is in it. Raises UriError."""
+    return _cluster(parse_uri(text, SOURCES, "source"))
 
 
 def _plain_topic(uri: Uri) -> str:
@@ -163,6 +177,22 @@ def _path(uri: Uri) -> str:
     path = uri.rest.removeprefix("//") if uri.rest.startswith("///") else uri.rest
     if not path:
         raise UriError(f"{uri} has no path: write {uri.scheme}:PATH")
-    if "://" in path:
-        raise UriError(f"{uri}: no such file system in this version; there are local paths")
-    return path
+    try:
+        return checked_path(path)
+    except UriError as error:
+        raise UriError(f"{uri}: {error}") from error
+
+
+def checked_path(path: str) -> str:
+    """A path on a file system that there is. Raises UriError."""
+    scheme, there, rest = path.partition("://")
+    if not there:
+        return path
+    if scheme not in FILE_SYSTEMS:
+        known = ", ".join(f"{each}://" for each in FILE_SYSTEMS)
+        raise UriError(f"no file system {scheme}://; there are local paths, {known}")
+    if not _AUTHORITY[scheme].fullmatch(rest):
+        raise UriError(f"{path} is no path there: write {_EXAMPLES[scheme]}")
+    if scheme == "gs" and importlib.util.find_spec("google.cloud.storage") is None:
+        raise UriError("gs:// needs the extra gcp: pip install 'el_beam[gcp]'")
+    return path.rstrip("/")

@@ -14,6 +14,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from transforms.write import Sink
 
 _OURS = re.compile(
-    r"^(?:[\w.]+\.)?(?:SinkError|UnreadableInput|RegistryUnavailable|RegistryError): "
+    r"^(?:[\w.]+\.)?(?:SinkError|UnreadableInput|OffsetsGone|RegistryUnavailable|RegistryError"
+    r"|JarMissing|SparkAway): "
     r"(?P<message>.*?)(?: \[while running .*)?$",
     re.MULTILINE,
 )
@@ -108,37 +110,57 @@ def execute(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) 
     finishes it: what is there already is found to be the same.
 
     Raises JobFailed."""
+    from el_beam.summary import total
+    from transforms.write.files import publish
+    from transforms.write.sink import SinkError
+
+    sinks = [sink for sink, _ in job.sinks]
+    try:
+        summary = total(run(job, runner, workers, beam_options).values(), [*map(str, sinks)])
+        publish(each.file for each in summary.files.values() if each.file)
+        for sink in sinks:
+            sink.finish()
+    except SinkError as error:
+        clean_up(sinks)
+        raise JobFailed(told(f"SinkError: {error}")) from error
+    return summary
+
+
+def run(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) -> dict[str, Summary]:
+    """Run the job and return its balanced books, of each split. New files don't have their names
+    yet: see `files.publish`.
+
+    Raises JobFailed; nothing of the attempt is left then, or only what nobody sees."""
     import apache_beam as beam
 
+    from el_beam import orphans
     from el_beam.pipeline import build
-    from el_beam.summary import load_summary
-    from runners import direct, flink
+    from el_beam.summary import load_books, total
     from transforms.write.sink import SinkError
 
     sinks = [sink for sink, _ in job.sinks]
     try:
         for sink in sinks:
             sink.prepare()
-        chosen = {"direct": direct, "flink": flink}[runner]
+        orphans.mark_children()
+        chosen = import_module(f"runners.{runner}")
         pipeline = beam.Pipeline(chosen.RUNNER, options=chosen.options(workers, beam_options))
         build(pipeline, job)
         pipeline.run().wait_until_finish()
-        for sink in sinks:
-            sink.finish()
-        summary = load_summary(job.summary or "", [str(sink) for sink in sinks])
+        books = load_books(job.summary or "")
     except SinkError as error:
-        _clean_up(sinks)
+        clean_up(sinks)
         raise JobFailed(told(f"SinkError: {error}")) from error
     except Exception as error:  # a runner's may be any; people get the sentence, we the details
-        _clean_up(sinks)
+        clean_up(sinks)
         details = traceback.format_exc()
         raise JobFailed(told(f"{error}\n{details}"), details) from error
-    if summary.imbalances:
-        raise JobFailed("the books do not balance: " + "; ".join(summary.imbalances))
-    return summary
+    if imbalances := total(books.values(), [str(sink) for sink in sinks]).imbalances:
+        raise JobFailed("the books do not balance: " + "; ".join(imbalances))
+    return books
 
 
-def _clean_up(sinks: list[Sink]) -> None:
+def clean_up(sinks: list[Sink]) -> None:
     """Let go of what a failed attempt left half done, as far as can be."""
     for sink in sinks:
         with suppress(Exception):  # the first failure is the one to tell
@@ -151,7 +173,9 @@ def told(text: str) -> str:
         return str(ours[0])
     if "BrokenPipeError" in text:
         return "the reader of our output has gone"
-    if "Channel closed prematurely" in text:
+    if "Channel closed prematurely" in text or "a worker process has died" in text:
         return "a worker process has died (killed, or out of memory); start the same command again"
+    if "_MultiThreadedRendezvous" in text or "CANCELLED" in text:
+        return "the job server or a worker has died; start the same command again"
     lines = _ANY.findall(text)
     return f"unexpected: {lines[-1] if lines else text.splitlines()[-1]}"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam.io.filesystems import FileSystems
 
 from schemas.bad_event import sentence_of
+from transforms import filesystem
 from transforms.count import Counts, ReadReceipt
-from transforms.write import Receipt
+from transforms.write.files import hour_name
+from transforms.write.receipt import NewFile, Receipt
 
 Part = ReadReceipt | Counts | Receipt
 
@@ -40,18 +42,24 @@ class SinkBook:
         return self.given == self.written + self.rejected + self.repeated + self.filtered
 
 
+class HourKey(NamedTuple):
+    """What the books count apart from what. `reason` is empty for valid events."""
+
+    hour: str  # 2019-03-10T07
+    schema: str  # Schema_revision, as counted: see transforms.count
+    reason: str
+
+
 @dataclass
 class Summary:
     """What a run did, or a part of it: parts add up, in any order, and what is kept of them is as
-    small for a million minutes as for one. No `imbalances` is the promise that nothing was lost."""
+    small for a million lines as for one. No `imbalances` is the promise that nothing was lost."""
 
     read: int = 0  # lines
     size: int = 0  # bytes of the lines
-    valid: int = 0
-    bad: int = 0
-    schemas: dict[str, list[int]] = field(default_factory=dict)  # name -> [valid, bad]
-    reasons: dict[str, int] = field(default_factory=dict)
+    counts: dict[HourKey, int] = field(default_factory=dict)
     sinks: dict[str, SinkBook] = field(default_factory=dict)
+    files: dict[str, Receipt] = field(default_factory=dict)  # by their temporary names
 
     def add(self, part: Part) -> None:
         """Enter what a step said of some lines. No part may come twice: a bounded run gives those
@@ -60,34 +68,51 @@ class Summary:
             self.read += part.lines
             self.size += part.size
         elif isinstance(part, Counts):
-            self._count(part)
+            for key, count in part.sums:
+                hour = HourKey(
+                    hour_name(key.minute // 3600), f"{key.schema}_{key.revision}", key.reason
+                )
+                self.counts[hour] = self.counts.get(hour, 0) + count
         else:
             self.sinks.setdefault(part.sink, SinkBook()).add(part)
-
-    def _count(self, counts: Counts) -> None:
-        for key, count in counts.sums:
-            of_schema = self.schemas.setdefault(f"{key.schema}_{key.revision}", [0, 0])
-            of_schema[bool(key.reason)] += count
-            if key.reason:
-                self.bad += count
-                self.reasons[key.reason] = self.reasons.get(key.reason, 0) + count
-            else:
-                self.valid += count
+            if part.file:
+                self.files[part.file.temporary] = part
 
     def merge(self, other: Summary) -> None:
         """Enter all that another summary says."""
         self.read += other.read
         self.size += other.size
-        self.valid += other.valid
-        self.bad += other.bad
-        for name, (valid, bad) in other.schemas.items():
-            ours = self.schemas.setdefault(name, [0, 0])
-            ours[0] += valid
-            ours[1] += bad
-        for reason, count in other.reasons.items():
-            self.reasons[reason] = self.reasons.get(reason, 0) + count
+        for key, count in other.counts.items():
+            self.counts[key] = self.counts.get(key, 0) + count
         for sink, book in other.sinks.items():
             self.sinks.setdefault(sink, SinkBook()).add(book)
+        self.files |= other.files
+
+    @property
+    def valid(self) -> int:
+        return sum(count for key, count in self.counts.items() if not key.reason)
+
+    @property
+    def bad(self) -> int:
+        return sum(count for key, count in self.counts.items() if key.reason)
+
+    @property
+    def schemas(self) -> dict[str, tuple[int, int]]:
+        """Schema_revision -> (valid, bad)."""
+        found: dict[str, tuple[int, int]] = {}
+        for key, count in self.counts.items():
+            valid, bad = found.get(key.schema, (0, 0))
+            found[key.schema] = (valid, bad + count) if key.reason else (valid + count, bad)
+        return found
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Reason -> bad lines."""
+        found: Counter[str] = Counter()
+        for key, count in self.counts.items():
+            if key.reason:
+                found[key.reason] += count
+        return dict(found)
 
     @property
     def imbalances(self) -> list[str]:
@@ -132,13 +157,39 @@ def summarize(parts: Iterable[Part], sinks: Sequence[str]) -> Summary:
     return summary
 
 
-def load_summary(path: str, sinks: Sequence[str]) -> Summary:
-    """What WriteSummary left at `path`. Each of `sinks` has a book, in this order."""
-    with FileSystems.open(path) as file:
-        plain = json.loads(file.read())
-    books = {name: SinkBook(**book) for name, book in plain.pop("sinks").items()}
+def plain(summary: Summary) -> dict[str, Any]:
+    """A summary as JSON holds it."""
+    return {
+        "read": summary.read,
+        "size": summary.size,
+        "counts": [[*key, count] for key, count in summary.counts.items()],
+        "sinks": {name: asdict(book) for name, book in summary.sinks.items()},
+        "files": list(summary.files.values()),
+    }
+
+
+def summary_of(plain: dict[str, Any]) -> Summary:
+    """What `plain` was made of."""
+    files = [Receipt._make([*each[:-1], NewFile(*each[-1])]) for each in plain["files"]]
+    return Summary(
+        plain["read"],
+        plain["size"],
+        {HourKey(*key): count for *key, count in plain["counts"]},
+        {name: SinkBook(**book) for name, book in plain["sinks"].items()},
+        {each.file.temporary: each for each in files if each.file},
+    )
+
+
+def load_books(path: str) -> dict[str, Summary]:
+    """What WriteSummary left at `path`: a summary of each split. Raises OSError."""
+    return {split: summary_of(each) for split, each in json.loads(filesystem.read(path)).items()}
+
+
+def total(books: Iterable[Summary], sinks: Sequence[str]) -> Summary:
+    """All books in one. Each of `sinks` has its part of it, in this order."""
     summary = summarize((), sinks)
-    summary.merge(Summary(**plain, sinks=books))
+    for book in books:
+        summary.merge(book)
     return summary
 
 
@@ -164,8 +215,8 @@ class _SumUp(beam.CombineFn):  # type: ignore[misc]
 
 
 class WriteSummary(beam.PTransform):  # type: ignore[misc]
-    """(reads, counts, receipts…) -> one small JSON file, in the place that the driver named. It is
-    written for no lines at all, too."""
+    """(reads, counts, receipts…) -> one JSON file, in the place that the driver named: a summary of
+    each split. It is written for no lines at all, too."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
@@ -174,15 +225,15 @@ class WriteSummary(beam.PTransform):  # type: ignore[misc]
     def expand(self, parts: tuple[beam.PCollection, ...]) -> beam.PCollection:
         path = self._path
 
-        def write(summary: Summary) -> None:
-            if FileSystems.exists(path):
-                FileSystems.delete([path])
-            with FileSystems.create(path) as file:
-                file.write(json.dumps(asdict(summary)).encode())
+        def write(books: dict[str, Summary]) -> None:
+            told = {split: plain(summary) for split, summary in sorted(books.items())}
+            filesystem.write(path, json.dumps(told).encode())
 
         return (
             parts
             | "Together" >> beam.Flatten()
-            | "Sum up" >> beam.CombineGlobally(_SumUp())
+            | "By split" >> beam.Map(lambda part: (part.split, part))
+            | "Sum up" >> beam.CombinePerKey(_SumUp())
+            | "Collect" >> beam.CombineGlobally(beam.combiners.ToDictCombineFn())
             | "Write" >> beam.Map(write)
         )

@@ -58,8 +58,8 @@ def parse_uri(text: str, parameters: Mapping[str, frozenset[str]], what: str) ->
     if unknown := sorted(set(given) - allowed):
         there_are = f"there are {', '.join(sorted(allowed))}" if allowed else "it takes none"
         raise UriError(f"{match['scheme']}: has no parameter {', '.join(unknown)}; {there_are}")
-    filled = {name: value if name in SECRETS else _filled(value) for name, value in given.items()}
-    return Uri(match["scheme"], _filled(rest), filled, masked(text))
+    values = {name: value if name in SECRETS else filled(value) for name, value in given.items()}
+    return Uri(match["scheme"], filled(rest), values, masked(text))
 
 
 def _parameters(query: str) -> dict[str, str]:
@@ -68,7 +68,9 @@ def _parameters(query: str) -> dict[str, str]:
     return {unquote(name): unquote(value) for name, _, value in pairs}
 
 
-def _filled(text: str) -> str:
+def filled(text: str) -> str:
+    """Text with its `${NAME}`s filled in. Raises UriError for a variable that isn't set."""
+
     def value(match: re.Match[str]) -> str:
         found = os.environ.get(match["name"])
         if found is None:

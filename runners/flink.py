@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions
+from apache_beam.runners.portability.flink_runner import FlinkRunner
+from apache_beam.runners.portability.job_server import JobServer
 
 from runners.flink_rest import FlinkCluster
 from runners.jars import jar
 
-RUNNER = "FlinkRunner"
+RUNNER = "runners.flink.KeptFlinkRunner"
 ADDRESS, POOL = "FLINK", "WORKERS"  # environment variables, as `el stack env` sets them
 CHECKPOINT_EVERY = 10_000  # milliseconds: what is done twice, at most, after a kill
 
@@ -65,6 +68,30 @@ def options(
     given = {option.lstrip("-").partition("=")[0] for option in more}
     ours = {option: value for option, value in ours.items() if option not in given}
     return PipelineOptions([*(_flag(*each) for each in ours.items()), *more])
+
+
+class KeptFlinkRunner(FlinkRunner):  # type: ignore[misc]
+    """Gives pipelines to one job server, which Beam would start anew for each."""
+
+    def default_job_server(self, options: PipelineOptions) -> JobServer:
+        master = options.view_as(FlinkRunnerOptions).flink_master
+        if master not in _servers:
+            _servers[master] = super().default_job_server(options)
+        return _servers[master]
+
+
+_servers: dict[str, JobServer] = {}  # by master
+
+
+def cancel(more: Sequence[str], name: str) -> None:
+    """End the jobs of this name, which nobody waits for any more. Raises FlinkError."""
+    at = cluster(more)
+    jobs = [job for job in at.jobs() if job.name == name and not job.ended] if at else []
+    for job in jobs:
+        assert at
+        at.cancel(job.id)
+        while not at.job(job.id).ended:
+            time.sleep(0.2)
 
 
 def _streaming() -> dict[str, object]:

@@ -5,8 +5,23 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-_BUILT = Path(__file__).resolve().parent / "java"
+_ROOT = Path(__file__).resolve().parents[1]
+_BUILT = _ROOT / "runners" / "java"
 FOLDER = "EL_JARS"  # a folder with the jars, where the project is installed without its checkout
+_REMEDY = f"run scripts/build-jars, or set {FOLDER} to the folder of the jars"
+SPARK_VERSION = "3.5.7"
+SPARK_HOME = "SPARK_HOME"  # Spark's folder, where it isn't the checkout's own
+OUR_SPARK = _ROOT / ".cache" / f"spark-{SPARK_VERSION}"
+
+# Java 17 keeps these closed; Spark goes into them.
+SPARK_OPENS = [
+    f"--add-opens=java.base/{package}=ALL-UNNAMED"
+    for package in (
+        *("java.lang", "java.lang.invoke", "java.lang.reflect", "java.io", "java.net", "java.nio"),
+        *("java.util", "java.util.concurrent", "java.util.concurrent.atomic", "sun.nio.ch"),
+        *("sun.nio.cs", "sun.security.action", "sun.util.calendar"),
+    )
+]
 
 
 class JarMissing(Exception):
@@ -18,6 +33,26 @@ def jar(name: str) -> str:
     folder = os.environ.get(FOLDER)
     path = Path(folder) / f"{name}-1.jar" if folder else _BUILT / name / "target" / f"{name}-1.jar"
     if not path.is_file():
-        remedy = f"run scripts/build-jars, or set {FOLDER} to the folder of the jars"
-        raise JarMissing(f"{path} is missing: {remedy}")
+        raise JarMissing(f"{path} is missing: {_REMEDY}")
     return str(path)
+
+
+def job_server_lib() -> Path:
+    """The folder with Beam's half of the class path of `spark-job-server`. Raises JarMissing."""
+    folder = os.environ.get(FOLDER)
+    name = "spark-job-server"
+    path = Path(folder) / name if folder else _BUILT / name / "target" / "lib"
+    return _with_jars(path, f"Beam's jars for Spark are missing in {path}: {_REMEDY}")
+
+
+def spark_lib() -> Path:
+    """The folder with Spark's half. Raises JarMissing."""
+    path = Path(os.environ.get(SPARK_HOME) or OUR_SPARK) / "jars"
+    remedy = f"set {SPARK_HOME} to the folder of a Spark {SPARK_VERSION}, or run el stack up spark"
+    return _with_jars(path, f"Spark's jars are missing in {path}: {remedy}")
+
+
+def _with_jars(folder: Path, missing: str) -> Path:
+    if not any(folder.glob("*.jar")):
+        raise JarMissing(missing)
+    return folder

@@ -18,9 +18,11 @@ from schemas.registry import Registry, UnknownSchema, with_event_error
 from stack import Stack
 
 PASSWORD = "hunter2-and-more"
-_NEEDS_SERVERS = re.compile(
-    r"tests/(integration/|e2e/test_(stream|increments)|graph/test_(flink|spark|hdfs))"
-)
+_STACKS = {  # tests that share servers
+    "files": r"tests/(graph/test_(hdfs|spark)|e2e/test_increments"
+    r"|integration/test_(increments|filesystem|gs|stack_hdfs))",
+    "streams": r"tests/(graph/test_flink|e2e/test_stream|integration/)",
+}
 
 settings.register_profile("el_beam", deadline=None)  # what else this machine does is no fault
 settings.load_profile("el_beam")
@@ -47,11 +49,11 @@ class _InMemory(Registry):
 
 
 class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """A file of tests is one process's, and so are all that need servers: they share one stack."""
+    """A file of tests is one process's, and so are all that share a stack of servers."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return "servers" if _NEEDS_SERVERS.match(path) else path
+        return next((name for name, files in _STACKS.items() if re.match(files, path)), path)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
@@ -100,6 +102,22 @@ def servers(stack: Stack) -> Stack:
     for _ in stack.up(["kafka", "flink", "workers"]):
         pass
     return stack
+
+
+@pytest.fixture(scope="session")
+def hdfs(stack: Stack) -> str:
+    """hdfs://host:port of a running NameNode with a DataNode, by WebHDFS."""
+    for _ in stack.up(["hdfs"]):
+        pass
+    return stack.hdfs.endpoint()
+
+
+@pytest.fixture(scope="session")
+def spark_cluster(stack: Stack) -> str:
+    """spark://host:port of a running cluster, beside which a pool of workers runs."""
+    for _ in stack.up(["spark"]):
+        pass
+    return stack.spark.endpoint()
 
 
 @pytest.fixture(scope="session")

@@ -59,10 +59,16 @@ def register(commands: Any) -> None:
     add("--only", metavar="REGEX", help="only schemas whose name starts like this")
     add("--except", dest="except_", metavar="REGEX", help="no schemas whose name starts like this")
     add("--metrics", metavar="URI", help="counts topic, as kafka://BROKERS/?topic=NAME")
-    add("--runner", metavar="NAME", help="direct: this machine (default); flink: $FLINK, $WORKERS")
+    add("--runner", metavar="NAME", help="direct: this machine (default); flink: $FLINK, $WORKERS; "
+        "spark: $SPARK, $WORKERS")  # fmt: skip
     add("--workers", type=int, metavar="N", help="processes, or slots of a cluster (default 1)")
     add("--savepoint", metavar="PATH", help="go on from this savepoint or retained checkpoint")
     add("--detach", action="store_true", default=None, help="submit the job and leave it running")
+    add("--state", metavar="DIR", help="read topics by increments; which were done is noted here")
+    add("--every", metavar="60s", help="an increment at this pace (60s, 10m, 1h), until stopped")
+    add("--once", action="store_true", default=None, help="read what is there now, then stop")
+    add("--on-expired", metavar="fail|skip", help="records that are gone before they were read "
+        "(default: their topic waits)")  # fmt: skip
     add("--config", metavar="FILE", help="YAML file with these options; the command line wins")
     add("--dry-run", action="store_true", help="check everything, say what would be done, stop")
     add("--json", action="store_true", help="print the summary as JSON on standard output")
@@ -73,7 +79,7 @@ def config_of(args: argparse.Namespace) -> RunConfig:
     """The options of a call, those of its --config file below them. Raises ConfigError."""
     options = read_config(args.config) if args.config else {}
     names = ("errors", "metrics", "format", "schemas", "only", "except_", "runner", "workers",
-             "savepoint", "detach")  # fmt: skip
+             "savepoint", "detach", "state", "every", "once", "on_expired")  # fmt: skip
     options |= {name: value for name in names if (value := getattr(args, name)) is not None}
     if args.uris:
         options |= {"source": args.uris[0]}
@@ -104,6 +110,8 @@ def command(args: argparse.Namespace) -> int:
                 print(f"el run: {mistake}", file=sys.stderr)
             return 2
         try:
+            if config.state:
+                return _increments(job, config, args)
             return (_bounded if job.source.bounded else _stream)(job, config, args)
         finally:
             if config.runner != "direct":
@@ -129,6 +137,35 @@ def _bounded(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
     else:
         show(summary, seconds)
     return 0
+
+
+def _increments(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
+    from el_beam.console import printable, show_increment
+    from el_beam.increments import Report
+    from el_beam.loop import work
+    from el_beam.state import StateError
+    from runners.flink_rest import FlinkError
+    from transforms.read.kafka_topics import KafkaAway
+    from transforms.write.sink import SinkError
+
+    if args.dry_run:
+        _show_plan(job, config)
+        return 0
+
+    def tell(report: Report, seconds: float) -> None:
+        if args.json:
+            told = report.as_json() | {"seconds": round(seconds, 3)}
+            print(json.dumps(told), flush=True)
+        show_increment(report, seconds)
+
+    try:
+        return 0 if work(job, config, tell) else 1
+    except StateError as error:
+        print(f"el run: {printable(str(error))}", file=sys.stderr)
+        return 2
+    except (KafkaAway, FlinkError, SinkError, OSError) as error:
+        print(f"el run: {printable(str(error))}", file=sys.stderr)
+        return 1
 
 
 def _stream(job: Job, config: RunConfig, args: argparse.Namespace) -> int:

@@ -126,7 +126,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="el-bench-") as folder:
         stack = Stack(Path(folder))
         try:
-            for _ in stack.up():
+            for _ in stack.up(["kafka", "flink", "workers"]):
                 pass
             rates, cpu = _fast(StreamJob(stack, "fast"), args)
             slow = _latency(StreamJob(stack, "slow"), args)

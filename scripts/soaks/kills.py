@@ -34,7 +34,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="el-soak-") as folder:
         stack = Stack(Path(folder))
         try:
-            for _ in stack.up():
+            for _ in stack.up(["kafka", "flink", "workers"]):
                 pass
             job = StreamJob(stack, "kills")
             job.put(1_000)

@@ -51,7 +51,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="el-soak-") as folder:
         stack = Stack(Path(folder))
         try:
-            for _ in stack.up():
+            for _ in stack.up(["kafka", "flink", "workers"]):
                 pass
             return soak(StreamJob(stack, "soak"), args.minutes, args.rate)
         finally:

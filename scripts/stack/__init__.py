@@ -18,11 +18,15 @@ import psutil
 from el_beam import orphans
 from stack.component import CACHE, Component, free_ports, listens
 from stack.flink import Flink
+from stack.hdfs import Hdfs
 from stack.kafka import Kafka
 from stack.process import ServerProcess, StackError
+from stack.spark import Spark
 from stack.workers import Workers
 
-COMPONENTS: dict[str, type[Component]] = {each.name: each for each in (Kafka, Workers, Flink)}
+COMPONENTS: dict[str, type[Component]] = {
+    each.name: each for each in (Kafka, Workers, Flink, Hdfs, Spark)
+}
 DEFAULT_FOLDER = CACHE / "stack"
 
 
@@ -59,6 +63,18 @@ class Stack:
     def workers(self) -> Workers:
         component = self.component("workers")
         assert isinstance(component, Workers)
+        return component
+
+    @property
+    def hdfs(self) -> Hdfs:
+        component = self.component("hdfs")
+        assert isinstance(component, Hdfs)
+        return component
+
+    @property
+    def spark(self) -> Spark:
+        component = self.component("spark")
+        assert isinstance(component, Spark)
         return component
 
     def up(self, names: Iterable[str] = ()) -> Iterator[Component]:

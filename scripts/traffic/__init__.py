@@ -2,6 +2,7 @@
 truth about what must come of it."""
 
 from traffic.feed import Feed, feed, lines, put
+from traffic.importing import Importing
 from traffic.job import CHECKPOINTS, StreamJob, wait_for
 from traffic.truth import Found, delivered, raw_line, truth
 
@@ -9,6 +10,7 @@ __all__ = [
     "CHECKPOINTS",
     "Feed",
     "Found",
+    "Importing",
     "StreamJob",
     "delivered",
     "feed",

@@ -77,10 +77,9 @@ WRONG: list[tuple[list[str], list[str]]] = [
     (["file:a.log", "jsonl:"], ["jsonl: has no path"]),
     (
         ["file:a.log", "jsonl:foo://x/y"],
-        ["jsonl:foo://x/y: no such file system"],
+        ["jsonl:foo://x/y: no file system foo://; there are local paths, hdfs://, gs://"],
     ),
     (["file:a.log", TO, "--runner", "spork"], ["unknown runner 'spork'; there are direct"]),
-    (["file:a.log", TO, "--runner", "spark"], ["unknown runner 'spark'; there are direct"]),
     (["file:a.log", TO, "--detach"], ["--detach is for continuous jobs"]),
     (["file:a.log", TO, "--savepoint", "s"], ["--savepoint is for continuous jobs"]),
     (["kafka://h:1/?topics=a", TO], ["kafka://h:1/?topics=a must have group=NAME"]),

@@ -33,7 +33,7 @@ def stream(servers: Stack) -> Iterator[StreamJob]:
     stream.put(1_000)
     stream.start()
     yield stream
-    stream.flink.cancel(stream.job)
+    stream.cancel()
 
 
 @pytest.mark.parametrize("kind", KILLS)
@@ -71,7 +71,7 @@ def test_kill_the_submitter(servers: Stack) -> None:
     stream.lines += traffic.sent
     stream.settled()
     assert stream.check() == 0
-    stream.flink.cancel(stream.job)
+    stream.cancel()
 
 
 def test_kill_while_submitting(servers: Stack) -> None:
@@ -92,7 +92,7 @@ def test_kill_while_submitting(servers: Stack) -> None:
     stream.start()
     stream.settled()
     assert stream.check() == 0
-    stream.flink.cancel(stream.job)
+    stream.cancel()
 
 
 def test_savepoints_offsets_and_parallelism(servers: Stack, tmp_path: Path) -> None:
@@ -117,10 +117,10 @@ def test_savepoints_offsets_and_parallelism(servers: Stack, tmp_path: Path) -> N
 
     with stream.feed(RATE, idle=idle) as lines:
         time.sleep(4)
-        stream.flink.cancel(stream.job)
+        stream.cancel()
     stream.lines += lines.sent
     wait_for(lambda: stream.flink.job(stream.job).ended, 30)
     stream.start()
     stream.settled()
     assert stream.check() <= RATE * CHECKPOINTS * 2
-    stream.flink.cancel(stream.job)
+    stream.cancel()

@@ -119,6 +119,10 @@ class GraphSuite:
             source=source, sinks=sinks, runner=self.runner, workers=self.workers, **options
         )
 
+    def run(self, config: RunConfig, scratch: Path) -> Summary:
+        """Run a job to its end. Raises JobFailed."""
+        return run(config, scratch)
+
     def deliver(
         self, lines: list[bytes], folder: Path, *, errors: bool = False, **options: Any
     ) -> Delivered:
@@ -128,7 +132,7 @@ class GraphSuite:
         log.write_bytes(b"".join(line + b"\n" for line in lines))
         ends = {"errors": f"jsonl:{folder}/bad"} if errors else {}
         config = self.config(f"file:{log}?split=200000", f"jsonl:{folder}/out", **ends, **options)
-        summary = run(config, folder / "scratch")
+        summary = self.run(config, folder / "scratch")
         assert summary.imbalances == []
         wanted = plain_loop(read_all(log), config.format or DEFAULT_FORMAT)
         return Delivered(
@@ -151,7 +155,7 @@ class GraphSuite:
         self, log: Path, expected: list[Event | BadEvent], tmp_path: Path
     ) -> None:
         sinks = [f"{name}:{tmp_path}/{name}" for name in ("parquet", "jsonl", "raw", "sqlite")]
-        summary = run(self.config(f"file:{log}?split=300000", *sinks), tmp_path / "scratch")
+        summary = self.run(self.config(f"file:{log}?split=300000", *sinks), tmp_path / "scratch")
         assert {book.given for book in summary.sinks.values()} == {LINES}
         uuids = Counter(event["uuid"] for event in as_events(expected))
         parquet = [
@@ -172,8 +176,8 @@ class GraphSuite:
         """The same bytes under the same names, whatever runs it: compared with one worker's."""
         options = f"file:{log}?split=100000"
         reference = RunConfig(source=options, sinks=(f"parquet:{tmp_path}/reference",))
-        run(reference, tmp_path / "a")
-        run(self.config(options, f"parquet:{tmp_path}/out"), tmp_path / "b")
+        self.run(reference, tmp_path / "a")
+        self.run(self.config(options, f"parquet:{tmp_path}/out"), tmp_path / "b")
         files = files_below(tmp_path / "out")
         assert files == files_below(tmp_path / "reference")
         assert len({name.rsplit("/", 1)[1] for name in files}) > 10  # it was many splits
@@ -181,20 +185,20 @@ class GraphSuite:
     def test_running_it_again_changes_nothing(self, log: Path, tmp_path: Path) -> None:
         sinks = (f"parquet:{tmp_path}/p", f"sqlite:{tmp_path}/db")
         config = self.config(f"file:{log}?split=400000", *sinks)
-        first = run(config, tmp_path / "scratch")
+        first = self.run(config, tmp_path / "scratch")
         files = files_below(tmp_path / "p")
-        second = run(config, tmp_path / "scratch")
+        second = self.run(config, tmp_path / "scratch")
         assert files_below(tmp_path / "p") == files
         book = second.sinks[f"sqlite:{tmp_path}/db"]
         assert (book.written, book.repeated) == (0, first.read)
 
     def test_other_content_under_the_same_name_is_refused(self, log: Path, tmp_path: Path) -> None:
         config = self.config(f"file:{log}", f"jsonl:{tmp_path}/out")
-        run(config, tmp_path / "scratch")
+        self.run(config, tmp_path / "scratch")
         files = files_below(tmp_path / "out")
         other = self.config(f"file:{log}", f"jsonl:{tmp_path}/out", format="%q %{recvFrom}s %o")
         with pytest.raises(JobFailed, match="other content"):
-            run(other, tmp_path / "scratch")
+            self.run(other, tmp_path / "scratch")
         assert {name: files_below(tmp_path / "out").get(name) for name in files} == files
 
     def test_errors_have_an_end_of_their_own(self, lines: list[bytes], tmp_path: Path) -> None:
@@ -210,7 +214,9 @@ class GraphSuite:
     ) -> None:
         with gzip.open(tmp_path / "beacon.log.gz", "wb") as out:
             out.write(log.read_bytes())
-        run(self.config(f"file:{tmp_path}/*.gz", f"jsonl:{tmp_path}/out"), tmp_path / "scratch")
+        self.run(
+            self.config(f"file:{tmp_path}/*.gz", f"jsonl:{tmp_path}/out"), tmp_path / "scratch"
+        )
         valid = [event for event in events_in(tmp_path / "out") if event["schema"] != "EventError"]
         assert by_uuid(valid) == by_uuid(o.data for o in expected if isinstance(o, Event))
 
@@ -218,10 +224,10 @@ class GraphSuite:
         """Lines without an identity of their own too: they keep that of where they were read."""
         source, format_ = f"file:{log}?split=500000", "%q %{recvFrom}s %o %D"
         sinks = (f"raw:{tmp_path}/raw", f"jsonl:{tmp_path}/direct")
-        run(self.config(source, *sinks, format=format_), tmp_path / "scratch")
+        self.run(self.config(source, *sinks, format=format_), tmp_path / "scratch")
         archive = f"file:{tmp_path}/raw/**.raw.parquet"
         config = self.config(archive, f"jsonl:{tmp_path}/again", format=format_)
-        run(config, tmp_path / "scratch")
+        self.run(config, tmp_path / "scratch")
         direct, again = events_in(tmp_path / "direct"), events_in(tmp_path / "again")
         assert by_uuid(again) == by_uuid(direct)
         assert len({event["uuid"] for event in direct}) == LINES

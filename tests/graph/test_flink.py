@@ -82,7 +82,9 @@ class TestFlinkContinuous(TestFlink):
         try:
             wait_for(lambda: lag() == 0, 60)
         finally:
-            FlinkCluster(self.stack.flink.endpoint()).cancel(job)
+            flink = FlinkCluster(self.stack.flink.endpoint())
+            flink.cancel(job)
+            wait_for(lambda: flink.job(job).ended, 60)  # its slots are free then
         raw = [raw_line(record) for record in records(kafka, [f"raw-{name}"])]
         wanted = plain_loop(raw, options.get("format", DEFAULT_FORMAT))
         counted_in = topics(kafka, f"counts-{name}")  # none where there was nothing to count

@@ -99,7 +99,10 @@ def test_servers_listen_on_loopback_alone(stack: Stack) -> None:
 def test_a_component_that_is_not_there() -> None:
     told = el("stack", "up", "kafak")
     assert told.returncode == 2
-    assert told.stderr == "el stack: no component kafak; there are kafka, workers, flink\n"
+    assert (
+        told.stderr
+        == "el stack: no component kafak; there are kafka, workers, flink, hdfs, spark\n"
+    )
 
 
 def test_a_server_that_ends_says_why(other: Stack) -> None:

@@ -57,12 +57,12 @@ def test_all_mistakes_at_once(log: str) -> None:
     config = RunConfig(
         "file:nope.log", ("nope:x", "jsonl:a?b=1", "parquet:", "jsonl:foo://a/b"),
         errors="sqlite:${NOPE_X}", format="%x", schemas="nope", only="(", except_="[",
-        runner="spark", workers=0, beam=("--nope=1",),
+        runner="spork", workers=0, beam=("--nope=1",),
     )  # fmt: skip
     told = "\n".join(mistakes(config))
     assert log
     for says in (
-        "unknown runner 'spark'; there are direct, flink",
+        "unknown runner 'spork'; there are direct, flink, spark",
         "--workers must be 1 or more, not 0",
         "--only '(' is no regular expression",
         "--except '[' is no regular expression",
@@ -73,7 +73,7 @@ def test_all_mistakes_at_once(log: str) -> None:
         "unknown sink nope: there are jsonl: kafka: parquet: raw: sqlite: stdout:",
         "jsonl: has no parameter b; it takes none",
         "parquet: has no path: write parquet:PATH",
-        "jsonl:foo://a/b: no such file system in this version; there are local paths",
+        "jsonl:foo://a/b: no file system foo://; there are local paths, hdfs://, gs://",
         "the environment variable NOPE_X is not set",
     ):
         assert says in told
@@ -98,6 +98,7 @@ def test_all_mistakes_at_once(log: str) -> None:
         ({"beam": ("--direct_num_workers=x",)}, ["after `--`: argument --direct_num_workers"]),
         ({"beam": ("--max_bundle_size=1",)}, ["Beam has no option --max_bundle_size=1"]),
         ({"beam": ("--nope=1",), "runner": "flink"}, ["Beam has no option --nope=1"]),
+        ({"beam": ("--max_bundle_size=1",), "runner": "spark"}, ["Beam has no option --max_bun"]),
         ({"metrics": ""}, ["--metrics is empty"]),
         ({"metrics": "jsonl:x"}, ["unknown metrics jsonl: there are kafka:"]),
         ({"metrics": "kafka://h:1/?topic={schema}"}, ["kafka://h:1/?topic={schema}: one topic"]),

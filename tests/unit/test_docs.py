@@ -93,13 +93,14 @@ def test_every_command_is_one(command: str, monkeypatch: pytest.MonkeyPatch) -> 
     if " ".join(given) in NAMES:
         return  # the name of a command, in a sentence
     monkeypatch.setenv("KAFKA", "localhost:9092")  # as `el stack env` does
+    monkeypatch.setenv("HDFS", "hdfs://localhost:9870")
     args = parser().parse_args(given)
     uris = [uri for uri in getattr(args, "uris", []) if ":" in uri]
     for known, what, given_uris in (
         (SOURCES, "source", [*uris[:1], getattr(args, "source", None)]),
         (SINKS, "sink", [*uris[1:], getattr(args, "errors", None)]),
         (METRICS, "metrics", [getattr(args, "metrics", None)]),
-        (RAW_TOPICS, "topic", [getattr(args, "topic", None)]),
+        (RAW_TOPICS, "topic", [args.topic] if given[0] == "forward" else []),
     ):
         for uri in filter(None, given_uris):
             parse_uri(uri, known, what)
@@ -193,7 +194,8 @@ def test_parameters_of_kafka() -> None:
 
 def test_options() -> None:
     told = {word.split()[0] for word in first_column(page("docs/running.md"), "option")}
-    known = {f"--{name.rstrip('_')}" for name in RunConfig.__dataclass_fields__}
+    names = (name.rstrip("_").replace("_", "-") for name in RunConfig.__dataclass_fields__)
+    known = {f"--{name}" for name in names}
     assert known - told == {"--source", "--sinks", "--beam"}
     assert told - known == {"--config", "--dry-run", "--json", "--"}
 

@@ -10,9 +10,9 @@ import apache_beam as beam
 from hypothesis import given
 from hypothesis import strategies as st
 
-from el_beam.summary import Part, Summary, WriteSummary, _SumUp, load_summary, summarize
+from el_beam.summary import Part, Summary, WriteSummary, _SumUp, load_books, summarize, total
 from transforms.count import CountKey, Counts, ReadReceipt
-from transforms.write import Receipt
+from transforms.write.receipt import NewFile, Receipt
 
 RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 NUMBERS = st.integers(0, 1_000)
@@ -28,13 +28,14 @@ COUNTS = st.dictionaries(KEYS, NUMBERS, max_size=8).map(
 )
 RECEIPTS = st.builds(
     lambda sink, written, repeated, size: Receipt(
-        sink, "Edit", 1, "f", written + repeated, written, 0, repeated, 0, size
+        sink, "s", "Edit", 1, "f", written + repeated, written, 0, repeated, 0, size
     ),
     st.sampled_from(["jsonl:a", "sqlite:b"]), NUMBERS, NUMBERS, st.sampled_from([0, 100]),
 )  # fmt: skip
 READS = st.builds(ReadReceipt, st.just("s"), NUMBERS, NUMBERS)
 PARTS = st.lists(st.one_of(COUNTS, RECEIPTS, READS), max_size=12)
 SINKS = ["sqlite:b", "jsonl:a"]
+FILE = NewFile("_temporary/x", "Edit_1/f", "2019-03-10T07", "0" * 64)
 
 
 def combined(groups: list[list[Part]]) -> Summary:
@@ -89,7 +90,7 @@ def written(parts: list[Part], path: Path) -> Summary:
     ]
     tuple(made) | WriteSummary(str(path))
     pipeline.run().wait_until_finish()
-    return load_summary(str(path), SINKS)
+    return total(load_books(str(path)).values(), SINKS)
 
 
 def test_the_file_says_the_same(tmp_path: Path) -> None:
@@ -98,10 +99,12 @@ def test_the_file_says_the_same(tmp_path: Path) -> None:
     parts: list[Part] = [
         ReadReceipt("s", 5_003, 9),
         Counts("s", 0, 5_002, 5_003, (*minutes, (CountKey(0, "unknown", -1, "bad_json"), 3))),
-        Receipt("jsonl:a", "Edit", 1, "f", 5_003, 5_003, size=7),
+        Receipt("jsonl:a", "s", "Edit", 1, "f", 5_000, 5_000, 0, 0, 0, 7, FILE),
+        Receipt("jsonl:a", "other", "Edit", 1, "t", 3, 3),
     ]
     assert written(parts, path) == summarize(parts, SINKS)
-    assert path.stat().st_size < 1_000  # nothing of it grows with the minutes
+    assert path.stat().st_size < 5_000  # an entry for each of the hours, not of the minutes
+    assert set(load_books(str(path))) == {"s", "other"}
     assert written(parts[:1], path).read == 5_003  # in its place
 
 

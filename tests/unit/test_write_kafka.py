@@ -352,7 +352,7 @@ class _Late(Sink, Writer, Bundle):
 
     def commit(self) -> list[Receipt]:
         assert self.settled >= len(self.taken), "the fate of all is known"
-        return [Receipt("late:", *to, given=1, written=1) for to, _ in self.taken]
+        return [Receipt("late:", "s", *to, given=1, written=1) for to, _ in self.taken]
 
     def __str__(self) -> str:
         return "late:"

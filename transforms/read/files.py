@@ -18,10 +18,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, Protocol
 
 import zstandard
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 
 from schemas.event import LONGEST_LINE, Origin, RawLine
+from transforms import filesystem
 
 SPLIT_BYTES = 64 * 1024 * 1024
 _CHUNK = 1024 * 1024
@@ -57,25 +56,22 @@ def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[File
     Raises UnreadableInput where a pattern matches nothing."""
     splits: dict[str, FileSplit] = {}
     for pattern in patterns:
-        # Beam finds nothing where a glob has no folder before it
-        here = "://" not in pattern and not pattern.startswith(("/", "."))
         try:
-            found = FileSystems.match([f"./{pattern}" if here else pattern])[0].metadata_list
+            found = filesystem.find(pattern) if pattern else []
         except Exception as error:  # each file system has exceptions of its own
             raise UnreadableInput(f"cannot look for {pattern}: {error}") from error
-        if not found or not pattern:
+        if not found:
             raise UnreadableInput(f"no file matches {pattern}")
-        for file in found:
-            path = file.path.removeprefix("./") if here else file.path
-            if "://" not in path and Path(path).is_dir():
+        for path, size_, receipt in found:
+            local = filesystem.is_local(path)
+            if local and Path(path).is_dir():
                 raise UnreadableInput(f"{path} is a folder: write {path}/* for the files in it")
             if not path.isprintable():
                 raise UnreadableInput(f"{path!r} is no file name that can be told: rename it")
-            if "://" not in path:  # a line's identity may be its place: the same from any folder
+            if local:  # a line's identity may be its place: the same from any folder
                 path = os.path.normpath(Path.cwd() / path)
-            receipt = file.last_updated_in_seconds or 0.0
             whole = path.lower().endswith((*_COMPRESSED, ARCHIVE))
-            starts = [0] if whole else range(0, max(file.size_in_bytes, 1), size)
+            starts = [0] if whole else range(0, max(size_, 1), size)
             for start in starts:
                 id_ = split_id(path, start)
                 end = None if whole else start + size
@@ -86,7 +82,7 @@ def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[File
 def read_split(split: FileSplit) -> Iterator[RawLine]:
     """The lines of a split, each with its origin. Raises UnreadableInput."""
     try:
-        with FileSystems.open(split.path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        with filesystem.open_file(split.path) as file:
             if split.path.endswith(ARCHIVE):
                 yield from _archived_lines(file, split)
             else:

@@ -10,12 +10,16 @@ from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import (
     ConsumerGroupTopicPartitions,
+    IsolationLevel,
     KafkaError,
     KafkaException,
+    TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka.admin._resource import ResourceType
 
 from transforms.kafka import KafkaCluster
 
@@ -92,6 +96,46 @@ class KafkaTopics:
         high = self._offsets(wanted, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         return {place: Position(committed.get(place), low[place], high[place]) for place in high}
 
+    def bounds(self, counts: Mapping[str, int]) -> dict[tuple[str, int], tuple[int, int]]:
+        """(topic, partition) -> (oldest offset there is, offset after the newest that can be read)
+        for topics with these numbers of partitions."""
+        wanted = [TopicPartition(topic, number)
+                  for topic, count in counts.items() for number in range(count)]  # fmt: skip
+        low = self._offsets(wanted, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        # Readers see no records of transactions that are still open.
+        high = self._offsets(wanted, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)  # type: ignore[no-untyped-call]
+        return {place: (low[place], high[place]) for place in high}
+
+    def cluster_id(self) -> str:
+        """What no other cluster is called."""
+        return str(self._asked(lambda: self._admin.list_topics(timeout=_TIMEOUT)).cluster_id)
+
+    def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """Topic -> its id, which a topic that is made anew under the same name doesn't have."""
+        names = sorted(topics)
+        if not names:
+            return {}
+        futures = self._admin.describe_topics(TopicCollection(names), request_timeout=_TIMEOUT)
+        return {name: str(self._asked(futures[name].result).topic_id) for name in names}
+
+    def compacted(self, topics: Iterable[str]) -> frozenset[str]:
+        """Those of these topics from whose midst records vanish."""
+        wanted = [ConfigResource(ResourceType.TOPIC, topic) for topic in sorted(topics)]
+        if not wanted:
+            return frozenset()
+        futures = self._admin.describe_configs(wanted, request_timeout=_TIMEOUT)
+        found = {each.name: self._asked(future.result) for each, future in futures.items()}
+        return frozenset(
+            name for name, told in found.items() if "compact" in told["cleanup.policy"].value
+        )
+
+    def commit(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Set a group's offsets, for those who watch its lag. The group must have no members."""
+        places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
+        request = [ConsumerGroupTopicPartitions(group, places)]
+        futures = self._admin.alter_consumer_group_offsets(request, request_timeout=_TIMEOUT)
+        self._asked(futures[group].result)
+
     def _committed(self, group: str) -> dict[tuple[str, int], int]:
         def listed() -> Any:
             request = [ConsumerGroupTopicPartitions(group)]
@@ -101,10 +145,14 @@ class KafkaTopics:
         found = self._asked(listed, default=())
         return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
 
-    def _offsets(self, wanted: list[Any], which: Any) -> Mapping[tuple[str, int], int]:
+    def _offsets(
+        self, wanted: list[Any], which: Any, level: Any = IsolationLevel.READ_UNCOMMITTED
+    ) -> Mapping[tuple[str, int], int]:
         if not wanted:
             return {}
-        futures = self._admin.list_offsets(dict.fromkeys(wanted, which), request_timeout=_TIMEOUT)
+        futures = self._admin.list_offsets(
+            dict.fromkeys(wanted, which), isolation_level=level, request_timeout=_TIMEOUT
+        )
         return {
             (place.topic, place.partition): self._asked(future.result).offset
             for place, future in futures.items()

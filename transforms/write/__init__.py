@@ -75,7 +75,7 @@ class _WriteFn(BatchedFn):
         if wanted is None:
             wanted = self._wanted[destination] = self._choice.wants(destination)
         if not wanted:
-            self._tally.filtered(destination)
+            self._tally.filtered(outcome.line.origin.split, destination)
             return
         self._put(destination, outcome)
 
@@ -97,7 +97,7 @@ class _WriteFn(BatchedFn):
         return found
 
     def _reject(self, destination: Destination, event: Event, error: Rejected) -> None:
-        self._tally.rejected(destination)
+        self._tally.rejected(event.line.origin.split, destination)
         if destination == EVENT_ERROR:
             raise error  # not even its error can be held: the sink is broken, not the event
         dt = event.data.get("dt")

@@ -4,34 +4,35 @@ Layout: ROOT/Schema_revision/year=Y/month=M/day=D/hour=H/<split>[-part].<suffix>
 called and where one ends depends on the split alone, so the same input gives the same files
 whatever runs it, and a bundle that is run again finds its files there.
 
-Attempts write to ROOT/_temporary/<job>, which readers of tables don't see, and files are renamed
-when their bundle ends.
+Workers write to ROOT/_temporary/<job>/<attempt>, which readers of tables don't see, and name the
+files in their receipts. Whoever runs the job gives them their names once all of it has succeeded:
+what a worker does whom nobody waits for any more is never seen.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
-import os
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import quote
-
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 
 from schemas.capsule import event_time
 from schemas.event import Destination, Event
-from transforms.write.receipt import Receipt
+from transforms import filesystem
+from transforms.write.receipt import NewFile, Receipt
 from transforms.write.sink import Bundle, Sink, SinkError, Writer
 
 _ROWS_BEFORE_ENCODING: Final = 10_000  # events held as Python objects, for a split
 _ROW_BYTES: Final = 2048  # a longer line counts as several rows: hostile ones have a megabyte
 _PART_BYTES: Final = 128 * 1024 * 1024  # encoded bytes held in memory, for a split
+_AT_ONCE: Final = 8  # files that are renamed together: most of it is waiting for answers
 _YEAR_1, _YEAR_9999 = -62135596800, 253402300799  # unix seconds
 
 
@@ -65,13 +66,17 @@ class Encoding(ABC):
 
 
 @lru_cache(maxsize=4096)
+def hour_name(hour: int) -> str:
+    """An hour since 1970 as people write it: 2019-03-10T07."""
+    seconds = min(max(hour * 3600, _YEAR_1), _YEAR_9999)
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:13]
+
+
+@lru_cache(maxsize=4096)
 def hour_folder(hour: int) -> str:
     """The folder of an hour since 1970, as Hive names partitions."""
-    seconds = min(max(hour * 3600, _YEAR_1), _YEAR_9999)
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return (
-        f"year={moment.year:04}/month={moment.month:02}/day={moment.day:02}/hour={moment.hour:02}"
-    )
+    name = hour_name(hour)
+    return f"year={name[:4]}/month={name[5:7]}/day={name[8:10]}/hour={name[11:]}"
 
 
 def schema_folder(destination: Destination) -> str:
@@ -80,15 +85,6 @@ def schema_folder(destination: Destination) -> str:
     if name[:1] in "._":
         name = f"%{ord(name[0]):02X}{name[1:]}"
     return f"{name}_{destination.revision}"
-
-
-class _Written(NamedTuple):
-    temporary: str
-    target: str
-    digest: bytes
-    destination: Destination
-    events: int
-    size: int
 
 
 class _SplitFiles:
@@ -116,7 +112,7 @@ class _SplitFiles:
         self._pending = 0
         return sum(encoder.encode() for encoder in self._files.values()) >= _PART_BYTES
 
-    def write(self) -> Iterator[_Written]:
+    def write(self) -> Iterator[Receipt]:
         """Write what there is under temporary names; a later event starts the next part."""
         part = f"-{self._part}" if self._part else ""
         files, self._files = self._files, {}
@@ -126,14 +122,23 @@ class _SplitFiles:
         for (destination, hour), encoder in files.items():
             content = encoder.finish()
             temporary = f"{self._attempt}-{uuid.uuid4().hex}"
-            _create(temporary, content)
-            yield _Written(
+            with for_people(temporary):
+                filesystem.write(temporary, content)
+            file = NewFile(
                 temporary,
                 f"{self._sink.folder(destination, hour)}/{name}",
-                hashlib.sha256(content).digest(),
-                destination,
-                encoder.events,
-                len(content),
+                hour_name(hour),
+                hashlib.sha256(content).hexdigest(),
+            )
+            yield Receipt(
+                str(self._sink),
+                self._split,
+                *destination,
+                where=file.path,
+                given=encoder.events,
+                written=encoder.events,
+                size=len(content),
+                file=file,
             )
 
 
@@ -147,7 +152,7 @@ class _FileBundle(Bundle):
         self._attempt = f"{sink.temporary}/{uuid.uuid4().hex}"
         self._splits: dict[str, _SplitFiles] = {}
         self._current = ""
-        self._written: list[_Written] = []
+        self._receipts: list[Receipt] = []
 
     def add(self, destination: Destination, event: Event) -> None:
         split = event.line.origin.split
@@ -159,24 +164,15 @@ class _FileBundle(Bundle):
         files = self._splits[split]
         files.add(destination if self._by_schema else _ALL, event)
         if files.is_full():
-            self._written.extend(files.write())
+            self._receipts.extend(files.write())
 
     def _seal(self) -> None:
         if self._current:
-            self._written.extend(self._splits[self._current].write())
+            self._receipts.extend(self._splits[self._current].write())
 
-    def commit(self) -> Iterator[Receipt]:
+    def commit(self) -> list[Receipt]:
         self._seal()
-        _publish(self._written)
-        for file in self._written:
-            yield Receipt(
-                str(self._sink),
-                *file.destination,
-                where=file.target,
-                given=file.events,
-                written=file.events,
-                size=file.size,
-            )
+        return self._receipts
 
 
 class _FileWriter(Writer):
@@ -207,91 +203,63 @@ class FileSink(Sink):
     def writer(self) -> Writer:
         return _FileWriter(self)
 
+    def attempt(self, name: str) -> FileSink:
+        other = copy.copy(self)
+        other.temporary = f"{self.root}/_temporary/{name}"
+        return other
+
     def prepare(self) -> None:
-        with _for_people(self.root):
-            self._sweep()
-            _make_folder(self.temporary)
+        with for_people(self.root):
+            filesystem.remove(self.temporary)  # of an attempt of this very job that was killed
+            filesystem.make_folder(self.temporary)
 
     def finish(self) -> None:
-        with _for_people(self.root):
-            self._sweep()
-            with contextlib.suppress(BeamIOError):  # another job's files may still be in there
-                above = self.temporary.rpartition("/")[0]
-                if not FileSystems.match([f"{above}/**"])[0].metadata_list:
-                    FileSystems.delete([above])
-
-    def _sweep(self) -> None:
-        """Remove what an attempt of this very job left when it was killed."""
-        if FileSystems.exists(self.temporary):
-            FileSystems.delete([self.temporary])
+        above = self.temporary.rpartition("/")[0]
+        with for_people(self.root):
+            filesystem.remove(self.temporary)
+            # another job's files may still be in there
+            while above != self.root and not filesystem.names(above):
+                filesystem.remove(above)
+                above = above.rpartition("/")[0]
 
     def __str__(self) -> str:
         return self._shown
 
 
 @contextlib.contextmanager
-def _for_people(path: str) -> Iterator[None]:
+def for_people(path: str) -> Iterator[None]:
+    """What goes wrong with files in this block becomes a SinkError."""
     try:
         yield
-    except (OSError, BeamIOError) as error:
-        cause = getattr(error, "exception_details", None) or {}
-        reasons = "; ".join(str(each) for each in cause.values()) or str(error)
-        raise SinkError(f"cannot write below {path}: {reasons}") from error
+    except OSError as error:
+        raise SinkError(f"cannot write below {path}: {error}") from error
 
 
-def _make_folder(path: str) -> None:
-    if not FileSystems.exists(path):
-        with contextlib.suppress(BeamIOError, OSError):  # perhaps another worker was first
-            FileSystems.mkdirs(path)
-        if not FileSystems.exists(path):
-            FileSystems.mkdirs(path)
+def publish(files: Iterable[NewFile]) -> None:
+    """Give files their names. Doing it again, after a death in the midst of it, finishes it: one
+    that is there already must be the same. Raises SinkError."""
+    files = list(files)
+    folders = {file.path.rpartition("/")[0] for file in files}
+    with for_people(next(iter(folders), "")), ThreadPoolExecutor(_AT_ONCE) as threads:
+        list(threads.map(filesystem.make_folder, folders))
+        list(threads.map(_name, files))
+        list(threads.map(filesystem.sync, folders))
 
 
-def _create(path: str, content: bytes) -> None:
-    with (
-        _for_people(path),
-        FileSystems.create(path, "application/octet-stream", CompressionTypes.UNCOMPRESSED) as file,
-    ):
-        file.write(content)
-        file.flush()
-        if hasattr(file, "fileno"):
-            with contextlib.suppress(OSError):  # only local files have one to sync
-                os.fsync(file.fileno())
+def _name(file: NewFile) -> None:
+    if not filesystem.exists(file.path) and filesystem.move(file.temporary, file.path):
+        return
+    if _digest(file.path) != file.sha256:
+        raise SinkError(
+            f"{file.path} is there with other content: the same input was written with "
+            "another format, schemas or version. Write to another place, or remove it."
+        )
+    filesystem.remove(file.temporary)
 
 
-def _digest(path: str) -> bytes:
+def _digest(path: str) -> str:
     hasher = hashlib.sha256()
-    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+    with filesystem.open_file(path) as file:
         while chunk := file.read(1 << 20):
             hasher.update(chunk)
-    return hasher.digest()
-
-
-def _publish(files: list[_Written]) -> None:
-    """Rename all files to their names. One that is there already must be the same."""
-    folders = {file.target.rpartition("/")[0] for file in files}
-    with _for_people(next(iter(folders), "")):
-        for folder in folders:
-            _make_folder(folder)
-        for file in files:
-            if not FileSystems.exists(file.target):
-                FileSystems.rename([file.temporary], [file.target])
-                continue
-            if _digest(file.target) != file.digest:
-                raise SinkError(
-                    f"{file.target} is there with other content: the same input was written with "
-                    "another format, schemas or version. Write to another place, or remove it."
-                )
-            FileSystems.delete([file.temporary])
-        for folder in folders:
-            _sync_folder(folder)
-
-
-def _sync_folder(folder: str) -> None:
-    """Make renames last on a local disk; other file systems do so themselves."""
-    if "://" not in folder:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    return hasher.hexdigest()

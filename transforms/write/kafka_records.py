@@ -58,7 +58,7 @@ class RecordBundle(Bundle):
         self._keeps: dict[str, float] = {}
         self._sink, self._producer, self._topic, self._key = sink, producer, topic, key
         self._produce = producer.client.produce
-        self._given: Counter[Destination] = Counter()
+        self._given: Counter[tuple[str, Destination]] = Counter()
         self._failed: list[_Failed] = []  # no more than the producer's queue holds
         self._refused: deque[_Failed] = deque()
         self._fault: SinkError | None = None
@@ -77,7 +77,7 @@ class RecordBundle(Bundle):
         key = self._key(event.data) if self._key else None
         when = self._time(event.data, event.line.origin.receipt, keeps)
         self._send(topic, value, key, when, told)
-        self._given[destination] += 1
+        self._given[event.line.origin.split, destination] += 1
 
     def _shorter(self, destination: Destination, topic: str, event: Event, size: int) -> Event:
         """An EventError with less in it. Raises Rejected for other events."""
@@ -165,7 +165,7 @@ class RecordBundle(Bundle):
             elif error.code() != _SIZE or source is None:
                 raise trouble(topic, error)
             elif source[0] != EVENT_ERROR:
-                self._given[source[0]] -= 1
+                self._given[source[1].origin.split, source[0]] -= 1
                 self._refused.append(failed)
                 return
             else:
@@ -195,10 +195,12 @@ class RecordBundle(Bundle):
     def commit(self) -> Iterator[Receipt]:
         self.settle()
         assert not self._refused, "what is refused must be taken back first"
-        for destination, given in self._given.items():
+        for (split, destination), given in self._given.items():
             if given:
                 where = self._topic(destination).name
-                yield Receipt(self._sink, *destination, where=where, given=given, written=given)
+                yield Receipt(
+                    self._sink, split, *destination, where=where, given=given, written=given
+                )
 
 
 def _too_large(topic: str, size: int) -> Rejected:

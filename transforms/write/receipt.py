@@ -9,10 +9,20 @@ from typing import NamedTuple
 from schemas.event import Destination
 
 
+class NewFile(NamedTuple):
+    """A file that is complete but for its name: see `files.publish`."""
+
+    temporary: str  # where it is
+    path: str  # where it is to be
+    hour: str  # that its events are of, as 2019-03-10T07
+    sha256: str  # of its content
+
+
 class Receipt(NamedTuple):
     """One durable write, or what was left out: given = written + rejected + repeated + filtered."""
 
     sink: str
+    split: str
     schema: str
     revision: int
     where: str = ""  # the file or table
@@ -22,6 +32,7 @@ class Receipt(NamedTuple):
     repeated: int = 0  # had been written before
     filtered: int = 0  # not chosen
     size: int = 0  # bytes of the file, 0 for tables
+    file: NewFile | None = None
 
 
 class Tally:
@@ -29,17 +40,17 @@ class Tally:
 
     def __init__(self, sink: str) -> None:
         self._sink = sink
-        self._filtered: Counter[Destination] = Counter()
-        self._rejected: Counter[Destination] = Counter()
+        self._filtered: Counter[tuple[str, Destination]] = Counter()
+        self._rejected: Counter[tuple[str, Destination]] = Counter()
 
-    def filtered(self, destination: Destination) -> None:
-        self._filtered[destination] += 1
+    def filtered(self, split: str, destination: Destination) -> None:
+        self._filtered[split, destination] += 1
 
-    def rejected(self, destination: Destination) -> None:
-        self._rejected[destination] += 1
+    def rejected(self, split: str, destination: Destination) -> None:
+        self._rejected[split, destination] += 1
 
     def receipts(self) -> Iterator[Receipt]:
-        for destination, count in self._filtered.items():
-            yield Receipt(self._sink, *destination, given=count, filtered=count)
-        for destination, count in self._rejected.items():
-            yield Receipt(self._sink, *destination, given=count, rejected=count)
+        for (split, destination), count in self._filtered.items():
+            yield Receipt(self._sink, split, *destination, given=count, filtered=count)
+        for (split, destination), count in self._rejected.items():
+            yield Receipt(self._sink, split, *destination, given=count, rejected=count)

@@ -79,8 +79,13 @@ class Sink(ABC):
         an attempt of the same job left half done. Raises SinkError."""
         return
 
+    def attempt(self, name: str) -> Sink:
+        """This sink for one of several attempts, which must not meet: each has a name, which is a
+        path. To finish it finishes all below it."""
+        return self
+
     def finish(self) -> None:
-        """Called once after the job has succeeded."""
+        """Called once after the job has succeeded, or failed: remove what was left half done."""
         return
 
     @abstractmethod

@@ -14,16 +14,16 @@ from transforms.write.sink import Bundle, Sink, Writer
 
 class _StdoutBundle(Bundle):
     def __init__(self) -> None:
-        self._counts: Counter[Destination] = Counter()
+        self._counts: Counter[tuple[str, Destination]] = Counter()
 
     def add(self, destination: Destination, event: Event) -> None:
         sys.stdout.buffer.write(strict_json.dumps(event.data) + b"\n")
-        self._counts[destination] += 1
+        self._counts[event.line.origin.split, destination] += 1
 
     def commit(self) -> Iterator[Receipt]:
         sys.stdout.buffer.flush()
-        for destination, count in self._counts.items():
-            yield Receipt("stdout:", *destination, given=count, written=count)
+        for (split, destination), count in self._counts.items():
+            yield Receipt("stdout:", split, *destination, given=count, written=count)
 
 
 class _StdoutWriter(Writer):

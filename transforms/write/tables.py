@@ -25,6 +25,9 @@ _ROW_BYTES: Final = 4096  # of a line that make it count as one more row
 _PATIENCE: Final = 600.0  # seconds that one worker waits for another's transaction
 
 
+_Rows = dict[tuple[str, Destination], list[dict[str, Any]]]  # by split, too
+
+
 class _Table(NamedTuple):
     name: str
     insert: sa.Insert
@@ -34,13 +37,13 @@ class _Table(NamedTuple):
 class _TableBundle(Bundle):
     def __init__(self, writer: _TableWriter) -> None:
         self._writer = writer
-        self._rows: dict[Destination, list[dict[str, Any]]] = {}
+        self._rows: _Rows = {}
         self._pending = 0
         self._receipts: list[Receipt] = []
 
     def add(self, destination: Destination, event: Event) -> None:
         values = self._writer.table(destination).row(event.data)
-        self._rows.setdefault(destination, []).append(values)
+        self._rows.setdefault((event.line.origin.split, destination), []).append(values)
         self._pending += 1 + len(event.line.data) // _ROW_BYTES
         if self._pending >= _ROWS_IN_MEMORY:
             self._insert()
@@ -92,17 +95,18 @@ class _TableWriter(Writer):
         except sa.exc.DBAPIError as error:
             raise SinkError(f"{self._sink}: {error.orig}") from error
 
-    def insert(self, rows: dict[Destination, list[dict[str, Any]]]) -> list[Receipt]:
+    def insert(self, rows: _Rows) -> list[Receipt]:
         """Insert rows of any tables in one transaction; says what was new and what was not."""
         receipts = []
         with self._transaction() as connection:
-            for destination, values in rows.items():
+            for (split, destination), values in rows.items():
                 made = self.table(destination)
                 new = connection.execute(made.insert, values).rowcount
                 given = len(values)
                 receipts.append(
                     Receipt(
                         str(self._sink),
+                        split,
                         *destination,
                         where=made.name,
                         given=given,

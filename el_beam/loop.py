@@ -1,0 +1,77 @@
+"""Increments again and again, until asked to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from el_beam import orphans
+from el_beam.config import seconds
+from el_beam.increments import Increments, Report
+from el_beam.lease import Lease
+from el_beam.state import State
+from el_beam.summary import total
+from runners.flink_rest import FlinkError
+from transforms.filesystem import FileAway
+from transforms.read.kafka import KafkaSource
+from transforms.read.kafka_topics import KafkaAway
+
+if TYPE_CHECKING:
+    from el_beam.config import RunConfig
+    from el_beam.job import Job
+
+
+def work(job: Job, config: RunConfig, tell: Callable[[Report, float], None]) -> bool:
+    """Do increments of a job that reads from Kafka, once or until asked to end. `tell` is called
+    after each round, with its seconds. Returns whether the last one had no problems.
+
+    Raises StateError where the state can't be used, SinkError; with `once` KafkaAway, FileAway and
+    FlinkError too."""
+    assert isinstance(job.source, KafkaSource)
+    orphans.mark_children()
+    pace = seconds(config.every) if config.every else 0.0
+    with Lease(State(config.state_path)) as lease, asked_to_end() as asked:
+        increments = Increments(job, job.source, config, lease)
+        begun = False
+        while True:
+            started = time.monotonic()
+            try:
+                if not begun:
+                    increments.begin()
+                    begun = True
+                report = increments.round()
+            except (KafkaAway, FileAway, FlinkError) as error:
+                if config.once:
+                    raise
+                report = Report(total((), ()), problems={"": str(error)})
+            tell(report, time.monotonic() - started)
+            more = bool(report.topics) and report.lag > 0
+            if asked.is_set() or (config.once and not more):
+                return not report.problems
+            if not more and asked.wait(max(0.0, started + pace - time.monotonic())):
+                return True
+
+
+@contextmanager
+def asked_to_end() -> Iterator[threading.Event]:
+    """An event that Ctrl-C, or a request to end, sets: the increment under way is finished. The
+    second one ends us at once; the increment is done again then."""
+    asked = threading.Event()
+
+    def note(*_: object) -> None:
+        if asked.is_set():
+            os._exit(1)
+        asked.set()
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, note) for number in numbers}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

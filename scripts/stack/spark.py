@@ -1,0 +1,106 @@
+"""Spark 3.5, standalone: a Master and a Worker."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from runners.jars import OUR_SPARK, SPARK_OPENS, SPARK_VERSION
+from stack.component import CACHE, LOOPBACK, Component
+from stack.process import ServerProcess, StackError
+
+_LOG4J = """\
+rootLogger.level = info
+rootLogger.appenderRef.err.ref = Err
+appender.err.name = Err
+appender.err.type = Console
+appender.err.target = SYSTEM_ERR
+appender.err.layout.type = PatternLayout
+appender.err.layout.pattern = %d{ISO8601} %-5p %c{1.}: %m%n
+"""
+
+
+class Spark(Component):
+    """A Worker with two cores. Its executors run in `work`, with a folder for each job."""
+
+    name = "spark"
+    ports = ("master", "master_ui", "worker", "worker_ui")
+    needs = ("workers",)
+
+    def servers(self, folder: Path) -> list[ServerProcess]:
+        worker = ["--cores", "2", "--memory", "3g", "--work-dir", f"{self.folder}/work"]
+        return [
+            self._server(folder, "master", [], lambda: self._state().get("status") == "ALIVE"),
+            self._server(folder, "worker", [*worker, self.endpoint()], self._has_worker),
+        ]
+
+    def _server(self, folder: Path, name: str, arguments: list[str], ready: Any) -> ServerProcess:
+        command = [
+            *("java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+            *SPARK_OPENS,
+            f"-Dlog4j2.configurationFile=file:{self.folder}/log4j2.properties",
+            f"-Dspark.local.dir={self.folder}/tmp",
+            *("-cp", f"{OUR_SPARK}/jars/*", f"org.apache.spark.deploy.{name}.{name.title()}"),
+            *("--host", LOOPBACK, "--port", str(self.port[name])),
+            *("--webui-port", str(self.port[f"{name}_ui"]), *arguments),
+        ]
+        # Executors are started by what the Worker's environment says, and listen where it says.
+        environment = {
+            "SPARK_HOME": str(OUR_SPARK),
+            "SPARK_SCALA_VERSION": "2.12",
+            "SPARK_LOCAL_IP": LOOPBACK,
+        }
+        return ServerProcess(f"spark-{name}", folder, command, ready, environment)
+
+    def endpoint(self) -> str:
+        return f"spark://{LOOPBACK}:{self.port['master']}"
+
+    def install(self) -> None:
+        if not (OUR_SPARK / "jars").exists():
+            _install()
+
+    def configure(self) -> None:
+        for path in ("work", "tmp"):
+            (self.folder / path).mkdir(parents=True, exist_ok=True)
+        (self.folder / "log4j2.properties").write_text(_LOG4J)
+
+    def _has_worker(self) -> bool:
+        return int(self._state().get("aliveworkers", 0)) > 0
+
+    def _state(self) -> dict[str, Any]:
+        """What the Master's page says, for machines."""
+        url = f"http://{LOOPBACK}:{self.port['master_ui']}/json/"
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                return dict(json.load(answer))
+        except (OSError, ValueError):
+            return {}
+
+
+def _install() -> None:
+    """Spark's jars, out of the source package that PyPI has for Spark's own Python API."""
+    CACHE.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:",
+             "-d", scratch, f"pyspark=={SPARK_VERSION}"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        archives = list(Path(scratch).glob("*.tar.gz"))
+        if done.returncode or not archives:
+            raise StackError(f"cannot download Spark {SPARK_VERSION}:\n{done.stderr}")
+        with tarfile.open(archives[0]) as archive:
+            archive.extractall(scratch, filter="data")
+        found = Path(scratch, f"pyspark-{SPARK_VERSION}", "deps", "jars")
+        new = Path(scratch, "spark")
+        new.mkdir()
+        found.rename(new / "jars")
+        shutil.rmtree(OUR_SPARK, ignore_errors=True)
+        new.rename(OUR_SPARK)

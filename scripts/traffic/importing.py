@@ -1,0 +1,132 @@
+"""Importing: `el run` by increments from a raw topic into files, and what must be in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from el_beam.state import State
+from stack import Stack
+from traffic.feed import Feed, feed
+from traffic.truth import truth
+from transforms import filesystem
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Importing:
+    """An import of a group of its own, from `raw-NAME` to Parquet and the raw archive below `root`,
+    a path of any file system."""
+
+    stack: Stack
+    name: str
+    root: str
+    lines: int = 0  # that were sent
+    code: Path = _ROOT  # whose el_beam it runs
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def kafka(self) -> str:
+        return self.stack.kafka.endpoint()
+
+    @property
+    def raw(self) -> str:
+        return f"raw-{self.name}"
+
+    @property
+    def state(self) -> State:
+        return State(f"{self.root}/state")
+
+    def put(self, number: int, partitions: int = 4) -> None:
+        """So many lines that were never sent before, as fast as they go."""
+        feed(self.kafka, self.raw, number, start=self.lines, partitions=partitions)
+        self.lines += number
+
+    @contextmanager
+    def traffic(self, rate: int) -> Iterator[Feed]:
+        """`rate` lines a second that were never sent before, while the block runs."""
+        feed = Feed(self.kafka, self.raw, rate, start=self.lines)
+        try:
+            with feed:
+                yield feed
+        finally:
+            self.lines += feed.sent
+
+    def command(self, *options: str, sinks: tuple[str, ...] = ("parquet", "raw")) -> list[str]:
+        """`el run`, with these options."""
+        return [
+            *(sys.executable, "-m", "el_beam.cli", "run"),
+            f"kafka://{self.kafka}/?topics={self.raw}&group={self.name}",
+            *(f"{sink}:{self.root}/{sink}" for sink in sinks),
+            *("--state", self.state.path, *options),
+        ]
+
+    def start(self, *options: str, **more: tuple[str, ...]) -> subprocess.Popen[str]:
+        """Start `el run`; its reports come as lines of JSON."""
+        return subprocess.Popen(
+            self.command("--json", *options, **more),
+            env={**os.environ, **self.environment, "PYTHONPATH": str(self.code)},
+            cwd=self.code, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def once(self, *options: str) -> dict[str, object]:
+        """Read all that is there now; the last report. Raises AssertionError."""
+        with self.start("--once", *options) as run:
+            out, err = run.communicate(timeout=300)
+        assert run.returncode == 0, err
+        reports = [json.loads(line) for line in out.splitlines()]
+        return dict(reports[-1])
+
+    def committed(self) -> int:
+        """Increments that are done."""
+        last = self.state.topic(self.raw).last()
+        return last.number if last else 0
+
+    def wait_for(self, number: int, seconds: float = 120) -> None:
+        """Wait until so many increments are done. Raises AssertionError."""
+        end = time.monotonic() + seconds
+        while self.committed() < number:
+            assert time.monotonic() < end, f"increment {number} isn't done"
+            time.sleep(0.3)
+
+    def check(self) -> int:
+        """The files hold each event once and nothing else, and no stray file is there; how many
+        rows there are. Raises AssertionError."""
+        wanted = truth(self.kafka, self.raw)
+        assert wanted.records == self.lines
+        rows: Counter[str] = Counter()
+        files = [each.path for each in filesystem.below(f"{self.root}/parquet")]
+        for path in files:
+            with filesystem.open_file(path) as file:
+                rows.update(pq.read_table(file, columns=["uuid"]).column("uuid").to_pylist())
+        missing = wanted.destinations.keys() - rows.keys()
+        assert not missing, f"{len(missing)} of {self.lines} are missing"
+        assert not rows.keys() - wanted.destinations.keys()
+        twice = [uuid for uuid, count in rows.items() if count > 1]
+        assert not twice, f"{len(twice)} events are there more than once"
+        archived = [each.path for each in filesystem.below(f"{self.root}/raw")]
+        assert sum(map(_rows, archived)) == self.lines
+        noted = {
+            file[-1][1]
+            for commit in self.state.topic(self.raw).history()
+            for file in commit.about["files"]
+        }
+        assert {*files, *archived} == noted
+        return sum(rows.values())
+
+
+def _rows(path: str) -> int:
+    with filesystem.open_file(path) as file:
+        return int(pq.ParquetFile(file).metadata.num_rows)

@@ -1,0 +1,196 @@
+"""Exactly once in files: whatever is killed while increments are under way, HDFS holds each event
+once and nothing else, also where the code or the number of workers is another one afterwards."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from stack import Stack
+from traffic import Importing
+from transforms import filesystem
+
+RATE = 600  # lines a second
+SEED = int(os.environ.get("EL_SEED", "20261123"))
+ROOT = Path(__file__).parents[2]
+
+
+def kill_all(run: subprocess.Popen[str]) -> None:
+    """The driver alone: what it has started is left to itself."""
+    run.kill()
+    run.wait()
+
+
+def stages(job: Importing) -> dict[str, Callable[[], bool]]:
+    """What there is to see of an increment under way, of the number after the last commit."""
+    folder = f"{job.state.path}/topics/{job.raw}"
+    number = f"{job.committed() + 1:08d}."
+
+    def there(ending: str) -> bool:
+        return any(name.startswith(number) and name.endswith(ending)
+                   for name in filesystem.names(folder))  # fmt: skip
+
+    return {
+        "intended": lambda: there(".intent.json"),
+        "writing": lambda: any(filesystem.below(f"{job.root}/parquet/_temporary")),
+        "decided": lambda: there(".manifest.json"),
+        "committed": lambda: there(".commit.json"),
+    }
+
+
+@pytest.mark.usefixtures("kafka")
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("stage", ["intended", "writing", "decided", "committed"])
+def test_kill_the_driver(stack: Stack, tmp_path: Path, stage: str, workers: int) -> None:
+    """At each stage of an increment; the redo has another number of workers."""
+    rng = random.Random(f"{SEED} {stage} {workers}")
+    job = Importing(stack, f"driver-{stage}-{workers}", str(tmp_path))
+    job.put(1_000)
+    job.once()
+    job.put(rng.randrange(3_000, 9_000))
+    reached = stages(job)[stage]
+    with job.start("--once", "--workers", str(workers)) as run:
+        while not reached():
+            assert run.poll() is None or reached(), run.communicate()[1]
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.05))
+        kill_all(run)
+    job.once("--workers", str(3 - workers))
+    assert job.check() == job.lines
+
+
+@pytest.mark.usefixtures("kafka")
+def test_other_code_after_the_death(stack: Stack, tmp_path: Path) -> None:
+    """It writes other bytes for the same events, under the same names."""
+    job = Importing(stack, "code", str(tmp_path / "out"))
+    other = tmp_path / "other"
+    for package in ("schemas", "transforms", "runners", "el_beam"):
+        shutil.copytree(ROOT / package, other / package, ignore=shutil.ignore_patterns("java"))
+    encodings = other / "transforms" / "write" / "encodings.py"
+    text = encodings.read_text()
+    encodings.write_text(text.replace('"compression_level": 1', '"compression_level": 9'))
+    assert text != encodings.read_text()
+    job.put(6_000)
+    reached = stages(job)
+    with job.start("--once") as run:
+        while not reached["writing"]():
+            assert run.poll() is None, run.communicate()[1]
+            time.sleep(0.002)
+        kill_all(run)
+    job.code = other
+    job.once()
+    assert job.check() == job.lines
+    job.code = ROOT
+    job.put(500)
+    job.once()
+    assert job.check() == job.lines
+
+
+def _worker(_: Importing, run: subprocess.Popen[str], rng: random.Random) -> None:
+    """A Python worker of the driver's, as soon as there is one."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        children = psutil.Process(run.pid).children(recursive=True)
+        workers = [each for each in children if "sdk_worker" in " ".join(each.cmdline())]
+        if workers:
+            rng.choice(workers).kill()
+            return
+        time.sleep(0.01)
+    raise AssertionError("no worker was seen")
+
+
+def _server(component: str, name: str) -> Callable[..., None]:
+    def kill(job: Importing, _: subprocess.Popen[str], rng: random.Random) -> None:
+        server = job.stack.component(component).process(name)
+        server.kill()
+        time.sleep(rng.uniform(0.5, 3))
+        server.start()
+        server.wait()
+
+    return kill
+
+
+def _driver(_: Importing, run: subprocess.Popen[str], *__: random.Random) -> None:
+    kill_all(run)
+
+
+KILLS: dict[str, Callable[..., None]] = {
+    "the driver": _driver,
+    "a worker": _worker,
+    "the DataNode": _server("hdfs", "datanode"),
+    "the NameNode": _server("hdfs", "namenode"),
+    "the broker": _server("kafka", "kafka"),
+    "Spark's Worker": _server("spark", "worker"),
+}
+
+
+@pytest.fixture(scope="module")
+def importing(kafka: str, hdfs: str, stack: Stack) -> Importing:
+    assert kafka
+    job = Importing(stack, "importing", f"{hdfs}/importing")
+    job.put(1_000)
+    job.once()
+    return job
+
+
+@pytest.mark.parametrize("kind", KILLS)
+def test_kill_under_traffic(
+    importing: Importing, kind: str, request: pytest.FixtureRequest
+) -> None:
+    """Increment after increment into HDFS, every two seconds, by two workers."""
+    rng = random.Random(f"{SEED} {kind}")
+    done = importing.committed()
+    options = ["--every", "2s", "--workers", "2"]
+    if "Spark" in kind:
+        stack = importing.stack
+        options += ["--runner", "spark"]
+        importing.environment["SPARK"] = request.getfixturevalue("spark_cluster")
+        importing.environment["WORKERS"] = stack.workers.endpoint()
+    runs = [importing.start(*options)]
+    try:
+        with importing.traffic(RATE):
+            importing.wait_for(done + 1)
+            time.sleep(rng.uniform(0, 3))
+            KILLS[kind](importing, runs[-1], rng)
+            if runs[-1].poll() is not None:
+                runs.append(importing.start(*options))
+            importing.wait_for(importing.committed() + 2)
+        runs[-1].send_signal(signal.SIGTERM)
+        _, told = runs[-1].communicate(timeout=120)
+        assert runs[-1].returncode == 0, told
+        assert "Traceback" not in told
+    finally:
+        for run in runs:
+            run.kill()
+            run.communicate()
+    importing.once()
+    assert importing.check() == importing.lines
+
+
+def test_a_driver_that_is_taken_for_dead(importing: Importing) -> None:
+    """It is stopped for so long that its lease ends, and wakes up in the midst of its increment."""
+    importing.put(5_000)
+    reached = stages(importing)
+    with importing.start("--once") as run:
+        while not reached["writing"]():
+            assert run.poll() is None, run.communicate()[1]
+        run.send_signal(signal.SIGSTOP)
+        lease = f"{importing.state.path}/lease"
+        newest = sorted(name for name in filesystem.names(lease) if name.endswith(".json"))[-1]
+        told = filesystem.read(f"{lease}/{newest}").replace(b'"boot": "', b'"boot": "another')
+        filesystem.write(f"{lease}/{newest}", told)  # as if it were another machine's
+        importing.once()
+        run.send_signal(signal.SIGCONT)
+        _, err = run.communicate(timeout=120)
+    assert run.returncode == 2
+    assert "works here now" in err or "works here" in err
+    assert importing.check() == importing.lines

@@ -1,0 +1,69 @@
+"""gs:// against a local fake of the service: sinks write there what they write on a disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gcp_storage_emulator.server import create_server
+
+from stack.component import free_ports
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "examples" / "sample.log.gz"
+COUNT = """
+import json, sys
+from transforms import filesystem
+found = {each.path: each.size for each in filesystem.below(sys.argv[1])}
+import pyarrow.parquet as pq
+rows = 0
+for path in found:
+    if path.endswith(".parquet"):
+        with filesystem.open_file(path) as file:
+            rows += pq.ParquetFile(file).metadata.num_rows
+print(json.dumps({"files": sorted(found), "rows": rows}))
+"""
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[dict[str, str]]:
+    """The environment in which gs://events is on this machine."""
+    (port,) = free_ports(1)
+    server = create_server("127.0.0.1", port, in_memory=True, default_bucket="events")
+    server.start()
+    yield {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}", "NO_GCE_CHECK": "true"}
+    server.stop()
+
+
+def call(environment: dict[str, str], *arguments: str) -> Any:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True, text=True, check=False, timeout=300,
+        env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_files_there_are_those_of_a_disk(bucket: dict[str, str], tmp_path: Path) -> None:
+    run = ("-m", "el_beam.cli", "run", f"file:{SAMPLE}", "--json")
+    for root in ("gs://events/a", str(tmp_path / "a")):
+        told = call(bucket, *run, f"parquet:{root}/parquet", f"jsonl:{root}/jsonl")
+        assert told["balanced"]
+    there, here = (call(bucket, "-c", COUNT, root) for root in ("gs://events/a", f"{tmp_path}/a"))
+    names = [
+        [name.removeprefix(root) for name in found["files"]]
+        for found, root in ((there, "gs://events/a"), (here, f"{tmp_path}/a"))
+    ]
+    assert names[0] == names[1]
+    assert there["rows"] == here["rows"] == 10_000
+    assert not [name for name in names[0] if "_temporary" in name]
+    again = call(bucket, *run, "parquet:gs://events/a/parquet")
+    assert again["balanced"]
+    assert call(bucket, "-c", COUNT, "gs://events/a") == there

@@ -1,0 +1,367 @@
+"""Increments from a real broker: what they read, what holds them up, and what doesn't."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions, NewTopic
+
+from el_beam import execute, increments, intents
+from el_beam.config import RunConfig, assemble
+from el_beam.execute import JobFailed
+from el_beam.increments import Report
+from el_beam.job import Job
+from el_beam.lease import Lease
+from el_beam.loop import work
+from el_beam.state import Intent, State
+from traffic import put, truth
+from traffic.feed import lines as lines_of_now
+from traffic.feed import make_topic
+from transforms.kafka import KafkaCluster
+from transforms.read.kafka_ranges import KafkaRanges, OffsetRange, splits_of
+from transforms.read.kafka_topics import KafkaTopics
+
+ROOT = Path(__file__).parents[2]
+
+
+class Import:
+    """A job by increments, from topics of its own into a folder of its own."""
+
+    def __init__(self, kafka: str, folder: Path) -> None:
+        self.kafka, self.folder = kafka, folder
+        self.name = f"inc{uuid.uuid4().hex[:8]}"
+        self.sent = 0
+        self.state = State(f"{folder}/state")
+        self.admin = AdminClient({"bootstrap.servers": kafka})
+
+    def put(self, number: int, topic: str = "a", partitions: int = 2) -> None:
+        source = lines_of_now(self.sent)
+        put(self.kafka, f"{self.name}.{topic}", (next(source) for _ in range(number)), partitions)
+        self.sent += number
+
+    def uri(self, which: str, **more: str) -> str:
+        parameters = "".join(f"&{key}={value}" for key, value in more.items())
+        return f"kafka://{self.kafka}/?{which}&group={self.name}{parameters}"
+
+    def config(self, which: str = "", **options: Any) -> RunConfig:
+        return RunConfig(
+            source=self.uri(which or f"topics={self.name}.a", **options.pop("source", {})),
+            sinks=options.pop("sinks", (f"parquet:{self.folder}/p", f"raw:{self.folder}/r")),
+            state=self.state.path,
+            once=True,
+            **options,
+        )
+
+    def run(self, which: str = "", **options: Any) -> tuple[bool, list[Report]]:
+        """Whether it went well, and the report of each round."""
+        config = self.config(which, **options)
+        reports: list[Report] = []
+        scratch = self.folder / "scratch"
+        scratch.mkdir(exist_ok=True)
+        job = assemble(config, str(scratch))
+        return work(job, config, lambda report, _: reports.append(report)), reports
+
+    def uuids(self) -> Counter[str]:
+        """Of all rows."""
+        return Counter(
+            found
+            for path in (self.folder / "p").rglob("*.parquet")
+            if "_temporary" not in path.parts
+            for found in pq.read_table(path, partitioning=None).column("uuid").to_pylist()
+        )
+
+    def check(self, *topics: str, waiting: bool = False) -> None:
+        """Each event of these topics is a row, once; no file is left over, or some are `waiting`
+        for their names."""
+        wanted: dict[str, str] = {}
+        for topic in topics or ("a",):
+            wanted |= truth(self.kafka, f"{self.name}.{topic}").destinations
+        found = self.uuids()
+        assert set(found) == set(wanted)
+        assert set(found.values()) <= {1}
+        assert bool([*(self.folder / "p").rglob("_*")]) == waiting
+
+
+@pytest.fixture
+def job(kafka: str, tmp_path: Path) -> Import:
+    return Import(kafka, tmp_path)
+
+
+def test_again_and_again(job: Import) -> None:
+    job.put(700)
+    ok, reports = job.run()
+    assert ok
+    assert [(report.summary.read, report.lag) for report in reports] == [(700, 0)]
+    job.check()
+    assert job.run()[1][0].summary.read == 0
+    for workers in (2, 1):
+        job.put(300)
+        assert job.run(workers=workers)[1][0].summary.read == 300
+    job.check()
+    (topic,) = job.state.topics()
+    history = [*job.state.topic(topic).history()]
+    assert [commit.number for commit in history] == [1, 2, 3]
+    assert sum(sum(commit.about["splits"].values()) for commit in history) == 1_300
+    assert sum(count for *_, count in history[0].about["counts"]) == 700
+    positions = KafkaTopics(KafkaCluster(job.kafka)).positions([topic], job.name).values()
+    assert sum(position.lag for position in positions) == 0  # for those who watch
+
+
+def test_new_topics_and_partitions(job: Import) -> None:
+    pattern = f"pattern={job.name}[.][ab]"
+    job.put(200)
+    assert job.run(pattern)[0]
+    job.put(200, "b")
+    make_topic(job.kafka, f"{job.name}.c", 1)
+    name = f"{job.name}.a"
+    job.admin.create_partitions([NewPartitions(name, 4)])[name].result(10)
+    job.put(2_500, partitions=4)
+    ok, reports = job.run(pattern)
+    assert ok
+    assert reports[0].topics == [f"{job.name}.a", f"{job.name}.b"]
+    assert reports[0].summary.read == 2_700
+    job.check("a", "b")
+
+
+def test_a_topic_that_is_not_there(job: Import) -> None:
+    job.put(100)
+    ok, (report,) = job.run(f"topics={job.name}.a,{job.name}.nope")
+    assert not ok
+    assert report.problems == {f"{job.name}.nope": "there is no such topic at the brokers"}
+    job.check()
+
+
+def test_from_the_latest(job: Import) -> None:
+    job.put(100)
+    assert job.run(source={"start": "latest"})[1][0].summary.read == 0
+    job.put(60)
+    assert job.run(source={"start": "latest"})[1][0].summary.read == 60
+    assert sum(job.uuids().values()) == 60
+
+
+def test_much_to_read_comes_in_parts(job: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intents, "MOST_RECORDS", 400)
+    job.put(1_000)
+    ok, reports = job.run()
+    assert ok
+    assert [report.lag for report in reports] == [600, 200, 0]
+    job.check()
+
+
+def test_what_was_intended_is_done_first(job: Import) -> None:
+    """What has come since belongs to the next increment."""
+    job.put(500)
+    name = f"{job.name}.a"
+    splits = splits_of(name, 1, [OffsetRange(0, 0, 400)])
+    intent = Intent(name, 1, tuple(splits), {0: 400})
+    job.state.topic(name).intend(intent, "0")
+    ok, reports = job.run()
+    assert ok
+    assert [report.summary.read for report in reports] == [400, 100]
+    job.check()
+
+
+def expire(job: Import, offset: int, topic: str = "a") -> None:
+    places = [TopicPartition(f"{job.name}.{topic}", 0, offset)]
+    for future in job.admin.delete_records(places).values():
+        future.result(10)
+
+
+def test_expired_before_they_were_read(job: Import) -> None:
+    job.put(300, partitions=1)
+    assert job.run()[0]
+    job.put(300, partitions=1)
+    expire(job, 350)
+    job.put(100, "b")
+    both = f"pattern={job.name}[.][ab]"
+    ok, (report,) = job.run(both)
+    assert not ok
+    (problem,) = report.problems.values()
+    assert f"offsets 300 to 349 of {job.name}.a/0 expired before they were read" in problem
+    assert report.topics == [f"{job.name}.b"]
+    ok, (report,) = job.run(both, on_expired="skip")
+    assert ok
+    assert report.summary.read == 250
+    last = job.state.topic(f"{job.name}.a").last()
+    assert last is not None
+    assert last.about["expired"] == [[0, 300, 350]]
+    assert last.ends == {0: 600}
+    assert sum(job.uuids().values()) == 300 + 100 + 250
+
+
+def test_expired_from_the_start_is_nobodys_loss(job: Import) -> None:
+    job.put(300, partitions=1)
+    expire(job, 100)
+    assert job.run()[1][0].summary.read == 200
+
+
+def test_a_topic_made_anew(job: Import) -> None:
+    job.put(300)
+    assert job.run()[0]
+    name = f"{job.name}.a"
+    job.admin.delete_topics([name])[name].result(10)
+    while name in KafkaTopics(KafkaCluster(job.kafka)).partitions():
+        pass
+    job.put(800)
+    ok, (report,) = job.run()
+    assert not ok
+    assert "is not the topic that was read before" in report.problems[name]
+    told = report.problems[name].partition("`")[2].partition("`")[0].removeprefix("el ")
+    done = el(*told.split(), "--source", f"kafka://{job.kafka}/")
+    assert (done.returncode, "Nothing was changed" in done.stderr) == (0, True)
+    assert not job.run()[0]
+    assert el(*told.split(), "--source", f"kafka://{job.kafka}/", "--yes").returncode == 0
+    assert job.run()[1][0].summary.read == 800
+    assert sum(job.uuids().values()) == 1_100
+
+
+def test_records_of_transactions(job: Import) -> None:
+    """Marks of transactions have offsets, too; records of those given up are no records."""
+    topic = f"{job.name}.a"
+    make_topic(job.kafka, topic, 1)
+    producer = Producer({"bootstrap.servers": job.kafka, "transactional.id": job.name})
+    producer.init_transactions()
+    source = lines_of_now()
+    for end in (producer.commit_transaction, producer.abort_transaction) * 3:
+        producer.begin_transaction()
+        for _ in range(20):
+            producer.produce(topic, next(source))
+        producer.flush()
+        end()
+    assert job.run()[1][0].summary.read == 60
+    last = job.state.topic(topic).last()
+    assert last is not None
+    assert (last.ends, last.about["missing"]) == ({0: 126}, 66)
+
+
+def test_compacted_topics(job: Import) -> None:
+    topic = f"{job.name}.a"
+    compact = {"cleanup.policy": "compact"}
+    job.admin.create_topics([NewTopic(topic, 1, config=compact)])[topic].result(10)
+    producer = Producer({"bootstrap.servers": job.kafka, "transactional.id": job.name})
+    producer.init_transactions()
+    for _ in range(2):
+        producer.begin_transaction()
+        producer.produce(topic, b"x", key=b"k")
+        producer.commit_transaction()
+    ok, (report,) = job.run()
+    assert not ok
+    assert f"records 1 to 1 of {topic}/0 are not there: compacted away" in report.problems[topic]
+    assert job.run(on_expired="skip")[1][0].summary.read == 2
+
+
+def test_who_fails_holds_up_nobody_else(job: Import) -> None:
+    """The files of one topic can't get their names: the others' do, and these when they can."""
+    source = (line for line in lines_of_now() if b"%22ReadingDepth%22" in line)
+    put(job.kafka, f"{job.name}.b", [next(source) for _ in range(40)], 1)
+    others = (line for line in lines_of_now(10**6) if b"%22ReadingDepth%22" not in line)
+    put(job.kafka, f"{job.name}.a", [next(others) for _ in range(300)], 1)
+    blocked = job.folder / "p" / "ReadingDepth_18201205"
+    blocked.parent.mkdir()
+    blocked.write_text("in the way")
+    both = f"topics={job.name}.a,{job.name}.b"
+    for _ in range(2):
+        ok, (report,) = job.run(both)
+        assert not ok
+        assert set(report.problems) == {f"{job.name}.b"}
+        assert "cannot write below" in report.problems[f"{job.name}.b"]
+    job.check("a", waiting=True)
+    blocked.unlink()
+    assert job.run(both)[0]
+    job.check("a", "b")
+
+
+def test_a_job_that_fails_is_taken_apart(job: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of three topics breaks every job that it is in; the two others are read at once."""
+    for topic in "abc":
+        job.put(200, topic)
+    real, ran = execute.run, []
+
+    def run(job_: Job, *more: Any) -> Any:
+        assert isinstance(job_.source, KafkaRanges)
+        topics = sorted({split.topic[-1] for split in job_.source.splits})
+        ran.append("".join(topics))
+        if "b" in topics:
+            raise JobFailed("b breaks it")
+        return real(job_, *more)
+
+    monkeypatch.setattr(increments, "run", run)
+    ok, (report,) = job.run(f"pattern={job.name}[.].")
+    assert (ok, ran) == (False, ["abc", "a", "b", "c"])
+    assert report.problems == {f"{job.name}.b": "b breaks it"}
+    job.check("a", "c")
+    monkeypatch.undo()
+    assert job.run(f"pattern={job.name}[.].")[0]
+    job.check("a", "b", "c")
+
+
+def test_tables(job: Import) -> None:
+    job.put(400)
+    sinks = (f"sqlite:{job.folder}/events.db", f"jsonl:{job.folder}/p")
+    (report,) = job.run(sinks=sinks)[1]
+    book = report.summary.sinks[sinks[0]]
+    assert (book.given, book.written) == (400, 400)
+
+
+def el(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "el_beam.cli", *arguments],
+        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+def test_as_people_run_it(job: Import) -> None:
+    job.put(400)
+    call = ["run", job.uri(f"topics={job.name}.a"), f"parquet:{job.folder}/p"]
+    state = ["--state", job.state.path]
+    done = el(*call, *state, "--once", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["totals"]["read"], told["topics"], told["lag"]) == (400, [f"{job.name}.a"], 0)
+    assert "400 lines of 1 topic(s) in" in done.stderr
+    assert "Traceback" not in done.stderr and "Warning" not in done.stderr
+    shown = el("state", "show", job.state.path)
+    assert f"{job.name}.a" in shown.stdout and shown.stderr == ""
+    assert json.loads(el("state", "show", job.state.path, "--json").stdout)["topics"]
+    with Lease(job.state):
+        refused = el(*call, *state, "--once")
+        assert refused.returncode == 2
+        assert f"process {os.getpid()} on " in refused.stderr
+        reset = ["state", "reset", job.state.path, "--topic", f"{job.name}.a", "--to", "0:0"]
+        assert el(*reset, "--yes").returncode == 2
+    job.check()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--state", "S"), "increments need --every 60s, or --once"),
+        (("--state", "S", "--once", "--every", "60s"), "increments need --every 60s, or --once"),
+        (("--state", "S", "--every", "soon"), "--every: 'soon' is no time"),
+        (("--state", "gs://bucket/s", "--once"), "must be a local path or hdfs://"),
+        (("--state", "s3://b/s", "--once"), "no file system s3://; there are local paths"),
+        (("--state", "S", "--once", "--detach"), "--detach is for continuous jobs"),
+        (("--state", "S", "--once", "--on-expired", "weep"), "--on-expired must be fail or skip"),
+        (("--state", "S", "--once", "--metrics", "kafka://h:1/?topic=c"), "--metrics is for"),
+        (("--once",), "--once is for increments"),
+        (("--state", "S", "--once"), "cannot ask the brokers 127.0.0.1:9"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, options: tuple[str, ...], told: str) -> None:
+    given = [f"{tmp_path}/state" if each == "S" else each for each in options]
+    source = "kafka://127.0.0.1:9/?topics=a&group=g"
+    done = el("run", source, f"parquet:{tmp_path}/p", *given)
+    assert done.returncode in (1, 2), done.stderr
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,209 @@
+"""KafkaRanges: lines from given offsets of Kafka topics, no more and no fewer.
+
+A split is one or more ranges of a topic's partitions; its name and bounds depend on the ranges
+alone. The reader ends at the end of each range, whatever has come since, and never commits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import apache_beam as beam
+from confluent_kafka import (
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from schemas.event import Origin, RawLine
+from transforms.kafka import KafkaCluster
+from transforms.read import read_splits
+from transforms.read.files import UnreadableInput
+
+SPLIT_RECORDS: Final = 250_000  # unless the source says otherwise
+_TOGETHER: Final = 2_000  # records that are asked for at once
+_PATIENCE: Final = 600.0  # seconds without a record, while brokers are away
+_WAIT: Final = 1.0  # seconds of one request
+_ANEW: Final = "the topic was made anew, or a broker has lost what it had"
+_HOLE: Final = "are not there: compacted away"
+_LASTING: Final = (
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._AUTHENTICATION,
+)
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class OffsetRange(NamedTuple):
+    """Records of a partition, from `start` until before `end`."""
+
+    partition: int
+    start: int
+    end: int
+
+    @property
+    def records(self) -> int:
+        return self.end - self.start
+
+
+class KafkaSplit(NamedTuple):
+    """What one reader reads in one go."""
+
+    id: str  # safe as a file name
+    topic: str
+    ranges: tuple[OffsetRange, ...]
+
+
+class OffsetsGone(UnreadableInput):
+    """Records that were to be read aren't there any more."""
+
+
+def splits_of(
+    topic: str, number: int, ranges: Iterable[OffsetRange], size: int = SPLIT_RECORDS
+) -> list[KafkaSplit]:
+    """Ranges as splits of `size` records, the last one less. Small partitions share a split.
+
+    `number` is the increment's: names are in the order of time."""
+    packs: list[list[OffsetRange]] = []
+    room = 0
+    for partition, start, end in sorted(ranges):
+        while start < end:
+            if not room:
+                packs.append([])
+                room = size
+            taken = min(room, end - start)
+            packs[-1].append(OffsetRange(partition, start, start + taken))
+            start, room = start + taken, room - taken
+    return [
+        KafkaSplit(_split_id(topic, number, place, pack), topic, tuple(pack))
+        for place, pack in enumerate(packs)
+    ]
+
+
+def _split_id(topic: str, number: int, place: int, ranges: Iterable[OffsetRange]) -> str:
+    name = _UNSAFE.sub("_", topic)[-80:]
+    told = " ".join(f"{each.partition}:{each.start}-{each.end}" for each in ranges)
+    digest = hashlib.sha256(f"{topic} {told}".encode()).hexdigest()[:10]
+    return f"{name}-{number:08d}-{place:03d}-{digest}"
+
+
+@dataclass(frozen=True)
+class KafkaRanges:
+    """Splits of a cluster's topics, as the source of a bounded job."""
+
+    cluster: KafkaCluster
+    splits: tuple[KafkaSplit, ...]
+    shown: str
+    whole: frozenset[str] = frozenset()  # topics from whose midst no record may be missing
+
+    bounded = True
+
+    def lines(self) -> beam.PTransform:
+        return _ReadRanges(self)
+
+    def __str__(self) -> str:
+        return self.shown
+
+
+class _ReadRanges(beam.PTransform):  # type: ignore[misc]
+    def __init__(self, source: KafkaRanges) -> None:
+        super().__init__()
+        self._source = source
+
+    def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection:
+        source = self._source
+        read = partial(read_ranges, source.cluster, whole=source.whole)
+        return (
+            root
+            | "Splits" >> beam.Create(source.splits)
+            | "Spread" >> beam.Reshuffle()  # splits go round the workers, events never
+            | "Lines" >> read_splits(read)
+        )
+
+
+def read_ranges(
+    cluster: KafkaCluster, split: KafkaSplit, *, whole: frozenset[str] = frozenset()
+) -> Iterator[RawLine]:
+    """The lines of a split: every record of every range, in order.
+
+    Offsets without a record are passed over, as the marks of transactions are such, unless the
+    topic is to be `whole`. Raises OffsetsGone where records aren't there any more, UnreadableInput
+    where the brokers stay away."""
+    consumer = Consumer(
+        {
+            **cluster.for_librdkafka(),
+            "group.id": "el_beam",  # that librdkafka wants; nothing is committed
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "fetch.message.max.bytes": 4 * 1024 * 1024,
+            "queued.max.messages.kbytes": 32 * 1024,
+            "log_level": 0,
+        }
+    )
+    try:
+        for wanted in split.ranges:
+            yield from _range(consumer, split, wanted, split.topic not in whole)
+    except KafkaException as error:
+        raise UnreadableInput(f"cannot read {split.topic}: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
+
+
+def _range(
+    consumer: Consumer, split: KafkaSplit, wanted: OffsetRange, holes: bool
+) -> Iterator[RawLine]:
+    partition, position, end = wanted
+    name = f"{split.topic}/{partition}"
+    consumer.assign([TopicPartition(split.topic, partition, position)])
+    heard = time.monotonic()
+    while position < end:
+        for message in consumer.consume(_TOGETHER, _WAIT):
+            heard = time.monotonic()
+            offset = message.offset()
+            if error := message.error():
+                if error.code() != KafkaError._PARTITION_EOF:
+                    _judge(error, name, position)
+                    continue
+                if offset is None or offset < end:
+                    raise OffsetsGone(f"{name} ends at {offset}, before {end}: {_ANEW}")
+            assert offset is not None
+            if offset > position and not holes:
+                raise OffsetsGone(f"records {position} to {min(offset, end) - 1} of {name} {_HOLE}")
+            position = offset
+            if offset >= end:
+                break
+            yield _line(message, name, offset, split.id)
+            position += 1
+            if position == end:
+                break
+        if time.monotonic() - heard > _PATIENCE:
+            raise UnreadableInput(f"no answer about {name}@{position} for {_PATIENCE:.0f} s")
+
+
+def _judge(error: KafkaError, name: str, position: int) -> None:
+    """Faults that pass are the client's business."""
+    if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+        raise OffsetsGone(f"records from {position} of {name} are gone: they have expired")
+    if error.code() in _LASTING:
+        raise UnreadableInput(f"cannot read {name}: {error.str()}")
+
+
+def _line(message: Message, name: str, offset: int, split: str) -> RawLine:
+    kind, milliseconds = message.timestamp()
+    received = 0.0 if kind == TIMESTAMP_NOT_AVAILABLE else max(milliseconds, 0) / 1000
+    value: Any = message.value() or b""
+    return RawLine(value.removesuffix(b"\n"), Origin("kafka", name, offset, received, split))
