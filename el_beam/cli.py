@@ -46,7 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "--" in given:
         place = given.index("--")
         given, beam = given[:place], given[place + 1 :]
-    args = parser().parse_args(given)
+    args, rest = parser().parse_known_args(given)
+    if rest and hasattr(args, "uris") and not any(each.startswith("-") for each in rest):
+        args.uris += rest  # sinks that stand behind an option
+    elif rest:
+        parser().error(f"unrecognized arguments: {' '.join(rest)}")
     args.beam = beam
     try:
         code: int = args.command(args)

@@ -187,3 +187,14 @@ def test_noise_is_diverted_and_words_are_not(tmp_path: Path) -> None:
     assert noise.startswith("noise\n") and noise.endswith("ZeroDivisionError: division by zero\n")
     with diverted(str(tmp_path / "noise")):  # in this process, whose stderr is pytest's
         pass
+
+
+def test_sinks_may_stand_behind_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("")
+    sinks = [f"jsonl:{tmp_path}/j", f"raw:{tmp_path}/r"]
+    assert el("run", f"file:{log}", sinks[0], "--format", "json", sinks[1], "--dry-run") == 0
+    told = capsys.readouterr().out
+    assert all(f"write   {sink}" in told for sink in sinks)
+    assert el("run", f"file:{log}", sinks[0], "--workers", "1", sinks[1], "--nope") == 2
+    assert el("schema", "list", "x", "y") == 2
