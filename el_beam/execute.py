@@ -132,6 +132,7 @@ def run(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) -> d
 
     Raises JobFailed; nothing of the attempt is left then, or only what nobody sees."""
     import apache_beam as beam
+    from apache_beam.io.filesystems import FileSystems
 
     from el_beam import orphans
     from el_beam.pipeline import build
@@ -140,11 +141,13 @@ def run(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) -> d
 
     sinks = [sink for sink, _ in job.sinks]
     try:
-        for sink in sinks:
-            sink.prepare()
         orphans.mark_children()
         chosen = import_module(f"runners.{runner}")
-        pipeline = beam.Pipeline(chosen.RUNNER, options=chosen.options(workers, beam_options))
+        options = chosen.options(workers, beam_options)
+        FileSystems.set_options(options)  # gs:// has some
+        for sink in sinks:
+            sink.prepare()
+        pipeline = beam.Pipeline(chosen.RUNNER, options=options)
         build(pipeline, job)
         pipeline.run().wait_until_finish()
         books = load_books(job.summary or "")

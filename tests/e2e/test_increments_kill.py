@@ -129,7 +129,7 @@ KILLS: dict[str, Callable[..., None]] = {
     "the DataNode": _server("hdfs", "datanode"),
     "the NameNode": _server("hdfs", "namenode"),
     "the broker": _server("kafka", "kafka"),
-    "Spark's Worker": _server("spark", "worker"),
+    "Spark's Worker": _server("spark", "spark-worker"),
 }
 
 

@@ -21,7 +21,10 @@ SAMPLE = ROOT / "examples" / "sample.log.gz"
 LINES = 100  # the fake is slow: half a second a file
 COUNT = """
 import json, sys
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
 from transforms import filesystem
+FileSystems.set_options(PipelineOptions(["--no_auth"]))
 found = {each.path: each.size for each in filesystem.below(sys.argv[1])}
 import pyarrow.parquet as pq
 rows = 0
@@ -56,9 +59,10 @@ def call(environment: dict[str, str], *arguments: str) -> Any:
 def test_files_there_are_those_of_a_disk(bucket: dict[str, str], tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_bytes(b"\n".join(gzip.decompress(SAMPLE.read_bytes()).splitlines()[:LINES]))
+    no_auth = ("--", "--no_auth")
     run = ("-m", "el_beam.cli", "run", f"file:{log}", "--json")
     for root in ("gs://events/a", str(tmp_path / "a")):
-        told = call(bucket, *run, f"parquet:{root}/parquet", f"jsonl:{root}/jsonl")
+        told = call(bucket, *run, f"parquet:{root}/parquet", f"jsonl:{root}/jsonl", *no_auth)
         assert told["balanced"]
     there, here = (call(bucket, "-c", COUNT, root) for root in ("gs://events/a", f"{tmp_path}/a"))
     names = [
@@ -68,6 +72,6 @@ def test_files_there_are_those_of_a_disk(bucket: dict[str, str], tmp_path: Path)
     assert names[0] == names[1]
     assert there["rows"] == here["rows"] == LINES
     assert not [name for name in names[0] if "_temporary" in name]
-    again = call(bucket, *run, "parquet:gs://events/a/parquet")
+    again = call(bucket, *run, "parquet:gs://events/a/parquet", *no_auth)
     assert again["balanced"]
     assert call(bucket, "-c", COUNT, "gs://events/a") == there
