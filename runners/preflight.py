@@ -58,20 +58,24 @@ def warnings(facts: Facts) -> list[str]:
     return told
 
 
+_INSTEAD = "use --runner flink, or read by increments: add --state DIR --every 60s"
+
+
 def _not_here(runner: str) -> str:
     if runner == "spark":
         return (
             "Spark can't run a continuous job from Python (unbounded reads fail there, state is "
-            "silently wrong): use --runner flink"
+            f"silently wrong): {_INSTEAD}"
         )
-    return f"--runner {runner} can't run a continuous job: use --runner flink"
+    return f"--runner {runner} can't run a continuous job: {_INSTEAD}"
 
 
 def _of_the_job(facts: Facts) -> Iterator[str]:
     for scheme in sorted(set(facts.sinks) - CONTINUOUS_SINKS):
         yield (
             f"{scheme}: can't be a sink of a continuous job, which has no splits to make it exact: "
-            "write to kafka: here; files and tables are made of topics by increments"
+            "write to kafka: here; files and tables are made of topics by increments, with "
+            "--state DIR --every 60s"
         )
     if facts.consumer.get("enable.auto.commit", "true").lower() != "false":
         yield "enable.auto.commit must be false: Kafka would commit what was not processed yet"

@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,7 @@ SAMPLE = ROOT / "examples" / "sample.log.gz"
 LINES = 100  # the fake is slow: half a second a file
 COUNT = """
 import json, sys
-from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions
 from transforms import filesystem
-FileSystems.set_options(PipelineOptions(["--no_auth"]))
 found = {each.path: each.size for each in filesystem.below(sys.argv[1])}
 import pyarrow.parquet as pq
 rows = 0
@@ -36,14 +35,40 @@ print(json.dumps({"files": sorted(found), "rows": rows}))
 """
 
 
+class _Tokens(BaseHTTPRequestHandler):
+    """Gives everyone a token: Beam looks 20 seconds for credentials where it has none."""
+
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(b'{"access_token": "x", "expires_in": 3600, "token_type": "Bearer"}')
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
 @pytest.fixture(scope="module")
-def bucket() -> Iterator[dict[str, str]]:
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment in which gs://events is on this machine."""
+    tokens = ThreadingHTTPServer(("127.0.0.1", 0), _Tokens)
+    threading.Thread(target=tokens.serve_forever, daemon=True).start()
+    key = subprocess.run(["openssl", "genrsa", "2048"], capture_output=True, text=True, check=True)
+    account = tmp_path_factory.mktemp("gs") / "account.json"
+    about = {
+        "type": "service_account", "project_id": "here", "private_key": key.stdout,
+        "client_email": "el@here", "token_uri": f"http://127.0.0.1:{tokens.server_port}/token",
+    }  # fmt: skip
+    account.write_text(json.dumps(about))
     (port,) = free_ports(1)
     server = create_server("127.0.0.1", port, in_memory=True, default_bucket="events")
     server.start()
-    yield {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}", "NO_GCE_CHECK": "true"}
+    yield {
+        "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}",
+        "GOOGLE_APPLICATION_CREDENTIALS": str(account),
+    }
     server.stop()
+    tokens.shutdown()
 
 
 def call(environment: dict[str, str], *arguments: str) -> Any:
@@ -59,10 +84,9 @@ def call(environment: dict[str, str], *arguments: str) -> Any:
 def test_files_there_are_those_of_a_disk(bucket: dict[str, str], tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_bytes(b"\n".join(gzip.decompress(SAMPLE.read_bytes()).splitlines()[:LINES]))
-    no_auth = ("--", "--no_auth")
     run = ("-m", "el_beam.cli", "run", f"file:{log}", "--json")
     for root in ("gs://events/a", str(tmp_path / "a")):
-        told = call(bucket, *run, f"parquet:{root}/parquet", f"jsonl:{root}/jsonl", *no_auth)
+        told = call(bucket, *run, f"parquet:{root}/parquet", f"jsonl:{root}/jsonl")
         assert told["balanced"]
     there, here = (call(bucket, "-c", COUNT, root) for root in ("gs://events/a", f"{tmp_path}/a"))
     names = [
@@ -72,6 +96,6 @@ def test_files_there_are_those_of_a_disk(bucket: dict[str, str], tmp_path: Path)
     assert names[0] == names[1]
     assert there["rows"] == here["rows"] == LINES
     assert not [name for name in names[0] if "_temporary" in name]
-    again = call(bucket, *run, "parquet:gs://events/a/parquet", *no_auth)
+    again = call(bucket, *run, "parquet:gs://events/a/parquet")
     assert again["balanced"]
     assert call(bucket, "-c", COUNT, "gs://events/a") == there

@@ -58,7 +58,7 @@ def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[File
     for pattern in patterns:
         try:
             found = filesystem.find(pattern) if pattern else []
-        except Exception as error:  # each file system has exceptions of its own
+        except OSError as error:
             raise UnreadableInput(f"cannot look for {pattern}: {error}") from error
         if not found:
             raise UnreadableInput(f"no file matches {pattern}")
