@@ -159,7 +159,7 @@ def _asked(path: str, what: Callable[[Files], Result]) -> Result:
     def once() -> Result:
         try:
             return what(_files(path))
-        except (BeamIOError, hdfs.HdfsError, requests.RequestException) as error:
+        except (BeamIOError, hdfs.HdfsError, requests.RequestException, ValueError) as error:
             told = _told(error)
             if _passes(error):
                 raise FileAway(f"{path}: {told}") from error
