@@ -35,6 +35,7 @@ GOOD = Facts(
 def test_a_sound_job_passes() -> None:
     assert refusals(GOOD) == []
     assert warnings(GOOD) == []
+    assert refusals(replace(GOOD, pattern="^raw")) == []
 
 
 @pytest.mark.parametrize(

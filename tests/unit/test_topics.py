@@ -79,6 +79,11 @@ def test_a_name_is_one_or_an_error(schema: str, revision: int) -> None:
         assert re.fullmatch(r"(?!__)[a-zA-Z0-9._-]{1,249}", name)
 
 
+def test_the_longest_name() -> None:
+    longest = Destination("x" * 247, 1)
+    assert len(TopicTemplate("{schema}_{revision}").name(longest)) == 249
+
+
 def test_bad_lines_have_a_topic() -> None:
     name = TopicTemplate("eventlogging_{schema}_{revision}").name(EVENT_ERROR)
     assert name == "eventlogging_EventError_14035058"
