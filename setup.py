@@ -66,6 +66,7 @@ setup(
         "gcp": [f"apache-beam[gcp]=={BEAM}"],
         "interactive": [f"apache-beam[interactive]=={BEAM}"],
         "test": [
+            f"apache-beam[gcp]=={BEAM}",
             "duckdb",
             "gcp-storage-emulator",
             "hypothesis",

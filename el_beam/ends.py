@@ -183,6 +183,13 @@ def _path(uri: Uri) -> str:
         raise UriError(f"{uri}: {error}") from error
 
 
+def _has_gcp() -> bool:
+    try:
+        return importlib.util.find_spec("google.cloud.storage") is not None
+    except ModuleNotFoundError:  # not even google.cloud
+        return False
+
+
 def checked_path(path: str) -> str:
     """A path on a file system that there is. Raises UriError."""
     scheme, there, rest = path.partition("://")
@@ -193,6 +200,6 @@ def checked_path(path: str) -> str:
         raise UriError(f"no file system {scheme}://; there are local paths, {known}")
     if not _AUTHORITY[scheme].fullmatch(rest):
         raise UriError(f"{path} is no path there: write {_EXAMPLES[scheme]}")
-    if scheme == "gs" and importlib.util.find_spec("google.cloud.storage") is None:
+    if scheme == "gs" and not _has_gcp():
         raise UriError("gs:// needs the extra gcp: pip install 'el_beam[gcp]'")
     return path.rstrip("/")
