@@ -68,6 +68,7 @@ setup(
         "test": [
             f"apache-beam[gcp]=={BEAM}",
             "duckdb",
+            "fsspec",
             "gcp-storage-emulator",
             "hypothesis",
             "mypy",

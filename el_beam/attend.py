@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
+from el_beam.asked import asked_to_end
 from el_beam.console import live
 from el_beam.execute import JobFailed
 from el_beam.stream import root_cause
@@ -67,7 +65,7 @@ def attend(cluster: FlinkCluster, job: FlinkJob, source: KafkaSource) -> tuple[F
     waits for ten minutes. Raises JobFailed."""
     view = _View(cluster, job, source)
     away: float | None = None
-    with _asked_to_end() as asked, live(lambda: str(view)):
+    with asked_to_end(_interrupt) as asked, live(lambda: str(view)):
         while not view.job.ended:
             if asked.wait(_TICK):
                 return view.job, _stopped(cluster, view.job)
@@ -96,23 +94,5 @@ def _stopped(cluster: FlinkCluster, job: FlinkJob) -> str:
         raise JobFailed(f"cannot stop the job {job.id}: {error}") from error
 
 
-@contextmanager
-def _asked_to_end() -> Iterator[threading.Event]:
-    """An event that Ctrl-C, or a request to end, sets. The second one ends us at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-
-    def note(*_: object) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    before = {number: signal.signal(number, note) for number in numbers}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _interrupt() -> None:
+    raise KeyboardInterrupt

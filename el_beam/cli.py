@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from el_beam.commands import check, forward, jobs, run, schema, stack, state
 
@@ -20,7 +20,7 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"allow_abbrev": False, **options})
 
-    def error(self, message: str) -> None:  # type: ignore[override]
+    def error(self, message: str) -> NoReturn:
         """One line on what is wrong, one on where to look."""
         print(f"{self.prog}: {message}\nSee '{self.prog} --help'.", file=sys.stderr)
         sys.exit(WRONG_CALL)

@@ -251,7 +251,7 @@ def _beam_mistakes(options: tuple[str, ...], runner: str) -> Iterator[str]:
 
     from runners import flink, spark
 
-    class Parser(pipeline_options._BeamArgumentParser):  # type: ignore[misc]
+    class Parser(pipeline_options._BeamArgumentParser):
         def error(self, message: str) -> NoReturn:
             raise ValueError(message)
 

@@ -6,6 +6,7 @@ All paths are relative to the checkout, wherever it lies.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import sqlite3
@@ -176,7 +177,8 @@ def main() -> int:
     from el_beam.report import render
 
     hush()
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     if not sys.stdout.isatty():
         os.environ.setdefault("COLUMNS", "100")
     try:

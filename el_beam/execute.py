@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from el_beam.console import console
 
@@ -98,9 +98,9 @@ def interruptible(scratch: str) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _descriptor(stream: object) -> int | None:
+def _descriptor(stream: IO[str] | None) -> int | None:
     try:
-        return stream.fileno()  # type: ignore[attr-defined,no-any-return]
+        return stream.fileno() if stream else None
     except (AttributeError, OSError):  # a test's, or none at all
         return None
 
@@ -159,6 +159,7 @@ def run(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) -> d
         details = traceback.format_exc()
         raise JobFailed(told(f"{error}\n{details}"), details) from error
     if imbalances := total(books.values(), [str(sink) for sink in sinks]).imbalances:
+        clean_up(sinks)
         raise JobFailed("the books do not balance: " + "; ".join(imbalances))
     return books
 

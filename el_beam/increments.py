@@ -11,6 +11,7 @@ import hashlib
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,8 @@ class _Topic:
     state: TopicState
     failures: int = 0
     not_before: float = 0.0  # monotonic seconds
-    problem: str = ""
+    problem: str = ""  # why it waits until then
+    decided: bool = False  # files wait for their names
 
     @property
     def name(self) -> str:
@@ -90,13 +92,10 @@ class Increments:
         if self._config.runner == "flink":
             flink.cancel(self._config.beam, self._name)
         self._state.bind(self._kafka.cluster_id())
-        try:
-            for name in self._state.topics():
+        for name in self._state.topics():
+            with suppress(SinkError):  # it is tried again, and told, with each round
                 self._finish(self._topic(name))
-        except SinkError:
-            return  # it is tried again, and told, with each round; nothing may be swept away
-        for sink, _ in self._job.sinks:
-            sink.attempt(self._id).finish()
+        self._sweep()
         for name in filesystem.names(self._state.path):
             if name.startswith("books-"):
                 filesystem.remove(f"{self._state.path}/{name}")
@@ -107,7 +106,12 @@ class Increments:
         Raises KafkaAway, LeaseLost. A topic's trouble is in the report."""
         report = Report(total((), [str(sink) for sink, _ in self._job.sinks]))
         now = time.monotonic()
-        due = [topic for topic in self._matching(report) if topic.not_before <= now]
+        due = []
+        for topic in self._matching(report):
+            if topic.not_before <= now:
+                due.append(topic)
+            else:
+                report.problems[topic.name] = topic.problem
         intents = {topic.name: intent for topic, intent in self._plan(due, report)}
         together = [topic for topic in due if topic.name in intents and not topic.failures]
         apart = [topic for topic in due if topic.name in intents and topic.failures]
@@ -115,6 +119,7 @@ class Increments:
             apart += together
         for topic in apart:
             self._run([topic], intents, report)
+        self._sweep()
         self._tell_group(report)
         return report
 
@@ -203,8 +208,6 @@ class Increments:
         except LeaseLost:
             clean_up([sink for sink, _ in sinks])
             raise
-        if not any(topic.failures for topic in topics):  # else files wait for their names
-            clean_up([sink for sink, _ in sinks])
         return True
 
     def _whole(self, topics: list[_Topic]) -> frozenset[str]:
@@ -230,9 +233,10 @@ class Increments:
             "registry": intent.registry,
             "code": self._code,
         }
+        topic.decided = True  # or, if what follows fails, perhaps
         topic.state.decide(intent.number, attempt, manifest)
         self._finish(topic)
-        topic.failures, topic.problem = 0, ""
+        topic.failures = 0
         report.summary.merge(summary)
         report.topics.append(topic.name)
 
@@ -241,9 +245,16 @@ class Increments:
         intent, manifest = topic.state.pending()
         if intent is None or manifest is None:
             return
+        topic.decided = True
         publish(each.file for each in summary_of(manifest).files.values() if each.file)
         ends = {int(partition): offset for partition, offset in manifest["ends"].items()}
         topic.state.commit(Commit(intent.number, ends, intent.topic_id, time.time(), manifest))
+        topic.decided = False
+
+    def _sweep(self) -> None:
+        """Remove what attempts left below the temporary folders, unless files wait there."""
+        if not any(topic.decided for topic in self._topics.values()):
+            clean_up([sink.attempt(self._id) for sink, _ in self._job.sinks])
 
     def _failed(self, topic: _Topic, problem: str, report: Report) -> None:
         topic.failures += 1

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from el_beam import orphans
+from el_beam.asked import asked_to_end
 from el_beam.config import seconds
 from el_beam.increments import Increments, Report
 from el_beam.lease import Lease
@@ -35,7 +33,7 @@ def work(job: Job, config: RunConfig, tell: Callable[[Report, float], None]) -> 
     assert isinstance(job.source, KafkaSource)
     orphans.mark_children()
     pace = seconds(config.every) if config.every else 0.0
-    with Lease(State(config.state_path)) as lease, asked_to_end() as asked:
+    with Lease(State(config.state_path)) as lease, asked_to_end(_drop) as asked:
         increments = Increments(job, job.source, config, lease)
         begun = False
         while True:
@@ -57,21 +55,6 @@ def work(job: Job, config: RunConfig, tell: Callable[[Report, float], None]) -> 
                 return True
 
 
-@contextmanager
-def asked_to_end() -> Iterator[threading.Event]:
-    """An event that Ctrl-C, or a request to end, sets: the increment under way is finished. The
-    second one ends us at once; the increment is done again then."""
-    asked = threading.Event()
-
-    def note(*_: object) -> None:
-        if asked.is_set():
-            os._exit(1)
-        asked.set()
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, note) for number in numbers}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _drop() -> None:
+    """Leave the increment under way as it is, whatever waits for it; it is done again."""
+    os._exit(1)

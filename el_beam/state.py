@@ -98,6 +98,7 @@ class TopicState:
     def __init__(self, path: str, topic: str) -> None:
         self._path, self.topic = path, topic
         self._names = [name for name in filesystem.names(path) if name[0] != "_"]
+        self._content: dict[str, bytes] = {}  # of files at the end; none ever changes
 
     def last(self) -> Commit | None:
         """The last commit."""
@@ -105,7 +106,7 @@ class TopicState:
         return self._commit(commits[-1]) if commits else None
 
     def _commit(self, name: str) -> Commit:
-        return _commit_of(json.loads(filesystem.read(f"{self._path}/{name}")))
+        return _commit_of(self._read(name))
 
     def history(self) -> Iterator[Commit]:
         """All commits, in order."""
@@ -147,6 +148,8 @@ class TopicState:
                 and int(name.partition(".")[0]) <= commit.number]  # fmt: skip
         self._forget(done)
         self._fold()
+        self._content = {name: text for name, text in self._content.items()
+                         if name == self._names[-1]}  # fmt: skip
 
     def _fold(self) -> None:
         """Many old commits go into one file: a NameNode suffers from small ones."""
@@ -166,12 +169,16 @@ class TopicState:
         self._names = [name for name in self._names if name not in names]
 
     def _read(self, name: str) -> dict[str, Any]:
-        return dict(json.loads(filesystem.read(f"{self._path}/{name}")))
+        if name not in self._content:
+            self._content[name] = filesystem.read(f"{self._path}/{name}")
+        return dict(json.loads(self._content[name]))
 
     def _create(self, name: str, content: dict[str, Any]) -> None:
         filesystem.make_folder(self._path)
-        if not filesystem.create(f"{self._path}/{name}", json.dumps(content).encode()):
+        text = json.dumps(content).encode()
+        if not filesystem.create(f"{self._path}/{name}", text):
             raise LeaseLost(f"{self._path}/{name} is there already: another instance works here")
+        self._content[name] = text
         self._names = sorted([*self._names, name])
 
 

@@ -193,7 +193,7 @@ def total(books: Iterable[Summary], sinks: Sequence[str]) -> Summary:
     return summary
 
 
-class _SumUp(beam.CombineFn):  # type: ignore[misc]
+class _SumUp(beam.CombineFn):
     """Parts -> one Summary. A runner lifts it: each worker adds up what it has, and the minutes of
     the counts go no further than that."""
 
@@ -214,7 +214,7 @@ class _SumUp(beam.CombineFn):  # type: ignore[misc]
         return summary
 
 
-class WriteSummary(beam.PTransform):  # type: ignore[misc]
+class WriteSummary(beam.PTransform):
     """(reads, counts, receipts…) -> one JSON file, in the place that the driver named: a summary of
     each split. It is written for no lines at all, too."""
 

@@ -26,7 +26,7 @@ def options(workers: int, more: Sequence[str] = ()) -> PipelineOptions:
 
 
 @WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)
-class _WorkerHandler(SubprocessSdkWorkerHandler):  # type: ignore[misc]
+class _WorkerHandler(SubprocessSdkWorkerHandler):
     """A worker process whose death ends the job. Beam's own waits for ever for the answers of one
     that dies before its first question came."""
 

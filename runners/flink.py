@@ -70,7 +70,7 @@ def options(
     return PipelineOptions([*(_flag(*each) for each in ours.items()), *more])
 
 
-class KeptFlinkRunner(FlinkRunner):  # type: ignore[misc]
+class KeptFlinkRunner(FlinkRunner):
     """Gives pipelines to one job server, which Beam would start anew for each."""
 
     def default_job_server(self, options: PipelineOptions) -> JobServer:

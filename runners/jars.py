@@ -23,6 +23,23 @@ SPARK_OPENS = [
     )
 ]
 
+_LOG4J = """\
+rootLogger.level = {level}
+rootLogger.appenderRef.err.ref = Err
+appender.err.name = Err
+appender.err.type = Console
+appender.err.target = SYSTEM_ERR
+appender.err.layout.type = PatternLayout
+appender.err.layout.pattern = %d{{ISO8601}} %-5p %c{{1.}}: %m%n
+logger.grpc.name = org.apache.beam.vendor.grpc
+logger.grpc.level = off
+"""
+
+
+def log4j(level: str) -> str:
+    """Settings of the logging of Flink's and Spark's JVMs: to stderr, from this level on."""
+    return _LOG4J.format(level=level)
+
 
 class JarMissing(Exception):
     """A jar that isn't there; the message says how to get it."""

@@ -29,8 +29,8 @@ from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.transforms.environments import ExternalEnvironment
 from apache_beam.utils.subprocess_server import pick_port
 
-from runners.jars import SPARK_OPENS, job_server_lib, spark_lib
-from runners.worker_pool import _Pool
+from runners.jars import SPARK_OPENS, job_server_lib, log4j, spark_lib
+from runners.worker_pool import WorkerPool
 
 RUNNER = "runners.spark.SparkRunner"
 ADDRESS, POOL = "SPARK", "WORKERS"  # environment variables, as `el stack env` sets them
@@ -45,17 +45,6 @@ OPTIONS = (
 
 # Executors and job server hand work on to Python: compiling them well takes longer than it saves.
 _JAVA = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-_LOG4J = """\
-rootLogger.level = error
-rootLogger.appenderRef.err.ref = Err
-appender.err.name = Err
-appender.err.type = Console
-appender.err.target = SYSTEM_ERR
-appender.err.layout.type = PatternLayout
-appender.err.layout.pattern = %d{ISO8601} %-5p %c{1.}: %m%n
-logger.grpc.name = org.apache.beam.vendor.grpc
-logger.grpc.level = off
-"""
 # Runs a command until our end of the pipe is closed, by us or by our death; then its folder, $0, is
 # removed too. It leads its process group, so that its pid is its own for as long as someone waits.
 _WHILE_WE_LIVE = """\
@@ -91,7 +80,7 @@ def options(workers: int, more: Sequence[str] = ()) -> PipelineOptions:
     return PipelineOptions([*ours, *more])
 
 
-class SparkRunner(PortableRunner):  # type: ignore[misc]
+class SparkRunner(PortableRunner):
     """Gives pipelines to a job server of ours, one for each master, for as long as we live."""
 
     def default_job_server(self, options: PipelineOptions) -> JobServer:
@@ -122,7 +111,7 @@ def _job_server(*how: Any) -> _JobServer:
     return server
 
 
-class _JobServer(JobServer):  # type: ignore[misc]
+class _JobServer(JobServer):
     """A JVM that runs jobs on a Spark master, or in itself. It ends with us, however we end."""
 
     def __init__(self, master: str, slots: int, java: str, properties: tuple[str, ...]) -> None:
@@ -140,7 +129,7 @@ class _JobServer(JobServer):  # type: ignore[misc]
 
     def _launch(self) -> None:
         folder = tempfile.mkdtemp(prefix="el-spark-")
-        Path(folder, "log4j2.properties").write_text(_LOG4J)
+        Path(folder, "log4j2.properties").write_text(log4j("error"))
         (port,) = pick_port(None)
         self._process = subprocess.Popen(
             ["sh", "-c", _WHILE_WE_LIVE, folder, *self._command(folder, port)],
@@ -213,7 +202,7 @@ def _ask(master: str) -> None:
 @functools.cache
 def _pool() -> str:
     """host:port of a worker pool in this process. Its workers are processes of their own."""
-    server, pool = grpc.server(ThreadPoolExecutor(4)), _Pool()
+    server, pool = grpc.server(ThreadPoolExecutor(4)), WorkerPool()
     atexit.register(pool.close)
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
     port = server.add_insecure_port(f"{_HOST}:0")

@@ -79,7 +79,7 @@ class _AboutHandler(grpc.GenericRpcHandler):
         return grpc.unary_unary_rpc_method_handler(lambda *_: json.dumps(about()).encode())
 
 
-class _Pool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):  # type: ignore[misc]
+class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
     def __init__(self) -> None:
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = threading.Lock()
@@ -132,7 +132,7 @@ def serve(host: str, port: int) -> None:
     options = [("grpc.http2.max_pings_without_data", 0), ("grpc.http2.max_ping_strikes", 0),
                ("grpc.so_reuseport", 0)]  # fmt: skip
     server = grpc.server(ThreadPoolExecutor(16), [_AboutHandler()], options=options)
-    pool = _Pool()
+    pool = WorkerPool()
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
     try:
         server.add_insecure_port(f"{host}:{port}")

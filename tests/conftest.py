@@ -20,7 +20,7 @@ from stack import Stack
 PASSWORD = "hunter2-and-more"
 _STACKS = {  # tests that share servers
     "files": r"tests/(graph/test_(hdfs|spark)|e2e/test_increments"
-    r"|integration/test_(increments|filesystem|gs|stack_hdfs))",
+    r"|integration/test_(increments|filesystem|gs|read_back|stack_hdfs))",
     "streams": r"tests/(graph/test_flink|e2e/test_stream|integration/)",
 }
 
@@ -48,7 +48,7 @@ class _InMemory(Registry):
         return "0" * 64
 
 
-class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+class _Scheduling(LoadScopeScheduling):
     """A file of tests is one process's, and so are all that share a stack of servers."""
 
     def _split_scope(self, nodeid: str) -> str:

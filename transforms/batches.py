@@ -19,7 +19,7 @@ class Batch(list[Any]):
 
 
 @BatchConverter.register(name="el_beam")
-class _BatchOfAny(BatchConverter):  # type: ignore[misc]
+class _BatchOfAny(BatchConverter):
     """How Beam makes batches of elements, and elements of batches."""
 
     @staticmethod
@@ -44,7 +44,7 @@ class _BatchOfAny(BatchConverter):  # type: ignore[misc]
         return 0  # only for a runner's statistics; measuring would cost more than the batch saves
 
 
-class BatchedFn(beam.DoFn):  # type: ignore[misc]
+class BatchedFn(beam.DoFn):
     """A DoFn that takes batches, and gives batches where it gives anything but at the end."""
 
     def get_input_batch_type(self, _: Any) -> type[Batch]:

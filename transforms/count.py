@@ -90,7 +90,7 @@ class _CountLinesFn(BatchedFn):
     def process(self, line: RawLine) -> None:
         self.process_batch(Batch([line]))
 
-    @beam.DoFn.yields_elements  # type: ignore[untyped-decorator]
+    @beam.DoFn.yields_elements
     def process_batch(self, batch: Batch) -> None:
         for split, lines in groupby(batch, lambda line: line.origin.split):
             sizes = [len(line.data) for line in lines]
@@ -107,7 +107,7 @@ def _in_no_window(value: object) -> WindowedValue:
     return WindowedValue(value, MIN_TIMESTAMP, [GlobalWindow()])
 
 
-class CountLines(beam.PTransform):  # type: ignore[misc]
+class CountLines(beam.PTransform):
     """RawLine -> a ReadReceipt for each split: counted as read, before anything can happen."""
 
     def expand(self, lines: beam.PCollection) -> beam.PCollection:
@@ -166,7 +166,7 @@ class _CountFn(BatchedFn):
         # hostile times: a record must be able to hold them all
         return (self._leaving(self._tallies.pop(split)),)
 
-    @beam.DoFn.yields_elements  # type: ignore[untyped-decorator]
+    @beam.DoFn.yields_elements
     def process_batch(self, batch: Batch) -> Iterator[WindowedValue]:
         for routed in batch:
             yield from self.process(routed)
@@ -183,14 +183,14 @@ class _CountFn(BatchedFn):
         return _in_no_window(counts)
 
 
-class _Counting(beam.ParDo):  # type: ignore[misc]
+class _Counting(beam.ParDo):
     """Its input is in minutes; what comes out is in no window, so nothing waits for one."""
 
     def get_windowing(self, _: Any) -> Windowing:
         return Windowing(GlobalWindows())
 
 
-class CountEvents(beam.PTransform):  # type: ignore[misc]
+class CountEvents(beam.PTransform):
     """(Destination, outcome) -> the Counts of each bundle and split.
 
     A split's lines must come to it in order of offset, one bundle after the other, as they do

@@ -40,7 +40,7 @@ class KafkaMetrics:
         return self.shown
 
 
-class _MetricsFn(beam.DoFn):  # type: ignore[misc]
+class _MetricsFn(beam.DoFn):
     def __init__(self, target: KafkaMetrics) -> None:
         self._target = target
 
@@ -74,7 +74,7 @@ class _MetricsFn(beam.DoFn):  # type: ignore[misc]
             producer.close()
 
 
-class WriteMetrics(beam.PTransform):  # type: ignore[misc]
+class WriteMetrics(beam.PTransform):
     """Counts -> nothing: each is a record of a counts topic when its bundle ends."""
 
     def __init__(self, target: KafkaMetrics) -> None:

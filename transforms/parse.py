@@ -165,7 +165,7 @@ class _ParseFn(EachFn):
         return self._parse(line)
 
 
-class ParseEvents(beam.PTransform):  # type: ignore[misc]
+class ParseEvents(beam.PTransform):
     """RawLine -> Event | BadEvent, by a format string or `json`.
 
     Raises FormatError when the pipeline is built with a wrong format."""

@@ -26,7 +26,7 @@ class _RouteFn(EachFn):
         return route(outcome)
 
 
-class RouteBySchema(beam.PTransform):  # type: ignore[misc]
+class RouteBySchema(beam.PTransform):
     """Event | BadEvent -> (Destination, Event | BadEvent)."""
 
     def expand(self, outcomes: beam.PCollection) -> beam.PCollection:

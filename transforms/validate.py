@@ -103,7 +103,7 @@ class _ValidateFn(EachFn):
         return outcome if isinstance(outcome, BadEvent) else self._validate(outcome)
 
 
-class ValidateEvents(beam.PTransform):  # type: ignore[misc]
+class ValidateEvents(beam.PTransform):
     """Event | BadEvent -> Event | BadEvent, by the schemas of a registry; a BadEvent passes."""
 
     def __init__(self, registry: Registry) -> None:

@@ -46,7 +46,7 @@ def in_minute(value: object, seconds: float) -> WindowedValue:
     return WindowedValue(value, timestamp, windows)
 
 
-class _IntoMinutes(beam.ParDo):  # type: ignore[misc]
+class _IntoMinutes(beam.ParDo):
     """Stamp and window in one step: beam.WindowInto after a stamping step costs a third of the
     whole hot path, most of it for asking the same window function again for each event."""
 
@@ -73,7 +73,7 @@ class _MinuteFn(BatchedFn):
             yield HomogeneousWindowedBatch(in_minute(Batch(its), seconds))
 
 
-class WindowEvents(beam.PTransform):  # type: ignore[misc]
+class WindowEvents(beam.PTransform):
     """(Destination, outcome) -> the same, stamped with its time, in windows of a minute."""
 
     def expand(self, routed: beam.PCollection) -> beam.PCollection:

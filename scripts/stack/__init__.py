@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import psutil
 
@@ -30,8 +31,29 @@ COMPONENTS: dict[str, type[Component]] = {
 DEFAULT_FOLDER = CACHE / "stack"
 
 
+_C = TypeVar("_C", bound=Component)
+
+
+class _OfClass(Generic[_C]):
+    """A stack's component, with its type."""
+
+    def __init__(self, cls: type[_C]) -> None:
+        self._cls = cls
+
+    def __get__(self, stack: Stack, _: object) -> _C:
+        component = stack.component(self._cls.name)
+        assert isinstance(component, self._cls)
+        return component
+
+
 class Stack:
     """The servers that live in a folder."""
+
+    kafka = _OfClass(Kafka)
+    workers = _OfClass(Workers)
+    flink = _OfClass(Flink)
+    hdfs = _OfClass(Hdfs)
+    spark = _OfClass(Spark)
 
     def __init__(self, folder: Path = DEFAULT_FOLDER) -> None:
         """Nothing is started. Ports are chosen when a component is first asked for, and kept."""
@@ -46,36 +68,6 @@ class Stack:
             cls = COMPONENTS[name]
             self._components[name] = cls(self.folder, self._ports(cls))
         return self._components[name]
-
-    @property
-    def kafka(self) -> Kafka:
-        component = self.component("kafka")
-        assert isinstance(component, Kafka)
-        return component
-
-    @property
-    def flink(self) -> Flink:
-        component = self.component("flink")
-        assert isinstance(component, Flink)
-        return component
-
-    @property
-    def workers(self) -> Workers:
-        component = self.component("workers")
-        assert isinstance(component, Workers)
-        return component
-
-    @property
-    def hdfs(self) -> Hdfs:
-        component = self.component("hdfs")
-        assert isinstance(component, Hdfs)
-        return component
-
-    @property
-    def spark(self) -> Spark:
-        component = self.component("spark")
-        assert isinstance(component, Spark)
-        return component
 
     def up(self, names: Iterable[str] = ()) -> Iterator[Component]:
         """Start components (all by default) and those they need; each is given as it is ready.

@@ -92,8 +92,3 @@ def free_ports(count: int) -> list[int]:
             probe.bind((LOOPBACK, port))
             found += [port] if port not in found else []
     return found
-
-
-def class_path(folder: Path) -> str:
-    """All jars of a folder."""
-    return ":".join(str(jar) for jar in sorted(folder.glob("*.jar")))

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
-import sys
-import tarfile
-import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -15,19 +11,13 @@ from typing import Any
 
 import yaml
 
+from runners.jars import log4j
 from stack.component import CACHE, LOOPBACK, Component, listens
+from stack.packages import unpack_package
 from stack.process import ServerProcess, StackError
 
 VERSION = "1.19.3"
 _DISTRIBUTION = CACHE / f"flink-{VERSION}"
-_LOG4J = """\
-rootLogger.level = INFO
-rootLogger.appenderRef.out.ref = Out
-appender.out.name = Out
-appender.out.type = CONSOLE
-appender.out.layout.type = PatternLayout
-appender.out.layout.pattern = %d{ISO8601} %-5p %c{1.} - %m%n
-"""
 # Java 17 keeps these closed; Flink serializes what is in them.
 _OPENS = [
     f"--add-opens=java.base/{package}=ALL-UNNAMED"
@@ -73,13 +63,13 @@ class Flink(Component):
         return f"http://{LOOPBACK}:{self.port['rest']}"
 
     def install(self) -> None:
-        if not (_DISTRIBUTION / "lib").exists():
-            _install()
+        if not (_DISTRIBUTION / "lib").exists():  # as the Python API's source package has them
+            unpack_package("apache-flink-libraries", VERSION, "deps", _DISTRIBUTION)
 
     def configure(self) -> None:
         conf = self.folder / "conf"
         conf.mkdir(parents=True, exist_ok=True)
-        (conf / "log4j.properties").write_text(_LOG4J)
+        (conf / "log4j.properties").write_text(log4j("info"))
         (conf / "zoo.cfg").write_text(
             f"dataDir={self.folder}/zookeeper\nclientPort={self.port['zookeeper']}\n"
             f"clientPortAddress={LOOPBACK}\nadmin.enableServer=false\ntickTime=1000\n"
@@ -161,22 +151,3 @@ class Flink(Component):
                 return dict(json.load(answer))
         except (OSError, ValueError, urllib.error.URLError):
             return {}
-
-
-def _install() -> None:
-    """Flink's jars, out of the source package that PyPI has for Python's own Flink API."""
-    CACHE.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-        done = subprocess.run(
-            [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:",
-             "-d", scratch, f"apache-flink-libraries=={VERSION}"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        archives = list(Path(scratch).glob("*.tar.gz"))
-        if done.returncode or not archives:
-            raise StackError(f"cannot download Flink {VERSION}:\n{done.stderr}")
-        with tarfile.open(archives[0]) as archive:
-            archive.extractall(scratch, filter="data")
-        found = Path(scratch, f"apache-flink-libraries-{VERSION}", "deps")
-        shutil.rmtree(_DISTRIBUTION, ignore_errors=True)
-        found.rename(_DISTRIBUTION)

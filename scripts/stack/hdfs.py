@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from stack.component import LOOPBACK, ROOT, Component, class_path
-from stack.kafka import _build_jars
+from stack.component import LOOPBACK, Component
+from stack.packages import build_jars, built_jars
 from stack.process import ServerProcess, StackError
 
-_LIB = ROOT / "runners" / "java" / "hdfs" / "target" / "lib"
+_LIB = built_jars("hdfs")
 _OPENS = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in ("java.lang", "java.util")]
 _LOG4J = """\
 log4j.rootLogger=INFO,err
@@ -55,8 +55,7 @@ class Hdfs(Component):
         return f"{LOOPBACK}:{self.port[port]}"
 
     def install(self) -> None:
-        if not class_path(_LIB):
-            _build_jars()
+        build_jars(_LIB)
 
     def configure(self) -> None:
         conf = self.folder / "conf"

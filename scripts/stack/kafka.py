@@ -10,10 +10,11 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from stack.component import LOOPBACK, ROOT, Component, class_path, listens
+from stack.component import LOOPBACK, Component, listens
+from stack.packages import build_jars, built_jars
 from stack.process import ServerProcess, StackError
 
-_LIB = ROOT / "runners" / "java" / "kafka-broker" / "target" / "lib"
+_LIB = built_jars("kafka-broker")
 _HEAP = "-Xmx1g"
 _PROPERTIES = """\
 process.roles=broker,controller
@@ -74,8 +75,7 @@ class Kafka(Component):
         return f"{LOOPBACK}:{self.port['secure']}"
 
     def install(self) -> None:
-        if not class_path(_LIB):
-            _build_jars()
+        build_jars(_LIB)
 
     def configure(self) -> None:
         data = self.folder / "data"
@@ -102,9 +102,3 @@ class Kafka(Component):
         )  # fmt: skip
         if done.returncode:
             raise StackError(f"cannot format Kafka's storage:\n{done.stdout}{done.stderr}")
-
-
-def _build_jars() -> None:
-    done = subprocess.run([str(ROOT / "scripts" / "build-jars")], check=False)
-    if done.returncode:
-        raise StackError("scripts/build-jars has failed")

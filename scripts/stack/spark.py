@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import sys
-import tarfile
-import tempfile
 import urllib.request
 from pathlib import Path
 from typing import Any
 
-from runners.jars import OUR_SPARK, SPARK_OPENS, SPARK_VERSION
-from stack.component import CACHE, LOOPBACK, Component
-from stack.process import ServerProcess, StackError
-
-_LOG4J = """\
-rootLogger.level = info
-rootLogger.appenderRef.err.ref = Err
-appender.err.name = Err
-appender.err.type = Console
-appender.err.target = SYSTEM_ERR
-appender.err.layout.type = PatternLayout
-appender.err.layout.pattern = %d{ISO8601} %-5p %c{1.}: %m%n
-"""
+from runners.jars import OUR_SPARK, SPARK_OPENS, SPARK_VERSION, log4j
+from stack.component import LOOPBACK, Component
+from stack.packages import unpack_package
+from stack.process import ServerProcess
 
 
 class Spark(Component):
@@ -63,13 +49,13 @@ class Spark(Component):
         return f"spark://{LOOPBACK}:{self.port['master']}"
 
     def install(self) -> None:
-        if not (OUR_SPARK / "jars").exists():
-            _install()
+        if not (OUR_SPARK / "jars").exists():  # as the Python API's source package has them
+            unpack_package("pyspark", SPARK_VERSION, "deps/jars", OUR_SPARK / "jars")
 
     def configure(self) -> None:
         for path in ("work", "tmp"):
             (self.folder / path).mkdir(parents=True, exist_ok=True)
-        (self.folder / "log4j2.properties").write_text(_LOG4J)
+        (self.folder / "log4j2.properties").write_text(log4j("info"))
 
     def _has_worker(self) -> bool:
         return int(self._state().get("aliveworkers", 0)) > 0
@@ -82,25 +68,3 @@ class Spark(Component):
                 return dict(json.load(answer))
         except (OSError, ValueError):
             return {}
-
-
-def _install() -> None:
-    """Spark's jars, out of the source package that PyPI has for Spark's own Python API."""
-    CACHE.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-        done = subprocess.run(
-            [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:",
-             "-d", scratch, f"pyspark=={SPARK_VERSION}"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        archives = list(Path(scratch).glob("*.tar.gz"))
-        if done.returncode or not archives:
-            raise StackError(f"cannot download Spark {SPARK_VERSION}:\n{done.stderr}")
-        with tarfile.open(archives[0]) as archive:
-            archive.extractall(scratch, filter="data")
-        found = Path(scratch, f"pyspark-{SPARK_VERSION}", "deps", "jars")
-        new = Path(scratch, "spark")
-        new.mkdir()
-        found.rename(new / "jars")
-        shutil.rmtree(OUR_SPARK, ignore_errors=True)
-        new.rename(OUR_SPARK)

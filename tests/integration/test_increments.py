@@ -301,6 +301,15 @@ def test_a_job_that_fails_is_taken_apart(job: Import, monkeypatch: pytest.Monkey
     assert (ok, ran) == (False, ["abc", "a", "b", "c"])
     assert report.problems == {f"{job.name}.b": "b breaks it"}
     job.check("a", "c")
+    for topic in "ac":
+        job.put(200, topic)
+    with monkeypatch.context() as small:
+        small.setattr(intents, "MOST_RECORDS", 100)
+        ok, reports = job.run(f"pattern={job.name}[.].")
+    assert len(reports) > 1
+    assert not ok, "b was held up from the first round on"
+    assert {*reports[-1].problems} == {f"{job.name}.b"}
+    job.check("a", "c")
     monkeypatch.undo()
     assert job.run(f"pattern={job.name}[.].")[0]
     job.check("a", "b", "c")

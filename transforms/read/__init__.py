@@ -40,7 +40,7 @@ class _ReadFn(BatchedFn):
     def setup(self) -> None:
         without_collecting()
 
-    @beam.DoFn.yields_batches  # type: ignore[untyped-decorator]
+    @beam.DoFn.yields_batches
     def process(self, split: Any) -> Iterator[Batch]:
         batch, size = Batch(), 0
         for line in self._lines_of(split):
@@ -78,7 +78,7 @@ class FileSource:
         return "file:" + ",".join(self.patterns)
 
 
-class _ReadFiles(beam.PTransform):  # type: ignore[misc]
+class _ReadFiles(beam.PTransform):
     def __init__(self, splits: list[FileSplit]) -> None:
         super().__init__()
         self._splits = splits
@@ -119,13 +119,13 @@ def read_stdin(_: object) -> Iterator[RawLine]:
         position += length
 
 
-class _ReadStdin(beam.PTransform):  # type: ignore[misc]
+class _ReadStdin(beam.PTransform):
     def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection:
         # One by one: whoever types or tails wants to see each line's event at once.
         return root | beam.Create([None]) | "Lines" >> read_splits(read_stdin, batch=1)
 
 
-class ReadEvents(beam.PTransform):  # type: ignore[misc]
+class ReadEvents(beam.PTransform):
     """Nothing -> RawLine: every line of the source, once."""
 
     def __init__(self, source: Source) -> None:

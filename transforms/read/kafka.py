@@ -68,7 +68,7 @@ class KafkaSource:
         return self.shown
 
 
-class _ReadKafka(beam.PTransform):  # type: ignore[misc]
+class _ReadKafka(beam.PTransform):
     def __init__(self, source: KafkaSource) -> None:
         super().__init__()
         self._source = source
@@ -94,7 +94,7 @@ def line_of(record: Any) -> RawLine:
     return RawLine((record.value or b"").removesuffix(b"\n"), origin)
 
 
-class _LinesFn(beam.DoFn):  # type: ignore[misc]
+class _LinesFn(beam.DoFn):
     """Each record has a time of its own. Lines get one that is the same for all, so that they go on
     in batches; none is kept for finish_bundle, whose elements Beam gives to a step that takes
     batches no sooner than with its next bundle."""

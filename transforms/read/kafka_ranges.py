@@ -117,7 +117,7 @@ class KafkaRanges:
         return self.shown
 
 
-class _ReadRanges(beam.PTransform):  # type: ignore[misc]
+class _ReadRanges(beam.PTransform):
     def __init__(self, source: KafkaRanges) -> None:
         super().__init__()
         self._source = source

@@ -63,7 +63,7 @@ class _WriteFn(BatchedFn):
         self._write(routed)
         self._take_back()
 
-    @beam.DoFn.yields_elements  # type: ignore[untyped-decorator]
+    @beam.DoFn.yields_elements
     def process_batch(self, batch: Batch) -> None:
         for routed in batch:
             self._write(routed)
@@ -127,7 +127,7 @@ class _WriteFn(BatchedFn):
             writer.close()
 
 
-class WriteEvents(beam.PTransform):  # type: ignore[misc]
+class WriteEvents(beam.PTransform):
     """(Destination, outcome) -> a Receipt for each durable write, in the global window."""
 
     def __init__(self, sink: Sink, choice: Choice | None = None) -> None:

@@ -112,34 +112,39 @@ class _SplitFiles:
         self._pending = 0
         return sum(encoder.encode() for encoder in self._files.values()) >= _PART_BYTES
 
-    def write(self) -> Iterator[Receipt]:
+    def write(self) -> list[Receipt]:
         """Write what there is under temporary names; a later event starts the next part."""
         part = f"-{self._part}" if self._part else ""
         files, self._files = self._files, {}
         self._part += 1
         self._pending = 0
         name = f"{self._split}{part}{self._sink.encoding.suffix}"
-        for (destination, hour), encoder in files.items():
-            content = encoder.finish()
-            temporary = f"{self._attempt}-{uuid.uuid4().hex}"
-            with for_people(temporary):
-                filesystem.write(temporary, content)
-            file = NewFile(
-                temporary,
-                f"{self._sink.folder(destination, hour)}/{name}",
-                hour_name(hour),
-                hashlib.sha256(content).hexdigest(),
-            )
-            yield Receipt(
-                str(self._sink),
-                self._split,
-                *destination,
-                where=file.path,
-                given=encoder.events,
-                written=encoder.events,
-                size=len(content),
-                file=file,
-            )
+        receipts, writes = [], []
+        with for_people(self._sink.root), ThreadPoolExecutor(_AT_ONCE) as threads:
+            for (destination, hour), encoder in files.items():
+                content = encoder.finish()
+                file = NewFile(
+                    f"{self._attempt}-{uuid.uuid4().hex}",
+                    f"{self._sink.folder(destination, hour)}/{name}",
+                    hour_name(hour),
+                    hashlib.sha256(content).hexdigest(),
+                )
+                writes.append(threads.submit(filesystem.write, file.temporary, content))
+                receipts.append(
+                    Receipt(
+                        str(self._sink),
+                        self._split,
+                        *destination,
+                        where=file.path,
+                        given=encoder.events,
+                        written=encoder.events,
+                        size=len(content),
+                        file=file,
+                    )
+                )
+            for write in writes:
+                write.result()
+        return receipts
 
 
 _ALL = Destination("*", 0)  # where a file holds the lines of all schemas
