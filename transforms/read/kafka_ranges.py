@@ -7,6 +7,7 @@ alone. The reader ends at the end of each range, whatever has come since, and ne
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -73,16 +74,20 @@ class OffsetsGone(UnreadableInput):
 def splits_of(
     topic: str, number: int, ranges: Iterable[OffsetRange], size: int = SPLIT_RECORDS
 ) -> list[KafkaSplit]:
-    """Ranges as splits of `size` records, the last one less. Small partitions share a split.
+    """Ranges as splits of `size` records at most, all of them alike: workers shall end together.
+    Small partitions share a split.
 
     `number` is the increment's: names are in the order of time."""
+    ranges = list(ranges)
+    records = sum(each.records for each in ranges)
+    share = math.ceil(records / math.ceil(records / size)) if records else 0
     packs: list[list[OffsetRange]] = []
     room = 0
     for partition, start, end in sorted(ranges):
         while start < end:
             if not room:
                 packs.append([])
-                room = size
+                room = share
             taken = min(room, end - start)
             packs[-1].append(OffsetRange(partition, start, start + taken))
             start, room = start + taken, room - taken
