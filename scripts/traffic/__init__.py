@@ -2,12 +2,14 @@
 truth about what must come of it."""
 
 from traffic.feed import Feed, feed, lines, put
+from traffic.import_kills import IMPORT_KILLS
 from traffic.importing import Importing
 from traffic.job import CHECKPOINTS, StreamJob, wait_for
 from traffic.truth import Found, delivered, raw_line, truth
 
 __all__ = [
     "CHECKPOINTS",
+    "IMPORT_KILLS",
     "Feed",
     "Found",
     "Importing",

@@ -25,7 +25,9 @@ def _kill_worker(stack: Stack, rng: random.Random) -> None:
     rng.choice(_workers(stack)).kill()
 
 
-def _kill_server(component: str, name: str) -> Callable[[Stack, random.Random], None]:
+def kill_server(component: str, name: str) -> Callable[[Stack, random.Random], None]:
+    """Kills a server of a component, and starts it again a little later."""
+
     def kill(stack: Stack, rng: random.Random) -> None:
         server = stack.component(component).process(name)
         server.kill()
@@ -38,8 +40,8 @@ def _kill_server(component: str, name: str) -> Callable[[Stack, random.Random], 
 
 KILLS: dict[str, Callable[[Stack, random.Random], None]] = {
     "a worker": _kill_worker,
-    "the worker pool": _kill_server("workers", "workers"),
-    "the TaskManager": _kill_server("flink", "taskmanager"),
-    "the JobManager": _kill_server("flink", "jobmanager"),
-    "the broker": _kill_server("kafka", "kafka"),
+    "the worker pool": kill_server("workers", "workers"),
+    "the TaskManager": kill_server("flink", "taskmanager"),
+    "the JobManager": kill_server("flink", "jobmanager"),
+    "the broker": kill_server("kafka", "kafka"),
 }

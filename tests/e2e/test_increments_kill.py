@@ -7,27 +7,19 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from stack import Stack
-from traffic import Importing
+from traffic import IMPORT_KILLS, Importing
 from transforms import filesystem
 
 RATE = 600  # lines a second
 SEED = int(os.environ.get("EL_SEED", "20261123"))
 ROOT = Path(__file__).parents[2]
-
-
-def kill_all(run: subprocess.Popen[str]) -> None:
-    """The driver alone: what it has started is left to itself."""
-    run.kill()
-    run.wait()
 
 
 def stages(job: Importing) -> dict[str, Callable[[], bool]]:
@@ -63,7 +55,8 @@ def test_kill_the_driver(stack: Stack, tmp_path: Path, stage: str, workers: int)
             assert run.poll() is None or reached(), run.communicate()[1]
             time.sleep(0.002)
         time.sleep(rng.uniform(0, 0.05))
-        kill_all(run)
+        run.kill()
+        run.wait()
     job.once("--workers", str(3 - workers))
     assert job.check() == job.lines
 
@@ -85,7 +78,8 @@ def test_other_code_after_the_death(stack: Stack, tmp_path: Path) -> None:
         while not reached["writing"]():
             assert run.poll() is None, run.communicate()[1]
             time.sleep(0.002)
-        kill_all(run)
+        run.kill()
+        run.wait()
     job.code = other
     job.once()
     assert job.check() == job.lines
@@ -93,44 +87,6 @@ def test_other_code_after_the_death(stack: Stack, tmp_path: Path) -> None:
     job.put(500)
     job.once()
     assert job.check() == job.lines
-
-
-def _worker(_: Importing, run: subprocess.Popen[str], rng: random.Random) -> None:
-    """A Python worker of the driver's, as soon as there is one."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        children = psutil.Process(run.pid).children(recursive=True)
-        workers = [each for each in children if "sdk_worker" in " ".join(each.cmdline())]
-        if workers:
-            rng.choice(workers).kill()
-            return
-        time.sleep(0.01)
-    raise AssertionError("no worker was seen")
-
-
-def _server(component: str, name: str) -> Callable[..., None]:
-    def kill(job: Importing, _: subprocess.Popen[str], rng: random.Random) -> None:
-        server = job.stack.component(component).process(name)
-        server.kill()
-        time.sleep(rng.uniform(0.5, 3))
-        server.start()
-        server.wait()
-
-    return kill
-
-
-def _driver(_: Importing, run: subprocess.Popen[str], *__: random.Random) -> None:
-    kill_all(run)
-
-
-KILLS: dict[str, Callable[..., None]] = {
-    "the driver": _driver,
-    "a worker": _worker,
-    "the DataNode": _server("hdfs", "datanode"),
-    "the NameNode": _server("hdfs", "namenode"),
-    "the broker": _server("kafka", "kafka"),
-    "Spark's Worker": _server("spark", "spark-worker"),
-}
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +98,7 @@ def importing(kafka: str, hdfs: str, stack: Stack) -> Importing:
     return job
 
 
-@pytest.mark.parametrize("kind", KILLS)
+@pytest.mark.parametrize("kind", IMPORT_KILLS)
 def test_kill_under_traffic(
     importing: Importing, kind: str, request: pytest.FixtureRequest
 ) -> None:
@@ -160,7 +116,7 @@ def test_kill_under_traffic(
         with importing.traffic(RATE):
             importing.wait_for(done + 1)
             time.sleep(rng.uniform(0, 3))
-            KILLS[kind](importing, runs[-1], rng)
+            IMPORT_KILLS[kind](importing, runs[-1], rng)
             if runs[-1].poll() is not None:
                 runs.append(importing.start(*options))
             importing.wait_for(importing.committed() + 2)

@@ -1,0 +1,85 @@
+"""An import by increments into HDFS under steady traffic, and one kill -9 after another, of
+everything in turn: its driver, a worker, DataNode, NameNode, broker, Spark's Worker. After each
+HDFS must hold each event once, and no stray file.
+
+    scripts/soak import [--rounds N] [--rate N] [--seed N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from el_beam.execute import hush
+from stack import Stack
+from traffic import IMPORT_KILLS, Importing
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rate", type=int, default=1_000)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    args = parser.parse_args()
+    hush()
+    rng = random.Random(args.seed)
+    print(f"seed {args.seed}, {args.rate} lines/s, increments each 2 s", flush=True)
+    print(f"{'killed':18} {'lines':>9}  {'increments':>10}  {'times':>5}  rows in all")
+    with tempfile.TemporaryDirectory(prefix="el-soak-") as folder:
+        stack = Stack(Path(folder))
+        try:
+            for _ in stack.up(["kafka", "hdfs", "workers", "spark"]):
+                pass
+            job = Importing(stack, "soak", f"{stack.hdfs.endpoint()}/soak")
+            job.environment = {
+                "SPARK": stack.spark.endpoint(), "WORKERS": stack.workers.endpoint(),
+            }  # fmt: skip
+            job.put(1_000)
+            job.once()
+            kinds = [kind for _ in range(args.rounds)
+                     for kind in rng.sample(list(IMPORT_KILLS), len(IMPORT_KILLS))]  # fmt: skip
+            for kind in kinds:
+                kills(job, kind, args.rate, rng)
+        finally:
+            stack.down()
+    print(f"nothing lost, nothing double after {len(kinds)} turns; load {os.getloadavg()[0]:.1f}")
+    return 0
+
+
+def kills(job: Importing, kind: str, rate: int, rng: random.Random) -> None:
+    """Some kills of a kind in one run, its recovery, and what came of it. Raises AssertionError
+    where events are lost or double."""
+    options = ["--every", "2s", "--workers", rng.choice("12")]
+    options += ["--runner", "spark"] if "Spark" in kind else []
+    lines, done, times = job.lines, job.committed(), rng.randint(1, 3)
+    run = job.start(*options)
+    try:
+        with job.traffic(rate):
+            for _ in range(times):
+                job.wait_for(job.committed() + 1, 300)
+                time.sleep(rng.uniform(0, 4))
+                IMPORT_KILLS[kind](job, run, rng)
+                if run.poll() is not None:
+                    run.communicate()
+                    run = job.start(*options)
+            job.wait_for(job.committed() + 1, 300)
+        run.send_signal(signal.SIGTERM)
+        _, told = run.communicate(timeout=300)
+        assert run.returncode == 0, told
+    finally:
+        if run.poll() is None:
+            run.kill()
+            run.communicate()
+    job.once()
+    rows, number = job.check(), job.committed() - done
+    print(f"{kind:18} {job.lines - lines:9,}  {number:10,}  {times:5}  {rows:,}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

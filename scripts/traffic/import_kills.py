@@ -1,0 +1,49 @@
+"""kill -9 of what an import needs: its driver, a worker, a server of the stack."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import time
+from collections.abc import Callable
+
+import psutil
+
+from traffic.importing import Importing
+from traffic.kills import kill_server
+
+Kill = Callable[[Importing, "subprocess.Popen[str]", random.Random], None]
+
+
+def _driver(_: Importing, run: subprocess.Popen[str], __: random.Random) -> None:
+    """The driver alone: what it has started is left to itself."""
+    run.kill()
+    run.wait()
+
+
+def _worker(_: Importing, run: subprocess.Popen[str], rng: random.Random) -> None:
+    """A Python worker of the driver's, as soon as there is one."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        children = psutil.Process(run.pid).children(recursive=True)
+        workers = [each for each in children if "sdk_worker" in " ".join(each.cmdline())]
+        if workers:
+            rng.choice(workers).kill()
+            return
+        time.sleep(0.01)
+    raise AssertionError("no worker was seen")
+
+
+def _server(component: str, name: str) -> Kill:
+    kill = kill_server(component, name)
+    return lambda job, _, rng: kill(job.stack, rng)
+
+
+IMPORT_KILLS: dict[str, Kill] = {
+    "the driver": _driver,
+    "a worker": _worker,
+    "the DataNode": _server("hdfs", "datanode"),
+    "the NameNode": _server("hdfs", "namenode"),
+    "the broker": _server("kafka", "kafka"),
+    "Spark's Worker": _server("spark", "spark-worker"),
+}
