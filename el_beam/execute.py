@@ -137,11 +137,13 @@ def run(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) -> d
     from el_beam import orphans
     from el_beam.pipeline import build
     from el_beam.summary import load_books, total
+    from runners.malloc import few_arenas
     from transforms.write.sink import SinkError
 
     sinks = [sink for sink, _ in job.sinks]
     try:
         orphans.mark_children()
+        few_arenas()
         chosen = import_module(f"runners.{runner}")
         options = chosen.options(workers, beam_options)
         FileSystems.set_options(options)  # gs:// has some

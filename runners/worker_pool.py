@@ -25,6 +25,7 @@ import apache_beam
 import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
+from runners.malloc import few_arenas
 from schemas import VERSION
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -131,6 +132,7 @@ def serve(host: str, port: int) -> None:
     """Serve until a signal to end. Raises OSError where the port can't be had."""
     options = [("grpc.http2.max_pings_without_data", 0), ("grpc.http2.max_ping_strikes", 0),
                ("grpc.so_reuseport", 0)]  # fmt: skip
+    few_arenas()
     server = grpc.server(ThreadPoolExecutor(16), [_AboutHandler()], options=options)
     pool = WorkerPool()
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)

@@ -86,8 +86,8 @@ class _ReadFiles(beam.PTransform):
     def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection:
         return (
             root
+            # Which shuffles them: splits go round the workers, events never.
             | "Splits" >> beam.Create(self._splits)
-            | "Spread" >> beam.Reshuffle()  # splits go round the workers, events never
             | "Lines" >> read_splits(read_split)
         )
 

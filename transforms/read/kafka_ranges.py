@@ -132,8 +132,8 @@ class _ReadRanges(beam.PTransform):
         read = partial(read_ranges, source.cluster, whole=source.whole)
         return (
             root
+            # Which shuffles them: splits go round the workers, events never.
             | "Splits" >> beam.Create(source.splits)
-            | "Spread" >> beam.Reshuffle()  # splits go round the workers, events never
             | "Lines" >> read_splits(read)
         )
 
