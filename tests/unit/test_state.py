@@ -129,6 +129,13 @@ def test_a_second_instance_is_refused(state: State) -> None:
         assert two.number == one.number + 1
 
 
+def test_two_instances_that_begin_at_once(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both saw that nobody works here; one of them was first."""
+    monkeypatch.setattr(Lease, "_numbers", lambda _: [])
+    with Lease(state), pytest.raises(StateError, match="has just begun"):
+        Lease(state).__enter__()
+
+
 def test_the_lease_of_a_dead_process_is_free(state: State) -> None:
     code = (
         "import sys, time; from el_beam.lease import *\n"
