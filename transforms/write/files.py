@@ -219,13 +219,14 @@ class FileSink(Sink):
             filesystem.make_folder(self.temporary)
 
     def finish(self) -> None:
-        above = self.temporary.rpartition("/")[0]
+        below = self.temporary.removeprefix(f"{self.root}/").split("/")
         with for_people(self.root):
             filesystem.remove(self.temporary)
-            # another job's files may still be in there
-            while above != self.root and not filesystem.names(above):
+            for depth in range(len(below) - 1, 0, -1):
+                above = "/".join([self.root, *below[:depth]])
+                if filesystem.names(above):
+                    break  # another job's files
                 filesystem.remove(above)
-                above = above.rpartition("/")[0]
 
     def __str__(self) -> str:
         return self._shown
