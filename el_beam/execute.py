@@ -110,6 +110,7 @@ def execute(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) 
     finishes it: what is there already is found to be the same.
 
     Raises JobFailed."""
+    from el_beam.ledger import enter_run
     from el_beam.summary import total
     from transforms.write.files import publish
     from transforms.write.sink import SinkError
@@ -118,9 +119,10 @@ def execute(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) 
     try:
         summary = total(run(job, runner, workers, beam_options).values(), [*map(str, sinks)])
         publish(each.file for each in summary.files.values() if each.file)
+        enter_run(sinks, str(job.source), summary)
         for sink in sinks:
             sink.finish()
-    except SinkError as error:
+    except (SinkError, OSError) as error:
         clean_up(sinks)
         raise JobFailed(told(f"SinkError: {error}")) from error
     return summary

@@ -20,6 +20,7 @@ from el_beam.console import printable
 from el_beam.execute import JobFailed, clean_up, run
 from el_beam.intents import Topic, check, intend
 from el_beam.lease import Lease
+from el_beam.ledger import enter_state
 from el_beam.state import Commit, Intent, LeaseLost, State, StateError, TopicState
 from el_beam.summary import Summary, plain, summary_of, total
 from runners import flink
@@ -92,6 +93,7 @@ class Increments:
         if self._config.runner == "flink":
             flink.cancel(self._config.beam, self._name)
         self._state.bind(self._kafka.cluster_id())
+        enter_state([sink for sink, _ in self._job.sinks], self._state.path)
         for name in self._state.topics():
             with suppress(SinkError):  # it is tried again, and told, with each round
                 self._finish(self._topic(name))

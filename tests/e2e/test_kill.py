@@ -39,7 +39,7 @@ def files(out: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(out)): path.read_bytes()
         for path in out.rglob("*")
-        if path.is_file() and not path.name.startswith("events.db")
+        if path.is_file() and not path.name.startswith("events.db") and "_ledger" not in path.parts
     }
 
 

@@ -39,7 +39,7 @@ def files_below(root: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(root)): path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.is_file()
+        if path.is_file() and "_ledger" not in path.parts
     }
 
 

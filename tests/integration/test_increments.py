@@ -90,7 +90,7 @@ class Import:
         found = self.uuids()
         assert set(found) == set(wanted)
         assert set(found.values()) <= {1}
-        assert bool([*(self.folder / "p").rglob("_*")]) == waiting
+        assert bool([*(self.folder / "p").rglob("_temporary")]) == waiting
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ _CHUNK = 1024 * 1024
 _COMPRESSED_CHUNK = 1024  # a hostile frame may unpack to 30,000 times as much
 _COMPRESSED = (".gz", ".bz2", ".zst")
 ARCHIVE = ".raw.parquet"  # what the raw: sink writes
+_GLOB = re.compile(r"[*?\[]")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -57,9 +58,10 @@ def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[File
     splits: dict[str, FileSplit] = {}
     for pattern in patterns:
         try:
-            found = filesystem.find(pattern) if pattern else []
+            there = filesystem.find(pattern) if pattern else []
         except OSError as error:
             raise UnreadableInput(f"cannot look for {pattern}: {error}") from error
+        found = [each for each in there if not _hidden(each.path, pattern)]
         if not found:
             raise UnreadableInput(f"no file matches {pattern}")
         for path, size_, receipt in found:
@@ -77,6 +79,13 @@ def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[File
                 end = None if whole else start + size
                 splits[id_] = FileSplit(id_, path, start, end, receipt)
     return sorted(splits.values(), key=lambda split: (split.path, split.start))
+
+
+def _hidden(path: str, pattern: str) -> bool:
+    """Whether what starts with `_` or `.`, which is no data, was found by a glob."""
+    named = _GLOB.split(pattern, maxsplit=1)[0].rpartition("/")[0]
+    found = path.removeprefix(named).split("/") if _GLOB.search(pattern) else []
+    return path.startswith(named) and any(part.startswith(("_", ".")) for part in found)
 
 
 def read_split(split: FileSplit) -> Iterator[RawLine]:
