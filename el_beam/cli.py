@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from el_beam.commands import check, forward, jobs, ledger, run, schema, stack, state
+from el_beam.commands import backfill, check, forward, jobs, ledger, run, schema, stack, state
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
 
@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 done, 1 the job failed, 2 the call was wrong.",
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (run, check, forward, jobs, ledger, schema, stack, state):
+    for command in (run, backfill, check, forward, jobs, ledger, schema, stack, state):
         command.register(commands)
     return top
 

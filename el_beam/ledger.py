@@ -26,12 +26,21 @@ if TYPE_CHECKING:
     from transforms.write import Sink
 
 FOLDER = "_ledger"
+CHANGE, RUN, STATE = "change-", "run-", "state-"
+DONE = ".done.json"
 Wanted = Callable[[str], bool]  # of an hour, as 2019-03-10T07
 ALL = "*_0"  # the schema of files that hold the lines of all schemas
 
 
 class LedgerError(Exception):
     """A folder without a ledger, or with one that can't be read; the message is for people."""
+
+
+class Part(NamedTuple):
+    """Lines that a file is made of: those of a split that are of an hour of the raw archive."""
+
+    split: str
+    hour: str
 
 
 class LedgerFile(NamedTuple):
@@ -43,18 +52,19 @@ class LedgerFile(NamedTuple):
     rows: int
     size: int  # bytes
     sha256: str
-    split: str  # that it was made of
+    of: tuple[Part, ...]  # that it is made of
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What one run, or one increment of a topic, did."""
+    """What one run, one increment of a topic, or one change did."""
 
     name: str  # for people
     at: float  # unix seconds
-    read: int  # lines
     counts: dict[HourKey, int]  # lines
     files: tuple[LedgerFile, ...]
+    removed: frozenset[str] = frozenset()  # paths of other entries' files
+    instead_of: frozenset[tuple[str, str]] = frozenset()  # (entry, hour) whose counts don't count
 
 
 @dataclass
@@ -89,8 +99,10 @@ class Ledger:
 
     @property
     def files(self) -> dict[str, LedgerFile]:
-        """By their paths."""
-        return {file.path: file for entry in self.entries for file in entry.files}
+        """Those that are to be there, by their paths."""
+        removed = {path for entry in self.entries for path in entry.removed}
+        return {file.path: file for entry in self.entries for file in entry.files
+                if file.path not in removed}  # fmt: skip
 
     def hours(self) -> list[HourBook]:
         """A book for each hour and schema, in order."""
@@ -99,8 +111,11 @@ class Ledger:
         def book(hour: str, schema: str) -> HourBook:
             return books.setdefault((hour, schema), HourBook(hour, schema))
 
+        replaced = {each for entry in self.entries for each in entry.instead_of}
         for entry in self.entries:
             for key, count in entry.counts.items():
+                if (entry.name, key.hour) in replaced:
+                    continue
                 if key.reason:
                     book(key.hour, key.schema).bad += count
                 else:
@@ -118,7 +133,7 @@ class Ledger:
         """Of all hours and schemas."""
         hours = self.hours()
         return {
-            "read": sum(entry.read for entry in self.entries),
+            "read": sum(each.valid + each.bad for each in hours),
             "valid": sum(each.valid for each in hours),
             "bad": sum(each.bad for each in hours),
             "rows": sum(each.rows for each in hours),
@@ -139,7 +154,7 @@ def enter_run(sinks: Iterable[Sink], source: str, summary: Summary) -> None:
         told = {"root": sink.root, "source": source, "at": time.time(), **plain(mine)}
         identity = sorted((file.path, file.sha256) for receipt in mine.files.values()
                           if (file := receipt.file))  # fmt: skip
-        _enter(sink.root, f"run-{_digest(source, identity)}", told)
+        _enter(sink.root, f"{RUN}{_digest(source, identity)}", told)
 
 
 def enter_state(sinks: Iterable[Sink], state_path: str) -> None:
@@ -149,7 +164,7 @@ def enter_state(sinks: Iterable[Sink], state_path: str) -> None:
         if isinstance(sink, FileSink):
             path = str(Path(state_path).absolute()) if local else state_path
             told = {"root": sink.root, "sink": str(sink), "state": path}
-            _enter(sink.root, f"state-{_digest(told)}", told)
+            _enter(sink.root, f"{STATE}{_digest(told)}", told)
 
 
 def _enter(root: str, name: str, told: dict[str, Any]) -> None:
@@ -163,15 +178,18 @@ def _digest(*what: object) -> str:
 
 
 def read_ledger(root: str, *, wanted: Wanted = lambda _: True) -> Ledger:
-    """The ledger of a folder: of the hours that are `wanted`. Raises LedgerError, OSError."""
+    """The ledger of a folder: what is of hours that are `wanted`, or made of their lines.
+
+    Raises LedgerError, OSError."""
     root = root.rstrip("/")
     ledger = Ledger(root)
-    names = [each for each in filesystem.names(f"{root}/{FOLDER}") if each.endswith(".json")]
+    names = [each for each in filesystem.names(f"{root}/{FOLDER}")
+             if each.startswith((CHANGE, RUN, STATE)) and not each.endswith(DONE)]  # fmt: skip
     if not names:
         raise LedgerError(f"{root} has no ledger: nothing was written there by `el run`")
     for name in names:
         told = json.loads(filesystem.read(f"{root}/{FOLDER}/{name}"))
-        if name.startswith("state-"):
+        if name.startswith(STATE):
             _read_state(ledger, told, wanted)
         else:
             entry = _entry(name.removesuffix(".json"), told["at"], told, told["root"], wanted)
@@ -195,23 +213,33 @@ def _read_state(ledger: Ledger, told: dict[str, Any], wanted: Wanted) -> None:
             if "files" not in about:  # a reset, or a start at the end
                 continue
             mine = [each for each in about["files"] if each[0] == told["sink"]]
-            name = f"increment {commit.number} of {topic}"
+            name = f"increment {commit.number} of {topic} ({state.path})"
             ledger.entries.append(
                 _entry(name, commit.committed, {**about, "files": mine}, told["root"], wanted)
             )
 
 
 def _entry(name: str, at: float, told: dict[str, Any], root: str, wanted: Wanted) -> Entry:
-    summary = summary_of(told)
-    files = tuple(
-        LedgerFile(
-            file.path.removeprefix(f"{root}/"), f"{receipt.schema}_{receipt.revision}", file.hour,
-            receipt.written, receipt.size, file.sha256, receipt.split,
-        )
-        for receipt in summary.files.values() if (file := receipt.file) and wanted(file.hour)
-    )  # fmt: skip
+    summary, of = summary_of(told), told.get("of", {})
+    files = []
+    for receipt in summary.files.values():
+        if file := receipt.file:
+            path = _below(file.path, root)
+            parts = tuple(Part(*each) for each in of.get(path, ((receipt.split, file.hour),)))
+            if wanted(file.hour) or any(wanted(part.hour) for part in parts):
+                schema = f"{receipt.schema}_{receipt.revision}"
+                files.append(
+                    LedgerFile(
+                        path, schema, file.hour, receipt.written, receipt.size, file.sha256, parts
+                    )
+                )
     counts = {key: count for key, count in summary.counts.items() if wanted(key.hour)}
-    return Entry(name, at, summary.read, counts, files)
+    instead_of = frozenset((entry, hour) for entry, hour in told.get("instead_of", ()))
+    return Entry(name, at, counts, tuple(files), frozenset(told.get("removed", ())), instead_of)
+
+
+def _below(path: str, root: str) -> str:
+    return path.removeprefix(f"{root}/")
 
 
 def compare(ledger: Ledger, *, content: bool = False, wanted: Wanted = lambda _: True) -> None:
@@ -240,7 +268,7 @@ def compare(ledger: Ledger, *, content: bool = False, wanted: Wanted = lambda _:
 
 def _present(root: str) -> Iterator[tuple[str, int]]:
     for found in filesystem.below(root):
-        path = found.path.removeprefix(f"{root}/")
+        path = _below(found.path, root)
         if not any(part.startswith("_") for part in path.split("/")):
             yield path, found.size
 

@@ -33,14 +33,16 @@ def register(commands: Any) -> None:
     parser.add_argument(
         "root", metavar="ROOT", help="the folder of a parquet:, jsonl: or raw: sink"
     )
-    parser.add_argument("--from", dest="first", type=_hour, metavar="HOUR", help="as 2019-03-10T07")
-    parser.add_argument("--to", dest="last", type=_hour, metavar="HOUR", help="the last one")
+    parser.add_argument(
+        "--from", dest="first", type=an_hour, metavar="HOUR", help="as 2019-03-10T07"
+    )
+    parser.add_argument("--to", dest="last", type=an_hour, metavar="HOUR", help="the last one")
     parser.add_argument("--content", action="store_true", help="read every file: is it the same?")
     parser.add_argument("--json", action="store_true", help="print all of it as JSON")
     parser.set_defaults(command=_command)
 
 
-def _hour(text: str) -> str:
+def an_hour(text: str) -> str:
     if not _HOUR.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no hour: write 2019-03-10T07, or a day")
     return text

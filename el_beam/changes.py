@@ -1,0 +1,101 @@
+"""Changes: files of a folder are replaced by others, at once for whoever reads by the ledger.
+
+    ROOT/_ledger/change-NAME.json        decided: these files instead of those
+                 change-NAME.done.json   and all files are where they should be
+    ROOT/_replaced/NAME/…                what was replaced, until `el purge` removes it
+
+Backfills, compactions and purges are changes. What dies before its change is decided has changed
+nothing; what dies after it is finished by whoever changes the folder next. One at a time does.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from el_beam.lease import Lease
+from el_beam.ledger import CHANGE, DONE, FOLDER, Part
+from el_beam.state import State
+from el_beam.summary import Summary, plain, summary_of
+from transforms import filesystem
+from transforms.write.files import publish
+
+REPLACED = "_replaced"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be there instead of what."""
+
+    name: str  # unique in its folder: of an attempt that is made again, the same
+    why: str  # for people
+    made: Summary  # its files, which have temporary names, and the counts of their lines
+    of: dict[str, list[Part]]  # path below the root of each new file -> what it is made of
+    removed: tuple[str, ...]  # paths below the root
+    instead_of: tuple[tuple[str, str], ...] = ()  # (entry, hour) whose counts these replace
+    more: dict[str, Any] = field(default_factory=dict)  # to be told
+
+
+@contextmanager
+def changing(root: str) -> Iterator[Lease]:
+    """While the block runs nobody else changes the folder. What was decided before is finished.
+
+    Raises StateError where another does, OSError, SinkError."""
+    with Lease(State(f"{root}/{FOLDER}")) as lease:
+        finish_all(root)
+        yield lease
+
+
+def decide(root: str, change: Change, lease: Lease) -> None:
+    """From here on it is changed, whatever dies. Raises LeaseLost, OSError."""
+    lease.check()
+    told = {
+        "root": root, "at": time.time(), "why": change.why, **plain(change.made),
+        "of": change.of, "removed": change.removed, "instead_of": change.instead_of, **change.more,
+    }  # fmt: skip
+    filesystem.create(_path(root, change.name), json.dumps(told).encode())
+
+
+def is_decided(root: str, name: str) -> bool:
+    """Whether a change of this name has been made."""
+    return filesystem.exists(_path(root, name))
+
+
+def finish_all(root: str) -> None:
+    """Put the files of all that is decided where they should be. Raises OSError, SinkError."""
+    names = filesystem.names(f"{root}/{FOLDER}")
+    for name in names:
+        done = name.replace(".json", DONE)
+        if name.startswith(CHANGE) and not name.endswith(DONE) and done not in names:
+            finish(root, name.removeprefix(CHANGE).removesuffix(".json"))
+
+
+def finish(root: str, name: str) -> None:
+    """Put the files of a decided change where they should be. Doing it again does no harm.
+
+    Old files go first: whoever reads the folder itself sees neither for a moment, and never both.
+    Raises OSError, SinkError."""
+    done = _path(root, name).replace(".json", DONE)
+    if filesystem.exists(done):
+        return
+    told = json.loads(filesystem.read(_path(root, name)))
+    _put_away(root, name, told["removed"])
+    publish(each.file for each in summary_of(told).files.values() if each.file)
+    filesystem.create(done, b"{}")
+
+
+def _put_away(root: str, name: str, paths: Iterable[str]) -> None:
+    """Take files out of a folder, to where nobody reads them. Raises OSError."""
+    for path in paths:
+        to = f"{root}/{REPLACED}/{name}/{path}"
+        if filesystem.exists(f"{root}/{path}") and not filesystem.exists(to):
+            filesystem.make_folder(to.rpartition("/")[0])
+            filesystem.move(f"{root}/{path}", to)
+
+
+def _path(root: str, name: str) -> str:
+    return f"{root}/{FOLDER}/{CHANGE}{name}.json"

@@ -1,0 +1,207 @@
+"""`el backfill`: make hours again from the raw archive."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from typing import TYPE_CHECKING, Any
+
+from el_beam.commands.ledger import an_hour
+
+if TYPE_CHECKING:
+    from el_beam.backfill import HourPlan, How, Plan, Target
+    from el_beam.summary import Summary
+    from transforms.write.files import FileSink
+
+_EXAMPLE = """examples:
+  el backfill plan /tmp/el/raw parquet:/tmp/el/parquet --from 2019-03-10T07 --to 2019-03-10T08
+  el backfill apply /tmp/el/raw parquet:/tmp/el/parquet --from 2019-03-10 --to 2019-03-10
+
+Killed, and started again, `apply` goes on where it was. Hours outside are never touched.
+"""
+_TRIED = 2_000  # lines, to tell how long it will take
+_ALL_OF_IT = 3  # times what parsing and validating takes, measured by `scripts/bench core`
+
+
+def register(commands: Any) -> None:
+    """Add `el backfill` to the command line."""
+    parser = commands.add_parser(
+        "backfill",
+        help="make hours again from the raw archive",
+        description="The lines of the archive go through the same graph again; what comes of them "
+        "replaces what was there, hour by hour.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    acts = parser.add_subparsers(dest="act", required=True, metavar="plan|apply")
+    for name, what in (("plan", "say what it would do"), ("apply", "do it")):
+        act = acts.add_parser(name, help=what)
+        add = act.add_argument
+        add("raw", metavar="RAW", help="the folder of a raw: sink")
+        add("sinks", nargs="+", metavar="SINK", help="parquet:PATH or jsonl:PATH")
+        add("--from", dest="first", required=True, type=an_hour, metavar="HOUR", help="the first")
+        add("--to", dest="last", required=True, type=an_hour, metavar="HOUR", help="the last one")
+        add("--all", action="store_true", help="replace all of these hours, whoever wrote it")
+        add("--format", metavar="FMT", help="the lines' format, as for `el run`")
+        add("--schemas", metavar="DIR|URL", help="as for `el run`")
+        add("--runner", default="direct", metavar="NAME", help="direct, flink or spark")
+        add("--workers", type=int, default=1, metavar="N", help="processes that share the work")
+        add("--json", action="store_true", help="print it as JSON")
+        act.set_defaults(command=_command)
+
+
+def _command(args: argparse.Namespace) -> int:
+    from el_beam.execute import hush
+
+    hush()  # first of all: importing Beam warns
+    from el_beam.backfill import BackfillError, plan
+    from el_beam.config import ConfigError
+    from el_beam.console import printable
+    from el_beam.ends import checked_path
+    from el_beam.execute import JobFailed, diverted
+    from el_beam.ledger import LedgerError
+    from el_beam.state import StateError
+    from el_beam.uris import UriError
+    from transforms.read.files import UnreadableInput
+    from transforms.write.sink import SinkError
+
+    try:
+        sinks, how = _prepared(args)
+        made = plan(checked_path(args.raw), sinks, args.first, args.last, everything=args.all)
+        if not made.hours:
+            raise BackfillError(f"{args.raw} has no lines of {args.first} to {args.last}")
+        if args.act == "plan":
+            _show(made, sinks, how, args.json)
+            return 0
+        with tempfile.TemporaryDirectory(prefix="el-") as scratch, diverted(f"{scratch}/noise.log"):
+            _apply(made, sinks, how, args.json)
+    except (
+        ConfigError,
+        UriError,
+        LedgerError,
+        BackfillError,
+        StateError,
+        UnreadableInput,
+    ) as error:
+        print(f"el backfill: {printable(str(error))}", file=sys.stderr)
+        return 2
+    except (JobFailed, SinkError, OSError) as error:
+        told = f"{error}; the same command goes on where it was"
+        print(f"el backfill: {printable(told)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _prepared(args: argparse.Namespace) -> tuple[list[FileSink], How]:
+    """Raises ConfigError with all mistakes."""
+    from el_beam.backfill import How
+    from el_beam.config import ConfigError, RunConfig, assemble
+    from transforms.write.files import FileSink
+
+    config = RunConfig(
+        source="stdin:", sinks=tuple(args.sinks), format=args.format, schemas=args.schemas,
+        runner=args.runner, workers=args.workers, beam=tuple(args.beam),
+    )  # fmt: skip
+    job = assemble(config, "")
+    sinks = [sink for sink, _ in job.sinks if isinstance(sink, FileSink)]
+    if others := [str(sink) for sink, _ in job.sinks if not isinstance(sink, FileSink)]:
+        raise ConfigError([f"{each} has no files: give parquet: or jsonl:" for each in others])
+    return sinks, How(job.format, job.registry, config.runner, config.workers, config.beam)
+
+
+def _show(plan: Plan, sinks: list[FileSink], how: How, as_json: bool) -> None:
+    """What the plan would do, and about how long that takes."""
+    from el_beam.backfill import is_done, targets_of
+
+    targets = {str(sink): targets_of(plan, sink.root) for sink in sinks}
+    rate = _rate(plan, how)
+    hours: list[dict[str, Any]] = []
+    for number, hour in enumerate(plan.hours):
+        there = {name: of[number] for name, of in targets.items()}
+        hours.append({
+            "hour": hour.hour, "lines": hour.lines, "files": len(hour.files),
+            "done": all(is_done(plan, hour, sink.root) for sink in sinks),
+            "sinks": {name: _told(target) for name, target in there.items()},
+        })  # fmt: skip
+    if as_json:
+        print(json.dumps({"raw": plan.raw, "lines": plan.lines, "lines_a_second": rate,
+                          "seconds": plan.lines / rate, "hours": hours}))  # fmt: skip
+        return
+    _table(hours)
+    print(f"{plan.lines:,} lines: about {_duration(plan.lines / rate)} at {rate:,.0f} lines/s "
+          f"with {how.workers} worker{'s' * (how.workers > 1)}")  # fmt: skip
+
+
+def _told(target: Target) -> dict[str, int]:
+    return {
+        "rows": target.rows, "files": len(target.removed), "damaged": target.damaged,
+        "kept": target.kept, "unknown": len(target.strays),
+    }  # fmt: skip
+
+
+def _table(hours: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    from el_beam.console import console
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("hour", "lines", "sink", "replaced", "damaged files", "unknown files", "kept", ""):
+        table.add_column(name, justify="left" if name in ("hour", "sink", "") else "right")
+    for hour in hours:
+        first = (hour["hour"], f"{hour['lines']:,}")
+        for name, target in hour["sinks"].items():
+            numbers = (target["rows"], target["damaged"], target["unknown"], target["kept"])
+            table.add_row(*first, name, *(f"{number:,}" if number else "" for number in numbers),
+                          "done" if hour["done"] else "")  # fmt: skip
+            first = ("", "")
+    out = console()
+    out.file = sys.stdout
+    out.print(table)
+
+
+def _rate(plan: Plan, how: How) -> float:
+    """Lines a second that the work on some of them takes, all workers together."""
+    from itertools import islice
+
+    from schemas.bad_event import BadEvent
+    from transforms.parse import line_parser
+    from transforms.read.files import find_splits, read_split
+    from transforms.validate import event_validator
+
+    parse, validate = line_parser(how.format), event_validator(how.registry)
+    lines = list(islice(read_split(find_splits((plan.hours[0].files[0],))[0]), _TRIED))
+    started = 0.0
+    for number, line in enumerate(lines):
+        if number == len(lines) // 2:  # the validators are made by now
+            started = time.perf_counter()
+        outcome = parse(line)
+        if not isinstance(outcome, BadEvent):
+            validate(outcome)
+    seconds = max(time.perf_counter() - started, 1e-9)
+    return how.workers * (len(lines) - len(lines) // 2) / seconds / _ALL_OF_IT
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"
+
+
+def _apply(plan: Plan, sinks: list[FileSink], how: How, as_json: bool) -> None:
+    from el_beam.backfill import apply
+
+    number = 0
+
+    def tell(hour: HourPlan, books: Summary) -> None:
+        nonlocal number
+        number += 1
+        if as_json:
+            print(json.dumps({"hour": hour.hour, **books.as_json()}), flush=True)
+        else:
+            print(f"{hour.hour}: {books.valid:,} valid, {books.bad:,} bad "
+                  f"({number} of {len(plan.hours)})", file=sys.stderr)  # fmt: skip
+
+    apply(plan, sinks, how, tell)
