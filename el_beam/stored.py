@@ -17,8 +17,6 @@ import sqlite3
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
@@ -31,12 +29,13 @@ import sqlalchemy as sa
 
 from el_beam.ends import brokers_of, checked_path
 from el_beam.uris import Uri, UriError, parse_uri
+from el_beam.wanted import StoredError, Wanted
 from schemas import strict_json
 from schemas.bad_event import BadEvent, Reason, Stage, event_error
 from schemas.capsule import BadIdentity, check_scid, event_time, scid_of
 from schemas.columns import RESCUED
-from schemas.event import Destination, RawLine
-from schemas.sql import column_name, table_name
+from schemas.event import RawLine
+from schemas.sql import column_name
 from transforms import filesystem
 from transforms.kafka import SETTINGS, KafkaCluster
 from transforms.parse import parse_json_event
@@ -50,8 +49,8 @@ ENDS: Final[dict[str, frozenset[str]]] = {
     "kafka": frozenset({"topics", "pattern"}) | SETTINGS,
 }
 _ROWS = 1_000  # that are in memory at once: bad events may have 64 KiB each
-_HOUR = re.compile(r"\d{4}-\d\d-\d\d(T\d\d)?")
-_NAME = re.compile(r"(?P<schema>.+)_(?P<revision>\d{1,18})", re.DOTALL)  # of a folder or a table
+_NAME = re.compile(r".+_\d{1,18}")  # of a folder
+_OF_EVENTS = ("id", "uuid", "dt")  # columns of every table of events
 _PARTS = (("year", ""), ("month", "-"), ("day", "-"), ("hour", "T"))
 _UUID = re.compile("[0-9a-f]{32}")
 _FAULTS = (
@@ -61,10 +60,6 @@ _FAULTS = (
 
 Json = dict[str, Any]
 Fields = tuple[str, ...]  # paths in the event, as `event.reason`
-
-
-class StoredError(Exception):
-    """An end that can't be read, or isn't there; the message is for people."""
 
 
 class Stored(NamedTuple):
@@ -83,66 +78,21 @@ class Stored(NamedTuple):
         return f"{self.where}@{self.number}"
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """Which events to read: by default all."""
-
-    first: str = ""  # hour, as 2019-03-10T07, or day
-    last: str = ""  # the same; all of it is wanted
-    schemas: re.Pattern[str] | None = None  # matched against Schema_revision from its start
-    uuid: str = ""
-
-    def hour(self, hour: str) -> bool:
-        """Of an hour, or the beginning of one, as 2019-03."""
-        size = len(hour)
-        return self.first[:size] <= hour and (not self.last or hour[: len(self.last)] <= self.last)
-
-    def schema(self, schema: str) -> bool:
-        return self.schemas is None or self.schemas.match(schema) is not None
-
-
-def wanted_of(first: str | None, last: str | None, schemas: str | None, uuid: str = "") -> Wanted:
-    """What the options --from, --to and --schema ask for. Raises StoredError."""
-    for option, hour in (("--from", first), ("--to", last)):
-        if hour and not _is_hour(hour):
-            raise StoredError(f"{option} {hour!r} is no hour: write 2019-03-10T07, or a day")
-    if first and last and first[: len(last)] > last[: len(first)]:
-        raise StoredError(f"--from {first} is after --to {last}")
-    try:
-        return Wanted(first or "", last or "", re.compile(schemas) if schemas else None, uuid)
-    except re.error as error:
-        raise StoredError(f"--schema {schemas!r} is no regular expression: {error}") from error
-
-
-def _is_hour(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return _HOUR.fullmatch(text, re.ASCII) is not None
-
-
-def hour_folders(
-    folder: str, wanted: Wanted, hour: str = "", depth: int = 0
+def hour_files(
+    folder: str, suffix: str, wanted: Wanted, hour: str = "", depth: int = 0
 ) -> Iterator[tuple[str, str]]:
-    """(folder, hour) of each wanted hour in a folder of hours, in order. Others are not looked at.
-    Raises OSError."""
-    if depth == len(_PARTS):
-        yield folder, hour
-        return
-    part, before = _PARTS[depth]
+    """(hour, path) of the data files that end like this in a folder of hours, in order. Hours that
+    aren't wanted are not looked at. Raises OSError."""
     for name in filesystem.names(folder):
-        key, _, number = name.partition("=")
-        longer = f"{hour}{before}{number:0>2}"
-        if key == part and number.isdecimal() and wanted.hour(longer):
-            yield from hour_folders(f"{folder}/{name}", wanted, longer, depth + 1)
-
-
-def data_files(folder: str, suffix: str) -> Iterator[str]:
-    """The files in a folder that are data and end like this, in order. Raises OSError."""
-    for name in filesystem.names(folder):
-        if name.endswith(suffix) and not name.startswith(("_", ".")):
-            yield f"{folder}/{name}"
+        path = f"{folder}/{name}"
+        if depth < len(_PARTS):
+            part, before = _PARTS[depth]
+            key, _, number = name.partition("=")
+            longer = f"{hour}{before}{number:0>2}"
+            if key == part and number.isdecimal() and wanted.hour(longer):
+                yield from hour_files(path, suffix, wanted, longer, depth + 1)
+        elif name.endswith(suffix) and name[0] not in "_.":
+            yield hour, path
 
 
 class End(ABC):
@@ -152,7 +102,7 @@ class End(ABC):
     tables = False  # then schemas have the names of tables
 
     def __init__(self, uri: Uri) -> None:
-        self.scheme, self._shown = uri.scheme, str(uri)
+        self.root, self._shown = uri.rest, str(uri)
 
     def events(self, wanted: Wanted, fields: Fields = ()) -> Iterator[Stored]:
         """All wanted events, with these fields of each. Raises StoredError."""
@@ -200,10 +150,9 @@ class _Files(End):
             schema = unquote(name)
             if name[0] in "_." or not _NAME.fullmatch(name) or not wanted.schema(schema):
                 continue
-            for folder, hour in hour_folders(f"{self.root}/{name}", wanted):
-                for path in data_files(folder, self._suffix):
-                    for number, (uuid, *values) in enumerate(self._file(path, ("uuid", *fields))):
-                        yield Stored(schema, hour, path, number, uuid or "", tuple(values))
+            for hour, path in hour_files(f"{self.root}/{name}", self._suffix, wanted):
+                for number, (uuid, *values) in enumerate(self._file(path, ("uuid", *fields))):
+                    yield Stored(schema, hour, path, number, str(uuid or ""), tuple(values))
 
     def _file(self, path: str, fields: Fields) -> Iterator[list[Any]]:
         try:
@@ -217,8 +166,7 @@ def _parquet_rows(file: IO[bytes], fields: Fields) -> Iterator[list[Any]]:
     parquet = pq.ParquetFile(file)
     if "uuid" not in parquet.schema_arrow.names:
         raise ValueError("it has no column uuid: these are no events")
-    columns = [*fields, RESCUED]
-    for batch in parquet.iter_batches(batch_size=_ROWS, columns=columns, use_threads=False):
+    for batch in parquet.iter_batches(_ROWS, columns=[*fields, RESCUED], use_threads=False):
         for row in batch.to_pylist():
             yield _picked(fields, partial(_at, row), row.get(RESCUED))
 
@@ -261,15 +209,14 @@ class _Tables(End):
         with self._engine.connect().execution_options(yield_per=_ROWS) as connection:
             for name in sorted(inspector.get_table_names()):
                 columns = {column["name"] for column in inspector.get_columns(name)}
-                known = _NAME.fullmatch(name) and {"id", "uuid", "dt"} <= columns
-                if not known or not wanted.schema(name):
+                if not columns.issuperset(_OF_EVENTS) or not wanted.schema(name):
                     continue
                 for row in connection.execute(_select(name, columns, wanted, fields)):
                     id_, dt, rescued, *values = row
                     at = dict(zip(("uuid", *fields), values, strict=True)).get
                     uuid, *picked = _picked(("uuid", *fields), at, rescued)
                     hour = dt.isoformat()[:13] if dt else ""
-                    yield Stored(name, hour, name, id_, uuid or "", tuple(picked))
+                    yield Stored(name, hour, name, id_, str(uuid or ""), tuple(picked))
 
 
 def _select(name: str, columns: set[str], wanted: Wanted, fields: Fields) -> sa.Select[Any]:
@@ -283,11 +230,11 @@ def _select(name: str, columns: set[str], wanted: Wanted, fields: Fields) -> sa.
     chosen = sa.select(
         sa.column("id"), dt, column(RESCUED), *(column(path) for path in ("uuid", *fields))
     ).select_from(sa.table(sa.quoted_name(name, quote=True)))
-    if wanted.first:
-        chosen = chosen.where(dt >= datetime.fromisoformat(wanted.first))
-    if wanted.last:
-        whole = timedelta(hours=1) if "T" in wanted.last else timedelta(days=1)
-        chosen = chosen.where(dt - whole < datetime.fromisoformat(wanted.last))
+    first, last = wanted.times()
+    if first:
+        chosen = chosen.where(dt >= first)
+    if last:
+        chosen = chosen.where(dt <= last)
     if _UUID.fullmatch(wanted.uuid):  # others are in the table under another one
         chosen = chosen.where(sa.column("uuid") == wanted.uuid)
     return chosen
@@ -350,9 +297,3 @@ def _event_of(line: RawLine) -> tuple[str, Json]:
             return f"{schema}_{revision}", outcome.data
     data = event_error(outcome).data
     return f"{data['schema']}_{data['revision']}", data
-
-
-def as_table(schema: str) -> str:
-    """The name of the table of a Schema_revision; a table's own name is left as it is."""
-    match = _NAME.fullmatch(schema)
-    return table_name(*Destination(match["schema"], int(match["revision"]))) if match else schema

@@ -1,0 +1,151 @@
+"""`el reconcile`: whether two ends hold the same events."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from el_beam.reconcile import Comparison, Difference, HourPair
+    from el_beam.stored import End
+
+_EXAMPLE = """examples:
+  el reconcile 'kafka://BROKERS/?pattern=^eventlogging_.*' parquet:hdfs://namenode:9870/el/events \\
+      --from 2019-03-10T07 --to 2019-03-10T08
+  el reconcile sqlite:/tmp/el/events.db parquet:/tmp/el/parquet --schema Edit_ --json
+
+Ends: parquet:ROOT jsonl:ROOT sqlite:PATH kafka://BROKERS/?topics=A,B|pattern=^REGEX
+
+Exit codes: 0 they are equal, 1 they differ, 2 they could not be compared.
+"""
+_NAMED, _NAMED_JSON = 20, 10_000  # differences
+
+
+def register(commands: Any) -> None:
+    """Add `el reconcile` to the command line."""
+    parser = commands.add_parser(
+        "reconcile",
+        help="compare what two ends hold, by schema and hour",
+        description="Compares the uuids of two ends by schema and hour, and names those that are "
+        "at one end only.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("a", metavar="A", help="an end")
+    parser.add_argument("b", metavar="B", help="the other one")
+    parser.add_argument("--from", dest="first", metavar="HOUR", help="as 2019-03-10T07, or a day")
+    parser.add_argument("--to", dest="last", metavar="HOUR", help="the last one")
+    parser.add_argument("--schema", metavar="REGEX", help="only what is named like this, as Edit_")
+    parser.add_argument(
+        "--json", action="store_true", help=f"all as JSON, {_NAMED_JSON:,} differences at most"
+    )
+    parser.set_defaults(command=_command)
+
+
+def _command(args: argparse.Namespace) -> int:
+    from el_beam.execute import hush
+
+    hush()  # first of all: importing Beam warns
+    from el_beam.console import live, printable
+    from el_beam.reconcile import compare
+    from el_beam.stored import end_of
+    from el_beam.wanted import Heard, StoredError, wanted_of
+
+    try:
+        wanted = wanted_of(args.first, args.last, args.schema)
+        a, b = end_of(args.a), end_of(args.b)
+        heard = Heard()
+        with live(heard.__str__):
+            found = compare(a, b, wanted, _NAMED_JSON if args.json else _NAMED, heard)
+    except StoredError as error:
+        print(f"el reconcile: {printable(str(error))}", file=sys.stderr)
+        return 2
+    if args.json:
+        print(json.dumps(as_json(found, a, b)))
+    else:
+        _show(found, a, b)
+    return 1 if found.differing else 0
+
+
+def as_json(found: Comparison, a: End, b: End) -> dict[str, Any]:
+    """All of it, as plain values."""
+    from el_beam.reconcile import advice
+
+    return {
+        "a": str(a),
+        "b": str(b),
+        "equal": not found.differing,
+        "hours": [
+            {**pair._asdict(), "a": pair.a._asdict(), "b": pair.b._asdict()} for pair in found.hours
+        ],
+        "differences": [
+            {**each._asdict(), "places": [place._asdict() for place in each.places]}
+            for each in found.differences
+        ],
+        "limit": _NAMED_JSON,
+        "advice": advice(found, a, b),
+    }
+
+
+def _show(found: Comparison, a: End, b: End) -> None:
+    from el_beam.console import console, printable
+    from el_beam.reconcile import advice
+
+    print(f"A: {printable(str(a))}\nB: {printable(str(b))}")
+    out = console()
+    out.file = sys.stdout
+    out.print(_table(found))
+    for each in found.differences:
+        print(printable(_told(each)))
+    if more := sum(map(_wrong, found.differing)) - len(found.differences):
+        print(f"and {more:,} more: --json names {_NAMED_JSON:,}")
+    for sentence in advice(found, a, b):
+        print(printable(sentence), file=sys.stderr)
+
+
+def _table(found: Comparison) -> Any:
+    """The hours that differ, and the sums of all."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from el_beam.console import printable
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("hour", "schema", "A", "repeats", "only A", "B", "repeats", "only B"):
+        table.add_column(name, justify="left" if name in ("hour", "schema") else "right")
+
+    def add(hour: str, schema: str, pairs: list[HourPair]) -> None:
+        numbers = (
+            *(sum(pair.a.different for pair in pairs), sum(pair.a.repeats for pair in pairs)),
+            *(sum(pair.only_a for pair in pairs), sum(pair.b.different for pair in pairs)),
+            *(sum(pair.b.repeats for pair in pairs), sum(pair.only_b for pair in pairs)),
+        )
+        table.add_row(hour, Text(schema), *(f"{each:,}" if each else "" for each in numbers))
+
+    for pair in found.differing:
+        add(pair.hour or "no time", printable(pair.schema), [pair])
+    equal = len(found.hours) - len(found.differing)
+    told = f"{equal:,} of {len(found.hours):,} equal"
+    add("all", told if found.hours else "nothing was found", found.hours)
+    return table
+
+
+def _wrong(pair: HourPair) -> int:
+    """Differences that an hour has at most."""
+    return pair.only_a + pair.only_b
+
+
+def _told(each: Difference) -> str:
+    if not each.a or not each.b:
+        told = f"only in {'A' if each.a else 'B'}"
+    else:
+        told = f"{each.a} times in A, {each.b} in B"
+    places = "; ".join(
+        f"{place.end}: {place.place}"
+        + ("" if (place.schema, place.hour) == (each.schema, each.hour)
+           else f" ({place.schema} {place.hour})")
+        for place in each.places
+    )  # fmt: skip
+    return f"{told}: {each.uuid}, {each.schema} {each.hour}; {places}"
