@@ -202,7 +202,7 @@ def _ask(master: str) -> None:
 @functools.cache
 def _pool() -> str:
     """host:port of a worker pool in this process. Its workers are processes of their own."""
-    server, pool = grpc.server(ThreadPoolExecutor(4)), WorkerPool()
+    server, pool = grpc.server(ThreadPoolExecutor(4)), WorkerPool(tied=True)
     atexit.register(pool.close)
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
     port = server.add_insecure_port(f"{_HOST}:0")

@@ -32,7 +32,12 @@ _ROOT = Path(__file__).resolve().parents[1]
 _CODE = ("schemas", "transforms", "runners", "el_beam")
 _ABOUT = "/el_beam.WorkerPool/About"
 _WORKER = """\
-import sys
+import os, sys, threading
+def end_with_the_pool():
+    sys.stdin.buffer.read()
+    os._exit(1)
+if sys.argv[3:]:
+    threading.Thread(target=end_with_the_pool, daemon=True).start()
 from apache_beam.runners.worker.sdk_worker import SdkHarness
 SdkHarness(sys.argv[1], worker_id=sys.argv[2]).run()
 """
@@ -81,7 +86,10 @@ class _AboutHandler(grpc.GenericRpcHandler):
 
 
 class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
-    def __init__(self) -> None:
+    def __init__(self, *, tied: bool = False) -> None:
+        """Workers that are `tied` end as soon as this process does, however it ends. By themselves
+        they end with their runner, but one that has just begun looks for it for a minute."""
+        self._tied = tied
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = threading.Lock()
 
@@ -89,7 +97,10 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         """Start a worker process; it ends by itself when its runner has gone."""
         control = request.control_endpoint.url
         try:
-            worker = subprocess.Popen([sys.executable, "-c", _WORKER, control, request.worker_id])
+            worker = subprocess.Popen(
+                [sys.executable, "-c", _WORKER, control, request.worker_id, *["tied"] * self._tied],
+                stdin=subprocess.PIPE if self._tied else None,  # it is closed when we are gone
+            )
         except OSError as error:
             return beam_fn_api_pb2.StartWorkerResponse(error=str(error))
         with self._lock:

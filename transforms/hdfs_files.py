@@ -22,8 +22,9 @@ _TIMEOUT = 60.0  # seconds without an answer to one request
 _READ_AHEAD = 8 * 1024 * 1024  # bytes of one request
 _GLOB = re.compile(r"[*?\[]")
 _PASSING = re.compile(
-    "Failed to find datanode|EOFException|safe mode|SafeMode|StandbyException|RetriableException"
-    "|could only be (?:replicated|written) to 0|NoRouteToHost|ConnectException|SocketTimeout"
+    "Failed to find datanode|EOFException|safe mode|SafeMode|startup mode|StandbyException"
+    "|RetriableException|could only be (?:replicated|written) to 0|NoRouteToHost"
+    "|ConnectException|SocketTimeout"
     "|InterruptedIOException|ServiceUnavailable|lease recovery|Connection refused"
 )
 

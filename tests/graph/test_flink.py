@@ -72,7 +72,7 @@ class TestFlinkContinuous(TestFlink):
             topic,
             *(f"--metrics={uri}?topic=counts-{name}", "--runner=flink", "--workers=2", "--detach"),
             *(f"--{option}={value}" for option, value in given.items()),
-            *("--json", "--", *self.where()),
+            *("--json", "--", *self.where(), "--checkpointing_interval=1000"),
         )["job"]
         view = KafkaTopics(KafkaCluster(kafka))
 

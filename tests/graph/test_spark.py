@@ -77,5 +77,5 @@ def test_nothing_outlives_a_killed_submitter(log: Path, tmp_path: Path) -> None:
     assert len(started) > 2
     submitter.kill()
     submitter.wait()
-    assert not psutil.wait_procs(started, timeout=60)[1]
+    assert not psutil.wait_procs(started, timeout=30)[1]
     assert not list(tmp_path.glob("**/el-spark-*"))

@@ -304,7 +304,7 @@ def test_a_job_that_fails_is_taken_apart(job: Import, monkeypatch: pytest.Monkey
     for topic in "ac":
         job.put(200, topic)
     with monkeypatch.context() as small:
-        small.setattr(intents, "MOST_RECORDS", 100)
+        small.setattr(intents, "MOST_RECORDS", 200)
         ok, reports = job.run(f"pattern={job.name}[.].")
     assert len(reports) > 1
     assert not ok, "b was held up from the first round on"
