@@ -7,6 +7,7 @@ up nobody else.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import sys
 import time
@@ -122,6 +123,7 @@ class Increments:
         for topic in apart:
             self._run([topic], intents, report)
         self._sweep()
+        gc.collect()  # a pipeline that has run is one large cycle, and collecting is rare here
         self._tell_group(report)
         return report
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -20,11 +21,12 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 from el_beam import execute, increments, intents
 from el_beam.config import RunConfig, assemble
 from el_beam.execute import JobFailed
-from el_beam.increments import Report
+from el_beam.increments import Increments, Report
 from el_beam.job import Job
 from el_beam.lease import Lease
 from el_beam.loop import work
 from el_beam.state import Intent, State
+from schemas.validator import Validator
 from traffic import put, truth
 from traffic.feed import lines as lines_of_now
 from traffic.feed import make_topic
@@ -157,6 +159,25 @@ def test_much_to_read_comes_in_parts(job: Import, monkeypatch: pytest.MonkeyPatc
     assert ok
     assert [report.lag for report in reports] == [600, 200, 0]
     job.check()
+
+
+def test_nothing_is_kept_from_one_to_the_next(job: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that imports for months: what a job made is gone after it."""
+    monkeypatch.setattr(intents, "MOST_RECORDS", 40)
+    job.put(100)
+    kept = []
+    real = Increments.round
+
+    def round_(increments_: Increments) -> Report:
+        report = real(increments_)
+        made = sum(isinstance(each, Validator) for each in gc.get_objects())
+        kept.append((made, gc.get_freeze_count()))
+        return report
+
+    monkeypatch.setattr(Increments, "round", round_)
+    job.run()
+    assert len(kept) > 3
+    assert len({*kept[1:]}) == 1, kept
 
 
 def test_what_was_intended_is_done_first(job: Import) -> None:
