@@ -14,9 +14,11 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -33,15 +35,19 @@ _CODE = ("schemas", "transforms", "runners", "el_beam")
 _ABOUT = "/el_beam.WorkerPool/About"
 _WORKER = """\
 import os, sys, threading
+control, name, begun, *tied = sys.argv[1:]
 def end_with_the_pool():
     sys.stdin.buffer.read()
     os._exit(1)
-if sys.argv[3:]:
+if tied:
     threading.Thread(target=end_with_the_pool, daemon=True).start()
 from apache_beam.runners.worker.sdk_worker import SdkHarness
-SdkHarness(sys.argv[1], worker_id=sys.argv[2]).run()
+harness = SdkHarness(control, worker_id=name)
+os.write(int(begun), b".")
+harness.run()
 """
 _GRACE = 10.0  # seconds that a worker has to end
+_PAUSE = 0.5  # seconds until a worker that died is started again
 
 
 def about() -> dict[str, str]:
@@ -85,58 +91,126 @@ class _AboutHandler(grpc.GenericRpcHandler):
         return grpc.unary_unary_rpc_method_handler(lambda *_: json.dumps(about()).encode())
 
 
+class _Worker:
+    """A worker process. It is started again where it dies before it has found its runner, which
+    would wait for it for ever."""
+
+    def __init__(self, control: str, name: str, *, tied: bool) -> None:
+        self.control = control
+        self._call = [sys.executable, "-c", _WORKER, control, name]
+        self._tied = tied
+        self._stopped = False
+        self._lock = threading.Lock()
+        begun = self._start()
+        threading.Thread(target=self._bring_up, args=(begun,), daemon=True).start()
+
+    def _start(self) -> int:
+        """Returns a pipe that says when it has begun, or has died before."""
+        reading, writing = os.pipe()
+        try:
+            self.process = subprocess.Popen(
+                [*self._call, str(writing), *["tied"] * self._tied], pass_fds=[writing],
+                stdin=subprocess.PIPE if self._tied else None,  # it is closed when we are gone
+            )  # fmt: skip
+        except OSError:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        return reading
+
+    def _bring_up(self, begun: int) -> None:
+        while True:
+            with open(begun, "rb", buffering=0) as pipe:
+                if pipe.read(1):
+                    return
+            self.process.wait()
+            time.sleep(_PAUSE)
+            with self._lock:
+                if self._stopped or not _listens(self.control):
+                    return
+                begun = self._start()
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process.poll() is None
+
+    def ask_to_end(self) -> None:
+        """Returns at once."""
+        with self._lock:
+            self._stopped = True
+        self.process.terminate()
+
+    def end(self) -> None:
+        """By force where it doesn't by itself."""
+        self.ask_to_end()
+        try:
+            self.process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
+    """Starts and ends worker processes for runners."""
+
     def __init__(self, *, tied: bool = False) -> None:
         """Workers that are `tied` end as soon as this process does, however it ends. By themselves
         they end with their runner, but one that has just begun looks for it for a minute."""
         self._tied = tied
-        self._workers: dict[str, subprocess.Popen[bytes]] = {}
+        # Each of a cluster's JVMs has a worker of the same name.
+        self._workers: dict[str, list[_Worker]] = {}
         self._lock = threading.Lock()
 
     def StartWorker(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Start a worker process; it ends by itself when its runner has gone."""
-        control = request.control_endpoint.url
         try:
-            worker = subprocess.Popen(
-                [sys.executable, "-c", _WORKER, control, request.worker_id, *["tied"] * self._tied],
-                stdin=subprocess.PIPE if self._tied else None,  # it is closed when we are gone
-            )
+            worker = _Worker(request.control_endpoint.url, request.worker_id, tied=self._tied)
         except OSError as error:
             return beam_fn_api_pb2.StartWorkerResponse(error=str(error))
         with self._lock:
             self._reap()
-            self._workers[request.worker_id] = worker
+            self._workers.setdefault(request.worker_id, []).append(worker)
         return beam_fn_api_pb2.StartWorkerResponse()
 
     def StopWorker(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """End a worker process, by force where it doesn't."""
+        """End a worker process. Where several have this name it isn't known whose is meant: it
+        ends by itself, as its runner lets go of it."""
         with self._lock:
-            worker = self._workers.pop(request.worker_id, None)
+            named = self._workers.get(request.worker_id, [])
+            worker = named.pop() if len(named) == 1 else None
+            self._reap()
         if worker:
-            _end(worker)
+            worker.end()
         return beam_fn_api_pb2.StopWorkerResponse()
 
     def close(self) -> None:
         """End all workers."""
         with self._lock:
-            workers, self._workers = list(self._workers.values()), {}
+            workers = [worker for named in self._workers.values() for worker in named]
+            self._workers = {}
         for worker in workers:
-            worker.terminate()
+            worker.ask_to_end()
         for worker in workers:
-            _end(worker)
+            worker.end()
 
     def _reap(self) -> None:
-        for name in [name for name, worker in self._workers.items() if worker.poll() is not None]:
-            del self._workers[name]
-
-
-def _end(worker: subprocess.Popen[bytes]) -> None:
-    worker.terminate()
-    try:
-        worker.wait(_GRACE)
-    except subprocess.TimeoutExpired:
-        worker.kill()
-        worker.wait()
+        """Forget those that have ended with their runners."""
+        for name, named in [*self._workers.items()]:
+            left = [each for each in named if each.is_alive or _listens(each.control)]
+            if left:
+                self._workers[name] = left
+            else:
+                del self._workers[name]
 
 
 def serve(host: str, port: int) -> None:
