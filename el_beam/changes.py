@@ -19,7 +19,7 @@ from typing import Any
 
 from el_beam.lease import Lease
 from el_beam.ledger import CHANGE, DONE, FOLDER, Part
-from el_beam.state import State
+from el_beam.state import LeaseLost, State
 from el_beam.summary import Summary, plain, summary_of
 from transforms import filesystem
 from transforms.write.files import publish
@@ -57,7 +57,8 @@ def decide(root: str, change: Change, lease: Lease) -> None:
         "root": root, "at": time.time(), "why": change.why, **plain(change.made),
         "of": change.of, "removed": change.removed, "instead_of": change.instead_of, **change.more,
     }  # fmt: skip
-    filesystem.create(_path(root, change.name), json.dumps(told).encode())
+    if not filesystem.create(_path(root, change.name), json.dumps(told).encode()):
+        raise LeaseLost(f"the change {change.name} of {root} was made already, by another instance")
 
 
 def is_decided(root: str, name: str) -> bool:

@@ -11,9 +11,26 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from el_beam.commands import backfill, check, forward, jobs, ledger, run, schema, stack, state
+from el_beam.commands import (
+    backfill,
+    bad,
+    check,
+    compact,
+    find,
+    forward,
+    jobs,
+    ledger,
+    reconcile,
+    run,
+    schema,
+    stack,
+    state,
+)
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
+_COMMANDS = (
+    run, backfill, bad, check, compact, find, forward, jobs, ledger, reconcile, schema, stack, state,
+)  # fmt: skip
 
 
 class _Parser(argparse.ArgumentParser):
@@ -34,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 done, 1 the job failed, 2 the call was wrong.",
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (run, backfill, check, forward, jobs, ledger, schema, stack, state):
+    for command in _COMMANDS:
         command.register(commands)
     return top
 

@@ -23,16 +23,17 @@ from schemas.sql import table_name
 _PLACES: Final = 2  # that are told of one uuid, at each end
 _NAME = re.compile(r"(?P<schema>.+)_(?P<revision>\d{1,18})", re.DOTALL)
 
+_WRONG = "a = 0 OR b = 0 OR (a > 1 AND :a) OR (b > 1 AND :b)"  # :a, repeats in A are wrong
 # Times that each uuid is in A and in B.
 _EACH = """
 SELECT key, uuid, SUM(side = 0) AS a, SUM(side = 1) AS b FROM seen {where} GROUP BY key, uuid"""
 _COUNTS = f"""
 SELECT key, SUM(a > 0), SUM(a - (a > 0)), checksum(uuid, a), SUM(b > 0), SUM(b - (b > 0)),
-       checksum(uuid, b), SUM(b = 0), SUM(a = 0)
+       checksum(uuid, b), SUM(b = 0), SUM(a = 0), SUM({_WRONG})
 FROM ({_EACH.format(where="")}) GROUP BY key"""
 _NAMES = f"""
 CREATE TABLE named AS {_EACH.format(where="WHERE key IN (SELECT key FROM differing)")}
-HAVING a = 0 OR b = 0 OR (a > 1 AND :a) OR (b > 1 AND :b) LIMIT :most"""
+HAVING {_WRONG} LIMIT :most"""
 _PLACES_OF = """
 SELECT uuid, side, key, place, number FROM seen WHERE uuid IN (SELECT uuid FROM named)"""
 
@@ -54,7 +55,7 @@ class HourPair(NamedTuple):
     b: Count
     only_a: int  # uuids
     only_b: int
-    equal: bool
+    wrong: int  # uuids that are at one end only, or too often at one
 
 
 class Place(NamedTuple):
@@ -85,7 +86,7 @@ class Comparison(NamedTuple):
 
     @property
     def differing(self) -> list[HourPair]:
-        return [each for each in self.hours if not each.equal]
+        return [each for each in self.hours if each.wrong]
 
 
 class _Checksum:
@@ -129,7 +130,7 @@ def compare(
         try:
             with closing(sqlite3.connect(f"{folder}/seen.db", isolation_level=None)) as database:
                 return _compared(database, (a, b), wanted, most, heard)
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             raise StoredError(
                 f"cannot keep the uuids in {tempfile.gettempdir()}: {error}"
             ) from error
@@ -161,19 +162,20 @@ def _compared(
         database.executemany("INSERT INTO seen VALUES (?, ?, ?, ?, ?)", rows(side))
         database.execute("COMMIT")
     strict = {"a": not ends[0].topics, "b": not ends[1].topics}
-    pairs = {}
-    for key, *numbers, only_a, only_b in database.execute(_COUNTS):
-        a, b = Count(*numbers[:3]), Count(*numbers[3:])
-        wrong = only_a or only_b or (a.repeats and strict["a"]) or (b.repeats and strict["b"])
-        pairs[key] = HourPair(*keys.name(key), a, b, only_a, only_b, not wrong)
-    database.execute("CREATE TABLE differing (key INTEGER PRIMARY KEY)")
-    database.executemany(
-        "INSERT INTO differing VALUES (?)",
-        ((key,) for key, pair in pairs.items() if not pair.equal),
-    )
+    hours = _hours(database, keys, strict)
     database.execute(_NAMES, {**strict, "most": most})
-    hours = sorted(pairs.values(), key=lambda pair: (pair.hour, pair.schema))
     return Comparison(hours, _differences(database, keys, places))
+
+
+def _hours(database: sqlite3.Connection, keys: _Keys, strict: dict[str, bool]) -> list[HourPair]:
+    """All hours in order; the keys of those that differ are in a table of their own then."""
+    pairs = {}
+    for key, *counts in database.execute(_COUNTS, strict):
+        pairs[key] = HourPair(*keys.name(key), Count(*counts[:3]), Count(*counts[3:6]), *counts[6:])
+    differing = [(key,) for key, pair in pairs.items() if pair.wrong]
+    database.execute("CREATE TABLE differing (key INTEGER PRIMARY KEY)")
+    database.executemany("INSERT INTO differing VALUES (?)", differing)
+    return sorted(pairs.values(), key=lambda pair: (pair.hour, pair.schema))
 
 
 def _differences(database: sqlite3.Connection, keys: _Keys, places: _Keys) -> list[Difference]:
@@ -229,8 +231,8 @@ def _if_lacking(end: End, hours: list[str]) -> str:
         return "where they have expired, compare from a later hour on"
     if end.tables:
         return "read these hours of the raw archive again; what is in a table stays as it is"
-    span = f" --from {hours[0]} --to {hours[-1]}" if hours else ""
     return (
-        "while an import is under way, compare up to an earlier hour; else make these hours anew "
-        f"from the raw archive: el backfill apply RAW {shlex.quote(end.root)}{span}"
+        "while an import is under way, compare up to an earlier hour; else make these hours again "
+        f"from the raw archive: el backfill apply RAW {shlex.quote(str(end))} --from {hours[0]} "
+        f"--to {hours[-1]}"
     )

@@ -53,7 +53,7 @@ _NAME = re.compile(r".+_\d{1,18}")  # of a folder
 _OF_EVENTS = ("id", "uuid", "dt")  # columns of every table of events
 _PARTS = (("year", ""), ("month", "-"), ("day", "-"), ("hour", "T"))
 _UUID = re.compile("[0-9a-f]{32}")
-_FAULTS = (
+FAULTS = (
     *(OSError, EOFError, zlib.error, hdfs.HdfsError, pa.ArrowException, ValueError),
     *(sa.exc.SQLAlchemyError, UnreadableInput, KafkaAway),
 )
@@ -110,7 +110,7 @@ class End(ABC):
             for found in self._events(wanted, fields):
                 if not wanted.uuid or found.uuid == wanted.uuid:
                     yield found
-        except _FAULTS as error:
+        except FAULTS as error:
             told = getattr(error, "orig", None) or error
             raise StoredError(f"{self}: {str(told) or type(told).__name__}") from error
 
@@ -158,7 +158,7 @@ class _Files(End):
         try:
             with filesystem.open_file(path) as file:
                 yield from self._rows(file, fields)
-        except _FAULTS as error:
+        except FAULTS as error:
             raise StoredError(f"cannot read {path}: {error}") from error
 
 
@@ -277,8 +277,8 @@ class _Topics(End):
             raise UnreadableInput(f"there is no topic {missing or self._pattern} at the brokers")
         bounds = kafka.bounds({name: counts[name] for name in names})
         for name in names:
-            ranges = (OffsetRange(each, *bounds[name, each]) for each in range(counts[name]))
-            yield KafkaSplit(name, name, tuple(each for each in ranges if each.records > 0))
+            ranges = tuple(OffsetRange(each, *bounds[name, each]) for each in range(counts[name]))
+            yield KafkaSplit(name, name, ranges)
 
 
 def _event_of(line: RawLine) -> tuple[str, Json]:

@@ -39,17 +39,22 @@ class Wanted:
         return first, datetime.fromisoformat(self.last) + (whole - timedelta.resolution)
 
 
-def wanted_of(first: str | None, last: str | None, schemas: str | None, uuid: str = "") -> Wanted:
+def wanted_of(first: str | None, last: str | None, schemas: str | None) -> Wanted:
     """What the options --from, --to and --schema ask for. Raises StoredError."""
-    for option, hour in (("--from", first), ("--to", last)):
-        if hour is not None and not _is_hour(hour):
-            raise StoredError(f"{option} {hour!r} is no hour: write 2019-03-10T07, or a day")
+    first, last = checked_hour("--from", first), checked_hour("--to", last)
     if first and last and first[: len(last)] > last[: len(first)]:
         raise StoredError(f"--from {first} is after --to {last}")
     try:
-        return Wanted(first or "", last or "", re.compile(schemas) if schemas else None, uuid)
+        return Wanted(first, last, re.compile(schemas) if schemas else None)
     except re.error as error:
         raise StoredError(f"--schema {schemas!r} is no regular expression: {error}") from error
+
+
+def checked_hour(option: str, hour: str | None) -> str:
+    """An hour or a day as an option gives it; empty for none. Raises StoredError."""
+    if hour is not None and not _is_hour(hour):
+        raise StoredError(f"{option} {hour!r} is no hour: write 2019-03-10T07, or a day")
+    return hour or ""
 
 
 def _is_hour(text: str) -> bool:

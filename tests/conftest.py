@@ -20,7 +20,7 @@ from stack import Stack
 PASSWORD = "hunter2-and-more"
 _STACKS = {  # tests that share servers
     "files": r"tests/(graph/test_(hdfs|spark)|e2e/test_increments"
-    r"|integration/test_(increments|filesystem|gs|read_back|stack_hdfs))",
+    r"|integration/test_(increments|filesystem|gs|read_back|reconcile|stack_hdfs))",
     "streams": r"tests/(graph/test_flink|e2e/test_stream|integration/)",
 }
 

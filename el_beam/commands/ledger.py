@@ -88,6 +88,7 @@ def as_json(ledger: Ledger) -> dict[str, Any]:
 
 def _show(ledger: Ledger) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     from el_beam.console import console, printable
 
@@ -98,7 +99,7 @@ def _show(ledger: Ledger) -> None:
     hour = ""
     for book in ledger.hours():
         numbers = (book.valid, book.bad, book.rows, book.missing, book.files)
-        table.add_row("" if book.hour == hour else book.hour, printable(book.schema),
+        table.add_row("" if book.hour == hour else book.hour, Text(printable(book.schema)),
                       *(f"{number:,}" if number else "" for number in numbers))  # fmt: skip
         hour = book.hour
     totals = ledger.totals

@@ -20,6 +20,7 @@ Ends: parquet:ROOT jsonl:ROOT sqlite:PATH kafka://BROKERS/?topics=A,B|pattern=^R
 
 Exit codes: 0 they are equal, 1 they differ, 2 they could not be compared.
 """
+_WIDTH = 120  # characters of a table, where they aren't a terminal's
 _NAMED, _NAMED_JSON = 20, 10_000  # differences
 
 
@@ -96,10 +97,11 @@ def _show(found: Comparison, a: End, b: End) -> None:
     print(f"A: {printable(str(a))}\nB: {printable(str(b))}")
     out = console()
     out.file = sys.stdout
+    out.width = max(out.width, _WIDTH)
     out.print(_table(found))
     for each in found.differences:
-        print(printable(_told(each)))
-    if more := sum(map(_wrong, found.differing)) - len(found.differences):
+        print(*map(printable, _told(each)), sep="\n")
+    if more := sum(pair.wrong for pair in found.hours) - len(found.differences):
         print(f"and {more:,} more: --json names {_NAMED_JSON:,}")
     for sentence in advice(found, a, b):
         print(printable(sentence), file=sys.stderr)
@@ -114,7 +116,8 @@ def _table(found: Comparison) -> Any:
 
     table = Table(box=None, pad_edge=False)
     for name in ("hour", "schema", "A", "repeats", "only A", "B", "repeats", "only B"):
-        table.add_column(name, justify="left" if name in ("hour", "schema") else "right")
+        left = name in ("hour", "schema")
+        table.add_column(name, justify="left" if left else "right", overflow="fold")
 
     def add(hour: str, schema: str, pairs: list[HourPair]) -> None:
         numbers = (
@@ -132,20 +135,14 @@ def _table(found: Comparison) -> Any:
     return table
 
 
-def _wrong(pair: HourPair) -> int:
-    """Differences that an hour has at most."""
-    return pair.only_a + pair.only_b
-
-
-def _told(each: Difference) -> str:
-    if not each.a or not each.b:
-        told = f"only in {'A' if each.a else 'B'}"
-    else:
+def _told(each: Difference) -> list[str]:
+    """Lines about a difference: what it is, then where."""
+    if each.a and each.b:
         told = f"{each.a} times in A, {each.b} in B"
-    places = "; ".join(
-        f"{place.end}: {place.place}"
-        + ("" if (place.schema, place.hour) == (each.schema, each.hour)
-           else f" ({place.schema} {place.hour})")
-        for place in each.places
-    )  # fmt: skip
-    return f"{told}: {each.uuid}, {each.schema} {each.hour}; {places}"
+    else:
+        told = f"only in {'A' if each.a else 'B'}"
+    places = []
+    for end, schema, hour, place in each.places:
+        elsewhere = "" if (schema, hour) == (each.schema, each.hour) else f", {schema} {hour}"
+        places.append(f"  {end} {place}{elsewhere}")
+    return [f"{told}: {each.uuid} of {each.schema} {each.hour}", *places]

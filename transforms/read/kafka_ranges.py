@@ -33,7 +33,7 @@ from transforms.read.files import UnreadableInput
 SPLIT_RECORDS: Final = 250_000  # unless the source says otherwise
 _TOGETHER: Final = 2_000  # records that are asked for at once
 _PATIENCE: Final = 600.0  # seconds without a record, while brokers are away
-_WAIT: Final = 1.0  # seconds of one request
+_WAIT: Final = 0.1  # seconds in which records are gathered; there may be fewer than are asked for
 _ANEW: Final = "the topic was made anew, or a broker has lost what it had"
 _HOLE: Final = "are not there: compacted away"
 _LASTING: Final = (
@@ -176,7 +176,7 @@ def _range(
     consumer.assign([TopicPartition(split.topic, partition, position)])
     heard = time.monotonic()
     while position < end:
-        for message in consumer.consume(_TOGETHER, _WAIT):
+        for message in consumer.consume(min(_TOGETHER, end - position), _WAIT):
             heard = time.monotonic()
             offset = message.offset()
             if error := message.error():

@@ -21,9 +21,10 @@ _BATCH_OVERHEAD = 16 * 1024  # bytes: small batches are mostly padding
 _PARQUET: dict[str, Any] = {"compression": "zstd", "compression_level": 1}
 
 
-def _parquet(schema: pa.Schema, batches: list[pa.RecordBatch]) -> bytes:
+def parquet(table: pa.Table) -> bytes:
+    """The file of a table, as all of ours are written."""
     out = io.BytesIO()
-    pq.write_table(pa.Table.from_batches(batches, schema), out, **_PARQUET)
+    pq.write_table(table, out, **_PARQUET)
     return out.getvalue()
 
 
@@ -47,7 +48,7 @@ class _ParquetEncoder(Encoder):
 
     def finish(self) -> bytes:
         self.encode()
-        return _parquet(self._table.schema, self._batches)
+        return parquet(pa.Table.from_batches(self._batches, self._table.schema))
 
 
 class ParquetEncoding(Encoding):
@@ -145,7 +146,7 @@ class _RawEncoder(Encoder):
 
     def finish(self) -> bytes:
         self.encode()
-        return _parquet(_RAW, self._batches)
+        return parquet(pa.Table.from_batches(self._batches, _RAW))
 
 
 class RawEncoding(Encoding):

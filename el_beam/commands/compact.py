@@ -1,0 +1,102 @@
+"""`el compact`: the many small files of an hour become few."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from el_beam.commands.ledger import an_hour
+
+_EXAMPLE = """examples:
+  el compact hdfs://namenode:9870/el/events --dry-run
+  el compact hdfs://namenode:9870/el/events --from 2019-03-10T07 --to 2019-03-10
+
+Killed, and started again, it goes on where it was.
+"""
+
+
+def register(commands: Any) -> None:
+    """Add `el compact` to the command line."""
+    parser = commands.add_parser(
+        "compact",
+        help="make few files of an hour's many",
+        description="Files of hours that have ended become few large ones, sorted by time, each "
+        "event once.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("root", metavar="ROOT", help="the folder of a parquet: or raw: sink")
+    add("--from", dest="first", type=an_hour, metavar="HOUR", help="2019-03-10T07")
+    add("--to", dest="last", type=an_hour, metavar="HOUR", help="the last one")
+    add("--after", type=float, default=2.0, metavar="HOURS", help="since their end (default 2)")
+    add("--dry-run", action="store_true", help="only say what it would do")
+    add("--json", action="store_true", help="a line of JSON for each new file")
+    parser.set_defaults(command=_command)
+
+
+def _command(args: argparse.Namespace) -> int:
+    from el_beam.execute import hush
+
+    hush()  # first of all: importing Beam warns
+    from el_beam.console import printable
+    from el_beam.ends import checked_path
+    from el_beam.ledger import LedgerError
+    from el_beam.state import StateError
+    from el_beam.uris import UriError
+    from transforms.write.sink import SinkError
+
+    try:
+        problems = _compact(checked_path(args.root), args)
+    except (LedgerError, StateError, UriError) as error:
+        print(f"el compact: {printable(str(error))}", file=sys.stderr)
+        return 2
+    except (OSError, SinkError) as error:
+        told = f"{error}; the same command goes on where it was"
+        print(f"el compact: {printable(told)}", file=sys.stderr)
+        return 1
+    for problem in problems:
+        print(f"el compact: left as it is: {printable(problem)}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _compact(root: str, args: argparse.Namespace) -> list[str]:
+    """Returns what stays as it is, and why."""
+    from contextlib import nullcontext
+
+    from el_beam.changes import changing
+    from el_beam.compact import Compacted, closed, compact, hours
+    from el_beam.ledger import read_ledger
+
+    now, age = datetime.now(UTC), timedelta(hours=args.after)
+
+    def wanted(hour: str) -> bool:
+        last = args.last or hour
+        within = (args.first or "") <= hour and hour[: len(last)] <= last
+        return within and closed(hour, now, age)
+
+    read_ledger(root, wanted=wanted)  # refuses a folder that has none, before writing there
+    problems, before, after, repeated = [], 0, 0, 0
+    with nullcontext() if args.dry_run else changing(root) as lease:
+        for hour in hours(read_ledger(root, wanted=wanted)):
+            if not wanted(hour.hour):
+                continue
+            done = compact(root, hour, lease) if lease else Compacted()
+            problems += [done.problem] * bool(done.problem)
+            before, after = before + len(hour.files), after + done.files
+            repeated += done.repeated
+            if args.json:
+                told = {"hour": hour.hour, "schema": hour.schema, "rows": hour.rows,
+                        "before": len(hour.files), **vars(done)}  # fmt: skip
+                print(json.dumps(told), flush=True)
+            else:
+                became = f" -> {done.files}" if lease else ""
+                print(f"{hour.hour} {hour.schema}: {len(hour.files)}{became} files, "
+                      f"{hour.rows:,} rows", flush=True)  # fmt: skip
+    became = f"became {after:,}" if not args.dry_run else "would become fewer"
+    again = f"; {repeated:,} rows were there again" if repeated else ""
+    print(f"{before:,} files {became}{again}", file=sys.stderr)
+    return problems
