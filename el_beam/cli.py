@@ -20,6 +20,7 @@ from el_beam.commands import (
     forward,
     jobs,
     ledger,
+    purge,
     reconcile,
     run,
     schema,
@@ -29,7 +30,8 @@ from el_beam.commands import (
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
 _COMMANDS = (
-    run, backfill, bad, check, compact, find, forward, jobs, ledger, reconcile, schema, stack, state,
+    run, backfill, bad, check, compact, find, forward, jobs, ledger, purge, reconcile, schema,
+    stack, state,
 )  # fmt: skip
 
 

@@ -260,10 +260,10 @@ def compare(ledger: Ledger, *, content: bool = False, wanted: Wanted = lambda _:
             continue
         ledger.troubles.append(trouble)
     for path in sorted(present.keys() - known.keys()):
-        if not wanted(_hour_of(path)):
+        if not wanted(hour_in(path)):
             continue
         told = f"{path}: no run has written it under this name"
-        ledger.troubles.append(Trouble("unknown", path, _hour_of(path), told))
+        ledger.troubles.append(Trouble("unknown", path, hour_in(path), told))
 
 
 def _present(root: str) -> Iterator[tuple[str, int]]:
@@ -281,7 +281,7 @@ def _digest_of(path: str) -> str:
     return hasher.hexdigest()
 
 
-def _hour_of(path: str) -> str:
+def hour_in(path: str) -> str:
     """`…/year=2019/month=03/day=10/hour=07/…` -> 2019-03-10T07."""
     parts = dict(part.partition("=")[::2] for part in path.split("/") if "=" in part)
     try:
