@@ -112,3 +112,6 @@ def _show(ledger: Ledger) -> None:
         print(f"{trouble.kind}: {printable(trouble.sentence)}", file=sys.stderr)
     if more := ledger.troubles[_SHOWN:]:
         print(f"and {len(more)} more: --json tells all", file=sys.stderr)
+    if hours := sorted(trouble.hour for trouble in ledger.troubles if trouble.hour):
+        print(f"from the raw archive: el backfill apply RAW parquet:{printable(ledger.root)} "
+              f"--from {hours[0]} --to {hours[-1]}", file=sys.stderr)  # fmt: skip
