@@ -147,7 +147,7 @@ def test_nothing_is_written_elsewhere(home: Path, files: Home) -> None:
     }  # fmt: skip
     assert {path.name for path in home.parent.iterdir()} == {"home", "tmp", "out", "err"}
     assert not list((home.parent / "tmp").iterdir())
-    known = {"Hostile_1", "EventError_14035058"}
+    known = {"Hostile_1", "EventError_14035058", "_ledger"}
     assert {path.name for top in "pj" for path in (home / top).iterdir()} == known
     assert len({name for name, in files.query("SELECT name FROM sqlite_master WHERE type='table'")}
                - {"sqlite_sequence"}) == 2  # fmt: skip
