@@ -2,7 +2,7 @@
 everything in turn: its driver, a worker, DataNode, NameNode, broker, Spark's Worker. After each
 HDFS must hold each event once, and no stray file.
 
-    scripts/soak import [--rounds N] [--rate N] [--seed N]
+    scripts/soak import [--rounds N] [--rate N] [--seed N] [--only KIND]
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--rate", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--only", help="kinds whose names have this in them")
     args = parser.parse_args()
+    chosen = [kind for kind in IMPORT_KILLS if (args.only or "") in kind]
     hush()
     rng = random.Random(args.seed)
     print(f"seed {args.seed}, {args.rate} lines/s, increments each 2 s", flush=True)
@@ -43,7 +45,7 @@ def main() -> int:
             job.put(1_000)
             job.once()
             kinds = [kind for _ in range(args.rounds)
-                     for kind in rng.sample(list(IMPORT_KILLS), len(IMPORT_KILLS))]  # fmt: skip
+                     for kind in rng.sample(chosen, len(chosen))]  # fmt: skip
             for kind in kinds:
                 kills(job, kind, args.rate, rng)
         finally:
