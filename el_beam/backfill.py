@@ -18,8 +18,18 @@ from typing import Any, NamedTuple
 from el_beam.changes import Change, changing, decide, finish, is_decided
 from el_beam.execute import run
 from el_beam.job import Job
-from el_beam.ledger import DONE, FOLDER, Ledger, Part, Wanted, compare, read_ledger
+from el_beam.ledger import (
+    DONE,
+    FOLDER,
+    Ledger,
+    LedgerError,
+    Part,
+    Wanted,
+    compare,
+    read_ledger,
+)  # fmt: skip
 from el_beam.summary import Summary, total
+from el_beam.wanted import Wanted as Hours
 from schemas.registry import Registry
 from transforms import filesystem
 from transforms.read import FileSource
@@ -30,7 +40,7 @@ from transforms.write.files import FileSink
 _PLAN = "plan-"
 
 
-class BackfillError(Exception):
+class BackfillError(LedgerError):
     """Hours that can't be made again; the message says why, and what to do."""
 
 
@@ -97,10 +107,7 @@ def plan(
     if under_way := _under_way(sinks[0].root, new):
         return under_way
 
-    def wanted(hour: str) -> bool:
-        return first <= hour and hour[: len(last)] <= last
-
-    new.hours = _hours(raw, wanted)
+    new.hours = _hours(raw, Hours(first, last).hour)
     identity = json.dumps([asdict(new), time.time()])
     return replace(new, name=hashlib.sha256(identity.encode()).hexdigest()[:12])
 

@@ -10,6 +10,7 @@ nothing; what dies after it is finished by whoever changes the folder next. One 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Iterable, Iterator
@@ -17,14 +18,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+
 from el_beam.lease import Lease
-from el_beam.ledger import CHANGE, DONE, FOLDER, Part
+from el_beam.ledger import CHANGE, DONE, FOLDER, LedgerFile, Part
 from el_beam.state import LeaseLost, State
 from el_beam.summary import Summary, plain, summary_of
 from transforms import filesystem
-from transforms.write.files import publish
+from transforms.write.encodings import parquet
+from transforms.write.files import for_people, publish
+from transforms.write.receipt import NewFile, Receipt
 
 REPLACED = "_replaced"
+_TEMPORARY = "_temporary/changes"
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ def changing(root: str) -> Iterator[Lease]:
     Raises StateError where another does, OSError, SinkError."""
     with Lease(State(f"{root}/{FOLDER}")) as lease:
         finish_all(root)
+        filesystem.remove(f"{root}/{_TEMPORARY}")  # of one that died before it was decided
         yield lease
 
 
@@ -64,6 +71,20 @@ def decide(root: str, change: Change, lease: Lease) -> None:
 def is_decided(root: str, name: str) -> bool:
     """Whether a change of this name has been made."""
     return filesystem.exists(_path(root, name))
+
+
+def written(root: str, path: str, file: LedgerFile, table: pa.Table) -> Receipt:
+    """Write a table that is to be at `path`, below the root, under a name that nobody sees: of the
+    schema and hour of `file`. Raises SinkError."""
+    content = parquet(table)
+    digest = hashlib.sha256(content).hexdigest()
+    new = NewFile(f"{root}/{_TEMPORARY}/{digest}", f"{root}/{path}", file.hour, digest)
+    with for_people(root):
+        filesystem.make_folder(f"{root}/{_TEMPORARY}")
+        filesystem.write(new.temporary, content)
+    schema, _, revision = file.schema.rpartition("_")
+    return Receipt("", "", schema, int(revision), new.path, table.num_rows, table.num_rows,
+                   size=len(content), file=new)  # fmt: skip
 
 
 def finish_all(root: str) -> None:

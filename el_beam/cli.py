@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from el_beam.commands import (
+    FAILED,
+    WRONG_CALL,
+    Ended,
     backfill,
     bad,
     check,
@@ -28,7 +31,6 @@ from el_beam.commands import (
     state,
 )
 
-DONE, FAILED, WRONG_CALL = 0, 1, 2
 _COMMANDS = (
     run, backfill, bad, check, compact, find, forward, jobs, ledger, purge, reconcile, schema,
     stack, state,
@@ -73,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args.beam = beam
     try:
         code: int = args.command(args)
+    except Ended as ended:
+        return ended.code
     except KeyboardInterrupt:
         print(
             "el: interrupted; start the same command again and it will be finished", file=sys.stderr

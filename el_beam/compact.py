@@ -8,6 +8,7 @@ new file what all those were made of whose place it takes.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,18 +19,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from el_beam.changes import Change, decide, finish
+from el_beam.changes import Change, decide, finish, written
 from el_beam.lease import Lease
 from el_beam.ledger import Ledger, LedgerFile
 from el_beam.summary import Summary
 from transforms import filesystem
 from transforms.read.files import ARCHIVE
-from transforms.write.encodings import parquet
-from transforms.write.files import for_people
-from transforms.write.receipt import NewFile, Receipt
 
 LARGE = 64 * 1024 * 1024  # bytes of files that become one; some twenty times that in memory
 _PARQUET = ".parquet"
+_EARLIER = re.compile(r"-c[0-9a-f]{12}$")  # of a name: an hour may be compacted again and again
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def compact(root: str, hour: Hour, lease: Lease, *, large: int = LARGE) -> Compa
             except pa.ArrowException as error:  # of other types: schemas or code have changed
                 done.problem = f"{files[0].path} and {len(files) - 1} more: {error}"
             else:
-                paths = [f"{root}/{_replace(root, hour, files, table, repeated, lease)}"]
+                paths = [f"{root}/{_replace(root, files, table, repeated, lease)}"]
                 done.repeated += repeated
         there += paths
     done.files = len(there)
@@ -103,29 +102,19 @@ def compact(root: str, hour: Hour, lease: Lease, *, large: int = LARGE) -> Compa
 
 
 def _replace(
-    root: str, hour: Hour, files: tuple[LedgerFile, ...], table: pa.Table, repeated: int,
-    lease: Lease,
+    root: str, files: tuple[LedgerFile, ...], table: pa.Table, repeated: int, lease: Lease
 ) -> str:  # fmt: skip
     """Put a table in the place of files. Returns its path below the root."""
     told = "\n".join(f"{file.path} {file.sha256}" for file in files)
     name = hashlib.sha256(told.encode()).hexdigest()[:12]
     first = files[0].path
     ending = ARCHIVE if first.endswith(ARCHIVE) else _PARQUET
-    path = f"{first.removesuffix(ending)}-{name}{ending}"
-    content = parquet(table)
-    digest = hashlib.sha256(content).hexdigest()
-    new = NewFile(f"{root}/_temporary/compact-{name}", f"{root}/{path}", hour.hour, digest)
-    with for_people(root):
-        filesystem.make_folder(f"{root}/_temporary")
-        filesystem.write(new.temporary, content)
-    schema, _, revision = hour.schema.rpartition("_")
-    rows = table.num_rows
-    receipt = Receipt("", "", schema, int(revision), new.path, rows, rows, size=len(content),
-                      file=new)  # fmt: skip
+    path = f"{_EARLIER.sub('', first.removesuffix(ending))}-c{name}{ending}"
+    receipt = written(root, path, files[0], table)
     parts = sorted({part for file in files for part in file.of})
     change = Change(
         f"compact-{name}", f"{len(files)} files made one",
-        Summary(files={new.temporary: receipt}), {path: parts},
+        Summary(files={receipt.where: receipt}), {path: parts},
         tuple(file.path for file in files), more={"repeated": repeated},
     )  # fmt: skip
     decide(root, change, lease)

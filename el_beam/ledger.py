@@ -254,7 +254,7 @@ def compare(ledger: Ledger, *, content: bool = False, wanted: Wanted = lambda _:
         elif present[path] != file.size:
             told = f"{where}: has {present[path]:,} bytes, not {file.size:,}"
             trouble = Trouble("damaged", path, file.hour, told)
-        elif content and _digest_of(f"{ledger.root}/{path}") != file.sha256:
+        elif content and filesystem.digest(f"{ledger.root}/{path}") != file.sha256:
             trouble = Trouble("damaged", path, file.hour, f"{where}: has other content")
         else:
             continue
@@ -271,14 +271,6 @@ def _present(root: str) -> Iterator[tuple[str, int]]:
         path = _below(found.path, root)
         if not any(part.startswith("_") for part in path.split("/")):
             yield path, found.size
-
-
-def _digest_of(path: str) -> str:
-    hasher = hashlib.sha256()
-    with filesystem.open_file(path) as file:
-        while chunk := file.read(1 << 20):
-            hasher.update(chunk)
-    return hasher.hexdigest()
 
 
 def hour_in(path: str) -> str:

@@ -18,20 +18,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from el_beam.changes import REPLACED, Change, decide, finish
+from el_beam.changes import REPLACED, Change, decide, finish, written
 from el_beam.lease import Lease
-from el_beam.ledger import Ledger, LedgerFile, Wanted, hour_in
+from el_beam.ledger import Ledger, LedgerError, LedgerFile, Wanted, hour_in
 from el_beam.summary import Summary
 from transforms import filesystem
-from transforms.write.encodings import parquet
-from transforms.write.files import for_people
-from transforms.write.receipt import NewFile, Receipt
 
 _PARQUET = ".parquet"
 _ALWAYS = frozenset({"uuid", "dt"})  # which tell of nobody, and without which rows are no rows
 
 
-class PurgeError(Exception):
+class PurgeError(LedgerError):
     """A list of fields that can't be used; the message says why."""
 
 
@@ -94,15 +91,8 @@ def purge(root: str, step: Step, keep: Keep, lease: Lease) -> None:
     made, of = Summary(), {}
     if step.keep:
         path = file.path.removesuffix(_PARQUET) + _ending(keep)
-        content = parquet(_without(f"{root}/{file.path}", step.keep))
-        digest = hashlib.sha256(content).hexdigest()
-        new = NewFile(f"{root}/_temporary/{name}", f"{root}/{path}", file.hour, digest)
-        with for_people(root):
-            filesystem.make_folder(f"{root}/_temporary")
-            filesystem.write(new.temporary, content)
-        schema, _, revision = file.schema.rpartition("_")
-        made.files[new.temporary] = Receipt("", "", schema, int(revision), new.path, file.rows,
-                                            file.rows, size=len(content), file=new)  # fmt: skip
+        receipt = written(root, path, file, _without(f"{root}/{file.path}", step.keep))
+        made.files[receipt.where] = receipt
         of[path] = list(file.of)
     kept = ", ".join(sorted(step.keep)) or "nothing"
     decide(root, Change(name, f"too old: {kept} stays", made, of, (file.path,)), lease)

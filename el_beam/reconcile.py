@@ -146,6 +146,7 @@ def _compared(
     database.execute("PRAGMA journal_mode = OFF")
     database.execute("PRAGMA synchronous = OFF")
     database.execute("CREATE TABLE seen (key INT, uuid TEXT, side INT, place INT, number INT)")
+    # typeshed knows aggregates of numbers only; SQLite takes any
     database.create_aggregate("checksum", 2, _Checksum)  # type: ignore[arg-type]
     keys, places = _Keys(), _Keys()
 

@@ -156,7 +156,7 @@ _SAYS_NO_MORE: Final = frozenset(
 )  # formats are not checked
 
 
-AUTHORITY: Final = extend(  # type: ignore[no-untyped-call]
+AUTHORITY: Final = extend(  # type: ignore[no-untyped-call]  # jsonschema is untyped here
     Draft3Validator,
     {
         "additionalProperties": _additional_properties,

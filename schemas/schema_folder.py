@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-import yaml  # type: ignore[import-untyped,unused-ignore]
+import yaml
 
 from schemas.draft3 import problem_with
 from schemas.event import Destination

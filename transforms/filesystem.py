@@ -6,6 +6,7 @@ is away, are waited for; what is tried again after one does no harm when the fir
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -212,6 +213,12 @@ def read(path: str) -> bytes:
             return file.read()
 
     return _asked(path, content)
+
+
+def digest(path: str) -> str:
+    """sha256 of the whole content."""
+    with open_file(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # readable
 
 
 def open_file(path: str) -> IO[bytes]:

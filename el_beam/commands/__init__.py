@@ -1,1 +1,55 @@
 """The commands of `el`, a file each: `register` adds its options, and says what to call."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+DONE, FAILED, WRONG_CALL = 0, 1, 2
+
+
+class Ended(Exception):
+    """A command that ended before its time; people have been told why."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@contextmanager
+def answering(command: str, advice: str = "") -> Iterator[None]:
+    """What goes wrong in the block is said to people in a sentence, and ends the command: as
+    a wrong call, or as one that failed, and then with `advice` too. Raises Ended."""
+    from el_beam.execute import hush
+
+    hush()  # first of all: importing Beam warns
+    from el_beam.config import ConfigError
+    from el_beam.console import printable
+    from el_beam.execute import JobFailed
+    from el_beam.ledger import LedgerError
+    from el_beam.state import StateError
+    from el_beam.uris import UriError
+    from el_beam.wanted import StoredError
+    from transforms.read.files import UnreadableInput
+    from transforms.write.sink import SinkError
+
+    try:
+        yield
+    except (ConfigError, LedgerError, StateError, StoredError, UnreadableInput, UriError) as error:
+        print(f"{command}: {printable(str(error))}", file=sys.stderr)
+        raise Ended(WRONG_CALL) from error
+    except (JobFailed, OSError, SinkError) as error:
+        print(f"{command}: {printable(str(error))}{advice}", file=sys.stderr)
+        raise Ended(FAILED) from error
+
+
+GOES_ON = "; the same command goes on where it was"
+
+
+def add_hours(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    """The options --from and --to: see `wanted.wanted_of`."""
+    parser.add_argument("--from", dest="first", required=required, metavar="HOUR",
+                        help="as 2019-03-10T07, or a day")  # fmt: skip
+    parser.add_argument("--to", dest="last", required=required, metavar="HOUR", help="the last one")

@@ -9,7 +9,7 @@ import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
-from el_beam.commands.ledger import an_hour
+from el_beam.commands import GOES_ON, add_hours, answering
 
 if TYPE_CHECKING:
     from el_beam.backfill import HourPlan, How, Plan, Target
@@ -42,8 +42,7 @@ def register(commands: Any) -> None:
         add = act.add_argument
         add("raw", metavar="RAW", help="the folder of a raw: sink")
         add("sinks", nargs="+", metavar="SINK", help="parquet:PATH or jsonl:PATH")
-        add("--from", dest="first", required=True, type=an_hour, metavar="HOUR", help="the first")
-        add("--to", dest="last", required=True, type=an_hour, metavar="HOUR", help="the last one")
+        add_hours(act, required=True)
         add("--all", action="store_true", help="replace all of these hours, whoever wrote it")
         add("--format", metavar="FMT", help="the lines' format, as for `el run`")
         add("--schemas", metavar="DIR|URL", help="as for `el run`")
@@ -54,21 +53,13 @@ def register(commands: Any) -> None:
 
 
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.execute import hush
+    with answering("el backfill", GOES_ON):
+        from el_beam.backfill import BackfillError, plan
+        from el_beam.ends import checked_path
+        from el_beam.execute import diverted
+        from el_beam.wanted import wanted_of
 
-    hush()  # first of all: importing Beam warns
-    from el_beam.backfill import BackfillError, plan
-    from el_beam.config import ConfigError
-    from el_beam.console import printable
-    from el_beam.ends import checked_path
-    from el_beam.execute import JobFailed, diverted
-    from el_beam.ledger import LedgerError
-    from el_beam.state import StateError
-    from el_beam.uris import UriError
-    from transforms.read.files import UnreadableInput
-    from transforms.write.sink import SinkError
-
-    try:
+        wanted_of(args.first, args.last, None)
         sinks, how = _prepared(args)
         made = plan(checked_path(args.raw), sinks, args.first, args.last, everything=args.all)
         if not made.hours:
@@ -78,20 +69,6 @@ def _command(args: argparse.Namespace) -> int:
             return 0
         with tempfile.TemporaryDirectory(prefix="el-") as scratch, diverted(f"{scratch}/noise.log"):
             _apply(made, sinks, how, args.json)
-    except (
-        ConfigError,
-        UriError,
-        LedgerError,
-        BackfillError,
-        StateError,
-        UnreadableInput,
-    ) as error:
-        print(f"el backfill: {printable(str(error))}", file=sys.stderr)
-        return 2
-    except (JobFailed, SinkError, OSError) as error:
-        told = f"{error}; the same command goes on where it was"
-        print(f"el backfill: {printable(told)}", file=sys.stderr)
-        return 1
     return 0
 
 

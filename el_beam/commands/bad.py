@@ -8,6 +8,8 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from el_beam.commands import add_hours, answering
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -38,8 +40,7 @@ def register(commands: Any) -> None:
     )
     add = lister.add_argument
     add("ends", nargs="+", metavar="END", help="where EventErrors are; the ends are added up")
-    add("--from", dest="first", metavar="HOUR", help="as 2019-03-10T07, or a day")
-    add("--to", dest="last", metavar="HOUR", help="the last one")
+    add_hours(lister)
     add("--schema", metavar="REGEX", help="only lines that name such a schema, as Edit_")
     add("--reason", metavar="REASON", help="only this one, as bad_json")
     add("--json", action="store_true", help="print all of it as JSON, whole lines too")
@@ -47,24 +48,18 @@ def register(commands: Any) -> None:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from el_beam.execute import hush
+    with answering("el bad list"):
+        from el_beam.bad import bad_events, check_reason
+        from el_beam.console import live
+        from el_beam.stored import end_of
+        from el_beam.wanted import Heard, wanted_of
 
-    hush()  # first of all: importing Beam warns
-    from el_beam.bad import bad_events, check_reason
-    from el_beam.console import live, printable
-    from el_beam.stored import end_of
-    from el_beam.wanted import Heard, StoredError, wanted_of
-
-    try:
         check_reason(args.reason)
         wanted = wanted_of(args.first, args.last, args.schema)
         ends = [end_of(each) for each in args.ends]
         heard = Heard()
         with live(heard.__str__):
             found = bad_events(ends, wanted, args.reason, heard)
-    except StoredError as error:
-        print(f"el bad list: {printable(str(error))}", file=sys.stderr)
-        return 2
     if args.json:
         print(json.dumps(as_json(found)))
     else:

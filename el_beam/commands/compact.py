@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from el_beam.commands.ledger import an_hour
+from el_beam.commands import GOES_ON, add_hours, answering
 
 _EXAMPLE = """examples:
   el compact hdfs://namenode:9870/el/events --dry-run
@@ -30,8 +30,7 @@ def register(commands: Any) -> None:
     )
     add = parser.add_argument
     add("root", metavar="ROOT", help="the folder of a parquet: or raw: sink")
-    add("--from", dest="first", type=an_hour, metavar="HOUR", help="2019-03-10T07")
-    add("--to", dest="last", type=an_hour, metavar="HOUR", help="the last one")
+    add_hours(parser)
     add("--after", type=float, default=2.0, metavar="HOURS", help="since their end (default 2)")
     add("--dry-run", action="store_true", help="only say what it would do")
     add("--json", action="store_true", help="a line of JSON for each new file")
@@ -39,25 +38,11 @@ def register(commands: Any) -> None:
 
 
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.execute import hush
+    with answering("el compact", GOES_ON):
+        from el_beam.console import printable
+        from el_beam.ends import checked_path
 
-    hush()  # first of all: importing Beam warns
-    from el_beam.console import printable
-    from el_beam.ends import checked_path
-    from el_beam.ledger import LedgerError
-    from el_beam.state import StateError
-    from el_beam.uris import UriError
-    from transforms.write.sink import SinkError
-
-    try:
         problems = _compact(checked_path(args.root), args)
-    except (LedgerError, StateError, UriError) as error:
-        print(f"el compact: {printable(str(error))}", file=sys.stderr)
-        return 2
-    except (OSError, SinkError) as error:
-        told = f"{error}; the same command goes on where it was"
-        print(f"el compact: {printable(told)}", file=sys.stderr)
-        return 1
     for problem in problems:
         print(f"el compact: left as it is: {printable(problem)}", file=sys.stderr)
     return 1 if problems else 0
@@ -70,13 +55,14 @@ def _compact(root: str, args: argparse.Namespace) -> list[str]:
     from el_beam.changes import changing
     from el_beam.compact import Compacted, closed, compact, hours
     from el_beam.ledger import read_ledger
+    from el_beam.wanted import wanted_of
 
     now, age = datetime.now(UTC), timedelta(hours=args.after)
 
+    chosen = wanted_of(args.first, args.last, None)
+
     def wanted(hour: str) -> bool:
-        last = args.last or hour
-        within = (args.first or "") <= hour and hour[: len(last)] <= last
-        return within and closed(hour, now, age)
+        return chosen.hour(hour) and closed(hour, now, age)
 
     read_ledger(root, wanted=wanted)  # refuses a folder that has none, before writing there
     problems, before, after, repeated = [], 0, 0, 0

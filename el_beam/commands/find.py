@@ -7,6 +7,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from el_beam.commands import answering
+
 if TYPE_CHECKING:
     from el_beam.find import Found, Line
 
@@ -46,16 +48,13 @@ def register(commands: Any) -> None:
 
 
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.execute import hush
+    with answering("el find"):
+        from el_beam.console import live
+        from el_beam.find import Archive, find
+        from el_beam.stored import end_of
+        from el_beam.wanted import Heard, Wanted, checked_hour
+        from schemas.line_format import DEFAULT_FORMAT
 
-    hush()  # first of all: importing Beam warns
-    from el_beam.console import live, printable
-    from el_beam.find import Archive, find
-    from el_beam.stored import end_of
-    from el_beam.wanted import Heard, StoredError, Wanted, checked_hour
-    from schemas.line_format import DEFAULT_FORMAT
-
-    try:
         hour = checked_hour("--hour", args.hour)
         wanted = Wanted(hour, hour)
         ends = [end_of(each) for each in args.ends]
@@ -67,9 +66,6 @@ def _command(args: argparse.Namespace) -> int:
             if archive and not any(each.origin for each in found):
                 hours = {each.hour for each in found if each.hour}
                 lines = list(archive.lines(args.uuid, wanted, hours, heard))
-    except StoredError as error:
-        print(f"el find: {printable(str(error))}", file=sys.stderr)
-        return 2
     if args.json:
         places = [each._asdict() for each in found]
         print(json.dumps({"found": places, "lines": [line._asdict() for line in lines]}))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from typing import TYPE_CHECKING, Any
+
+from el_beam.commands import add_hours, answering
 
 if TYPE_CHECKING:
     from el_beam.ledger import Ledger
@@ -17,7 +18,6 @@ _EXAMPLE = """examples:
 
 Exit code 1 where anything is missing, damaged or unknown.
 """
-_HOUR = re.compile(r"\d{4}-\d\d-\d\d(T\d\d)?")
 _SHOWN = 20  # troubles
 
 
@@ -33,42 +33,21 @@ def register(commands: Any) -> None:
     parser.add_argument(
         "root", metavar="ROOT", help="the folder of a parquet:, jsonl: or raw: sink"
     )
-    parser.add_argument(
-        "--from", dest="first", type=an_hour, metavar="HOUR", help="as 2019-03-10T07"
-    )
-    parser.add_argument("--to", dest="last", type=an_hour, metavar="HOUR", help="the last one")
+    add_hours(parser)
     parser.add_argument("--content", action="store_true", help="read every file: is it the same?")
     parser.add_argument("--json", action="store_true", help="print all of it as JSON")
     parser.set_defaults(command=_command)
 
 
-def an_hour(text: str) -> str:
-    if not _HOUR.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no hour: write 2019-03-10T07, or a day")
-    return text
-
-
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.execute import hush
+    with answering("el ledger"):
+        from el_beam.ends import checked_path
+        from el_beam.ledger import compare, read_ledger
+        from el_beam.wanted import wanted_of
 
-    hush()  # first of all: importing Beam warns
-    from el_beam.console import printable
-    from el_beam.ends import checked_path
-    from el_beam.ledger import LedgerError, compare, read_ledger
-    from el_beam.uris import UriError
-
-    def wanted(hour: str) -> bool:
-        return (args.first or "") <= hour and (not args.last or hour[: len(args.last)] <= args.last)
-
-    try:
+        wanted = wanted_of(args.first, args.last, None).hour
         ledger = read_ledger(checked_path(args.root), wanted=wanted)
         compare(ledger, content=args.content, wanted=wanted)
-    except (UriError, LedgerError) as error:
-        print(f"el ledger: {printable(str(error))}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"el ledger: {printable(str(error))}", file=sys.stderr)
-        return 1
     if args.json:
         print(json.dumps(as_json(ledger)))
     else:

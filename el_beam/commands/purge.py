@@ -9,6 +9,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from el_beam.commands import GOES_ON, answering
+
 _EXAMPLE = """examples:
   el purge hdfs://namenode:9870/el/raw --older-than 90d
   el purge hdfs://namenode:9870/el/events --older-than 90d --keep keep.yaml --yes
@@ -47,26 +49,10 @@ def _age(text: str) -> timedelta:
 
 
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.execute import hush
+    with answering("el purge", GOES_ON):
+        from el_beam.ends import checked_path
 
-    hush()  # first of all: importing Beam warns
-    from el_beam.console import printable
-    from el_beam.ends import checked_path
-    from el_beam.ledger import LedgerError
-    from el_beam.purge import PurgeError
-    from el_beam.state import StateError
-    from el_beam.uris import UriError
-    from transforms.write.sink import SinkError
-
-    try:
         _purge(checked_path(args.root), args)
-    except (LedgerError, PurgeError, StateError, UriError) as error:
-        print(f"el purge: {printable(str(error))}", file=sys.stderr)
-        return 2
-    except (OSError, SinkError) as error:
-        told = f"{error}; the same command goes on where it was"
-        print(f"el purge: {printable(told)}", file=sys.stderr)
-        return 1
     return 0
 
 

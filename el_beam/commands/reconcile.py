@@ -7,6 +7,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from el_beam.commands import add_hours, answering
+
 if TYPE_CHECKING:
     from el_beam.reconcile import Comparison, Difference, HourPair
     from el_beam.stored import End
@@ -36,8 +38,7 @@ def register(commands: Any) -> None:
     )
     parser.add_argument("a", metavar="A", help="an end")
     parser.add_argument("b", metavar="B", help="the other one")
-    parser.add_argument("--from", dest="first", metavar="HOUR", help="as 2019-03-10T07, or a day")
-    parser.add_argument("--to", dest="last", metavar="HOUR", help="the last one")
+    add_hours(parser)
     parser.add_argument("--schema", metavar="REGEX", help="only what is named like this, as Edit_")
     parser.add_argument(
         "--json", action="store_true", help=f"all as JSON, {_NAMED_JSON:,} differences at most"
@@ -46,23 +47,17 @@ def register(commands: Any) -> None:
 
 
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.execute import hush
+    with answering("el reconcile"):
+        from el_beam.console import live
+        from el_beam.reconcile import compare
+        from el_beam.stored import end_of
+        from el_beam.wanted import Heard, wanted_of
 
-    hush()  # first of all: importing Beam warns
-    from el_beam.console import live, printable
-    from el_beam.reconcile import compare
-    from el_beam.stored import end_of
-    from el_beam.wanted import Heard, StoredError, wanted_of
-
-    try:
         wanted = wanted_of(args.first, args.last, args.schema)
         a, b = end_of(args.a), end_of(args.b)
         heard = Heard()
         with live(heard.__str__):
             found = compare(a, b, wanted, _NAMED_JSON if args.json else _NAMED, heard)
-    except StoredError as error:
-        print(f"el reconcile: {printable(str(error))}", file=sys.stderr)
-        return 2
     if args.json:
         print(json.dumps(as_json(found, a, b)))
     else:

@@ -141,9 +141,9 @@ def fitting(rnd: Random, schema: Json, depth: int = 4) -> Any:
         items = schema.get("items", {})
         parts = items if isinstance(items, list) else [items] * rnd.randint(0, 3)
         return [fitting(rnd, part, depth - 1) for part in parts]
-    classes = {"string": str, "integer": int, "number": (int, float), "boolean": bool}
-    wanted = classes.get(kind, object)
-    return rnd.choice([each for each in SCALARS if isinstance(each, wanted)])  # type: ignore[arg-type]
+    classes = {"string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,)}
+    wanted = classes.get(kind, (object,))
+    return rnd.choice([each for each in SCALARS if isinstance(each, wanted)])
 
 
 def fitting_object(rnd: Random, schema: Json, depth: int) -> Json:

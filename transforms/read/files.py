@@ -27,6 +27,7 @@ _CHUNK = 1024 * 1024
 _COMPRESSED_CHUNK = 1024  # a hostile frame may unpack to 30,000 times as much
 _COMPRESSED = (".gz", ".bz2", ".zst")
 ARCHIVE = ".raw.parquet"  # what the raw: sink writes
+OURS = frozenset({"_ledger", "_replaced", "_temporary", "_SUCCESS", "_REOPENED"})  # in its folder
 _GLOB = re.compile(r"[*?\[]")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -82,10 +83,10 @@ def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[File
 
 
 def _hidden(path: str, pattern: str) -> bool:
-    """Whether what starts with `_` or `.`, which is no data, was found by a glob."""
+    """Whether what a glob has found is what we keep for ourselves beside events."""
     named = _GLOB.split(pattern, maxsplit=1)[0].rpartition("/")[0]
     found = path.removeprefix(named).split("/") if _GLOB.search(pattern) else []
-    return path.startswith(named) and any(part.startswith(("_", ".")) for part in found)
+    return path.startswith(named) and not OURS.isdisjoint(found)
 
 
 def read_split(split: FileSplit) -> Iterator[RawLine]:

@@ -255,17 +255,9 @@ def publish(files: Iterable[NewFile]) -> None:
 def _name(file: NewFile) -> None:
     if not filesystem.exists(file.path) and filesystem.move(file.temporary, file.path):
         return
-    if _digest(file.path) != file.sha256:
+    if filesystem.digest(file.path) != file.sha256:
         raise SinkError(
             f"{file.path} is there with other content: the same input was written with "
             "another format, schemas or version. Write to another place, or remove it."
         )
     filesystem.remove(file.temporary)
-
-
-def _digest(path: str) -> str:
-    hasher = hashlib.sha256()
-    with filesystem.open_file(path) as file:
-        while chunk := file.read(1 << 20):
-            hasher.update(chunk)
-    return hasher.hexdigest()
