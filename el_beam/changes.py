@@ -20,6 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from el_beam.hours import put
 from el_beam.lease import Lease
 from el_beam.ledger import CHANGE, DONE, FOLDER, LedgerFile, Part
 from el_beam.state import LeaseLost, State
@@ -27,10 +28,10 @@ from el_beam.summary import Summary, plain, summary_of
 from transforms import filesystem
 from transforms.write.encodings import parquet
 from transforms.write.files import for_people, publish
-from transforms.write.receipt import NewFile, Receipt
+from transforms.write.receipt import TEMPORARY, NewFile, Receipt
 
 REPLACED = "_replaced"
-_TEMPORARY = "_temporary/changes"
+_TEMPORARY = f"{TEMPORARY}/changes"
 
 
 @dataclass(frozen=True)
@@ -105,12 +106,16 @@ def finish(root: str, name: str) -> None:
     if filesystem.exists(done):
         return
     told = json.loads(filesystem.read(_path(root, name)))
-    _put_away(root, name, told["removed"])
-    publish(each.file for each in summary_of(told).files.values() if each.file)
+    put_away(root, name, told["removed"])
+    made = [each.file for each in summary_of(told).files.values() if each.file]
+    if told["counts"]:  # lines that have been read anew
+        put(made)
+    else:
+        publish(made)
     filesystem.create(done, b"{}")
 
 
-def _put_away(root: str, name: str, paths: Iterable[str]) -> None:
+def put_away(root: str, name: str, paths: Iterable[str]) -> None:
     """Take files out of a folder, to where nobody reads them. Raises OSError."""
     for path in paths:
         to = f"{root}/{REPLACED}/{name}/{path}"

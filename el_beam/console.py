@@ -85,6 +85,9 @@ def show_increment(report: Report, seconds: float) -> None:
             f"in {seconds:.1f} s: {done.valid:,} valid, {done.bad:,} bad, {files:,} file(s)"
         )
         out.print(told + behind, soft_wrap=True)
+    for what, hours in (("complete", report.closed), ("late lines", report.reopened)):
+        if hours:
+            out.print(f"{time.strftime('%H:%M:%S')}  {what}: {', '.join(hours)}", soft_wrap=True)
     for topic, problem in report.problems.items():
         out.print(Text(printable(f"el run: {topic or 'waiting'}: {problem}")), soft_wrap=True)
 

@@ -6,9 +6,12 @@ import importlib.util
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from el_beam.uris import Uri, UriError, parse_uri, size
+from el_beam.uris import Uri, UriError, filled, parse_uri, size
 from transforms.kafka import SETTINGS, KafkaCluster, KafkaSettingsError
+from transforms.mysql import SETTINGS as OF_MYSQL
+from transforms.mysql import MysqlServer, MysqlSettingsError
 
 if TYPE_CHECKING:
     from schemas.registry import Registry
@@ -23,10 +26,15 @@ SOURCES: dict[str, frozenset[str]] = {
 }
 SINKS: dict[str, frozenset[str]] = {
     scheme: frozenset() for scheme in ("jsonl", "parquet", "raw", "sqlite", "stdout")
-} | {"kafka": frozenset({"topic", "key", "partitions", "replication"}) | SETTINGS}
+} | {
+    "kafka": frozenset({"topic", "key", "partitions", "replication"}) | SETTINGS,
+    "mysql": OF_MYSQL | {"bots"},
+}
 METRICS = {"kafka": frozenset({"topic"}) | SETTINGS}
 RAW_TOPICS = {"kafka": frozenset({"topic", "partitions"}) | SETTINGS}
 _STARTS = ("earliest", "latest")
+_BOTS = ("keep", "drop")
+_MYSQL = re.compile(r"//(?P<user>[^:@/]*)(?::(?P<password>.*))?@(?P<where>[^@]*)", re.DOTALL)
 FILE_SYSTEMS = ("hdfs", "gs")  # beside local paths
 _AUTHORITY = {
     "hdfs": re.compile(r"(?:[\w.-]+@)?(?:[\w.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?/.+"),
@@ -85,6 +93,9 @@ def sink_uri(text: str) -> Uri:
             example = "eventlogging_{schema}_{revision}"
             raise UriError(f"{uri} must have topic=TEMPLATE, as topic={example}")
         _kafka_sink(uri)
+    elif uri.scheme == "mysql":
+        mysql_of(uri)
+        _drops_bots(uri)
     elif uri.scheme != "stdout":
         _path(uri)
     return uri
@@ -107,11 +118,39 @@ def sink_of(text: str, registry: Registry, job_id: str) -> Sink:
         return _kafka_sink(uri)
     if uri.scheme == "stdout":
         return StdoutSink()
+    if uri.scheme == "mysql":
+        from transforms.write.mysql import MysqlSink
+
+        return MysqlSink(mysql_of(uri), registry, str(uri), drop_bots=_drops_bots(uri))
     if uri.scheme == "sqlite":
         if "://" in (path := _path(uri)):
             raise UriError(f"{uri}: a database is a local file")
         return SqliteSink(path, registry, str(uri))
     return FileSink(uri.scheme, _path(uri), encodings[uri.scheme](), job_id, str(uri).rstrip("/"))
+
+
+def mysql_of(uri: Uri) -> MysqlServer:
+    """The database of a URI. Raises UriError."""
+    match = _MYSQL.fullmatch(uri.written)
+    if not match:
+        raise UriError(f"{uri}: write mysql://USER@HOST:PORT/DATABASE")
+    address, _, database = filled(match["where"]).partition("/")
+    given = dict(uri.parameters)
+    try:
+        if match["password"] is not None:
+            if "password" in given:
+                raise MysqlSettingsError("the password is given twice")
+            given["password"] = match["password"]
+        return MysqlServer.of(unquote(filled(match["user"])), address, unquote(database), given)
+    except MysqlSettingsError as error:
+        raise UriError(f"{uri}: {error}") from error
+
+
+def _drops_bots(uri: Uri) -> bool:
+    bots = uri.parameters.get("bots", _BOTS[0])
+    if bots not in _BOTS:
+        raise UriError(f"{uri}: bots must be {' or '.join(_BOTS)}, not {bots!r}")
+    return bots == "drop"
 
 
 def _kafka_sink(uri: Uri) -> Sink:

@@ -110,19 +110,23 @@ def execute(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) 
     finishes it: what is there already is found to be the same.
 
     Raises JobFailed."""
-    from el_beam.ledger import enter_run
+    from el_beam.entries import enter_run, naming, not_replaced
+    from el_beam.hours import put
+    from el_beam.ledger import LedgerError
     from el_beam.summary import total
-    from transforms.write.files import publish
     from transforms.write.sink import SinkError
 
     sinks = [sink for sink, _ in job.sinks]
     try:
-        summary = total(run(job, runner, workers, beam_options).values(), [*map(str, sinks)])
-        publish(each.file for each in summary.files.values() if each.file)
-        enter_run(sinks, str(job.source), summary)
+        books = run(job, runner, workers, beam_options)
+        summary = total(books.values(), [*map(str, sinks)])
+        files = [*not_replaced(each.file for each in summary.files.values() if each.file)]
+        with naming(files):
+            put(files)
+            enter_run(sinks, str(job.source), books)
         for sink in sinks:
             sink.finish()
-    except (SinkError, OSError) as error:
+    except (SinkError, LedgerError, OSError) as error:
         clean_up(sinks)
         raise JobFailed(told(f"SinkError: {error}")) from error
     return summary

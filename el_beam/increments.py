@@ -17,11 +17,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from el_beam import orphans
+from el_beam.closing import Closing
 from el_beam.console import printable
+from el_beam.entries import enter_state
 from el_beam.execute import JobFailed, clean_up, run
-from el_beam.intents import Topic, check, intend
+from el_beam.hours import put
+from el_beam.intents import Topic, again, check, intend
 from el_beam.lease import Lease
-from el_beam.ledger import enter_state
+from el_beam.mend import put_away_strays
 from el_beam.state import Commit, Intent, LeaseLost, State, StateError, TopicState
 from el_beam.summary import Summary, plain, summary_of, total
 from runners import flink
@@ -30,7 +33,6 @@ from transforms import filesystem
 from transforms.filesystem import FileAway
 from transforms.read.kafka_ranges import KafkaRanges
 from transforms.read.kafka_topics import KafkaAway, KafkaTopics, matching
-from transforms.write.files import publish
 from transforms.write.sink import SinkError
 
 if TYPE_CHECKING:
@@ -64,11 +66,14 @@ class Report:
     topics: list[str] = field(default_factory=list)  # that have moved on
     problems: dict[str, str] = field(default_factory=dict)  # topic -> why it has not
     lag: int = 0  # records that were there and not read
+    closed: list[str] = field(default_factory=list)  # hours that are complete now
+    reopened: list[str] = field(default_factory=list)  # hours that were, until late lines came
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, for --json."""
         return self.summary.as_json() | {
             "topics": self.topics, "problems": self.problems, "lag": self.lag,
+            "closed": self.closed, "reopened": self.reopened,
         }  # fmt: skip
 
 
@@ -84,6 +89,8 @@ class Increments:
         self._topics: dict[str, _Topic] = {}
         self._name = f"el import {source.group}"
         self._runs = 0
+        self._reopened: list[str] = []
+        self._closing = Closing([sink for sink, _ in job.sinks], self._state.path)
         self._code = about()["el_beam"]
 
     def begin(self) -> None:
@@ -108,7 +115,7 @@ class Increments:
 
         Raises KafkaAway, LeaseLost. A topic's trouble is in the report."""
         report = Report(total((), [str(sink) for sink, _ in self._job.sinks]))
-        now = time.monotonic()
+        asked, now = time.time(), time.monotonic()
         due = []
         for topic in self._matching(report):
             if topic.not_before <= now:
@@ -123,6 +130,9 @@ class Increments:
         for topic in apart:
             self._run([topic], intents, report)
         self._sweep()
+        report.reopened, self._reopened = sorted({*self._reopened}), []
+        if not report.problems and not report.lag:  # all is read that was there when we asked
+            report.closed, report.problems = self._closing.close(self._newest, asked)
         gc.collect()  # a pipeline that has run is one large cycle, and collecting is rare here
         self._tell_group(report)
         return report
@@ -172,7 +182,8 @@ class Increments:
             return None
         reset = f"`el state reset {self._state.path} --topic {topic.name} --to earliest`"
         check(last, there, f"{reset} reads it anew")
-        intent = intend(last, before, there, skip=self._config.on_expired == "skip")
+        gap, skip = topic.state.gap(), self._config.on_expired == "skip"
+        intent = again(gap, before, there) if gap else intend(last, before, there, skip=skip)
         return intent and replace(
             intent, registry=self._job.registry.digest(), code=self._code, created=time.time()
         )
@@ -232,6 +243,7 @@ class Increments:
             "splits": {name: each.read for name, each in mine.items()},
             "missing": intent.records - summary.read,
             "expired": intent.expired,
+            "starts": intent.starts,
             "ends": intent.ends,
             "topic_id": intent.topic_id,
             "registry": intent.registry,
@@ -250,7 +262,10 @@ class Increments:
         if intent is None or manifest is None:
             return
         topic.decided = True
-        publish(each.file for each in summary_of(manifest).files.values() if each.file)
+        summary = summary_of(manifest)
+        if gap := topic.state.gap():
+            put_away_strays([sink for sink, _ in self._job.sinks], topic.name, gap, summary)
+        self._reopened += put(each.file for each in summary.files.values() if each.file)
         ends = {int(partition): offset for partition, offset in manifest["ends"].items()}
         topic.state.commit(Commit(intent.number, ends, intent.topic_id, time.time(), manifest))
         topic.decided = False
@@ -259,6 +274,10 @@ class Increments:
         """Remove what attempts left below the temporary folders, unless files wait there."""
         if not any(topic.decided for topic in self._topics.values()):
             clean_up([sink.attempt(self._id) for sink, _ in self._job.sinks])
+
+    def _newest(self) -> float:
+        counts = {name: self._partitions[name] for name in self._topics if name in self._partitions}
+        return self._kafka.newest(counts)
 
     def _failed(self, topic: _Topic, problem: str, report: Report) -> None:
         topic.failures += 1

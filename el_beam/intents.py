@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from el_beam.state import Commit, Intent, StateError
+from el_beam.state import Commit, Gap, Intent, StateError
 from transforms.read.kafka_ranges import OffsetRange, splits_of
 
 MOST_RECORDS = 5_000_000  # of a topic in one increment; what is left comes with the next one
@@ -64,6 +64,29 @@ def intend(
         return None
     ends = {each.partition: each.end for each in (*expired, *sorted(wanted))}
     return Intent(there.name, number, splits, {**done, **ends}, expired, there.id)
+
+
+def again(gap: Gap, before: Intent | None, there: Topic) -> Intent:
+    """What increments did whose commits are missing: all between their neighbours, which becomes
+    one increment. `before` is an earlier attempt at it.
+
+    Raises StateError where that can't be told, or read any more."""
+    which = f"increment {gap.first} of {there.name}"
+    if "starts" not in gap.after.about:
+        raise StateError(f"{which} is missing, and what it read can't be told: bring it back")
+    starts = gap.after.ends | {int(key): at for key, at in gap.after.about["starts"].items()}
+    ends = gap.before.ends if gap.before else {}
+    ranges = [OffsetRange(partition, ends.get(partition, 0), start)
+              for partition, start in sorted(starts.items())]  # fmt: skip
+    ranges = [each for each in ranges if each.records > 0]
+    for each in ranges:
+        if each.start < there.bounds.get(each.partition, (each.start, 0))[0]:
+            raise StateError(
+                f"{which} is missing, and offsets from {each.start} of {there.name}/"
+                f"{each.partition}, which it read, have expired: bring it back from a copy"
+            )
+    splits = before.splits if before else tuple(splits_of(there.name, gap.first, ranges))
+    return Intent(there.name, gap.first, splits, starts, (), there.id)
 
 
 def _ranges(intent: Intent) -> list[OffsetRange]:

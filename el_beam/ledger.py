@@ -1,34 +1,36 @@
-"""The ledger of a folder of files: what was written into it, and what of that is there.
+"""The ledger of a folder of files: what was written into it.
 
-    ROOT/_ledger/run-3f2a….json      a bounded run: what it read, and its files
+    ROOT/_ledger/run-3f2a….json      a split that a bounded run has read, and the files made of it
                  state-77b0….json    a state, whose commits say the same of each increment
+                 change-….json       files that took the place of others: see changes.py
+                 naming-….json       a bounded run gives these files their names now
 
-Nothing in it is ever overwritten, and an import leaves nothing there but the name of its state: its
-commits are entries already. What the ledger knows is compared with what is in the folder.
+But for that, nothing in it is ever overwritten or removed. An import leaves nothing there but the
+name of its state: its commits are entries already. See entries.py for who writes it, inventory.py
+for what of it is there.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from el_beam.state import State
-from el_beam.summary import HourKey, Summary, plain, summary_of
+from el_beam.summary import HourKey, SinkBook, summary_of
 from transforms import filesystem
-from transforms.write.files import FileSink
-
-if TYPE_CHECKING:
-    from transforms.write import Sink
+from transforms.filesystem import FileAway
 
 FOLDER = "_ledger"
-CHANGE, RUN, STATE = "change-", "run-", "state-"
+CHANGE, NAMING, RUN, STATE = "change-", "naming-", "run-", "state-"
+RAW = "raw:"  # how sinks begin that keep lines as they are
 DONE = ".done.json"
 Wanted = Callable[[str], bool]  # of an hour, as 2019-03-10T07
+_AT_ONCE = 8  # files that are read together
+_LONGEST_NAMING = 3600.0  # seconds: then a run is dead that gives its files their names
 ALL = "*_0"  # the schema of files that hold the lines of all schemas
 
 
@@ -63,6 +65,8 @@ class Entry:
     at: float  # unix seconds
     counts: dict[HourKey, int]  # lines
     files: tuple[LedgerFile, ...]
+    sink: SinkBook | None = None  # what its sink was given, where it was
+    repeated: tuple[tuple[str, str, int], ...] = ()  # hour, schema, rows that it left out
     removed: frozenset[str] = frozenset()  # paths of other entries' files
     instead_of: frozenset[tuple[str, str]] = frozenset()  # (entry, hour) whose counts don't count
 
@@ -74,16 +78,23 @@ class HourBook:
     hour: str
     schema: str
     valid: int = 0  # lines
-    bad: int = 0
+    bad: int = 0  # lines; they are rows of EventError's
     rows: int = 0  # in files, as they were written
+    repeated: int = 0  # rows that a compaction found twice
     missing: int = 0  # rows of files that aren't there, or not whole
     files: int = 0
+    mark: str = ""  # complete | reopened; '' for an hour that nobody has said to be complete yet
+
+    @property
+    def read(self) -> int:
+        """Lines."""
+        return self.valid + self.bad
 
 
 class Trouble(NamedTuple):
     """Something that isn't as the ledger has it."""
 
-    kind: str  # lost | damaged | unknown | gap
+    kind: str  # lost | damaged | unknown | unfinished | gap
     what: str  # a path below the root, or an increment
     hour: str  # '' where it concerns none
     sentence: str
@@ -96,6 +107,10 @@ class Ledger:
     root: str
     entries: list[Entry] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
+    marks: dict[tuple[str, str], str] = field(default_factory=dict)  # (hour, schema) -> its mark
+    naming: set[str] = field(default_factory=set)  # paths of files that are about to be there
+    sinks: set[str] = field(default_factory=set)  # what writes here, as parquet:ROOT
+    archives: set[str] = field(default_factory=set)  # raw:ROOT that have the same lines
 
     @property
     def files(self) -> dict[str, LedgerFile]:
@@ -126,97 +141,109 @@ class Ledger:
             found.rows += file.rows
             found.files += 1
             found.missing += file.rows if file.path in gone else 0
+        for entry in self.entries:
+            for hour, schema, rows in entry.repeated:
+                book(hour, schema).repeated += rows
+        for place, its in books.items():
+            its.mark = self.marks.get(place, "")
         return [books[key] for key in sorted(books)]
 
     @property
     def totals(self) -> dict[str, int]:
         """Of all hours and schemas."""
         hours = self.hours()
+        sums = ("read", "valid", "bad", "rows", "repeated", "missing", "files")
+        sinks = [entry.sink for entry in self.entries if entry.sink]
         return {
-            "read": sum(each.valid + each.bad for each in hours),
-            "valid": sum(each.valid for each in hours),
-            "bad": sum(each.bad for each in hours),
-            "rows": sum(each.rows for each in hours),
-            "missing": sum(each.missing for each in hours),
-            "files": sum(each.files for each in hours),
+            **{name: sum(getattr(each, name) for each in hours) for name in sums},
+            "rejected": sum(each.rejected for each in sinks),
+            "filtered": sum(each.filtered for each in sinks),
         }
-
-
-def enter_run(sinks: Iterable[Sink], source: str, summary: Summary) -> None:
-    """Note what a bounded run has written, once its files have their names. The same run again
-    finds its entry there."""
-    for sink in sinks:
-        if not isinstance(sink, FileSink):
-            continue
-        mine = Summary(summary.read, summary.size, summary.counts, files={
-            name: receipt for name, receipt in summary.files.items() if receipt.sink == str(sink)
-        })  # fmt: skip
-        told = {"root": sink.root, "source": source, "at": time.time(), **plain(mine)}
-        identity = sorted((file.path, file.sha256) for receipt in mine.files.values()
-                          if (file := receipt.file))  # fmt: skip
-        _enter(sink.root, f"{RUN}{_digest(source, identity)}", told)
-
-
-def enter_state(sinks: Iterable[Sink], state_path: str) -> None:
-    """Note in the folders that an import writes where its commits are."""
-    local = filesystem.is_local(state_path)
-    for sink in sinks:
-        if isinstance(sink, FileSink):
-            path = str(Path(state_path).absolute()) if local else state_path
-            told = {"root": sink.root, "sink": str(sink), "state": path}
-            _enter(sink.root, f"{STATE}{_digest(told)}", told)
-
-
-def _enter(root: str, name: str, told: dict[str, Any]) -> None:
-    folder = f"{root}/{FOLDER}"
-    filesystem.make_folder(folder)
-    filesystem.create(f"{folder}/{name}.json", json.dumps(told).encode())
-
-
-def _digest(*what: object) -> str:
-    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
 
 def read_ledger(root: str, *, wanted: Wanted = lambda _: True) -> Ledger:
     """The ledger of a folder: what is of hours that are `wanted`, or made of their lines.
 
     Raises LedgerError, OSError."""
-    root = root.rstrip("/")
+    for left in (2, 1, 0):
+        try:
+            return _read_ledger(root.rstrip("/"), wanted)
+        except OSError as error:  # a writer has just replaced what was to be read: look again
+            if isinstance(error, FileAway) or not left:
+                raise
+    raise AssertionError
+
+
+def _read_ledger(root: str, wanted: Wanted) -> Ledger:
     ledger = Ledger(root)
+    kinds = (CHANGE, NAMING, RUN, STATE)
     names = [each for each in filesystem.names(f"{root}/{FOLDER}")
-             if each.startswith((CHANGE, RUN, STATE)) and not each.endswith(DONE)]  # fmt: skip
+             if each.startswith(kinds) and not each.endswith(DONE)]  # fmt: skip
     if not names:
         raise LedgerError(f"{root} has no ledger: nothing was written there by `el run`")
-    for name in names:
-        told = json.loads(filesystem.read(f"{root}/{FOLDER}/{name}"))
-        if name.startswith(STATE):
-            _read_state(ledger, told, wanted)
-        else:
-            entry = _entry(name.removesuffix(".json"), told["at"], told, told["root"], wanted)
-            ledger.entries.append(entry)
+    runs: dict[str, Entry] = {}
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        contents = threads.map(lambda name: filesystem.read(f"{root}/{FOLDER}/{name}"), names)
+        for name, content in zip(names, contents, strict=True):
+            told = json.loads(content)
+            if name.startswith(STATE):
+                read_state(ledger, told, wanted)
+                continue
+            if name.startswith(NAMING):
+                _read_naming(ledger, name, told)
+                continue
+            ledger.sinks.update(filter(None, [told.get("sink")]))
+            ledger.archives.update(told.get("archives", ()))
+            stem = name.removesuffix(".json")
+            stem = stem.rpartition("-")[0] if name.startswith(RUN) else stem
+            entry = _entry(stem, told["at"], told, told["root"], wanted)
+            if stem not in runs or runs[stem].at <= entry.at:  # the same split, which has grown
+                runs[stem] = entry
+    ledger.entries += runs.values()
     ledger.entries.sort(key=lambda entry: entry.at)
     return ledger
 
 
-def _read_state(ledger: Ledger, told: dict[str, Any], wanted: Wanted) -> None:
+def read_state(ledger: Ledger, told: dict[str, str], wanted: Wanted, *, since: float = 0.0) -> None:
+    """Enter the commits of an import that were made since then (unix seconds). `told` names its
+    `state`, the `root` of a sink, and the `sink`. Raises OSError."""
     state = State(told["state"])
+    ledger.sinks.add(told["sink"])
     for topic in state.topics():
-        before = 0
-        for commit in state.topic(topic).history():
-            for number in range(before + 1, commit.number):
+        known, before = state.topic(topic), 0
+        if waiting := known.pending()[1]:
+            files = (each.file for each in summary_of(waiting).files.values())
+            ledger.naming |= {_below(file.path, told["root"]) for file in files if file}
+        for commit in known.history(since):
+            for number in range(before + 1, commit.number) if before or not since else ():
                 ledger.troubles.append(
                     Trouble("gap", f"{topic} {number}", "",
-                            f"increment {number} of {topic} is not in {state.path}")
+                            f"increment {number} of {topic} is not in {state.path}: the next round "
+                            "of its `el run` reads it again")
                 )  # fmt: skip
             before = commit.number
             about = commit.about
             if "files" not in about:  # a reset, or a start at the end
                 continue
+            ledger.archives.update(each for each in about["sinks"] if each.startswith(RAW))
             mine = [each for each in about["files"] if each[0] == told["sink"]]
             name = f"increment {commit.number} of {topic} ({state.path})"
             ledger.entries.append(
-                _entry(name, commit.committed, {**about, "files": mine}, told["root"], wanted)
-            )
+                _entry(name, commit.committed, {**about, "files": mine, "sink": told["sink"]},
+                       told["root"], wanted)
+            )  # fmt: skip
+
+
+def _read_naming(ledger: Ledger, name: str, told: dict[str, Any]) -> None:
+    if told["at"] + _LONGEST_NAMING > time.time():
+        ledger.naming.update(told["paths"])
+    else:
+        began = time.strftime("%Y-%m-%d %H:%M", time.gmtime(told["at"]))
+        sentence = f"a run that wrote {len(told['paths']):,} files here at {began} has not come to "
+        ledger.troubles.append(
+            Trouble("unfinished", f"{FOLDER}/{name}", "",
+                    f"{sentence}its end: start it again, or put its files away")
+        )  # fmt: skip
 
 
 def _entry(name: str, at: float, told: dict[str, Any], root: str, wanted: Wanted) -> Entry:
@@ -235,48 +262,12 @@ def _entry(name: str, at: float, told: dict[str, Any], root: str, wanted: Wanted
                 )
     counts = {key: count for key, count in summary.counts.items() if wanted(key.hour)}
     instead_of = frozenset((entry, hour) for entry, hour in told.get("instead_of", ()))
-    return Entry(name, at, counts, tuple(files), frozenset(told.get("removed", ())), instead_of)
+    repeated: tuple[tuple[str, str, int], ...] = ()
+    if files and told.get("repeated"):
+        repeated = ((files[0].hour, files[0].schema, told["repeated"]),)
+    return Entry(name, at, counts, tuple(files), summary.sinks.get(told.get("sink", "")),
+                 repeated, frozenset(told.get("removed", ())), instead_of)  # fmt: skip
 
 
 def _below(path: str, root: str) -> str:
     return path.removeprefix(f"{root}/")
-
-
-def compare(ledger: Ledger, *, content: bool = False, wanted: Wanted = lambda _: True) -> None:
-    """Look at what is in the folder, and note what isn't as it should be: files that are lost, not
-    of their size, or unknown; with `content` also those of other bytes. Raises OSError."""
-    known = ledger.files
-    present = dict(_present(ledger.root))
-    for path, file in sorted(known.items()):
-        where = f"{path}, {file.rows:,} rows of {file.schema}"
-        if path not in present:
-            trouble = Trouble("lost", path, file.hour, f"{where}: is not there")
-        elif present[path] != file.size:
-            told = f"{where}: has {present[path]:,} bytes, not {file.size:,}"
-            trouble = Trouble("damaged", path, file.hour, told)
-        elif content and filesystem.digest(f"{ledger.root}/{path}") != file.sha256:
-            trouble = Trouble("damaged", path, file.hour, f"{where}: has other content")
-        else:
-            continue
-        ledger.troubles.append(trouble)
-    for path in sorted(present.keys() - known.keys()):
-        if not wanted(hour_in(path)):
-            continue
-        told = f"{path}: no run has written it under this name"
-        ledger.troubles.append(Trouble("unknown", path, hour_in(path), told))
-
-
-def _present(root: str) -> Iterator[tuple[str, int]]:
-    for found in filesystem.below(root):
-        path = _below(found.path, root)
-        if not any(part.startswith("_") for part in path.split("/")):
-            yield path, found.size
-
-
-def hour_in(path: str) -> str:
-    """`…/year=2019/month=03/day=10/hour=07/…` -> 2019-03-10T07."""
-    parts = dict(part.partition("=")[::2] for part in path.split("/") if "=" in part)
-    try:
-        return f"{parts['year']}-{parts['month']}-{parts['day']}T{parts['hour']}"
-    except KeyError:
-        return ""

@@ -1,138 +1,136 @@
 """Retention: what is older than it may be is removed, but for the fields that may stay.
 
 Addresses and user agents of people are in the raw archive, in EventErrors and in most tables. A
-list says which fields of which tables stay for good; all others become null. A table that it
-doesn't name goes as a whole, and so does the archive.
+list says which fields of which tables stay for good (see keep.py); all others become null. A table
+that it doesn't name goes as a whole, and so does the archive.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import groupby
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-import yaml
 
 from el_beam.changes import REPLACED, Change, decide, finish, written
+from el_beam.compact import attempt, name_of
+from el_beam.hours import hour_in
+from el_beam.keep import Keep, cut, ending
 from el_beam.lease import Lease
-from el_beam.ledger import Ledger, LedgerError, LedgerFile, Wanted, hour_in
-from el_beam.summary import Summary
+from el_beam.ledger import ALL, FOLDER, STATE, Ledger, LedgerFile, Wanted
+from el_beam.state import State
+from el_beam.summary import Summary, summary_of
 from transforms import filesystem
+from transforms.files_base import Found
+from transforms.write.receipt import TEMPORARY
 
-_PARQUET = ".parquet"
-_ALWAYS = frozenset({"uuid", "dt"})  # which tell of nobody, and without which rows are no rows
-
-
-class PurgeError(LedgerError):
-    """A list of fields that can't be used; the message says why."""
-
-
-@dataclass(frozen=True)
-class Keep:
-    """Which fields stay: schema, or Schema_revision -> paths, as `event.action`."""
-
-    fields: dict[str, frozenset[str]]
-
-    def of(self, table: str) -> frozenset[str]:
-        """Of a table: what is said of the revision, else what is said of the schema."""
-        return self.fields.get(table, self.fields.get(table.rpartition("_")[0], frozenset()))
-
-    @property
-    def digest(self) -> str:
-        told = {name: sorted(fields) for name, fields in sorted(self.fields.items())}
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:8]
-
-
-def read_keep(path: str | None) -> Keep:
-    """The list in a YAML file, `Schema: [field, …]`; without one nothing stays.
-
-    Raises PurgeError."""
-    if path is None:
-        return Keep({})
-    try:
-        told = yaml.safe_load(Path(path).read_text())
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise PurgeError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-    if not isinstance(told, dict) or not all(
-        isinstance(fields, list) and all(isinstance(each, str) for each in fields)
-        for fields in told.values()
-    ):
-        raise PurgeError(f"{path} must have lists of fields as `Schema: [event.action, wiki]`")
-    return Keep({str(name): frozenset(fields) for name, fields in told.items()})
+_AT_WORK = timedelta(days=1)  # what was written since then may be of a run that hasn't ended
 
 
 @dataclass(frozen=True)
 class Step:
-    """A file that goes, or that keeps some fields."""
+    """Files of an hour and table that go, or that keep some fields. They change together."""
 
-    file: LedgerFile
-    keep: frozenset[str]
+    files: tuple[LedgerFile, ...]
+    keep: frozenset[str] | None
 
 
 def steps(ledger: Ledger, keep: Keep, *, hours: Wanted) -> Iterator[Step]:
-    """What there is to do for the files of these hours."""
-    for file in sorted(ledger.files.values(), key=lambda each: (each.hour, each.path)):
-        fields = keep.of(file.schema) if file.path.endswith(_PARQUET) else frozenset()
-        if hours(file.hour) and not (fields and file.path.endswith(_ending(keep))):
-            yield Step(file, fields)
+    """What there is to do for the files of these hours, in their order."""
+
+    def group(file: LedgerFile) -> tuple[str, str, bool]:
+        return file.hour, file.schema, name_of(file.path) is None
+
+    for (hour, schema, other), files in groupby(sorted(ledger.files.values(), key=group), group):
+        fields = None if other or schema == ALL else keep.of(schema)
+        left = tuple(file for file in sorted(files) if not _has_only(file, fields))
+        if hours(hour) and left:
+            yield Step(left, fields)
 
 
-def purge(root: str, step: Step, keep: Keep, lease: Lease) -> None:
-    """Do it; the old file is gone for good then, here at least.
-
-    Raises OSError, SinkError, PurgeError for a field that isn't there."""
-    file = step.file
-    name = "purge-" + hashlib.sha256(f"{keep.digest} {file.path}".encode()).hexdigest()[:12]
-    made, of = Summary(), {}
-    if step.keep:
-        path = file.path.removesuffix(_PARQUET) + _ending(keep)
-        receipt = written(root, path, file, _without(f"{root}/{file.path}", step.keep))
-        made.files[receipt.where] = receipt
-        of[path] = list(file.of)
-    kept = ", ".join(sorted(step.keep)) or "nothing"
-    decide(root, Change(name, f"too old: {kept} stays", made, of, (file.path,)), lease)
-    finish(root, name)
-    filesystem.remove(f"{root}/{REPLACED}/{name}")
+def _has_only(file: LedgerFile, fields: frozenset[str] | None) -> bool:
+    name = name_of(file.path)
+    return fields is not None and name is not None and name["kept"] == ending(fields)
 
 
-def remove_replaced(root: str, *, hours: Wanted) -> None:
-    """Remove for good what changes have put away of these hours. Raises OSError."""
-    for found in list(filesystem.below(f"{root}/{REPLACED}")):
+def purge(root: str, step: Step, lease: Lease) -> dict[str, str]:
+    """Do it; the old files are gone for good then, here at least. Returns which could not be read,
+    and why: they stay as they are.
+
+    Raises FileAway, SinkError, LeaseLost."""
+    problems: dict[str, str] = {}
+    made, of, removed = Summary(), {}, []
+    for file in step.files:
+        if step.keep is not None:
+            table = attempt(partial(_cut, f"{root}/{file.path}", step.keep), file.path, problems)
+            if table is None:
+                continue
+            path = _path(file.path, step.keep)
+            receipt = written(root, path, file, table)
+            made.files[receipt.where] = receipt
+            of[path] = list(file.of)
+        removed.append(file.path)
+    if removed:
+        kept = "nothing" if step.keep is None else ", ".join(sorted({"uuid", "dt"} | step.keep))
+        told = json.dumps([sorted(removed), kept])
+        name = f"purge-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+        decide(root, Change(name, f"too old: {kept} stays", made, of, tuple(removed)), lease)
+        finish(root, name)
+        filesystem.remove(f"{root}/{REPLACED}/{name}")
+    return problems
+
+
+def _cut(path: str, keep: frozenset[str]) -> pa.Table:
+    return cut(filesystem.read(path), keep)
+
+
+def _path(path: str, keep: frozenset[str]) -> str:
+    name = name_of(path)
+    assert name is not None  # only tables have fields
+    return name["stem"] + (name["compacted"] or "") + ending(keep) + name["ending"]
+
+
+def left_over(root: str, *, hours: Wanted, now: datetime, age: timedelta) -> Iterator[str]:
+    """Paths of what is beside the tables and may go, of folders where all in them may: what
+    changes have put away of these hours, and what runs that were killed left so long ago. Raises
+    OSError."""
+
+    def is_old(found: Found) -> bool:
         hour = hour_in(found.path)
-        if not hour or hours(hour):
-            filesystem.remove(found.path)
+        return hours(hour) if hour else not _is_fresh(found, now, age)
+
+    yield from _all_in(f"{root}/{REPLACED}", is_old)
+    waiting = {*_awaited(root)}
+    yield from _all_in(f"{root}/{TEMPORARY}",
+                       lambda found: found.path not in waiting and not _is_fresh(found, now, age)
+                       )  # fmt: skip
+    for name in filesystem.names(f"{root}/{FOLDER}"):
+        for found in filesystem.find(f"{root}/{FOLDER}/{name}") if name[0] == "_" else ():
+            if not _is_fresh(found, now, age):
+                yield found.path
 
 
-def _ending(keep: Keep) -> str:
-    """Of files that have what this list leaves, and no more."""
-    return f"-kept{keep.digest}{_PARQUET}"
+def _all_in(folder: str, may_go: Callable[[Found], bool]) -> Iterator[str]:
+    for name in filesystem.names(folder):
+        found = [*filesystem.below(f"{folder}/{name}")] or filesystem.find(f"{folder}/{name}")
+        go = [each.path for each in found if may_go(each)]
+        yield from [f"{folder}/{name}"] if go and len(go) == len(found) else go
 
 
-def _without(path: str, keep: frozenset[str]) -> pa.Table:
-    """A table's rows, of whose columns only these have values. A name that no column has is passed
-    over: revisions differ."""
-    with filesystem.open_file(path) as file:
-        table = pq.read_table(file, partitioning=None)
-    columns = [
-        _kept(table[name].combine_chunks(), (name,), keep | _ALWAYS) for name in table.column_names
-    ]
-    return pa.Table.from_arrays(columns, schema=table.schema)
+def _awaited(root: str) -> Iterator[str]:
+    """What imports that were killed will give its name when they go on."""
+    for name in filesystem.names(f"{root}/{FOLDER}"):
+        if name.startswith(STATE):
+            state = State(json.loads(filesystem.read(f"{root}/{FOLDER}/{name}"))["state"])
+            for topic in state.topics():
+                _, manifest = state.topic(topic).pending()
+                yield from summary_of(manifest).files if manifest else ()
 
 
-def _kept(column: pa.Array, path: tuple[str, ...], keep: frozenset[str]) -> pa.Array:
-    name = ".".join(path)
-    if name in keep:
-        return column
-    within = any(each.startswith(f"{name}.") for each in keep)
-    if not within or not pa.types.is_struct(column.type):
-        return pa.nulls(len(column), column.type)
-    children = [
-        _kept(pc.struct_field(column, field.name), (*path, field.name), keep)
-        for field in column.type
-    ]
-    return pa.StructArray.from_arrays(children, fields=[*column.type], mask=pc.is_null(column))
+def _is_fresh(found: Found, now: datetime, age: timedelta) -> bool:
+    return now.timestamp() - found.updated < max(age, _AT_WORK).total_seconds()

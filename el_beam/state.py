@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import json
 import time
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from transforms import filesystem
 from transforms.read.kafka_ranges import KafkaSplit, OffsetRange
@@ -51,6 +52,13 @@ class Intent:
     created: float = 0.0  # unix seconds
 
     @property
+    def starts(self) -> dict[int, int]:
+        """partition -> the first offset, of those partitions that it has anything of."""
+        ranges = [*self.expired, *(each for split in self.splits for each in split.ranges)]
+        return {each.partition: each.start
+                for each in sorted(ranges, key=lambda each: each.start, reverse=True)}  # fmt: skip
+
+    @property
     def records(self) -> int:
         return sum(each.records for split in self.splits for each in split.ranges)
 
@@ -64,6 +72,15 @@ class Commit:
     topic_id: str = ""
     committed: float = 0.0  # unix seconds
     about: dict[str, Any] = field(default_factory=dict)  # its manifest
+
+
+class Gap(NamedTuple):
+    """Increments whose commits are missing."""
+
+    first: int
+    last: int
+    before: Commit | None
+    after: Commit
 
 
 class State:
@@ -108,21 +125,43 @@ class TopicState:
     def _commit(self, name: str) -> Commit:
         return _commit_of(self._read(name))
 
-    def history(self) -> Iterator[Commit]:
-        """All commits, in order."""
+    def history(self, since: float = 0.0) -> Iterator[Commit]:
+        """All commits, in order; at least those that were made since then (unix seconds)."""
+        names = [name for name in sorted(self._names)
+                 if name.endswith((".commit.json", ".commits.jsonl"))]  # fmt: skip
         done = 0
-        for name in sorted(self._names):
+        for name in names[bisect_left(names, since, key=lambda name: self._last(name).committed) :]:
+            for line in self._lines(name):
+                commit = _commit_of(json.loads(line))
+                if commit.number > done:
+                    yield commit
+                    done = commit.number
+
+    def _lines(self, name: str) -> list[bytes]:
+        return filesystem.read(f"{self._path}/{name}").splitlines()
+
+    def _last(self, name: str) -> Commit:
+        return _commit_of(json.loads(self._lines(name)[-1]))
+
+    def gap(self) -> Gap | None:
+        """The first commits that are missing, among those that have a file of their own."""
+        before = 0
+        for name in self._names:
             if name.endswith((".commit.json", ".commits.jsonl")):
-                for line in filesystem.read(f"{self._path}/{name}").splitlines():
-                    commit = _commit_of(json.loads(line))
-                    if commit.number > done:
-                        yield commit
-                        done = commit.number
+                number = int(name.partition(".")[0])
+                if number > before + 1 and name.endswith(".commit.json"):
+                    earlier = f"{before:08d}.commit"
+                    last = next((self._last(each) for each in self._names
+                                 if each.startswith(earlier)), None)  # fmt: skip
+                    return Gap(before + 1, number - 1, last, self._last(name))
+                before = number
+        return None
 
     def pending(self) -> tuple[Intent | None, dict[str, Any] | None]:
-        """(intent, manifest) of the increment after the last commit: of the newest attempt."""
-        last = self.last()
-        prefix = f"{(last.number if last else 0) + 1:08d}."
+        """(intent, manifest) of the increment that comes next, or is missing: of the newest
+        attempt."""
+        gap, last = self.gap(), self.last()
+        prefix = f"{gap.first if gap else (last.number if last else 0) + 1:08d}."
         intents = [name for name in self._names
                    if name.startswith(prefix) and name.endswith(".intent.json")]  # fmt: skip
         if not intents:

@@ -2,6 +2,7 @@
 
     parquet:ROOT jsonl:ROOT       folders by Schema_revision and hour, as the file sinks write them
     sqlite:PATH                   tables, as the table sinks write them
+    mysql://USER@HOST/DATABASE    the same
     kafka://BROKERS/?topics=a,b   topics of JSON events, from their oldest record to their end as it
     kafka://BROKERS/?pattern=^…   is when they are asked
 
@@ -11,23 +12,17 @@ Memory is the same however much there is. What starts with `_` or `.` is no data
 from __future__ import annotations
 
 import gzip
-import json
 import re
-import sqlite3
-import zlib
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
-from typing import IO, Any, Final, NamedTuple
-from urllib.parse import quote, unquote
+from typing import IO, Any, Final
+from urllib.parse import unquote
 
-import hdfs
-import pyarrow as pa
 import pyarrow.parquet as pq
-import sqlalchemy as sa
 
-from el_beam.ends import brokers_of, checked_path
+from el_beam.ends import brokers_of, checked_path, mysql_of
+from el_beam.stored_base import FAULTS, ROWS, End, Fields, Json, Stored, picked
+from el_beam.stored_tables import Tables, sqlite_engine
 from el_beam.uris import Uri, UriError, parse_uri
 from el_beam.wanted import StoredError, Wanted
 from schemas import strict_json
@@ -35,47 +30,24 @@ from schemas.bad_event import BadEvent, Reason, Stage, event_error
 from schemas.capsule import BadIdentity, check_scid, event_time, scid_of
 from schemas.columns import RESCUED
 from schemas.event import RawLine
-from schemas.sql import column_name
 from transforms import filesystem
 from transforms.kafka import SETTINGS, KafkaCluster
+from transforms.mysql import SETTINGS as OF_MYSQL
+from transforms.mysql_client import engine
 from transforms.parse import parse_json_event
 from transforms.read.files import UnreadableInput
 from transforms.read.kafka_ranges import KafkaSplit, OffsetRange, read_ranges
-from transforms.read.kafka_topics import KafkaAway, KafkaTopics, matching
+from transforms.read.kafka_topics import KafkaTopics, matching
 from transforms.write.files import hour_name
 
 ENDS: Final[dict[str, frozenset[str]]] = {
     **{scheme: frozenset() for scheme in ("jsonl", "parquet", "sqlite")},
     "kafka": frozenset({"topics", "pattern"}) | SETTINGS,
+    "mysql": OF_MYSQL,
 }
-_ROWS = 1_000  # that are in memory at once: bad events may have 64 KiB each
+_SILENT = 3600.0  # seconds that a database may take to find rows
 _NAME = re.compile(r".+_\d{1,18}")  # of a folder
-_OF_EVENTS = ("id", "uuid", "dt")  # columns of every table of events
 _PARTS = (("year", ""), ("month", "-"), ("day", "-"), ("hour", "T"))
-_UUID = re.compile("[0-9a-f]{32}")
-FAULTS = (
-    *(OSError, EOFError, zlib.error, hdfs.HdfsError, pa.ArrowException, ValueError),
-    *(sa.exc.SQLAlchemyError, UnreadableInput, KafkaAway),
-)
-
-Json = dict[str, Any]
-Fields = tuple[str, ...]  # paths in the event, as `event.reason`
-
-
-class Stored(NamedTuple):
-    """An event where it is stored."""
-
-    schema: str  # Schema_revision; for tables the table's name
-    hour: str  # 2019-03-10T07; empty for a row of a table without a time
-    where: str  # the file, the table, or topic/partition
-    number: int  # there: a file's row, from 0; a row's id; an offset
-    uuid: str
-    values: tuple[Any, ...]  # of the fields that were asked for, None where there is none
-
-    @property
-    def place(self) -> str:
-        """`where@number`."""
-        return f"{self.where}@{self.number}"
 
 
 def hour_files(
@@ -95,38 +67,14 @@ def hour_files(
             yield hour, path
 
 
-class End(ABC):
-    """Where events are stored. `str()` of it is safe to show."""
-
-    topics = False  # then an event may be there twice, and nothing is wrong
-    tables = False  # then schemas have the names of tables
-
-    def __init__(self, uri: Uri) -> None:
-        self.root, self._shown = uri.rest, str(uri)
-
-    def events(self, wanted: Wanted, fields: Fields = ()) -> Iterator[Stored]:
-        """All wanted events, with these fields of each. Raises StoredError."""
-        try:
-            for found in self._events(wanted, fields):
-                if not wanted.uuid or found.uuid == wanted.uuid:
-                    yield found
-        except FAULTS as error:
-            told = getattr(error, "orig", None) or error
-            raise StoredError(f"{self}: {str(told) or type(told).__name__}") from error
-
-    @abstractmethod
-    def _events(self, wanted: Wanted, fields: Fields) -> Iterator[Stored]: ...
-
-    def __str__(self) -> str:
-        return self._shown
-
-
 def end_of(text: str) -> End:
     """The end of a URI. Raises StoredError for one that is wrong, or where nothing is."""
     try:
         uri = parse_uri(text, ENDS, "end")
         if uri.scheme == "kafka":
             return _Topics(uri, brokers_of(text))
+        if uri.scheme == "mysql":
+            return Tables(uri, engine(mysql_of(uri), answer=_SILENT))
         path = checked_path(uri.rest.removeprefix("//") if uri.rest[:3] == "///" else uri.rest)
         if not path:
             raise UriError(f"{uri} has no path: write {uri.scheme}:PATH")
@@ -136,7 +84,7 @@ def end_of(text: str) -> End:
             raise UriError(f"{uri}: nothing is there")
     except (UriError, OSError) as error:
         raise StoredError(str(error)) from error
-    return _Tables(uri, path) if uri.scheme == "sqlite" else _Files(uri, path)
+    return Tables(uri, sqlite_engine(path)) if uri.scheme == "sqlite" else _Files(uri, path)
 
 
 class _Files(End):
@@ -166,14 +114,14 @@ def _parquet_rows(file: IO[bytes], fields: Fields) -> Iterator[list[Any]]:
     parquet = pq.ParquetFile(file)
     if "uuid" not in parquet.schema_arrow.names:
         raise ValueError("it has no column uuid: these are no events")
-    for batch in parquet.iter_batches(_ROWS, columns=[*fields, RESCUED], use_threads=False):
+    for batch in parquet.iter_batches(ROWS, columns=[*fields, RESCUED], use_threads=False):
         for row in batch.to_pylist():
-            yield _picked(fields, partial(_at, row), row.get(RESCUED))
+            yield picked(fields, partial(_at, row), row.get(RESCUED))
 
 
 def _json_rows(file: IO[bytes], fields: Fields) -> Iterator[list[Any]]:
     for line in gzip.GzipFile(fileobj=file):
-        yield _picked(fields, partial(_at, strict_json.loads(line)))
+        yield picked(fields, partial(_at, strict_json.loads(line)))
 
 
 _FORMATS: Final[dict[str, tuple[str, Callable[[IO[bytes], Fields], Iterator[list[Any]]]]]] = {
@@ -186,58 +134,6 @@ def _at(data: Any, path: str) -> Any:
     for key in path.split("."):
         data = data.get(key) if isinstance(data, dict) else None
     return data
-
-
-def _picked(fields: Fields, at: Callable[[str], Any], rescued: str | None = None) -> list[Any]:
-    """The values of these fields: what was rescued of an event is its value, not the column's."""
-    more: Json = json.loads(rescued) if rescued else {}
-    return [more[path] if path in more else at(path) for path in fields]
-
-
-class _Tables(End):
-    tables = True
-
-    def __init__(self, uri: Uri, path: str) -> None:
-        super().__init__(uri)
-        address = f"file:{quote(str(Path(path).absolute()))}?mode=ro"
-        self._engine = sa.create_engine(
-            "sqlite://", creator=lambda: sqlite3.connect(address, uri=True), poolclass=sa.NullPool
-        )
-
-    def _events(self, wanted: Wanted, fields: Fields) -> Iterator[Stored]:
-        inspector = sa.inspect(self._engine)
-        with self._engine.connect().execution_options(yield_per=_ROWS) as connection:
-            for name in sorted(inspector.get_table_names()):
-                columns = {column["name"] for column in inspector.get_columns(name)}
-                if not columns.issuperset(_OF_EVENTS) or not wanted.schema(name):
-                    continue
-                for row in connection.execute(_select(name, columns, wanted, fields)):
-                    id_, dt, rescued, *values = row
-                    at = dict(zip(("uuid", *fields), values, strict=True)).get
-                    uuid, *picked = _picked(("uuid", *fields), at, rescued)
-                    hour = dt.isoformat()[:13] if dt else ""
-                    yield Stored(name, hour, name, id_, str(uuid or ""), tuple(picked))
-
-
-def _select(name: str, columns: set[str], wanted: Wanted, fields: Fields) -> sa.Select[Any]:
-    """The wanted rows of a table, by its indexes of dt and uuid: id, dt, RESCUED, uuid, fields."""
-
-    def column(path: str) -> sa.ColumnElement[Any]:
-        found = column_name(tuple(path.split(".")))
-        return sa.column(sa.quoted_name(found, quote=True)) if found in columns else sa.null()
-
-    dt = sa.column("dt", sa.DateTime())
-    chosen = sa.select(
-        sa.column("id"), dt, column(RESCUED), *(column(path) for path in ("uuid", *fields))
-    ).select_from(sa.table(sa.quoted_name(name, quote=True)))
-    first, last = wanted.times()
-    if first:
-        chosen = chosen.where(dt >= first)
-    if last:
-        chosen = chosen.where(dt <= last)
-    if _UUID.fullmatch(wanted.uuid):  # others are in the table under another one
-        chosen = chosen.where(sa.column("uuid") == wanted.uuid)
-    return chosen
 
 
 class _Topics(End):
@@ -263,7 +159,7 @@ class _Topics(End):
                 schema, data = _event_of(line)
                 hour = hour_name(int(event_time(data, line.origin.receipt) // 3600))
                 if wanted.schema(schema) and wanted.hour(hour):
-                    values = tuple(_picked(fields, partial(_at, data)))
+                    values = tuple(picked(fields, partial(_at, data)))
                     where, number = line.origin.name, line.origin.offset
                     yield Stored(schema, hour, where, number, str(data["uuid"]), values)
 
@@ -297,3 +193,6 @@ def _event_of(line: RawLine) -> tuple[str, Json]:
             return f"{schema}_{revision}", outcome.data
     data = event_error(outcome).data
     return f"{data['schema']}_{data['revision']}", data
+
+
+__all__ = ["ENDS", "FAULTS", "End", "Fields", "Stored", "end_of", "hour_files"]

@@ -12,7 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from transforms.kafka import SECRETS
+from transforms.kafka import SECRETS as _OF_KAFKA
+
+SECRETS = (*_OF_KAFKA, "password")
+"""Parameters that stay as they are written, `${NAME}` and all: who connects fills them in."""
 
 _SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+]*):(?P<rest>.*)", re.DOTALL)
 _QUERY = re.compile(r"\?(?=[a-z_.]+=)(?P<query>.*)$", re.DOTALL)  # a `?` of a glob is no parameter
@@ -36,6 +39,7 @@ class Uri:
     rest: str  # what follows the scheme, variables filled in, without the parameters
     parameters: Mapping[str, str]  # filled in too, but for secrets
     shown: str
+    written: str = ""  # the rest as it was, without the parameters: it may name a secret
 
     def __str__(self) -> str:
         return self.shown
@@ -59,7 +63,7 @@ def parse_uri(text: str, parameters: Mapping[str, frozenset[str]], what: str) ->
         there_are = f"there are {', '.join(sorted(allowed))}" if allowed else "it takes none"
         raise UriError(f"{match['scheme']}: has no parameter {', '.join(unknown)}; {there_are}")
     values = {name: value if name in SECRETS else filled(value) for name, value in given.items()}
-    return Uri(match["scheme"], filled(rest), values, masked(text))
+    return Uri(match["scheme"], filled(rest), values, masked(text), rest)
 
 
 def _parameters(query: str) -> dict[str, str]:

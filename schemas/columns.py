@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
+from unicodedata import normalize
 
 import orjson
 
@@ -221,8 +222,9 @@ def distinct_names(
 
 
 def _folded(name: str) -> str:
-    # MySQL's small letter of İ is i, Python's is two characters: clash in the eyes of either.
-    return "".join(letter.lower()[0] for letter in name).casefold()
+    """What makes names clash. MySQL compares them by case, and among many columns without accents
+    too (é is è, ß is ſ): no two letters that are the same to it differ here."""
+    return "".join(normalize("NFKD", letter.upper())[0].casefold()[0] for letter in name)
 
 
 def shortened(name: str, most: int) -> str:

@@ -3,16 +3,15 @@ MySQL. Everything here is pure: tables and statements are described, nothing is 
 
 Where it differs from the original, on purpose:
 
-- RESCUED comes last. It has, exactly, what a column can't hold or holds less of: a key without a
-  column, a value too long, a date-time that is no time, a dt or timestamp with a fraction of a
-  second. Only two things are as they were: MySQL's FLOAT keeps 7 digits of a number, times are
-  shown in UTC.
+- RESCUED comes last. It has, exactly, what no column holds whole: see sql_rows.py. Only two things
+  are as they were: MySQL's FLOAT keeps 7 digits of a number, times are shown in UTC.
 - Date-times of an event keep their fraction: DATETIME(6) in MySQL. `dt` is DATETIME as it was.
 - Lists, userAgent and other JSON are TEXT: cut at 1,024 characters they were no JSON.
 - A property named `id` or of format uuid5-hex has a plain index: unique ones swallowed events.
 - Names that clash, are too long or have control characters are changed: `column_name`.
 - Strings are TEXT where their `maxLength` exceeds 1,024, and from the last column on where the row
   would exceed MySQL's 65,535 bytes. Columns beyond InnoDB's page go to RESCUED.
+- Booleans have no CHECK. Tables are utf8mb4 in InnoDB, compared as utf8 was by default.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from schemas.columns import (
@@ -50,10 +50,15 @@ _PAGE = 8_126 - 200  # bytes of a row that InnoDB must find room for in its page
 _NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe-\U0010ffff]| (?= *$)")
 _UUID_V1_PATTERN = "^[a-fA-F0-9]{8}(-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12}$"
 _MYSQL = ("mysql", "mariadb")
-_DIALECTS: dict[str, Dialect] = {
+_OPTIONS = {"engine": "InnoDB", "charset": "utf8mb4", "collate": "utf8mb4_general_ci"} | {
+    "row_format": "DYNAMIC"
+}
+_OWNER = "schema {}, revision {}"
+_OWNED = re.compile(r"COMMENT='schema ([./A-Za-z0-9_-]+)(?:\\n)?, revision (\d+)'")
+_DIALECTS: dict[str, Dialect] = {  # qmark: in other styles a percent sign of a name is doubled
     "sqlite": sqlite.dialect(),
-    "mysql": mysql.dialect(),
-    "mariadb": mysql.dialect(is_mariadb=True),
+    "mysql": mysql.dialect(paramstyle="qmark"),
+    "mariadb": mysql.dialect(paramstyle="qmark", is_mariadb=True),
 }
 
 
@@ -165,20 +170,26 @@ def _fitted(columns: Iterable[SqlColumn]) -> tuple[SqlColumn, ...]:
     return tuple(kept)
 
 
+def type_name(column: SqlColumn) -> str:
+    """The column's type in MySQL, as VARCHAR(1024)."""
+    return str(column.type.sql.compile(dialect=dialect_of("mysql")))
+
+
 def table(
     document: dict[str, Any],
     destination: Destination,
     metadata: sa.MetaData | None = None,
     name: str | None = None,
 ) -> sa.Table:
-    """The table of a schema revision, for SQLite and MySQL alike. Only `id` is not nullable.
+    """The table of a schema revision, for SQLite and MySQL alike. Only `id` is not nullable: what
+    is too old can be made null. MySQL's has the schema's name as its comment (`owner_of`).
 
     `name` stands for the schema's name in the table's. A metadata has a table only once."""
     called = table_name(name or destination.schema, destination.revision)
     columns = layout(document)
     options: dict[str, Any] = {"sqlite_autoincrement": True}
     for dialect in _MYSQL:
-        options |= {f"{dialect}_engine": "InnoDB", f"{dialect}_charset": "utf8mb4"}
+        options |= {f"{dialect}_{name}": value for name, value in _OPTIONS.items()}
     return sa.Table(
         sa.quoted_name(called, quote=True),
         metadata if metadata is not None else sa.MetaData(),
@@ -186,8 +197,15 @@ def table(
         *(_sql_column(column) for column in columns),
         sa.Column(RESCUED, _LARGE.sql),
         *(_index(called, column) for column in columns if column.indexed),
+        comment=_OWNER.format(*destination),
         **options,
     )
+
+
+def owner_of(create_table: str) -> Destination | None:
+    """Whose table it is, by what SHOW CREATE TABLE says; None where that says nothing of it."""
+    match = _OWNED.search(create_table.rpartition("\n)")[2])
+    return Destination(match[1], int(match[2])) if match else None
 
 
 def _sql_column(column: SqlColumn) -> sa.Column[Any]:
@@ -212,19 +230,55 @@ def insert_ignoring_repeats(into: sa.Table, dialect_name: str) -> sa.Insert:
     It ignores nothing else: MySQL's INSERT IGNORE would cut values silently."""
     if dialect_name == "sqlite":
         return sqlite.insert(into).on_conflict_do_nothing(index_elements=["uuid"])
-    _dialect(dialect_name)
+    dialect_of(dialect_name)
     return mysql.insert(into).on_duplicate_key_update(uuid=into.c.uuid)
 
 
+def insert_parts(into: sa.Table) -> tuple[str, str]:
+    """MySQL's INSERT of rows of `sql_rows.row`: what comes before `(…),(…)`, and what after. A uuid
+    that is there stays as it is, and nothing else is ignored."""
+    quoted = dialect_of("mysql").identifier_preparer
+    names = ", ".join(quoted.quote(column.name) for column in into.columns if column.name != "id")
+    return (
+        f"INSERT INTO {quoted.format_table(into)} ({names}) VALUES ",
+        " ON DUPLICATE KEY UPDATE `uuid` = `uuid`",
+    )
+
+
+class CreateWithIndexes(CreateTable):
+    """CREATE TABLE that makes the indexes too, in MySQL: who dies between two statements would
+    leave a table without them. In SQLite a transaction sees to that."""
+
+    inherit_cache = False
+
+
+@compiles(CreateWithIndexes, *_MYSQL)
+def _create_with_indexes(create: CreateWithIndexes, compiler: Any, **options: Any) -> str:
+    text, _, rest = compiler.visit_create_table(create, **options).rpartition("\n)")
+    indexes = sorted(create.element.indexes, key=lambda index: str(index.name))
+    keys = "".join(f",\n\t{key_sql(index, compiler.preparer)}" for index in indexes)
+    return f"{text}{keys}\n){rest}"
+
+
+def key_sql(index: sa.Index, quoted: Any) -> str:
+    """An index of `table` as MySQL's CREATE TABLE and ALTER TABLE ADD take it; `quoted` is a
+    dialect's preparer."""
+    (column,) = index.columns
+    start = f"({_INDEXED})" if index.dialect_options["mysql"]["length"] else ""
+    return f"KEY {quoted.format_index(index)} ({quoted.quote(column.name)}{start})"
+
+
 def create_table_sql(of: sa.Table, dialect_name: str) -> str:
-    """CREATE TABLE and CREATE INDEX as that database gets them, for people to read."""
-    dialect = _dialect(dialect_name)
-    indexes = sorted(of.indexes, key=lambda index: str(index.name))
-    statements: list[sa.ExecutableDDLElement] = [CreateTable(of), *map(CreateIndex, indexes)]
+    """The statements that make a table and its indexes in that database, for people to read."""
+    dialect = dialect_of(dialect_name)
+    statements: list[sa.ExecutableDDLElement] = [CreateWithIndexes(of)]
+    if dialect.name == "sqlite":
+        statements += map(CreateIndex, sorted(of.indexes, key=lambda index: str(index.name)))
     return "".join(f"{str(one.compile(dialect=dialect)).strip()};\n" for one in statements)
 
 
-def _dialect(name: str) -> Dialect:
+def dialect_of(name: str) -> Dialect:
+    """SQLAlchemy's dialect, in whose statements a percent sign is one. Raises ValueError."""
     if name not in _DIALECTS:
         raise ValueError(f"no SQL tables for {name!r}; there are: {', '.join(_DIALECTS)}")
     return _DIALECTS[name]

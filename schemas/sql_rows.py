@@ -1,5 +1,16 @@
-"""Events as rows of the tables of schemas/sql.py. No event is refused: what a column can't hold, or
-holds less of, is in RESCUED whole."""
+"""Events as rows of the tables of schemas/sql.py.
+
+RESCUED has, exactly, what no column holds whole:
+
+- a value without a column: a key that the schema doesn't name, an event that is no object;
+- a value that a column holds less of: a fraction of a second of `dt` or `timestamp`, an integer in
+  a column of floats, an odd uuid;
+- a value that its column can't hold at all: too long, too large, a date-time that is no time. With
+  `strict` there is no row then but a DoesNotFit.
+
+An optional property that is absent from an object has the `default` that its schema states, if its
+column holds that exactly; else its column is null, as is that of an explicit null.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +23,33 @@ from typing import Any, NamedTuple
 
 from schemas.capsule import NotATime, is_cacheable, parse_time, uuid5_hex
 from schemas.columns import RESCUED, Kind, is_utf8, json_text, needs_quotes, path_text
-from schemas.sql import DROPPED, DT, STAMP, TEXT, UUID1, UUID5, SqlColumn, SqlType, layout
+from schemas.sql import (
+    DROPPED,
+    DT,
+    STAMP,
+    TEXT,
+    UUID1,
+    UUID5,
+    SqlColumn,
+    SqlType,
+    layout,
+    type_name,
+)
 
 Row = dict[str, Any]
+
+
+class DoesNotFit(ValueError):
+    """A value that its column can't hold; `path` is where in the event."""
+
+    def __init__(self, column: SqlColumn, value: Any) -> None:
+        shown = json.dumps(value)
+        if len(shown) > 100:
+            what = f"a text of {len(value):,} characters" if isinstance(value, str) else "JSON"
+            shown = what if isinstance(value, str) else f"{len(shown):,} characters of {what}"
+        super().__init__(f"column {column.name}, {type_name(column)}, can't hold {shown}")
+        self.path = path_text(column.path)
+
 
 _GREATEST_FLOAT = 3.4e38
 _UUID = re.compile("[0-9a-f]{32}")
@@ -28,15 +63,17 @@ class _Less(NamedTuple):
 
 _NOTHING = _Less(None)
 _Convert = Callable[[Any], Any]  # from a value (not None) to what the column stores, or _Less
-_Tree = dict[str, Any]  # key -> _Tree | (name, _Convert) | None: dropped
+_Tree = dict[str | None, Any]
+"""key -> _Tree | (column's name, _Convert, SqlColumn) | None: dropped. None -> what stands for keys
+that are absent: [(key, column's name, stored)]."""
 
 
-def row(document: dict[str, Any]) -> Callable[[dict[str, Any]], Row]:
+def row(document: dict[str, Any], *, strict: bool = False) -> Callable[[dict[str, Any]], Row]:
     """The function from an event (whole, capsule and all) to its row.
 
-    A row has a value for each column of the schema's table but `id`, None where the event has
-    none. No event is refused. `dt` and `timestamp` are one time: where an event lacks one of
-    them, it is the other's."""
+    A row has a value for each column of the schema's table but `id`, in their order, None where
+    the event has none. `dt` and `timestamp` are one time: where an event lacks one of them, it is
+    the other's. With `strict` it raises DoesNotFit."""
     columns = layout(document)
     empty: Row = dict.fromkeys([*(column.name for column in columns), RESCUED])
     tree: _Tree = dict.fromkeys(DROPPED)
@@ -44,12 +81,16 @@ def row(document: dict[str, Any]) -> Callable[[dict[str, Any]], Row]:
         branch = tree
         for key in column.path[:-1]:
             branch = branch.setdefault(key, {})
-        branch[column.path[-1]] = (column.name, _converter(column))
+        branch[column.path[-1]] = (column.name, converter := _converter(column), column)
+        if (default := _default(document, column.path[1:])) is not None:
+            stored = converter(default)
+            if type(stored) is not _Less:
+                branch.setdefault(None, []).append((column.path[-1], column.name, stored))
 
     def convert(event: dict[str, Any]) -> Row:
         made = empty.copy()
         rescued: dict[str, Any] = {}
-        _fill(made, rescued, tree, event, ())
+        _fill(made, rescued, tree, event, (), strict)
         if made["timestamp"] is None and made["dt"] is not None:
             made["timestamp"] = _stamp(made["dt"])
         elif made["dt"] is None and made["timestamp"] is not None:
@@ -61,25 +102,39 @@ def row(document: dict[str, Any]) -> Callable[[dict[str, Any]], Row]:
     return convert
 
 
+def _default(schema: Any, path: tuple[str, ...]) -> Any:
+    """The default that a schema states for the property at a path; None where there is none."""
+    for key in path:
+        schema = schema["properties"][key]
+    return schema.get("default") if path and isinstance(schema, dict) else None
+
+
 def _fill(
-    made: Row, rescued: dict[str, Any], tree: _Tree, values: dict[str, Any], path: tuple[str, ...]
-) -> bool:
+    made: Row, rescued: dict[str, Any], tree: _Tree, values: dict[str, Any], path: tuple[str, ...],
+    strict: bool,
+) -> bool:  # fmt: skip
     """Put the values into columns, and into `rescued` what has none; whether there was any."""
     any_value = False
+    for absent, name, stored in tree.get(None, ()):
+        if absent not in values:
+            made[name] = stored
     for key, value in values.items():
         cell = tree.get(key, values)  # `values` stands for: no such column
         if cell is None or (value is None and cell is not values):
             continue
         any_value = True
         if type(cell) is tuple:
-            stored = cell[1](value)
+            name, convert, column = cell
+            stored = convert(value)
             if type(stored) is _Less:
+                if strict and stored is _NOTHING:
+                    raise DoesNotFit(column, value)
                 rescued[path_text((*path, key))] = value
                 stored = stored.shown
-            made[cell[0]] = stored
+            made[name] = stored
         elif cell is values or type(value) is not dict:
             rescued[path_text((*path, key))] = value
-        elif not _fill(made, rescued, cell, value, (*path, key)):
+        elif not _fill(made, rescued, cell, value, (*path, key), strict):
             rescued[path_text((*path, key))] = value  # an empty object is not an absent one
     return any_value
 

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +17,13 @@ from el_beam import orphans
 from schemas.event import Destination, Origin, RawLine
 from schemas.registry import Registry, UnknownSchema, with_event_error
 from stack import Stack
+from traffic import Database
 
 PASSWORD = "hunter2-and-more"
 _STACKS = {  # tests that share servers
-    "files": r"tests/(graph/test_(hdfs|spark)|e2e/test_increments"
-    r"|integration/test_(increments|filesystem|gs|read_back|reconcile|stack_hdfs))",
+    "files": r"tests/(graph/test_(hdfs|spark)|e2e/test_(changes|increments|replay)"
+    r"|integration/test_(changes|completeness|increments|filesystem|gs|read_back|reconcile"
+    r"|stack_hdfs))",
     "streams": r"tests/(graph/test_flink|e2e/test_stream|integration/)",
 }
 
@@ -48,12 +51,21 @@ class _InMemory(Registry):
         return "0" * 64
 
 
+def _scope(nodeid: str) -> str:
+    path = nodeid.partition("::")[0]
+    return next((name for name, files in _STACKS.items() if re.match(files, path)), path)
+
+
 class _Scheduling(LoadScopeScheduling):
     """A file of tests is one process's, and so are all that share a stack of servers."""
 
     def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.partition("::")[0]
-        return next((name for name, files in _STACKS.items() if re.match(files, path)), path)
+        return _scope(nodeid)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first: what is short fills the end."""
+    items.sort(key=lambda item: (_scope(item.nodeid) not in _STACKS, "/e2e/" not in item.nodeid))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
@@ -121,22 +133,42 @@ def spark_cluster(stack: Stack) -> str:
 
 
 @pytest.fixture(scope="session")
+def mariadb(stack: Stack) -> str:
+    """host:port of a running database server with the user `el`. It speaks TLS with those who want
+    it; `ca.pem` in its folder is its authority."""
+    if not stack.mariadb.folder.exists():
+        _certify(stack.mariadb.folder, "server.pem")
+    for _ in stack.up(["mariadb"]):
+        pass
+    return stack.mariadb.endpoint()
+
+
+@pytest.fixture
+def database(mariadb: str) -> Database:
+    """An empty database."""
+    return Database(mariadb, "test")
+
+
+@pytest.fixture(scope="session")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack whose broker asks for a password, with a certificate of our own making."""
     stack = Stack(tmp_path_factory.mktemp("secure"))
     folder = stack.kafka.folder
-    folder.mkdir(parents=True)
+    _certify(folder, "broker.pem")
     (folder / "secure.txt").write_text(PASSWORD)
+    for _ in stack.up(["kafka"]):
+        pass
+    yield stack
+    stack.down()
+
+
+def _certify(folder: Path, name: str) -> None:
+    """Key and certificate of a server on this machine, in one file; `ca.pem` is its authority."""
+    folder.mkdir(parents=True)
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
          "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out",
          "ca.pem"],
         cwd=folder, check=True, capture_output=True,
     )  # fmt: skip
-    (folder / "broker.pem").write_text(
-        (folder / "key.pem").read_text() + (folder / "ca.pem").read_text()
-    )
-    for _ in stack.up(["kafka"]):
-        pass
-    yield stack
-    stack.down()
+    (folder / name).write_text((folder / "key.pem").read_text() + (folder / "ca.pem").read_text())

@@ -11,7 +11,8 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +29,8 @@ from transforms.retry import retrying
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
 Result = TypeVar("Result")
+Item = TypeVar("Item")
+_AT_ONCE = 8
 
 
 class FileAway(OSError):
@@ -174,6 +177,12 @@ def _told(error: BaseException) -> str:
     if isinstance(details, dict) and details:
         return "; ".join(str(each) for each in details.values())
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def at_once(call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """What a call gives for each item, some together: most of it is waiting for answers."""
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        return list(threads.map(call, items))
 
 
 def exists(path: str) -> bool:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from el_beam.commands import GOES_ON, add_hours, answering
 
 if TYPE_CHECKING:
-    from el_beam.backfill import HourPlan, How, Plan, Target
+    from el_beam.backfill_plan import HourPlan, Plan
+    from el_beam.backfill_targets import Target
+    from el_beam.how import How
     from el_beam.summary import Summary
-    from transforms.write.files import FileSink
+    from transforms.write import Sink
 
 _EXAMPLE = """examples:
   el backfill plan /tmp/el/raw parquet:/tmp/el/parquet --from 2019-03-10T07 --to 2019-03-10T08
@@ -32,7 +34,7 @@ def register(commands: Any) -> None:
         "backfill",
         help="make hours again from the raw archive",
         description="The lines of the archive go through the same graph again; what comes of them "
-        "replaces what was there, hour by hour.",
+        "replaces what was there, hour by hour; tables get the rows that they lack.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -41,8 +43,9 @@ def register(commands: Any) -> None:
         act = acts.add_parser(name, help=what)
         add = act.add_argument
         add("raw", metavar="RAW", help="the folder of a raw: sink")
-        add("sinks", nargs="+", metavar="SINK", help="parquet:PATH or jsonl:PATH")
+        add("sinks", nargs="+", metavar="SINK", help="parquet: jsonl: sqlite: mysql:")
         add_hours(act, required=True)
+        add("--schema", metavar="REGEX", help="only what is named like this, and EventErrors")
         add("--all", action="store_true", help="replace all of these hours, whoever wrote it")
         add("--format", metavar="FMT", help="the lines' format, as for `el run`")
         add("--schemas", metavar="DIR|URL", help="as for `el run`")
@@ -54,14 +57,21 @@ def register(commands: Any) -> None:
 
 def _command(args: argparse.Namespace) -> int:
     with answering("el backfill", GOES_ON):
-        from el_beam.backfill import BackfillError, plan
+        from el_beam.backfill_plan import BackfillError, plan
         from el_beam.ends import checked_path
         from el_beam.execute import diverted
         from el_beam.wanted import wanted_of
 
-        wanted_of(args.first, args.last, None)
+        wanted_of(args.first, args.last, args.schema)
         sinks, how = _prepared(args)
-        made = plan(checked_path(args.raw), sinks, args.first, args.last, everything=args.all)
+        made = plan(
+            checked_path(args.raw),
+            sinks.values(),
+            args.first,
+            args.last,
+            everything=args.all,
+            schema=args.schema or "",
+        )
         if not made.hours:
             raise BackfillError(f"{args.raw} has no lines of {args.first} to {args.last}")
         if args.act == "plan":
@@ -72,35 +82,44 @@ def _command(args: argparse.Namespace) -> int:
     return 0
 
 
-def _prepared(args: argparse.Namespace) -> tuple[list[FileSink], How]:
-    """Raises ConfigError with all mistakes."""
-    from el_beam.backfill import How
+def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], How]:
+    """Sinks by their URIs. Raises ConfigError with all mistakes."""
     from el_beam.config import ConfigError, RunConfig, assemble
+    from el_beam.how import How
+    from el_beam.tables import has_tables
     from transforms.write.files import FileSink
 
-    config = RunConfig(
+    config = RunConfig(  # `stdin:` stands for the archive, of which the plan tells
         source="stdin:", sinks=tuple(args.sinks), format=args.format, schemas=args.schemas,
-        runner=args.runner, workers=args.workers, beam=tuple(args.beam),
+        runner=args.runner, workers=min(args.workers, 1), beam=tuple(args.beam),
     )  # fmt: skip
     job = assemble(config, "")
-    sinks = [sink for sink, _ in job.sinks if isinstance(sink, FileSink)]
-    if others := [str(sink) for sink, _ in job.sinks if not isinstance(sink, FileSink)]:
-        raise ConfigError([f"{each} has no files: give parquet: or jsonl:" for each in others])
-    return sinks, How(job.format, job.registry, config.runner, config.workers, config.beam)
+    sinks = [sink for sink, _ in job.sinks]
+    if others := [sink for sink in sinks if not (isinstance(sink, FileSink) or has_tables(sink))]:
+        fit = "has no hours that can be made again: give parquet:, jsonl:, sqlite: or mysql:"
+        raise ConfigError([f"{each} {fit}" for each in others])
+    how = How(job.format, job.registry, config.runner, args.workers, config.beam)
+    return dict(zip(args.sinks, sinks, strict=True)), how
 
 
-def _show(plan: Plan, sinks: list[FileSink], how: How, as_json: bool) -> None:
+def _show(plan: Plan, sinks: dict[str, Sink], how: How, as_json: bool) -> None:
     """What the plan would do, and about how long that takes."""
-    from el_beam.backfill import is_done, targets_of
+    from el_beam.backfill_plan import home_of, is_done
+    from el_beam.backfill_targets import Target, targets_of
+    from transforms.write.files import FileSink
 
-    targets = {str(sink): targets_of(plan, sink.root) for sink in sinks}
+    home = home_of(plan.raw, sinks.values())
+    targets = {
+        str(sink): targets_of(plan, sink.root) if isinstance(sink, FileSink)
+        else [Target(str(sink)) for _ in plan.hours] for sink in sinks.values()
+    }  # fmt: skip
     rate = _rate(plan, how)
     hours: list[dict[str, Any]] = []
     for number, hour in enumerate(plan.hours):
         there = {name: of[number] for name, of in targets.items()}
         hours.append({
             "hour": hour.hour, "lines": hour.lines, "files": len(hour.files),
-            "done": all(is_done(plan, hour, sink.root) for sink in sinks),
+            "done": all(is_done(plan, hour, sink, home) for sink in sinks.values()),
             "sinks": {name: _told(target) for name, target in there.items()},
         })  # fmt: skip
     if as_json:
@@ -167,7 +186,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"
 
 
-def _apply(plan: Plan, sinks: list[FileSink], how: How, as_json: bool) -> None:
+def _apply(plan: Plan, sinks: dict[str, Sink], how: How, as_json: bool) -> None:
     from el_beam.backfill import apply
 
     number = 0

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from el_beam.commands import add_hours, answering
+from el_beam.commands import add_hours, answering, bad_replay
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,13 +23,13 @@ Ends: parquet:ROOT jsonl:ROOT sqlite:PATH kafka://BROKERS/?topics=A,B|pattern=^R
 
 Exit codes: 0 done, 2 the call was wrong, or an end could not be read.
 """
-_WIDTH = 120  # characters of a table, and of what is shown of a line or a message
+WIDTH = 120  # characters of a table, and of what is shown of a line or a message
 _ROWS = 30  # of a table
 
 
 def register(commands: Any) -> None:
-    """Add `el bad list` to the command line."""
-    parser = commands.add_parser("bad", help="see the lines that were no valid events")
+    """Add `el bad list` and `el bad replay` to the command line."""
+    parser = commands.add_parser("bad", help="lines that were no valid events: see, replay them")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     lister = actions.add_parser(
         "list",
@@ -40,11 +40,18 @@ def register(commands: Any) -> None:
     )
     add = lister.add_argument
     add("ends", nargs="+", metavar="END", help="where EventErrors are; the ends are added up")
-    add_hours(lister)
-    add("--schema", metavar="REGEX", help="only lines that name such a schema, as Edit_")
-    add("--reason", metavar="REASON", help="only this one, as bad_json")
+    add_choice(lister)
     add("--json", action="store_true", help="print all of it as JSON, whole lines too")
     lister.set_defaults(command=_list)
+    bad_replay.register(actions, add_choice)
+
+
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """The options that say which bad events."""
+    add_hours(parser)
+    parser.add_argument("--schema", metavar="REGEX",
+                        help="only lines that name such a schema, as Edit_")  # fmt: skip
+    parser.add_argument("--reason", metavar="REASON", help="only this one, as bad_json")
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -85,21 +92,22 @@ def _show(found: BadEvents) -> None:
 
     out = console()
     out.file = sys.stdout
-    out.width = max(out.width, _WIDTH)
+    out.width = max(out.width, WIDTH)
     print(f"{found.total:,} bad events")
     if not found.total:
         return
-    out.print(_reasons(found.reasons))
-    out.print(_counts("schema", found.schemas.most_common()))
+    out.print(reasons_table(found.reasons))
+    out.print(counts_table("schema", found.schemas.most_common()))
     hours = [(hour or "no time", count) for hour, count in sorted(found.hours.items())]
-    out.print(_counts("hour", hours[::-1]))
+    out.print(counts_table("hour", hours[::-1]))
     for reason, _ in found.reasons.most_common():
         print(f"\n{printable(reason) or '(no reason)'}, for example")
         for example in found.examples[reason]:
             print(*map(printable, _told(example)), sep="\n")
 
 
-def _reasons(reasons: Counter[str]) -> Table:
+def reasons_table(reasons: Counter[str], name: str = "reason") -> Table:
+    """Reasons, the most frequent first, with what they mean."""
     from rich.table import Table
     from rich.text import Text
 
@@ -107,7 +115,7 @@ def _reasons(reasons: Counter[str]) -> Table:
     from schemas.bad_event import Reason
 
     sentences = {reason.value: reason.sentence for reason in Reason}
-    table = Table("reason", box=None, pad_edge=False)
+    table = Table(name, box=None, pad_edge=False)
     table.add_column("events", justify="right")
     table.add_column("")
     for reason, count in reasons.most_common():
@@ -115,7 +123,8 @@ def _reasons(reasons: Counter[str]) -> Table:
     return table
 
 
-def _counts(name: str, counts: list[tuple[str, int]]) -> Table:
+def counts_table(name: str, counts: list[tuple[str, int]]) -> Table:
+    """Counts of what is called so: the first of them, if there are many."""
     from rich.table import Table
     from rich.text import Text
 
@@ -147,5 +156,5 @@ def _told(example: Example) -> list[str]:
 def _cut(text: str) -> str:
     from el_beam.console import printable
 
-    shown = printable(text[:_WIDTH])
-    return shown if len(text) <= _WIDTH and len(shown) <= _WIDTH else f"{shown[: _WIDTH - 1]}…"
+    shown = printable(text[:WIDTH])
+    return shown if len(text) <= WIDTH and len(shown) <= WIDTH else f"{shown[: WIDTH - 1]}…"

@@ -16,6 +16,7 @@ _EXAMPLE = """examples:
 
 Killed, and started again, it goes on where it was.
 """
+_MOST = 1_000_000.0  # hours; more than there have been
 
 
 def register(commands: Any) -> None:
@@ -24,17 +25,27 @@ def register(commands: Any) -> None:
         "compact",
         help="make few files of an hour's many",
         description="Files of hours that have ended become few large ones, sorted by time, each "
-        "event once.",
+        "event once. Takes up to 1.2 GiB of memory.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("root", metavar="ROOT", help="the folder of a parquet: or raw: sink")
     add_hours(parser)
-    add("--after", type=float, default=2.0, metavar="HOURS", help="since their end (default 2)")
+    add("--after", type=_hours, default=2.0, metavar="HOURS", help="since their end (default 2)")
     add("--dry-run", action="store_true", help="only say what it would do")
-    add("--json", action="store_true", help="a line of JSON for each new file")
+    add("--json", action="store_true", help="a line of JSON for each hour and schema")
     parser.set_defaults(command=_command)
+
+
+def _hours(text: str) -> float:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = -1.0
+    if not 0 <= hours <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of hours: write 2, or 0.5")
+    return hours
 
 
 def _command(args: argparse.Namespace) -> int:
@@ -43,17 +54,18 @@ def _command(args: argparse.Namespace) -> int:
         from el_beam.ends import checked_path
 
         problems = _compact(checked_path(args.root), args)
-    for problem in problems:
-        print(f"el compact: left as it is: {printable(problem)}", file=sys.stderr)
+    for path, why in problems.items():
+        print(f"el compact: left as it is: {printable(f'{path}: {why}')}", file=sys.stderr)
     return 1 if problems else 0
 
 
-def _compact(root: str, args: argparse.Namespace) -> list[str]:
-    """Returns what stays as it is, and why."""
+def _compact(root: str, args: argparse.Namespace) -> dict[str, str]:
+    """Returns which files stay as they are, and why."""
     from contextlib import nullcontext
 
     from el_beam.changes import changing
     from el_beam.compact import Compacted, closed, compact, hours
+    from el_beam.console import printable
     from el_beam.ledger import read_ledger
     from el_beam.wanted import wanted_of
 
@@ -65,13 +77,14 @@ def _compact(root: str, args: argparse.Namespace) -> list[str]:
         return chosen.hour(hour) and closed(hour, now, age)
 
     read_ledger(root, wanted=wanted)  # refuses a folder that has none, before writing there
-    problems, before, after, repeated = [], 0, 0, 0
+    problems: dict[str, str] = {}
+    before = after = repeated = 0
     with nullcontext() if args.dry_run else changing(root) as lease:
         for hour in hours(read_ledger(root, wanted=wanted)):
             if not wanted(hour.hour):
                 continue
             done = compact(root, hour, lease) if lease else Compacted()
-            problems += [done.problem] * bool(done.problem)
+            problems |= done.problems
             before, after = before + len(hour.files), after + done.files
             repeated += done.repeated
             if args.json:
@@ -80,9 +93,9 @@ def _compact(root: str, args: argparse.Namespace) -> list[str]:
                 print(json.dumps(told), flush=True)
             else:
                 became = f" -> {done.files}" if lease else ""
-                print(f"{hour.hour} {hour.schema}: {len(hour.files)}{became} files, "
+                print(f"{hour.hour} {printable(hour.schema)}: {len(hour.files)}{became} files, "
                       f"{hour.rows:,} rows", flush=True)  # fmt: skip
-    became = f"became {after:,}" if not args.dry_run else "would become fewer"
+    became = f"became {after:,}" if not args.dry_run else "would be compacted"
     again = f"; {repeated:,} rows were there again" if repeated else ""
     print(f"{before:,} files {became}{again}", file=sys.stderr)
     return problems

@@ -17,7 +17,8 @@ _EXAMPLE = """examples:
   el find 3f2a8d1e0c9b5f6e8a7d6c5b4a392817 parquet:hdfs://namenode:9870/el/events \\
       --hour 2019-03-10T07 --raw hdfs://namenode:9870/el/raw
 
-Ends: parquet:ROOT jsonl:ROOT sqlite:PATH kafka://BROKERS/?topics=A,B|pattern=^REGEX
+Ends: parquet:ROOT jsonl:ROOT sqlite:PATH mysql://USER@HOST/DATABASE
+      kafka://BROKERS/?topics=A,B|pattern=^REGEX
 
 Exit codes: 0 found, 1 in none of the ends, 2 it could not be looked for.
 """

@@ -35,6 +35,7 @@ def register(commands: Any) -> None:
     )
     add_hours(parser)
     parser.add_argument("--content", action="store_true", help="read every file: is it the same?")
+    parser.add_argument("--put-away", action="store_true", help="move unknown files to _replaced")
     parser.add_argument("--json", action="store_true", help="print all of it as JSON")
     parser.set_defaults(command=_command)
 
@@ -42,11 +43,17 @@ def register(commands: Any) -> None:
 def _command(args: argparse.Namespace) -> int:
     with answering("el ledger"):
         from el_beam.ends import checked_path
-        from el_beam.ledger import compare, read_ledger
+        from el_beam.inventory import compare
+        from el_beam.ledger import read_ledger
+        from el_beam.strays import put_away_strays
         from el_beam.wanted import wanted_of
 
         wanted = wanted_of(args.first, args.last, None).hour
-        ledger = read_ledger(checked_path(args.root), wanted=wanted)
+        root = checked_path(args.root)
+        ledger = read_ledger(root, wanted=wanted)  # refuses a folder that has none, before writing
+        if args.put_away:
+            put_away_strays(ledger.root, wanted)
+            ledger = read_ledger(root, wanted=wanted)
         compare(ledger, content=args.content, wanted=wanted)
     if args.json:
         print(json.dumps(as_json(ledger)))
@@ -57,11 +64,14 @@ def _command(args: argparse.Namespace) -> int:
 
 def as_json(ledger: Ledger) -> dict[str, Any]:
     """All of it, as plain values."""
+    from el_beam.inventory import mending
+
     return {
         "root": ledger.root,
-        "hours": [vars(each) for each in ledger.hours()],
+        "hours": [{"read": each.read, **vars(each)} for each in ledger.hours()],
         "totals": ledger.totals,
         "troubles": [each._asdict() for each in ledger.troubles],
+        "mending": mending(ledger),
     }
 
 
@@ -70,20 +80,24 @@ def _show(ledger: Ledger) -> None:
     from rich.text import Text
 
     from el_beam.console import console, printable
+    from el_beam.inventory import mending
 
     table = Table(box=None, pad_edge=False)
-    columns = ("hour", "schema", "valid", "bad", "rows", "missing", "files")
-    for name in columns:
-        table.add_column(name, justify="left" if name in ("hour", "schema") else "right")
+    numbers = ("read", "bad", "rows", "repeated", "missing", "files")
+    table.add_column("hour")
+    table.add_column("schema", overflow="fold")
+    for name in numbers:
+        table.add_column("written" if name == "rows" else name, justify="right")
+    table.add_column("")
     hour = ""
     for book in ledger.hours():
-        numbers = (book.valid, book.bad, book.rows, book.missing, book.files)
+        counts = (getattr(book, name) for name in numbers)
         table.add_row("" if book.hour == hour else book.hour, Text(printable(book.schema)),
-                      *(f"{number:,}" if number else "" for number in numbers))  # fmt: skip
+                      *(f"{count:,}" if count else "" for count in counts), book.mark)  # fmt: skip
         hour = book.hour
     totals = ledger.totals
     table.add_section()
-    table.add_row("all", "", *(f"{totals[name]:,}" for name in columns[2:]))
+    table.add_row("all", "", *(f"{totals[name]:,}" for name in numbers), "")
     out = console()
     out.file = sys.stdout
     out.print(table)
@@ -91,6 +105,5 @@ def _show(ledger: Ledger) -> None:
         print(f"{trouble.kind}: {printable(trouble.sentence)}", file=sys.stderr)
     if more := ledger.troubles[_SHOWN:]:
         print(f"and {len(more)} more: --json tells all", file=sys.stderr)
-    if hours := sorted(trouble.hour for trouble in ledger.troubles if trouble.hour):
-        print(f"from the raw archive: el backfill apply RAW parquet:{printable(ledger.root)} "
-              f"--from {hours[0]} --to {hours[-1]}", file=sys.stderr)  # fmt: skip
+    for command in mending(ledger):
+        print(f"to mend it: {printable(command)}", file=sys.stderr)

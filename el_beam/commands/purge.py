@@ -18,9 +18,9 @@ _EXAMPLE = """examples:
 keep.yaml says which fields stay for good:
   Edit: [wiki, event.action]
 
-Without --yes it only says what it would do.
+Without --yes it only says what it would do. Killed, and started again, it goes on where it was.
 """
-_AGE = re.compile(r"(\d+)([hd])")
+_AGE = re.compile(r"(\d{1,6})([hd])", re.ASCII)
 
 
 def register(commands: Any) -> None:
@@ -42,48 +42,71 @@ def register(commands: Any) -> None:
 
 
 def _age(text: str) -> timedelta:
-    if not (match := _AGE.fullmatch(text)):
+    match = _AGE.fullmatch(text)
+    number = int(match[1]) if match else 0
+    if not match or not number:
         raise argparse.ArgumentTypeError(f"{text!r} is no age: write 90d or 36h")
-    number = int(match[1])
     return timedelta(days=number) if match[2] == "d" else timedelta(hours=number)
 
 
 def _command(args: argparse.Namespace) -> int:
     with answering("el purge", GOES_ON):
+        from el_beam.console import printable
         from el_beam.ends import checked_path
 
-        _purge(checked_path(args.root), args)
-    return 0
+        problems = _purge(checked_path(args.root), args)
+    for path, why in problems.items():
+        print(f"el purge: left as it is: {printable(f'{path}: {why}')}", file=sys.stderr)
+    return 1 if problems else 0
 
 
-def _purge(root: str, args: argparse.Namespace) -> None:
+def _purge(root: str, args: argparse.Namespace) -> dict[str, str]:
+    """Returns which files stay as they are, and why."""
     from contextlib import nullcontext
 
     from el_beam.changes import changing
     from el_beam.compact import closed
-    from el_beam.console import printable
+    from el_beam.inventory import compare
+    from el_beam.keep import check, read_keep
     from el_beam.ledger import read_ledger
-    from el_beam.purge import purge, read_keep, remove_replaced, steps
+    from el_beam.purge import left_over, purge, steps
+    from transforms import filesystem
 
-    now = datetime.now(UTC)
+    now, age = datetime.now(UTC), args.older_than
 
     def old(hour: str) -> bool:
-        return closed(hour, now, args.older_than)
+        return closed(hour, now, age)
 
     keep = read_keep(args.keep)
-    read_ledger(root, wanted=old)  # refuses a folder that has none, before writing there
-    gone = cut = 0
+    check(keep, read_ledger(root))  # refuses a folder that has none, before writing there
+    problems: dict[str, str] = {}
+    done: list[bool] = []  # of each file: whether it keeps some fields
     with changing(root) if args.yes else nullcontext() as lease:
         for step in steps(read_ledger(root, wanted=old), keep, hours=old):
-            if lease:
-                purge(root, step, keep, lease)
-            gone, cut = gone + (not step.keep), cut + bool(step.keep)
-            told = {"path": step.file.path, "rows": step.file.rows, "keep": sorted(step.keep)}
-            stays = f"keeps {', '.join(sorted(step.keep))}" if step.keep else "goes"
-            print(json.dumps(told) if args.json else printable(f"{step.file.path}: {stays}"),
-                  flush=True)  # fmt: skip
+            problems |= purge(root, step, lease) if lease else {}
+            paths = [file.path for file in step.files if file.path not in problems]
+            for path in paths:
+                _tell(args, path, step.keep)
+            done += [step.keep is not None] * len(paths)
+        left = [*left_over(root, hours=old, now=now, age=age)]
+        for path in left:
+            _tell(args, path.removeprefix(f"{root}/"), None)
         if lease:
-            remove_replaced(root, hours=old)
-    verb = "" if args.yes else "would "
-    print(f"{gone:,} files {verb}go, {cut:,} {verb}keep some fields"
-          + ("" if args.yes else "; --yes does it"), file=sys.stderr)  # fmt: skip
+            filesystem.at_once(filesystem.remove, left)
+    verb, end = ("", "") if args.yes else ("would ", "; --yes does it")
+    cut = sum(done)
+    print(f"{len(done) - cut:,} files {verb}go, {cut:,} {verb}keep some fields{end}",
+          file=sys.stderr)  # fmt: skip
+    ledger = read_ledger(root, wanted=old)
+    compare(ledger, wanted=lambda hour: not hour or old(hour))
+    return problems | {each.what: "no run has written it under this name: see `el ledger`"
+                       for each in ledger.troubles if each.kind == "unknown"}  # fmt: skip
+
+
+def _tell(args: argparse.Namespace, path: str, keep: frozenset[str] | None) -> None:
+    from el_beam.console import printable
+
+    told = {"path": path, "keep": None if keep is None else sorted(keep)}
+    kept = ", ".join(sorted({"uuid", "dt"}.union(keep or ())))
+    stays = "goes" if keep is None else f"keeps {kept}"
+    print(json.dumps(told) if args.json else f"{printable(path)}: {printable(stays)}", flush=True)

@@ -18,7 +18,8 @@ _EXAMPLE = """examples:
       --from 2019-03-10T07 --to 2019-03-10T08
   el reconcile sqlite:/tmp/el/events.db parquet:/tmp/el/parquet --schema Edit_ --json
 
-Ends: parquet:ROOT jsonl:ROOT sqlite:PATH kafka://BROKERS/?topics=A,B|pattern=^REGEX
+Ends: parquet:ROOT jsonl:ROOT sqlite:PATH mysql://USER@HOST/DATABASE
+      kafka://BROKERS/?topics=A,B|pattern=^REGEX
 
 Exit codes: 0 they are equal, 1 they differ, 2 they could not be compared.
 """

@@ -42,7 +42,7 @@ def register(commands: Any) -> None:
         metavar="SOURCE SINK",
         help="source: file:PATH (globs, .gz .bz2 .zst), stdin: or "
         "kafka://BROKERS/?topics=A,B&group=G; sinks: jsonl:PATH parquet:PATH raw:PATH sqlite:PATH "
-        "stdout: kafka://BROKERS/?topic=eventlogging_{schema}_{revision}",
+        "stdout: mysql://USER@HOST/DATABASE kafka://BROKERS/?topic=eventlogging_{schema}_{revision}",
     )
     add("--errors", metavar="SINK", help="where bad lines go, instead of to the sinks")
     add(

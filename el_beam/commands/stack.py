@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 _EXAMPLE = """examples:
   el stack up kafka flink       start a broker, a Flink cluster and Python workers
-  eval "$(el stack env)"        KAFKA, FLINK, HDFS, SPARK and WORKERS in this shell: what runs
+  eval "$(el stack env)"        KAFKA, FLINK, HDFS, SPARK, MARIADB… in this shell: what runs
   el stack down                 stop them; their data stays until `el stack down --purge`
 """
 
@@ -24,7 +24,8 @@ def register(commands: Any) -> None:
     parser = commands.add_parser(
         "stack",
         help="start and stop real servers on this machine",
-        description="Kafka, HDFS, Flink, Spark, Python workers on loopback, from packages alone.",
+        description="Kafka, HDFS, Flink, Spark, Python workers, MariaDB on loopback, from packages "
+        "alone.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

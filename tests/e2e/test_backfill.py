@@ -6,6 +6,7 @@ import gzip
 import json
 import random
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from el_beam.ledger import compare, read_ledger
+from el_beam.inventory import compare
+from el_beam.ledger import read_ledger
 
 ROOT = Path(__file__).parents[2]
 EL = [sys.executable, "-m", "el_beam.cli"]
@@ -139,3 +141,94 @@ def test_a_day(tmp_path: Path, schemas: Path) -> None:
     assert not (out / "_temporary").exists()
     events = [each for each in ledger.hours() if "EventError" not in each.schema]
     assert {each.schema: each.valid for each in events if each.rows != each.valid} == {}
+
+
+def small(tmp_path: Path, *options: object) -> tuple[Path, Path]:
+    """The archive and the tables of some hours."""
+    log, raw, out = tmp_path / "some.log", tmp_path / "raw", tmp_path / "out"
+    log.write_bytes(b"\n".join(lines(1_000, hours=3)) + b"\n")
+    el("run", f"file:{log}", f"parquet:{out}", f"raw:{raw}", *options)
+    return raw, out
+
+
+def test_one_schema(tmp_path: Path, schemas: Path) -> None:
+    """Its table is made again, and what it had as bad is no longer; all else stays as it was."""
+    raw, out = small(tmp_path, "--schemas", schemas)
+    before = contents(out, "[!_]*/**/*.parquet")
+    assert not [path for path in before if path.startswith("Edit_17541122")]
+    hours = ("--from", f"{DAY}T00", "--to", f"{DAY}T01")
+    el("backfill", "apply", raw, f"parquet:{out}", *hours, "--schema", "Edit_17541122")
+    after = contents(out, "[!_]*/**/*.parquet")
+    tables = {path.partition("/")[0] for path in after.keys() - before.keys()}
+    assert tables == {"Edit_17541122", "EventError_14035058"}
+    gone = before.keys() - after.keys()
+    assert {path.partition("/")[0] for path in gone} == {"EventError_14035058"}
+    assert len(gone) == 2
+    assert all(after[path] == content for path, content in before.items() if path not in gone)
+    el("run", f"file:{tmp_path}/some.log", f"parquet:{tmp_path}/wanted")
+    found, wanted = rows(out), rows(tmp_path / "wanted")
+    for table in wanted:
+        some = {uuid for uuid, folder in wanted[table].items() if not folder.endswith("=02")}
+        assert {uuid for uuid, at in found[table].items() if not at.endswith("=02")} == some, table
+    told = json.loads(el("ledger", out, "--json").stdout)
+    assert told["totals"]["read"] == told["totals"]["rows"] == 1_000
+
+
+def test_what_is_found_is_mended_by_what_is_advised(tmp_path: Path) -> None:
+    """Files lost, cut short, doubled: named by `el ledger` and `el reconcile`."""
+    raw, out = small(tmp_path)
+    shutil.copytree(out, tmp_path / "wanted")
+    files = sorted(out.glob("[!_]*/**/hour=01/*.parquet"))
+    lost, doubled, cut = random.Random(20261123).sample(files, 3)
+    missing = pq.read_table(lost, partitioning=None)["uuid"].to_pylist()
+    lost.unlink()
+    shutil.copy(doubled, doubled.with_name("doubled.parquet"))
+    ends = (f"parquet:{out}", f"parquet:{tmp_path}/wanted")
+    differing = el("reconcile", *ends, "--json", code=1).stdout
+    again = pq.read_table(doubled, partitioning=None)["uuid"].to_pylist()
+    assert all(uuid in differing for uuid in (*missing, *again))
+    cut.write_bytes(cut.read_bytes()[:-7])
+    assert str(cut) in el("reconcile", *ends, code=2).stderr
+
+    told = json.loads(el("ledger", out, "--json", code=1).stdout)
+    names = {(each["kind"], Path(each["what"]).name) for each in told["troubles"]}
+    assert names == {("lost", lost.name), ("damaged", cut.name), ("unknown", "doubled.parquet")}
+    assert told["mending"] == [
+        f"el backfill apply {raw} parquet:{out} --from {DAY}T01 --to {DAY}T01",
+        f"el ledger {out} --put-away",
+    ]
+    for command in told["mending"]:
+        el(*shlex.split(command)[1:])
+    assert json.loads(el("ledger", out, "--content", "--json").stdout)["troubles"] == []
+    el("reconcile", *ends)
+
+
+def test_a_run_made_again_after_a_backfill(tmp_path: Path) -> None:
+    """What was replaced doesn't come back."""
+    _, out = small(tmp_path)
+    el("backfill", "apply", tmp_path / "raw", f"parquet:{out}", "--from", DAY, "--to", DAY)
+    before = contents(out, "[!_]*/**/*.parquet")
+    el("run", f"file:{tmp_path}/some.log", f"parquet:{out}", f"raw:{tmp_path}/raw")
+    assert contents(out, "[!_]*/**/*.parquet") == before
+    totals = json.loads(el("ledger", out, "--json").stdout)["totals"]
+    assert totals["read"] == totals["rows"] == 1_000
+
+
+@pytest.mark.parametrize("runner", ["flink", "spark"])
+def test_on_any_runner(tmp_path: Path, runner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FLINK", "SPARK", "WORKERS"):  # nowhere but in the job server
+        monkeypatch.delenv(name, raising=False)
+    raw, out = small(tmp_path)
+    before = rows(out)
+    names = {*contents(out, "[!_]*/**/hour=01/*.parquet")}
+    hour = ("--from", f"{DAY}T01", "--to", f"{DAY}T01")
+    options = ("--runner", runner, "--workers", "2", "--json")
+    told = json.loads(el("backfill", "apply", raw, f"parquet:{out}", *hour, *options).stdout)
+    assert told["totals"]["read"] == sum(len(found) for found in hourly(before, "01").values())
+    assert rows(out) == before
+    assert names.isdisjoint(contents(out, "[!_]*/**/*.parquet"))
+
+
+def hourly(rows: Rows, hour: str) -> Rows:
+    return {table: {uuid: at for uuid, at in found.items() if at.endswith(f"={hour}")}
+            for table, found in rows.items()}  # fmt: skip

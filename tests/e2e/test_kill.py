@@ -125,7 +125,7 @@ def kill_when(
     return process
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(12))  # each moment with each way to work
 def test_killed_in_mid_write(undisturbed: Undisturbed, tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     out, workers = tmp_path / "out", 1 if seed % 4 else 2

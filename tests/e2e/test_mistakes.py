@@ -70,7 +70,7 @@ WRONG: list[tuple[list[str], list[str]]] = [
     (["nope:a", TO], ["unknown source nope: there are file: kafka: stdin:"]),
     (
         ["file:a.log", "nope:b"],
-        ["unknown sink nope: there are jsonl: kafka: parquet: raw: sqlite: stdout:"],
+        ["unknown sink nope: there are jsonl: kafka: mysql: parquet: raw: sqlite: stdout:"],
     ),
     (["file:a.log?sprit=3", TO], ["file: has no parameter sprit; there are split"]),
     (["file:a.log", "jsonl:out?x=3"], ["jsonl: has no parameter x; it takes none"]),

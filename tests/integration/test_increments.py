@@ -7,27 +7,21 @@ import json
 import os
 import subprocess
 import sys
-import uuid
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from el_beam import execute, increments, intents
-from el_beam.config import RunConfig, assemble
 from el_beam.execute import JobFailed
 from el_beam.increments import Increments, Report
 from el_beam.job import Job
 from el_beam.lease import Lease
-from el_beam.loop import work
-from el_beam.state import Intent, State
+from el_beam.state import Intent
 from schemas.validator import Validator
-from traffic import put, truth
+from traffic import ImportJob, put
 from traffic.feed import lines as lines_of_now
 from traffic.feed import make_topic
 from transforms.kafka import KafkaCluster
@@ -37,70 +31,12 @@ from transforms.read.kafka_topics import KafkaTopics
 ROOT = Path(__file__).parents[2]
 
 
-class Import:
-    """A job by increments, from topics of its own into a folder of its own."""
-
-    def __init__(self, kafka: str, folder: Path) -> None:
-        self.kafka, self.folder = kafka, folder
-        self.name = f"inc{uuid.uuid4().hex[:8]}"
-        self.sent = 0
-        self.state = State(f"{folder}/state")
-        self.admin = AdminClient({"bootstrap.servers": kafka})
-
-    def put(self, number: int, topic: str = "a", partitions: int = 2) -> None:
-        source = lines_of_now(self.sent)
-        put(self.kafka, f"{self.name}.{topic}", (next(source) for _ in range(number)), partitions)
-        self.sent += number
-
-    def uri(self, which: str, **more: str) -> str:
-        parameters = "".join(f"&{key}={value}" for key, value in more.items())
-        return f"kafka://{self.kafka}/?{which}&group={self.name}{parameters}"
-
-    def config(self, which: str = "", **options: Any) -> RunConfig:
-        return RunConfig(
-            source=self.uri(which or f"topics={self.name}.a", **options.pop("source", {})),
-            sinks=options.pop("sinks", (f"parquet:{self.folder}/p", f"raw:{self.folder}/r")),
-            state=self.state.path,
-            once=True,
-            **options,
-        )
-
-    def run(self, which: str = "", **options: Any) -> tuple[bool, list[Report]]:
-        """Whether it went well, and the report of each round."""
-        config = self.config(which, **options)
-        reports: list[Report] = []
-        scratch = self.folder / "scratch"
-        scratch.mkdir(exist_ok=True)
-        job = assemble(config, str(scratch))
-        return work(job, config, lambda report, _: reports.append(report)), reports
-
-    def uuids(self) -> Counter[str]:
-        """Of all rows."""
-        return Counter(
-            found
-            for path in (self.folder / "p").rglob("*.parquet")
-            if "_temporary" not in path.parts
-            for found in pq.read_table(path, partitioning=None).column("uuid").to_pylist()
-        )
-
-    def check(self, *topics: str, waiting: bool = False) -> None:
-        """Each event of these topics is a row, once; no file is left over, or some are `waiting`
-        for their names."""
-        wanted: dict[str, str] = {}
-        for topic in topics or ("a",):
-            wanted |= truth(self.kafka, f"{self.name}.{topic}").destinations
-        found = self.uuids()
-        assert set(found) == set(wanted)
-        assert set(found.values()) <= {1}
-        assert bool([*(self.folder / "p").rglob("_temporary")]) == waiting
-
-
 @pytest.fixture
-def job(kafka: str, tmp_path: Path) -> Import:
-    return Import(kafka, tmp_path)
+def job(kafka: str, tmp_path: Path) -> ImportJob:
+    return ImportJob(kafka, tmp_path)
 
 
-def test_again_and_again(job: Import) -> None:
+def test_again_and_again(job: ImportJob) -> None:
     job.put(700)
     ok, reports = job.run()
     assert ok
@@ -120,7 +56,7 @@ def test_again_and_again(job: Import) -> None:
     assert sum(position.lag for position in positions) == 0  # for those who watch
 
 
-def test_new_topics_and_partitions(job: Import) -> None:
+def test_new_topics_and_partitions(job: ImportJob) -> None:
     pattern = f"pattern={job.name}[.][ab]"
     job.put(200)
     assert job.run(pattern)[0]
@@ -136,7 +72,7 @@ def test_new_topics_and_partitions(job: Import) -> None:
     job.check("a", "b")
 
 
-def test_a_topic_that_is_not_there(job: Import) -> None:
+def test_a_topic_that_is_not_there(job: ImportJob) -> None:
     job.put(100)
     ok, (report,) = job.run(f"topics={job.name}.a,{job.name}.nope")
     assert not ok
@@ -144,7 +80,7 @@ def test_a_topic_that_is_not_there(job: Import) -> None:
     job.check()
 
 
-def test_from_the_latest(job: Import) -> None:
+def test_from_the_latest(job: ImportJob) -> None:
     job.put(100)
     assert job.run(source={"start": "latest"})[1][0].summary.read == 0
     job.put(60)
@@ -152,7 +88,7 @@ def test_from_the_latest(job: Import) -> None:
     assert sum(job.uuids().values()) == 60
 
 
-def test_much_to_read_comes_in_parts(job: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_much_to_read_comes_in_parts(job: ImportJob, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intents, "MOST_RECORDS", 400)
     job.put(1_000)
     ok, reports = job.run()
@@ -161,7 +97,9 @@ def test_much_to_read_comes_in_parts(job: Import, monkeypatch: pytest.MonkeyPatc
     job.check()
 
 
-def test_nothing_is_kept_from_one_to_the_next(job: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_kept_from_one_to_the_next(
+    job: ImportJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A process that imports for months: what a job made is gone after it."""
     monkeypatch.setattr(intents, "MOST_RECORDS", 40)
     job.put(100)
@@ -180,7 +118,7 @@ def test_nothing_is_kept_from_one_to_the_next(job: Import, monkeypatch: pytest.M
     assert len({*kept[1:]}) == 1, kept
 
 
-def test_what_was_intended_is_done_first(job: Import) -> None:
+def test_what_was_intended_is_done_first(job: ImportJob) -> None:
     """What has come since belongs to the next increment."""
     job.put(500)
     name = f"{job.name}.a"
@@ -193,13 +131,13 @@ def test_what_was_intended_is_done_first(job: Import) -> None:
     job.check()
 
 
-def expire(job: Import, offset: int, topic: str = "a") -> None:
+def expire(job: ImportJob, offset: int, topic: str = "a") -> None:
     places = [TopicPartition(f"{job.name}.{topic}", 0, offset)]
     for future in job.admin.delete_records(places).values():
         future.result(10)
 
 
-def test_expired_before_they_were_read(job: Import) -> None:
+def test_expired_before_they_were_read(job: ImportJob) -> None:
     job.put(300, partitions=1)
     assert job.run()[0]
     job.put(300, partitions=1)
@@ -221,13 +159,13 @@ def test_expired_before_they_were_read(job: Import) -> None:
     assert sum(job.uuids().values()) == 300 + 100 + 250
 
 
-def test_expired_from_the_start_is_nobodys_loss(job: Import) -> None:
+def test_expired_from_the_start_is_nobodys_loss(job: ImportJob) -> None:
     job.put(300, partitions=1)
     expire(job, 100)
     assert job.run()[1][0].summary.read == 200
 
 
-def test_a_topic_made_anew(job: Import) -> None:
+def test_a_topic_made_anew(job: ImportJob) -> None:
     job.put(300)
     assert job.run()[0]
     name = f"{job.name}.a"
@@ -247,7 +185,7 @@ def test_a_topic_made_anew(job: Import) -> None:
     assert sum(job.uuids().values()) == 1_100
 
 
-def test_records_of_transactions(job: Import) -> None:
+def test_records_of_transactions(job: ImportJob) -> None:
     """Marks of transactions have offsets, too; records of those given up are no records."""
     topic = f"{job.name}.a"
     make_topic(job.kafka, topic, 1)
@@ -266,7 +204,7 @@ def test_records_of_transactions(job: Import) -> None:
     assert (last.ends, last.about["missing"]) == ({0: 126}, 66)
 
 
-def test_compacted_topics(job: Import) -> None:
+def test_compacted_topics(job: ImportJob) -> None:
     topic = f"{job.name}.a"
     compact = {"cleanup.policy": "compact"}
     job.admin.create_topics([NewTopic(topic, 1, config=compact)])[topic].result(10)
@@ -282,7 +220,7 @@ def test_compacted_topics(job: Import) -> None:
     assert job.run(on_expired="skip")[1][0].summary.read == 2
 
 
-def test_who_fails_holds_up_nobody_else(job: Import) -> None:
+def test_who_fails_holds_up_nobody_else(job: ImportJob) -> None:
     """The files of one topic can't get their names: the others' do, and these when they can."""
     source = (line for line in lines_of_now() if b"%22ReadingDepth%22" in line)
     put(job.kafka, f"{job.name}.b", [next(source) for _ in range(40)], 1)
@@ -303,7 +241,7 @@ def test_who_fails_holds_up_nobody_else(job: Import) -> None:
     job.check("a", "b")
 
 
-def test_a_job_that_fails_is_taken_apart(job: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_fails_is_taken_apart(job: ImportJob, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of three topics breaks every job that it is in; the two others are read at once."""
     for topic in "abc":
         job.put(200, topic)
@@ -336,7 +274,7 @@ def test_a_job_that_fails_is_taken_apart(job: Import, monkeypatch: pytest.Monkey
     job.check("a", "b", "c")
 
 
-def test_tables(job: Import) -> None:
+def test_tables(job: ImportJob) -> None:
     job.put(400)
     sinks = (f"sqlite:{job.folder}/events.db", f"jsonl:{job.folder}/p")
     (report,) = job.run(sinks=sinks)[1]
@@ -351,7 +289,7 @@ def el(*arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_as_people_run_it(job: Import) -> None:
+def test_as_people_run_it(job: ImportJob) -> None:
     job.put(400)
     call = ["run", job.uri(f"topics={job.name}.a"), f"parquet:{job.folder}/p"]
     state = ["--state", job.state.path]

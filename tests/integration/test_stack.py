@@ -83,7 +83,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert not Path(folder).exists()
 
 
-@pytest.mark.usefixtures("kafka")
+@pytest.mark.usefixtures("kafka", "mariadb")
 def test_servers_listen_on_loopback_alone(stack: Stack) -> None:
     for process in stack.processes():
         if process.pid:
@@ -101,7 +101,7 @@ def test_a_component_that_is_not_there() -> None:
     assert told.returncode == 2
     assert (
         told.stderr
-        == "el stack: no component kafak; there are kafka, workers, flink, hdfs, spark\n"
+        == "el stack: no component kafak; there are kafka, workers, flink, hdfs, spark, mariadb\n"
     )
 
 

@@ -70,7 +70,7 @@ def test_all_mistakes_at_once(log: str) -> None:
         "nope: there is no such folder of schemas",
         "no file matches nope.log",
         "unknown specifier %x",
-        "unknown sink nope: there are jsonl: kafka: parquet: raw: sqlite: stdout:",
+        "unknown sink nope: there are jsonl: kafka: mysql: parquet: raw: sqlite: stdout:",
         "jsonl: has no parameter b; it takes none",
         "parquet: has no path: write parquet:PATH",
         "jsonl:foo://a/b: no file system foo://; there are local paths, hdfs://, gs://",

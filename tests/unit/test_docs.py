@@ -94,6 +94,8 @@ def test_every_command_is_one(command: str, monkeypatch: pytest.MonkeyPatch) -> 
         return  # the name of a command, in a sentence
     monkeypatch.setenv("KAFKA", "localhost:9092")  # as `el stack env` does
     monkeypatch.setenv("HDFS", "hdfs://localhost:9870")
+    monkeypatch.setenv("MARIADB", "localhost:3306")
+    monkeypatch.setenv("DB_PASSWORD", "")
     args = parser().parse_args(given)
     uris = [uri for uri in getattr(args, "uris", []) if ":" in uri]
     for known, what, given_uris in (
@@ -190,6 +192,10 @@ def test_parameters_of_kafka() -> None:
     assert told["setting"] == SETTINGS
     assert told["source"] == SOURCES["kafka"] - SETTINGS
     assert told["sink"] == SINKS["kafka"] - SETTINGS
+
+
+def test_parameters_of_mysql() -> None:
+    assert first_column(page("docs/mysql.md"), "parameter") == SINKS["mysql"]
 
 
 def test_options() -> None:

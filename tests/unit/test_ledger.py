@@ -9,24 +9,20 @@ from typing import Any
 import pytest
 
 from el_beam import changes
+from el_beam import ledger as ledger_module
 from el_beam.changes import Change, changing, decide, finish, is_decided
-from el_beam.ledger import (
-    Entry,
-    Ledger,
-    LedgerError,
-    Part,
-    compare,
-    enter_run,
-    enter_state,
-    read_ledger,
-)  # fmt: skip
-from el_beam.state import Commit, State
+from el_beam.entries import enter_run, enter_state, naming, not_replaced
+from el_beam.inventory import compare, mending
+from el_beam.ledger import Entry, Ledger, LedgerError, Part, Trouble, read_ledger
+from el_beam.state import Commit, Intent, State
+from el_beam.strays import put_away_strays
 from el_beam.summary import HourKey, Summary, plain
 from schemas.registry import open_registry
 from transforms import filesystem
 from transforms.write.encodings import ParquetEncoding
 from transforms.write.files import FileSink
 from transforms.write.receipt import NewFile, Receipt
+from transforms.write.sink import SinkError
 
 SEVEN, EIGHT = "2019-03-10T07", "2019-03-10T08"
 
@@ -69,7 +65,7 @@ class Folder:
         return Summary(sum(counts.values()), 0, counts, files=files_)
 
     def ran(self, *files: Receipt, source: str = "file:a.log", **more: Any) -> None:
-        enter_run([self.sink], source, self.summary(*files, **more))
+        enter_run([self.sink], source, {source: self.summary(*files, **more)})
 
     def look(self, **how: Any) -> Ledger:
         ledger = read_ledger(str(self.root))
@@ -98,7 +94,8 @@ def test_hours_by_schemas(folder: Folder) -> None:
     ]
     assert ledger.troubles == []
     assert ledger.totals == {
-        "read": 14, "valid": 11, "bad": 3, "rows": 11, "missing": 0, "files": 3,
+        "read": 14, "valid": 11, "bad": 3, "rows": 11, "repeated": 0, "missing": 0, "files": 3,
+        "rejected": 0, "filtered": 0,
     }  # fmt: skip
 
 
@@ -106,6 +103,30 @@ def test_the_same_run_again_is_one_entry(folder: Folder) -> None:
     for _ in range(2):
         folder.ran(folder.file("Edit_1", SEVEN, 5, "a"))
     assert len(folder.look().entries) == 1
+
+
+def test_a_split_that_has_grown_counts_once(folder: Folder) -> None:
+    seven = folder.file("Edit_1", SEVEN, 5, "a")
+    folder.ran(seven)
+    folder.ran(seven, folder.file("Edit_1", EIGHT, 2, "a"))
+    folder.ran(folder.file("Edit_1", EIGHT, 1, "b"), source="file:b.log")
+    ledger = folder.look()
+    assert brief(ledger) == [(SEVEN, "Edit_1", 5, 0, 5, 0), (EIGHT, "Edit_1", 3, 0, 3, 0)]
+    assert ledger.troubles == []
+
+
+def test_a_run_again_does_not_bring_back_what_was_replaced(folder: Folder) -> None:
+    old, other = folder.file("Edit_1", SEVEN, 5, "a"), folder.file("Edit_1", EIGHT, 1, "a")
+    assert old.file and other.file
+    folder.ran(old, other)
+    with changing(str(folder.root)) as lease:
+        new = folder.file("Edit_1", SEVEN, 6, "new", there=False)
+        path = folder.path("Edit_1", SEVEN, "a")
+        decide(str(folder.root), Change("c", "", folder.summary(new), {}, (path,)), lease)
+        finish(str(folder.root), "c")
+    assert list(not_replaced([old.file, other.file])) == [other.file]
+    with pytest.raises(SinkError, match=r"a\.parquet was there, and has been replaced"):
+        list(not_replaced([old.file._replace(sha256="0" * 64)]))
 
 
 @pytest.mark.parametrize(("content", "found"), [(False, []), (True, ["damaged"])])
@@ -140,6 +161,78 @@ def test_some_hours_alone(folder: Folder) -> None:
     compare(ledger, wanted=lambda hour: hour == EIGHT)
     assert brief(ledger) == [(EIGHT, "Edit_1", 2, 0, 2, 0)]
     assert ledger.troubles == []
+
+
+def test_strays_are_put_away(folder: Folder) -> None:
+    file = folder.file("Edit_1", SEVEN, 5, "a")
+    folder.ran(file)
+    double = Path(file.where).with_name("double.parquet")
+    late = folder.root / folder.path("Edit_1", EIGHT, "double")
+    for path in (double, late):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    assert mending(folder.look()) == [f"el ledger {folder.root} --put-away"]
+    put_away_strays(str(folder.root), lambda hour: hour == SEVEN)
+    assert [each.what for each in folder.look().troubles] == [str(late.relative_to(folder.root))]
+    assert Path(file.where).exists() and not double.exists()
+    put_away_strays(str(folder.root), lambda _: True)
+    assert folder.look().troubles == []
+    assert len([*(folder.root / "_replaced").rglob("double.parquet")]) == 2
+
+
+def test_files_that_are_being_named_are_no_strays(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor those of a run that has died meanwhile, until it must be dead for long."""
+    first = folder.file("Edit_1", SEVEN, 1, "z")
+    folder.ran(first, source="file:z.log")
+    file = folder.file("Edit_1", SEVEN, 5, "a")
+    assert file.file
+
+    class Killed(Exception):
+        pass
+
+    with pytest.raises(Killed), naming([file.file]):
+        assert folder.look().troubles == []
+        raise Killed
+    put_away_strays(str(folder.root), lambda _: True)
+    assert folder.look().troubles == []
+
+    monkeypatch.setattr(ledger_module, "_LONGEST_NAMING", -1.0)
+    assert [each.kind for each in folder.look().troubles] == ["unfinished", "unknown"]
+    with naming([file.file]):  # the same run again
+        folder.ran(file)
+    assert folder.look().troubles == []
+
+    with pytest.raises(Killed), naming([folder.file("Edit_1", SEVEN, 3, "b").file]):  # type: ignore[list-item]
+        raise Killed
+    put_away_strays(str(folder.root), lambda _: True)
+    assert folder.look().troubles == []
+
+
+def test_an_increment_that_is_decided_has_no_strays(folder: Folder, tmp_path: Path) -> None:
+    state = State(str(tmp_path / "state"))
+    enter_state([folder.sink], state.path)
+    file = folder.file("Edit_1", SEVEN, 1, "a")
+    topic = state.topic("raw")
+    topic.intend(Intent("raw", 1, (), {0: 1}), "1-1")
+    topic.decide(1, "1-1", plain(folder.summary(file)) | {"ends": {0: 1}})
+    assert folder.look().troubles == []
+
+
+@pytest.mark.parametrize(
+    ("troubles", "commands"),
+    [
+        ([("lost", "h2"), ("damaged", "h1")],
+         ["el backfill apply '/raw it' parquet:/p --from h1 --to h2"]),
+        ([("unfinished", ""), ("unknown", "h1")], ["el ledger /p --put-away"]),
+        ([("gap", "")], []),
+    ],
+)  # fmt: skip
+def test_how_to_mend(troubles: list[tuple[str, str]], commands: list[str]) -> None:
+    ledger = Ledger("/p", troubles=[Trouble(kind, "", hour, "") for kind, hour in troubles])
+    ledger.sinks, ledger.archives = {"parquet:/p", "raw:/p"}, {"raw:/raw it"}
+    assert mending(ledger) == commands
 
 
 def test_no_ledger(tmp_path: Path) -> None:

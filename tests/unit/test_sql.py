@@ -21,7 +21,7 @@ from schemas.capsule import uuid5_hex
 from schemas.columns import RESCUED
 from schemas.event import Destination
 from schemas.sql import create_table_sql, insert_ignoring_repeats, layout, table, table_name
-from schemas.sql_rows import row
+from schemas.sql_rows import DoesNotFit, row
 
 ORACLE = Path(__file__).resolve().parents[1] / "golden" / "oracle"
 GOLDEN = json.loads((ORACLE / "golden.json").read_text())
@@ -120,7 +120,7 @@ def test_types_of_mysql() -> None:
     }
     text = create_table_sql(table(of, HERE), "mysql")
     assert "ENGINE=InnoDB" in text and "utf8mb4" in text and text.count("UNIQUE") == 1
-    indexed = re.findall(r"ON `Test_1` \((.*)\);", text)
+    indexed = re.findall(r"^\tKEY `.*` \((.*?)\),?$", text, flags=re.M)
     assert sorted(indexed) == [
         *("`dt`", "`event_hex`", "`event_id`(191)", "`event_o_timestamp`", "`event_t`"),
         *("`event_v1`", "`timestamp`"),
@@ -154,7 +154,7 @@ def test_repeats_are_left_alone() -> None:
     events = [{"uuid": UUID, "event": {"s": text}} for text in ("first", "second")]
     assert [found["event_s"] for found in stored(of, *events)] == ["first"]
     text = str(
-        insert_ignoring_repeats(table(of, HERE), "mysql").compile(dialect=sql._dialect("mysql"))
+        insert_ignoring_repeats(table(of, HERE), "mysql").compile(dialect=sql.dialect_of("mysql"))
     )
     assert text.endswith("ON DUPLICATE KEY UPDATE `uuid` = `Test_1`.`uuid`")
     assert "IGNORE" not in text
@@ -266,9 +266,9 @@ def test_dt_and_timestamp_are_one_time() -> None:
 
 
 def test_mysql_gets_whole_seconds() -> None:
-    bind = table(ANY, HERE).c["dt"].type.dialect_impl(sql._dialect("mysql"))
+    bind = table(ANY, HERE).c["dt"].type.dialect_impl(sql.dialect_of("mysql"))
     moment = datetime(2019, 1, 1, 0, 0, 59, 999_999)
-    process = bind.bind_processor(sql._dialect("mysql"))
+    process = bind.bind_processor(sql.dialect_of("mysql"))
     assert process and process(moment) == datetime(2019, 1, 1, 0, 0, 59)
 
 
@@ -299,6 +299,91 @@ def test_odd_uuids_still_tell_repeats() -> None:
     assert found[0]["uuid"] == uuid5_hex(f'uuid://"{odd}"')
     assert json.loads(found[0][RESCUED]) == {"uuid": odd}
     assert len(stored(ANY, {"event": {"i": 1}}, {"event": {"i": 1}})) == 2  # no uuid, no repeat
+
+
+UUID_1 = "f47ac10b-58cc-4372-a567-0e02b2c3d479"
+DEFAULTS: list[tuple[dict[str, Any], Any, Any]] = [  # schema of a property, default, stored
+    ({"type": "boolean"}, False, 0),
+    ({"type": "boolean"}, "no", None),
+    ({"type": "integer"}, -5, -5),
+    ({"type": "integer"}, 1.5, None),
+    ({"type": "number"}, 2.5, 2.5),
+    ({"type": "number"}, 1e39, None),
+    ({"type": "string"}, "", ""),
+    ({"type": "string"}, "☆", "☆"),
+    ({"type": "string"}, "x" * 1025, None),
+    ({"type": "string"}, 5, None),
+    ({"type": "string", "maxLength": 5000}, "x" * 1025, "x" * 1025),
+    ({"type": "string", "format": "uuid5-hex"}, "0" * 32, "0" * 32),
+    ({"type": "string", "pattern": sql._UUID_V1_PATTERN}, UUID_1, UUID_1),
+    ({"type": "string", "format": "date-time"}, "2019-03-10T07:09:07Z", "2019-03-10 07:09:07"),
+    ({"type": "string", "format": "date-time"}, "never", None),
+    ({"type": "array", "items": {"type": "string"}}, ["a"], '["a"]'),
+    ({"type": "array", "items": {"type": "string"}}, "a", None),
+    ({"type": ["string", "integer"]}, 5, "5"),
+    ({"type": "any"}, {"a": 1}, '{"a": 1}'),
+    ({"type": "object"}, {}, "{}"),
+    ({"type": ["string", "null"]}, None, None),
+    ({}, [], "[]"),
+]
+
+
+@pytest.mark.parametrize(("schema", "default", "shown"), DEFAULTS)
+def test_an_absent_optional_value_is_its_default(
+    schema: dict[str, Any], default: Any, shown: Any
+) -> None:
+    optional = {**schema, "default": default}
+    x = {"type": "integer"}
+    of = document(v=optional, o={"properties": {"v": optional, "x": x}}, x=x)
+
+    def shows(event: Any, name: str = "event_v") -> Any:
+        found, rescued = one(of, event)
+        assert rescued is None or event == []
+        value = found[name]
+        return value.removesuffix(".000000") if isinstance(value, str) else value
+
+    assert shows({"x": 1}) == shown
+    assert shows({"x": 1, "v": None}) is None  # a null is one
+    assert shows({"x": 1}, "event_o_v") is None  # its object is absent too
+    assert shows({"o": {"x": 1}}, "event_o_v") == shown
+    assert shows([]) is None  # no object at all
+
+
+def test_a_value_wins_over_its_default() -> None:
+    of = document(v={"type": "string", "default": "d"}, timestamp={"type": "integer", "default": 0})
+    found, rescued = one(of, {"v": "x"})
+    assert (found["event_v"], found["event_timestamp"]) == ("x", "19700101000000")
+    assert rescued is None and found["timestamp"] == "20190310070907"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("s", "x" * 1025, "event_s, VARCHAR(1024), can't hold a text of 1,025 characters"),
+        ("s", 5, "event_s, VARCHAR(1024), can't hold 5"),
+        ("i", 2**63, "event_i, BIGINT, can't hold 9223372036854775808"),
+        ("n", 1e39, "event_n, FLOAT, can't hold 1e+39"),
+        ("b", "yes", 'event_b, BOOL, can\'t hold "yes"'),
+        ("t", "not-a-date", 'event_t, DATETIME(6), can\'t hold "not-a-date"'),
+        ("timestamp", [1], "event_timestamp, VARCHAR(14), can't hold [1]"),
+        ("a", ["x" * 70_000], "event_a, TEXT, can't hold 70,004 characters of JSON"),
+        ("j", "x" * 70_000, "event_j, TEXT, can't hold a text of 70,000 characters"),
+        ("text", "☆" * 30_000, "event_text, TEXT, can't hold a text of 30,000 characters"),
+    ],
+)
+def test_strict_rows_refuse_what_a_column_cannot_hold(key: str, value: Any, told: str) -> None:
+    with pytest.raises(DoesNotFit) as caught:
+        row(ANY, strict=True)({"uuid": UUID, "dt": DT, "event": {key: value}})
+    assert str(caught.value) == f"column {told}" and caught.value.path == f"event.{key}"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [{"event": {"other": 1}}, {"event": []}, {"event": {"n": 2**53 + 1}}, {"dt": f"{DT[:-1]}.5Z"},
+     {"uuid": "odd"}, {"event": {"timestamp": 1.5}}],
+)  # fmt: skip
+def test_strict_rows_rescue_what_a_column_holds_in_part(event: dict[str, Any]) -> None:
+    assert row(ANY, strict=True)({"uuid": UUID, "dt": DT, **event})[RESCUED]
 
 
 HOSTILE = [

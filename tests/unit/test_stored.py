@@ -249,7 +249,7 @@ def test_a_raw_archive_holds_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("uri", "told"),
     [
-        ("nope:x", "unknown end nope: there are jsonl: kafka: parquet: sqlite:"),
+        ("nope:x", "unknown end nope: there are jsonl: kafka: mysql: parquet: sqlite:"),
         ("/x", "has no scheme"),
         ("parquet:", "has no path"),
         ("parquet:/nowhere/at/all", "nothing is there"),

@@ -97,6 +97,13 @@ def splits_of(
     ]
 
 
+def number_in(file: str, topic: str) -> int | None:
+    """The increment that a file is named after, if it is one of the topic."""
+    name = re.escape(_UNSAFE.sub("_", topic)[-80:])
+    found = re.match(rf"{name}-(\d{{8}})-\d{{3}}-[0-9a-f]{{10}}\b", file)
+    return int(found[1]) if found else None
+
+
 def _split_id(topic: str, number: int, place: int, ranges: Iterable[OffsetRange]) -> str:
     name = _UNSAFE.sub("_", topic)[-80:]
     told = " ".join(f"{each.partition}:{each.start}-{each.end}" for each in ranges)

@@ -106,6 +106,22 @@ class KafkaTopics:
         high = self._offsets(wanted, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)  # type: ignore[no-untyped-call]
         return {place: (low[place], high[place]) for place in high}
 
+    def newest(self, counts: Mapping[str, int]) -> float:
+        """The latest time of any record (unix seconds) in topics with these numbers of partitions:
+        its broker's or its producer's, as the topic is set; 0 where there is none, or the brokers
+        can't tell (before Kafka 3.0)."""
+        wanted = [TopicPartition(topic, number)
+                  for topic, count in counts.items() for number in range(count)]  # fmt: skip
+        if not wanted:
+            return 0.0
+        latest: Any = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]
+        futures = self._admin.list_offsets(dict.fromkeys(wanted, latest), request_timeout=_TIMEOUT)
+        try:
+            times: list[int] = [future.result().timestamp for future in futures.values()]
+        except KafkaException:
+            return 0.0
+        return max(0, *times) / 1000
+
     def cluster_id(self) -> str:
         """What no other cluster is called."""
         return str(self._asked(lambda: self._admin.list_topics(timeout=_TIMEOUT)).cluster_id)

@@ -26,9 +26,10 @@ class Choice:
     """Which outcomes a sink is given: by schema name, and whether EventErrors too.
 
     `only` and `except_` are matched against the schema's name from its start, as the original's
-    blacklist was. EventErrors are left out by `errors=False` or by an `except_` that matches them:
-    choosing some schemas doesn't hide bad lines. An event that the sink itself rejects leaves its
-    EventError in that sink whatever the choice: it alone knows of it."""
+    blacklist was, or against Schema_revision. EventErrors are left out by `errors=False` or by an
+    `except_` that matches them: choosing some schemas doesn't hide bad lines. An event that the
+    sink itself rejects leaves its EventError in that sink whatever the choice: it alone knows of
+    it."""
 
     def __init__(
         self, only: str | None = None, except_: str | None = None, *, events: bool = True,
@@ -39,12 +40,15 @@ class Choice:
         self._except = re.compile(except_) if except_ else None
 
     def wants(self, destination: Destination) -> bool:
-        name = destination.schema
-        if self._except and self._except.match(name):
+        if self._except and _names(self._except, destination):
             return False
         if destination == EVENT_ERROR:
             return self.errors
-        return self.events and (self._only is None or self._only.match(name) is not None)
+        return self.events and (self._only is None or _names(self._only, destination))
+
+
+def _names(pattern: re.Pattern[str], destination: Destination) -> bool:
+    return any(map(pattern.match, (destination.schema, str(destination))))
 
 
 class _WriteFn(BatchedFn):

@@ -26,7 +26,7 @@ from urllib.parse import quote
 from schemas.capsule import event_time
 from schemas.event import Destination, Event
 from transforms import filesystem
-from transforms.write.receipt import NewFile, Receipt
+from transforms.write.receipt import TEMPORARY, NewFile, Receipt
 from transforms.write.sink import Bundle, Sink, SinkError, Writer
 
 _ROWS_BEFORE_ENCODING: Final = 10_000  # events held as Python objects, for a split
@@ -199,7 +199,7 @@ class FileSink(Sink):
         self._shown = shown or f"{scheme}:{root.rstrip('/')}"
         self.root = root.rstrip("/") or "/"
         self.encoding = encoding
-        self.temporary = f"{self.root}/_temporary/{job}"
+        self.temporary = f"{self.root}/{TEMPORARY}/{job}"
 
     def folder(self, destination: Destination, hour: int) -> str:
         schema = f"/{schema_folder(destination)}" if self.encoding.by_schema else ""
@@ -210,7 +210,7 @@ class FileSink(Sink):
 
     def attempt(self, name: str) -> FileSink:
         other = copy.copy(self)
-        other.temporary = f"{self.root}/_temporary/{name}"
+        other.temporary = f"{self.root}/{TEMPORARY}/{name}"
         return other
 
     def prepare(self) -> None:
@@ -246,10 +246,10 @@ def publish(files: Iterable[NewFile]) -> None:
     that is there already must be the same. Raises SinkError."""
     files = list(files)
     folders = {file.path.rpartition("/")[0] for file in files}
-    with for_people(next(iter(folders), "")), ThreadPoolExecutor(_AT_ONCE) as threads:
-        list(threads.map(filesystem.make_folder, folders))
-        list(threads.map(_name, files))
-        list(threads.map(filesystem.sync, folders))
+    with for_people(next(iter(folders), "")):
+        filesystem.at_once(filesystem.make_folder, folders)
+        filesystem.at_once(_name, files)
+        filesystem.at_once(filesystem.sync, folders)
 
 
 def _name(file: NewFile) -> None:

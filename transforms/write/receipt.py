@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from schemas.event import Destination
 
+TEMPORARY = "_temporary"  # folder below a sink's root, for files that nobody is to see yet
+
 
 class NewFile(NamedTuple):
     """A file that is complete but for its name: see `files.publish`."""
@@ -16,6 +18,11 @@ class NewFile(NamedTuple):
     path: str  # where it is to be
     hour: str  # that its events are of, as 2019-03-10T07
     sha256: str  # of its content
+
+    @property
+    def root(self) -> str:
+        """Of its sink: temporary files are in a folder there."""
+        return self.temporary.rpartition(f"/{TEMPORARY}/")[0]
 
 
 class Receipt(NamedTuple):

@@ -1,0 +1,59 @@
+"""The tables of a database that are ours: MediaWiki's, and copies that people have made, are not.
+
+Ours are those whose comment names the schema that they are called after; and, as EventLogging's own
+have no comment, those that are called as a schema of the registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+import sqlalchemy as sa
+
+from schemas.event import Destination
+from schemas.sql import table_name
+from transforms.mysql_client import reason
+from transforms.mysql_look import look
+from transforms.write.mysql_table import FAULTS
+
+__all__ = ["FAULTS", "Ours", "Strange", "tables", "told"]
+
+_NO_RIGHT: Final = ("(1142)", "(1143)", "(1044)", "(1370)")
+_RIGHTS: Final = "docs/mysql.md says which rights this needs"
+_TABLES: Final = (
+    "SELECT TABLE_NAME, TABLE_COMMENT FROM information_schema.TABLES"
+    " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' ORDER BY TABLE_NAME"
+)
+
+
+class Ours(NamedTuple):
+    """A table of ours."""
+
+    name: str
+    schema: Destination
+
+
+class Strange(NamedTuple):
+    """A table whose comment is that of another one: a copy, maybe."""
+
+    name: str
+    schema: Destination
+
+
+def tables(connection: sa.Connection, registry: Iterable[Destination]) -> Iterator[Ours | Strange]:
+    """Ours, by name; and those that only look like ours. Raises FAULTS."""
+    called = {table_name(*schema): schema for schema in registry}
+    for name, comment in connection.exec_driver_sql(_TABLES).all():
+        if comment.startswith("schema ") and (found := look(connection, name)) and found.owner:
+            mine = table_name(*found.owner).casefold() == name.casefold()
+            yield Ours(name, found.owner) if mine else Strange(name, found.owner)
+        elif not comment and name in called:
+            yield Ours(name, called[name])
+
+
+def told(error: BaseException) -> str:
+    """A fault in a line for people; of a right that is missing, where the rights are listed."""
+    why = reason(error)
+    code = next((each for each in _NO_RIGHT if each in why), None)
+    return f"{why.partition(code)[0]}{code}; {_RIGHTS}" if code else why

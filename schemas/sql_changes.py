@@ -1,0 +1,124 @@
+"""What a table of MySQL lacks of the one that its schema describes, and the statements that add it.
+Pure: `transforms.mysql_look` reads the table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.schema import CreateColumn
+
+from schemas.event import Destination
+from schemas.sql import dialect_of, key_sql
+
+ONLINE: Final = "ALGORITHM=INPLACE, LOCK=NONE"
+"""Others read and write while the server works, or it refuses. In MariaDB a column is added at
+once."""
+_WIDTH = re.compile(r"(?<=int)\(\d+\)")  # of a number as it is shown; MySQL 8 has none
+_SAME = {"bool": "tinyint", "integer": "int"}
+
+
+class FoundColumn(NamedTuple):
+    """A column as SHOW COLUMNS has it."""
+
+    name: str
+    type: str  # varchar(1024)
+    needed: bool  # a row must have a value, and none stands for an absent one
+
+
+class Index(NamedTuple):
+    """An index as SHOW INDEX has it."""
+
+    name: str
+    unique: bool
+    columns: tuple[str, ...]
+    whole: bool = True  # no column of it by its first characters only
+
+
+class Found(NamedTuple):
+    """A table as it is."""
+
+    owner: Destination | None
+    columns: tuple[FoundColumn, ...]
+    indexes: tuple[Index, ...]  # PRIMARY among them
+
+    def index_of(self, column: str) -> Index | None:
+        """One by which the column is looked up, if there is any."""
+        begin = (each for each in self.indexes if _same(each.columns[0], column))
+        return next(iter(sorted(begin, key=lambda each: not each.whole)), None)
+
+
+class Lacks(NamedTuple):
+    """What is otherwise than described. Only the first three can be added."""
+
+    columns: tuple[str, ...]
+    indexes: tuple[str, ...]  # names of described ones
+    unique: bool  # uuid has no unique index
+    others: tuple[Index, ...]  # unique ones that must not be: they swallow events
+    needed: tuple[str, ...]  # columns that no event gives a value
+    types: dict[str, tuple[str, str]]  # of columns: as it is, as described
+
+
+def lacks(described: sa.Table, found: Found) -> Lacks:
+    """How a table differs from its description. Columns beyond it, and their order, do not matter;
+    neither do names of indexes."""
+    there = {each.name.casefold(): each for each in found.columns}
+    missing = tuple(str(c.name) for c in described.columns if c.name.casefold() not in there)
+    indexes = {str(index.name): index for index in described.indexes}
+    keys = [each for each in found.indexes if each.unique and each.name != "PRIMARY"]
+    known = {column.name.casefold() for column in described.columns}
+    types = {
+        str(column.name): (is_, stated)
+        for column in described.columns
+        if (name := column.name.casefold()) in there
+        if _plain(is_ := there[name].type)
+        != _plain(stated := str(column.type.compile(dialect=dialect_of("mysql"))))
+    }
+    return Lacks(
+        columns=missing,
+        indexes=tuple(
+            name for name, index in sorted(indexes.items())
+            if not found.index_of(next(iter(index.columns)).name)
+        ),
+        unique=not any(map(_of_uuid, keys)),
+        others=tuple(each for each in keys if not _of_uuid(each)),
+        needed=tuple(c.name for c in found.columns if c.needed and c.name.casefold() not in known),
+        types=types,
+    )  # fmt: skip
+
+
+def additions(described: sa.Table, lack: Lacks) -> tuple[str, ...]:
+    """The statements that add what can be added, as MySQL reads them. Columns have one of their
+    own: with an index beside them they aren't added at once."""
+    dialect = dialect_of("mysql")
+    quoted = dialect.identifier_preparer
+    columns = (CreateColumn(described.columns[name]).compile(dialect=dialect)
+               for name in lack.columns)  # fmt: skip
+    keys = [key_sql(index, quoted) for index in sorted(described.indexes, key=lambda i: str(i.name))
+            if index.name in lack.indexes]  # fmt: skip
+    keys += ["UNIQUE KEY (`uuid`)"] if lack.unique else []
+    return tuple(
+        f"ALTER TABLE {quoted.format_table(described)}{each},\n\t{ONLINE}"
+        for each in (_adding("COLUMN ", map(str, columns)), _adding("", keys))
+        if each
+    )
+
+
+def _adding(what: str, parts: Iterable[str]) -> str:
+    return ",".join(f"\n\tADD {what}{part.strip()}" for part in parts)
+
+
+def _of_uuid(index: Index) -> bool:
+    return index.unique and [each.casefold() for each in index.columns] == ["uuid"]
+
+
+def _same(one: str, other: str) -> bool:
+    return one.casefold() == other.casefold()
+
+
+def _plain(stated: str) -> str:
+    """The type without how it is shown: bigint(20) -> bigint."""
+    name = _WIDTH.sub("", stated.lower())
+    return _SAME.get(name, name)

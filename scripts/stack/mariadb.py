@@ -1,0 +1,96 @@
+"""MariaDB: one server with the database `el` and the user `el`, who has no password."""
+
+from __future__ import annotations
+
+import getpass
+import shutil
+import subprocess
+from pathlib import Path
+
+import pymysql
+
+from stack.component import LOOPBACK, Component
+from stack.packages import debian_packages
+from stack.process import ServerProcess, StackError
+
+_FIRST = """\
+CREATE DATABASE IF NOT EXISTS el CHARACTER SET utf8mb4;
+CREATE USER IF NOT EXISTS el@'%';
+GRANT ALL ON *.* TO el@'%' WITH GRANT OPTION;
+"""
+_SETTINGS = """\
+[mariadbd]
+datadir={folder}/data
+socket=mariadb.sock
+pid-file=mariadb.pid
+port={port}
+bind-address={host}
+skip-name-resolve
+init-file={folder}/first.sql
+user={user}
+character-set-server=utf8mb4
+lower-case-table-names=0
+skip-log-bin
+performance-schema=OFF
+innodb-buffer-pool-size=256M
+innodb-log-file-size=128M
+"""
+_TLS = """\
+ssl-cert={folder}/server.pem
+ssl-key={folder}/server.pem
+"""
+
+
+class MariaDb(Component):
+    """A server. With `server.pem` (key and certificate) in its folder before it starts, it speaks
+    TLS with those who want it."""
+
+    name = "mariadb"
+    ports = ("server",)
+
+    def servers(self, folder: Path) -> list[ServerProcess]:
+        # A socket's path may be no longer than 107 bytes, so it is relative to the data.
+        command = [_path("mariadbd"), f"--defaults-file={self.folder}/mariadb.cnf"]
+        return [ServerProcess("mariadb", folder, command, self._answers)]
+
+    def _answers(self) -> bool:
+        try:
+            pymysql.connect(
+                host=LOOPBACK, port=self.port["server"], user="el", database="el",
+                connect_timeout=2, read_timeout=2,
+            ).close()  # fmt: skip
+        except (pymysql.Error, OSError):
+            return False
+        return True
+
+    def endpoint(self) -> str:
+        return f"{LOOPBACK}:{self.port['server']}"
+
+    def install(self) -> None:
+        if not all(map(shutil.which, map(_path, ("mariadbd", "my_print_defaults")))):
+            debian_packages("mariadb-server-core", "mariadb-client-core")
+
+    def configure(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        settings = _SETTINGS + (_TLS if (self.folder / "server.pem").exists() else "")
+        values = {"folder": self.folder, "port": self.port["server"], "host": LOOPBACK}
+        (self.folder / "mariadb.cnf").write_text(settings.format(**values, user=getpass.getuser()))
+        (self.folder / "first.sql").write_text(_FIRST)
+        if not (self.folder / "data").exists():
+            self._make_data()
+
+    def _make_data(self) -> None:
+        new = self.folder / "data.new"
+        shutil.rmtree(new, ignore_errors=True)  # of an attempt that was killed
+        done = subprocess.run(
+            [_path("mariadb-install-db"), "--no-defaults", f"--datadir={new}", "--skip-test-db",
+             "--auth-root-authentication-method=normal", f"--user={getpass.getuser()}"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise StackError(f"cannot make MariaDB's data:\n{done.stdout}{done.stderr}")
+        new.rename(self.folder / "data")
+
+
+def _path(program: str) -> str:
+    return shutil.which(program) or f"/usr/sbin/{program}"  # which isn't on everybody's PATH

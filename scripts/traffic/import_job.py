@@ -1,0 +1,75 @@
+"""An import by increments within this process, and what must come of it."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from confluent_kafka.admin import AdminClient
+
+from el_beam.config import RunConfig, assemble
+from el_beam.increments import Report
+from el_beam.loop import work
+from el_beam.state import State
+from traffic.feed import lines, put
+from traffic.truth import truth
+
+
+class ImportJob:
+    """A job by increments, from topics of its own into a folder of its own."""
+
+    def __init__(self, kafka: str, folder: Path) -> None:
+        self.kafka, self.folder = kafka, folder
+        self.name = f"inc{uuid.uuid4().hex[:8]}"
+        self.sent = 0
+        self.state = State(f"{folder}/state")
+        self.admin = AdminClient({"bootstrap.servers": kafka})
+
+    def put(self, number: int, topic: str = "a", partitions: int = 2) -> None:
+        source = lines(self.sent)
+        put(self.kafka, f"{self.name}.{topic}", (next(source) for _ in range(number)), partitions)
+        self.sent += number
+
+    def uri(self, which: str, **more: str) -> str:
+        parameters = "".join(f"&{key}={value}" for key, value in more.items())
+        return f"kafka://{self.kafka}/?{which}&group={self.name}{parameters}"
+
+    def config(self, which: str = "", **options: Any) -> RunConfig:
+        return RunConfig(
+            source=self.uri(which or f"topics={self.name}.a", **options.pop("source", {})),
+            sinks=options.pop("sinks", (f"parquet:{self.folder}/p", f"raw:{self.folder}/r")),
+            state=self.state.path,
+            once=True,
+            **options,
+        )
+
+    def run(self, which: str = "", **options: Any) -> tuple[bool, list[Report]]:
+        """Whether it went well, and the report of each round."""
+        config = self.config(which, **options)
+        reports: list[Report] = []
+        scratch = self.folder / "scratch"
+        scratch.mkdir(exist_ok=True)
+        job = assemble(config, str(scratch))
+        return work(job, config, lambda report, _: reports.append(report)), reports
+
+    def uuids(self) -> Counter[str]:
+        """Of all rows."""
+        return Counter(
+            found
+            for path in (self.folder / "p").glob("[!_]*/**/*.parquet")
+            for found in pq.read_table(path, partitioning=None).column("uuid").to_pylist()
+        )
+
+    def check(self, *topics: str, waiting: bool = False) -> None:
+        """Each event of these topics is a row, once; no file is left over, or some are `waiting`
+        for their names."""
+        wanted: dict[str, str] = {}
+        for topic in topics or ("a",):
+            wanted |= truth(self.kafka, f"{self.name}.{topic}").destinations
+        found = self.uuids()
+        assert set(found) == set(wanted)
+        assert set(found.values()) <= {1}
+        assert bool([*(self.folder / "p").rglob("_temporary")]) == waiting

@@ -1,0 +1,140 @@
+"""Each valid event once: bad events of a mended schema are replayed, killed in the midst of it, and
+replayed again, while the import goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from el_beam.inventory import compare
+from el_beam.ledger import read_ledger
+from el_beam.stored import end_of
+from el_beam.wanted import Wanted
+from stack import Stack
+from traffic import Importing, delivered, lines, truth
+
+ROOT = Path(__file__).parents[2]
+SEED = int(os.environ.get("EL_SEED", "20261123"))
+EDIT = "Edit_17541122"
+ERRORS = "EventError_14035058"
+EDITS = 130  # of the first lines
+
+
+def el(home: Path, *arguments: object) -> subprocess.Popen[str]:
+    """Start `el`, whose temporary files are in a folder."""
+    return subprocess.Popen([sys.executable, "-m", "el_beam.cli", *map(str, arguments)], cwd=ROOT,
+                            env={**os.environ, "TMPDIR": str(home)}, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+
+
+def done(process: subprocess.Popen[str]) -> Any:
+    """What it says, as JSON, once it has ended well."""
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return json.loads(out)
+
+
+def killed(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
+    """Kill it as soon as it is there."""
+    while not reached():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.002)
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """A catalog in which Edit demands what no event has; `mended` by the one that comes along."""
+    folder = tmp_path / "schemas"
+    shutil.copytree(ROOT / "schemas" / "catalog", folder)
+    path = folder / "Edit" / "17541122.json"
+    document = json.loads(path.read_text())
+    document["properties"]["nobodySendsIt"] = {"type": "string", "required": True}
+    path.write_text(json.dumps(document))
+    return folder
+
+
+def there(uri: str) -> Counter[tuple[str, str]]:
+    """(uuid, schema) of all that an end has."""
+    return Counter((each.uuid, each.schema) for each in end_of(uri).events(Wanted()))
+
+
+@pytest.mark.usefixtures("kafka")
+def test_while_the_import_goes_on(stack: Stack, tmp_path: Path, broken: Path) -> None:
+    rng = random.Random(SEED)
+    job = Importing(stack, "replay", str(tmp_path / "out"))
+    root = f"{job.root}/parquet"
+    folder = Path(root)
+    call = ["bad", "replay", f"parquet:{root}", f"parquet:{root}", "--apply", "--json"]
+    job.put(3_000)
+    with job.traffic(300):
+        run = job.start("--every", "1s", "--schemas", str(broken))
+        job.wait_for(job.committed() + 2)
+        run.send_signal(signal.SIGTERM)  # the schema is mended
+        run.communicate(timeout=60)
+        run = job.start("--every", "1s")
+        try:
+            first = el(tmp_path, *call)
+            killed(first, lambda: any((folder / "_temporary" / "replay").rglob("*")))
+            assert first.returncode == -signal.SIGKILL
+            assert there(f"parquet:{root}")
+            assert not [*(folder / "_ledger").glob("change-*")]
+            second = el(tmp_path, *call)
+            killed(second, lambda: any((folder / "_ledger").glob("change-*")))
+            time.sleep(rng.uniform(0, 1))
+            finished, again = done(el(tmp_path, *call)), done(el(tmp_path, *call))
+            assert finished["applied"] and again["valid"] == 0
+            assert all(each["lacked"] == each["removed"] == 0 for each in again["sinks"])
+            job.wait_for(job.committed() + 2)
+            assert run.poll() is None
+        finally:
+            run.send_signal(signal.SIGTERM)
+            run.communicate(timeout=60)
+    job.once()
+    wanted = truth(job.kafka, job.raw)
+    assert wanted.records == job.lines
+    assert Counter(wanted.destinations.values())[EDIT] > 300
+    assert there(f"parquet:{root}") == Counter(wanted.destinations.items())
+    ledger = read_ledger(root)
+    compare(ledger, content=True)
+    assert ledger.troubles == []
+    totals = ledger.totals
+    assert (totals["read"], totals["rows"]) == (job.lines, job.lines)
+    assert (totals["valid"], totals["bad"]) == (wanted.valid, wanted.bad)
+    changes = [json.loads(path.read_text()) for path in (folder / "_ledger").glob("change-*")]
+    assert sum(bool(each) for each in changes) == 1
+
+
+def test_from_topics_into_topics(kafka: str, tmp_path: Path, broken: Path) -> None:
+    """At least once whatever dies, and once where nothing does: topics are asked too."""
+    topics = f"kafka://{kafka}/?topic=replay_{{schema}}_{{revision}}&partitions=2"
+    files = f"parquet:{tmp_path}/files"
+    log = tmp_path / "a.log"
+    log.write_bytes(b"\n".join(islice(lines(), 2_000)) + b"\n")
+    bad = done(el(tmp_path, "run", f"file:{log}", topics, "--schemas", broken, "--json"))["totals"]
+    before = delivered(kafka, "replay_")
+    end = f"kafka://{kafka}/?topics=replay_{ERRORS}"
+    call = ["bad", "replay", end, topics, files, "--json", "--apply"]
+    for lacked in (EDITS, 0):
+        told = done(el(tmp_path, *call))
+        assert (told["read"], told["valid"]) == (bad["bad"], EDITS)
+        assert [each["lacked"] for each in told["sinks"]] == [lacked, lacked]
+    found = delivered(kafka, "replay_")
+    new = found.destinations.keys() - before.destinations.keys()
+    assert {found.destinations[uuid] for uuid in new} == {EDIT}
+    assert len(new) == found.records - before.records == EDITS
+    assert there(files) == Counter(dict.fromkeys(((uuid, EDIT) for uuid in new), 1))

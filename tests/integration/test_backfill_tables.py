@@ -1,0 +1,117 @@
+"""Backfill into tables: rows that are missing come, EventErrors that are events now go."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from el_beam import backfill, cli
+from traffic import Database
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = f"file:{ROOT}/examples/sample.log.gz"
+DAY = ("--from", "2019-03-10", "--to", "2019-03-10")
+EDIT, ERRORS = "Edit_17541122", "EventError_14035058"
+POPUPS = "Popups_17807993"
+
+
+class Tables:
+    """A database, in which each table has a column uuid."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.uri = path, f"sqlite:{path}"
+
+    def ask(self, *sql: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
+            return [connection.execute(each).fetchall() for each in sql][-1]
+
+    def names(self) -> list[str]:
+        return [name for (name,) in self.ask(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+        )]  # fmt: skip
+
+    def uuids(self) -> dict[str, list[str]]:
+        return {name: sorted(uuid for (uuid,) in self.ask(f"SELECT uuid FROM {name}"))
+                for name in self.names()}  # fmt: skip
+
+
+class MysqlTables(Tables):
+    def __init__(self, database: Database) -> None:
+        self._database, self.uri = database, database.uri
+
+    def ask(self, *sql: str) -> list[tuple[Any, ...]]:
+        return self._database.ask(*sql)
+
+    def names(self) -> list[str]:
+        return [name for (name,) in self.ask("SHOW TABLES")]
+
+
+@pytest.fixture(params=["sqlite", "mysql"])
+def tables(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Tables, Tables]:
+    """Those that a backfill mends, and those that nothing has ever happened to."""
+    if request.param == "sqlite":
+        return Tables(tmp_path / "events.db"), Tables(tmp_path / "wanted.db")
+    address = request.getfixturevalue("mariadb")
+    return MysqlTables(Database(address, "test")), MysqlTables(Database(address, "wanted"))
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """A catalog in which Edit demands what no event has."""
+    folder = tmp_path / "schemas"
+    shutil.copytree(ROOT / "schemas" / "catalog", folder)
+    path = folder / "Edit" / "17541122.json"
+    document = json.loads(path.read_text())
+    document["properties"]["nobodySendsIt"] = {"type": "string", "required": True}
+    path.write_text(json.dumps(document))
+    return folder
+
+
+def el(*arguments: object) -> None:
+    assert cli.main([*map(str, arguments)]) == 0
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_day(tables: tuple[Tables, Tables], tmp_path: Path, broken: Path) -> None:
+    """Killed once the rows of an hour were there and no EventError had gone; and done twice."""
+    some, wanted = tables
+    el("run", SAMPLE, some.uri, f"raw:{tmp_path}/raw", "--schemas", broken)
+    el("run", SAMPLE, wanted.uri)
+    for each in tables:  # a line that the archive doesn't have
+        each.ask(f"INSERT INTO {ERRORS} (uuid, timestamp) VALUES ('another', '20190310070000')")
+    some.ask(f"DELETE FROM {POPUPS} WHERE uuid LIKE '3%'")
+    assert EDIT not in some.names()
+    assert some.uuids()[POPUPS] != wanted.uuids()[POPUPS]
+
+    call = ("backfill", "apply", f"{tmp_path}/raw", some.uri, *DAY)
+    with pytest.MonkeyPatch.context() as patch:
+
+        def killed(*_: object, **__: object) -> None:
+            raise Killed
+
+        patch.setattr(backfill, "replay", killed)
+        with pytest.raises(Killed):
+            el(*call)
+    for _ in range(2):
+        el(*call)
+        assert some.uuids() == wanted.uuids()
+    assert not [*(tmp_path / "raw" / "_ledger").glob("tables-*")]
+
+
+def test_one_schema(tmp_path: Path, broken: Path) -> None:
+    some, wanted = Tables(tmp_path / "events.db"), Tables(tmp_path / "wanted.db")
+    el("run", SAMPLE, some.uri, f"raw:{tmp_path}/raw", "--schemas", broken)
+    el("run", SAMPLE, wanted.uri)
+    some.ask(f"DELETE FROM {POPUPS} WHERE uuid LIKE '3%'")
+    before = some.uuids()
+    el("backfill", "apply", f"{tmp_path}/raw", some.uri, *DAY, "--schema", EDIT)
+    assert some.uuids() == wanted.uuids() | {POPUPS: before[POPUPS]}

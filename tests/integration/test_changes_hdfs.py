@@ -1,0 +1,114 @@
+"""Changes of folders on HDFS: one after the other, and while its servers are away."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from el_beam.changes import changing
+from el_beam.cli import main
+from el_beam.compact import Compacted, compact, hours
+from el_beam.inventory import compare
+from el_beam.ledger import Ledger, read_ledger
+from stack import Stack
+from transforms import filesystem
+
+ROOT = Path(__file__).parents[2]
+EL = [sys.executable, "-m", "el_beam.cli"]
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A part of the sample, as a source."""
+    path = tmp_path_factory.mktemp("log") / "a.log"
+    sample = gzip.decompress((ROOT / "examples" / "sample.log.gz").read_bytes())
+    path.write_bytes(b"".join(sample.splitlines(keepends=True)[:3_000]))
+    return f"file:{path}?split=500KB"
+
+
+def el(*arguments: str) -> str:
+    done = subprocess.run([*EL, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    return done.stdout
+
+
+def whole(root: str) -> Ledger:
+    ledger = read_ledger(root)
+    compare(ledger, content=True)
+    assert ledger.troubles == []
+    return ledger
+
+
+def uuids(root: str) -> Counter[tuple[str, str]]:
+    found: Counter[tuple[str, str]] = Counter()
+    for path, file in whole(root).files.items():
+        content = pa.BufferReader(filesystem.read(f"{root}/{path}"))
+        column = pq.read_table(content, columns=["uuid"], partitioning=None)["uuid"]
+        found.update((file.schema, each) for each in column.to_pylist())
+    return found
+
+
+def test_one_after_the_other(
+    hdfs: str, log: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Compacted, made again, compacted, purged, compacted, purged: the same events all along."""
+    root = f"{hdfs}/changes/{uuid.uuid4().hex}"
+    events, raw = f"{root}/events", f"{root}/raw"
+    hour = "2019-03-10T07"
+    el("run", log, f"parquet:{events}", f"raw:{raw}", "--only", "Popups|Echo")
+    before = uuids(events)
+    assert main(["compact", events]) == 0
+    assert uuids(events) == before == Counter({*before})
+    el("backfill", "apply", raw, f"parquet:{events}", "--from", hour, "--to", hour, "--all")
+    for root in (raw, events):
+        assert main(["compact", root]) == 0
+    assert uuids(events).keys() >= {each for each in before if "EventError" not in each[0]}
+
+    keep = tmp_path / "keep.yaml"
+    keep.write_text("Popups: [event.action]\nEventError: [event.code]\n")
+    purge = ["purge", events, "--keep", str(keep), "--older-than", "36h", "--yes"]
+    for _ in "again":
+        assert main(purge) == 0
+        assert main(["compact", events]) == 0
+    assert main(["purge", raw, "--older-than", "36h", "--yes"]) == 0
+    capsys.readouterr()
+    assert main(purge) == 0
+    assert capsys.readouterr().out == "", "there is nothing left to do"
+    left = uuids(events)
+    assert {schema.partition("_")[0] for schema, _ in left} == {"Popups", "EventError"}
+    popups = {each for each in before if each[0].startswith("Popups")}
+    assert {each for each in left if each[0].startswith("Popups")} == popups
+    recent = {file.hour > "2020" for file in whole(raw).files.values()}
+    assert recent == {True}, "bad lines without a time are of the hour at which they were read"
+
+
+def test_a_server_that_is_away(hdfs: str, log: str, stack: Stack) -> None:
+    """It is waited for; nothing is left out because of it."""
+    root = f"{hdfs}/changes/{uuid.uuid4().hex}"
+    el("run", log, f"parquet:{root}", "--only", "Popups|Echo")
+    before = uuids(root)
+    server = stack.hdfs.process("datanode")
+
+    def away() -> None:
+        server.kill()
+        time.sleep(3)
+        server.start()
+
+    with changing(root) as lease:
+        thread = threading.Thread(target=away)
+        thread.start()
+        for hour in hours(read_ledger(root)):
+            assert compact(root, hour, lease) == Compacted(1)
+        thread.join()
+    server.wait()
+    assert uuids(root) == before

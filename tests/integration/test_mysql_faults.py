@@ -1,0 +1,363 @@
+"""The MySQL sink when things go wrong: locks, kills, races, rights, TLS, tables made by others."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from el_beam.cli import main
+from schemas.bad_event import EVENT_ERROR
+from schemas.event import Destination, Event
+from schemas.registry import Registry
+from stack import Stack
+from traffic import Database, ImportJob, put
+from traffic.database import event, write
+from transforms import mysql_client
+from transforms.write import mysql
+from transforms.write.sink import Sink, SinkError
+
+S, T = Destination("S", 1), Destination("T", 1)
+DOCUMENT = {"properties": {"n": {"type": "integer"}, "text": {"type": "string"}}}
+SAMPLE = Path(__file__).parents[2] / "examples" / "sample.log.gz"
+PASSWORD = "p@ss/wörd?"
+
+
+@pytest.fixture
+def registry(registry_of: Callable[..., Registry]) -> Registry:
+    return registry_of({S: DOCUMENT, T: DOCUMENT, Destination("Edit", 1): DOCUMENT})
+
+
+@pytest.fixture
+def sink(database: Database, registry: Registry) -> Sink:
+    return database.sink(registry)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as made:
+        yield made
+
+
+def events(*numbers: int, to: Destination = S) -> list[tuple[Destination, Event]]:
+    return [(to, event(number)) for number in numbers]
+
+
+def wait_for(what: Callable[[], object], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def waiting(database: Database) -> int:
+    """Transactions that wait for a row. Who asks more often is given the same answer again."""
+    time.sleep(0.2)
+    sql = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
+    return int(database.ask(sql)[0][0])
+
+
+def test_a_locked_table_holds_up_itself_alone(
+    database: Database, sink: Sink, pool: ThreadPoolExecutor
+) -> None:
+    write(sink, [*events(0), *events(0, to=T)])
+    with closing(database.connect()) as holder:
+        holder.cursor().execute("LOCK TABLES S_1 WRITE")
+        writing = pool.submit(write, sink, [*events(1, 2), *events(1, 2, to=T)])
+        wait_for(lambda: database.count("T_1") == 3)
+        assert not writing.done()
+    assert writing.result() == {"given": 4, "written": 4}
+    assert database.count("S_1") == 3
+
+
+def test_a_lock_is_not_waited_for_without_end(
+    database: Database, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mysql, "_LOCKED", 0.0)
+    monkeypatch.setattr(
+        mysql_client, "_SESSION", re.sub("timeout=5", "timeout=1", mysql_client._SESSION)
+    )
+    write(sink, events(0))
+    with closing(database.connect()) as holder:
+        holder.cursor().execute("LOCK TABLES S_1 READ")
+        with pytest.raises(SinkError, match=r"table S_1: Lock wait timeout exceeded.*\(1205\)"):
+            write(sink, [*events(1), *events(1, to=T)])
+    assert database.count("T_1") == 1  # written before
+    assert write(sink, [*events(1), *events(1, to=T)]) == {"given": 2, "written": 1, "repeated": 1}
+
+
+def test_a_deadlock_is_tried_again(
+    database: Database, sink: Sink, pool: ThreadPoolExecutor
+) -> None:
+    write(sink, events(0))
+    insert = "INSERT INTO S_1 (uuid) VALUES ('{:032x}')"
+    with closing(database.connect(autocommit=False)) as other:
+        cursor = other.cursor()
+        for number in range(100, 150):  # the one with more rows survives
+            cursor.execute(insert.format(number))
+        cursor.execute(insert.format(2))
+        writing = pool.submit(write, sink, events(1, 2))
+        wait_for(lambda: waiting(database))  # it has 1 and wants 2
+        cursor.execute(insert.format(1))  # and we have 2 and want 1
+        other.commit()
+    assert writing.result() == {"given": 2, "repeated": 2}
+    (status,) = database.ask("SHOW ENGINE INNODB STATUS")
+    assert "LATEST DETECTED DEADLOCK" in status[2]
+
+
+def test_many_workers_make_one_table(
+    database: Database, sink: Sink, pool: ThreadPoolExecutor
+) -> None:
+    for _ in range(3):
+        database.ask("DROP TABLE IF EXISTS S_1")
+        barrier = threading.Barrier(4)
+
+        def work(first: int, barrier: threading.Barrier = barrier) -> dict[str, int]:
+            barrier.wait()
+            return dict(write(sink, events(*range(first, first + 1_000))))
+
+        books = list(pool.map(work, (0, 250, 500, 750)))
+        assert database.ask("SELECT COUNT(*), COUNT(DISTINCT uuid) FROM S_1") == [(1_750, 1_750)]
+        assert sum(each.get("written", 0) for each in books) == 1_750
+        assert sum(each.get("repeated", 0) for each in books) == 4_000 - 1_750
+
+
+@pytest.mark.parametrize("dies", ["server", "connection"])
+def test_nothing_is_lost_or_doubled_by_a_kill(
+    dies: str, database: Database, sink: Sink, stack: Stack, pool: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(mysql, "_ROWS_IN_MEMORY", 300)
+    writing: Future[Any] = pool.submit(write, sink, events(*range(30_000)))
+    wait_for(lambda: database.ask("SHOW TABLES") and database.count("S_1") > 1_000)
+    if dies == "server":
+        process = stack.mariadb.process("mariadb")
+        process.kill()
+        time.sleep(1)
+        assert not writing.done()
+        process.start()
+        process.wait()
+    else:
+        ids = database.ask("SELECT id FROM information_schema.processlist WHERE db = DATABASE()"
+                           " AND id != CONNECTION_ID()")  # fmt: skip
+        for (number,) in ids:
+            database.ask(f"KILL {number}")
+    books = writing.result(60)
+    # What was committed just before the kill may be told as repeated, by the second try.
+    assert books["given"] == books["written"] + books.get("repeated", 0) == 30_000
+    assert books.get("repeated", 0) <= 300
+    assert database.ask("SELECT COUNT(*), COUNT(DISTINCT uuid) FROM S_1") == [(30_000, 30_000)]
+
+
+def test_a_table_that_is_dropped_under_way_is_made_anew(database: Database, sink: Sink) -> None:
+    writer = sink.writer()
+    for number in range(2):
+        bundle = writer.bundle()
+        bundle.add(*events(number)[0])
+        assert sum(receipt.written for receipt in bundle.commit()) == 1
+        database.ask("DROP TABLE S_1")
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("DROP event_text, DROP event_n", r"it lacks event_n, event_text.*`el mysql plan` says"),
+        ("DROP _rescued_data", "it lacks _rescued_data"),
+        ("DROP INDEX uuid", "only uuid may be unique in it, and must be"),
+        ("ADD UNIQUE (event_n)", r"only uuid may be unique .*event_n"),  # it swallowed events
+        ("ADD event_x INT NOT NULL", r"'event_x' doesn't have a default value \(1364\)"),
+        ("AUTO_INCREMENT=2147483647", r"its ids are used up: ALTER TABLE"),
+    ],
+)
+def test_a_table_that_is_not_as_it_must_be(
+    change: str, told: str, database: Database, sink: Sink
+) -> None:
+    write(sink, events(0))
+    database.ask(f"ALTER TABLE S_1 {change}")
+    with pytest.raises(SinkError, match=f"table S_1: .*{told}"):
+        write(sink, [*events(1, 2), *events(1, 2, to=T)])
+    assert (database.count("S_1"), database.count("T_1")) == (1, 2)
+
+
+THEIRS = """CREATE TABLE S_1 (
+    id INTEGER AUTO_INCREMENT, uuid CHAR(32), userAgent VARCHAR(1024), event_n BIGINT,
+    PRIMARY KEY (id), UNIQUE KEY ix_S_1_uuid (uuid)
+) CHARSET=utf8"""
+MENDED = """ALTER TABLE S_1
+    ADD dt DATETIME, ADD timestamp VARCHAR(14), ADD webHost VARCHAR(1024), ADD wiki VARCHAR(1024),
+    ADD event_text VARCHAR(1024), ADD _rescued_data MEDIUMTEXT"""
+
+
+def test_a_table_of_the_originals_own(database: Database, sink: Sink) -> None:
+    database.ask(THEIRS)
+    with pytest.raises(SinkError, match="it lacks dt, timestamp, webHost, wiki, event_text, _resc"):
+        write(sink, events(1))
+    database.ask(MENDED)
+    odd = event(2, event={"text": "😀"})  # the original's utf8 has no room for it
+    assert write(sink, [*events(1), (S, odd)]) == {"given": 3, "written": 2, "rejected": 1}
+    (error,) = database.rows(str(EVENT_ERROR))
+    assert error["event_path"] == "event.text" and "Incorrect string" in error["event_message"]
+
+
+def user(database: Database, rights: str, more: str = "") -> str:
+    """The URI of a user that has these rights and a password, in $EL_TEST_DB."""
+    on = f"ON {database.name}.* TO limited@'%'"
+    database.ask(
+        "DROP USER IF EXISTS limited@'%'",
+        f"CREATE USER limited@'%' IDENTIFIED BY '{PASSWORD}' {more}",
+        *([f"GRANT {rights} {on}"] if rights else []),
+    )
+    return database.uri.replace("el@", "limited:${EL_TEST_DB}@", 1)
+
+
+@pytest.fixture(autouse=True)
+def password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EL_TEST_DB", PASSWORD)
+
+
+def test_a_socket(database: Database, registry: Registry, stack: Stack) -> None:
+    uri = re.sub("@[^/]*", "@localhost:1", database.uri)
+    more = f"?unix_socket={stack.mariadb.folder}/data/mariadb.sock"
+    assert write(database.sink(registry, more, uri), events(1))["written"] == 1
+
+
+def test_rights(database: Database, registry: Registry, tmp_path: Path) -> None:
+    uri = user(database, "SELECT, INSERT, UPDATE, CREATE")
+    sink = database.sink(registry, uri=uri)
+    sink.prepare()
+    assert write(sink, events(1))["written"] == 1
+    (tmp_path / "pw").write_text(f"{PASSWORD}\n")
+    by_file = uri.replace(":${EL_TEST_DB}", "")
+    assert write(database.sink(registry, f"?password.file={tmp_path}/pw", by_file), events(1)) == {
+        "given": 1, "repeated": 1,
+    }  # fmt: skip
+    for rights, told in (
+        ("SELECT, INSERT, UPDATE", "CREATE command denied"),
+        ("INSERT, UPDATE, CREATE", "SELECT command denied"),
+        ("SELECT, UPDATE, CREATE", "INSERT command denied"),
+        ("SELECT, INSERT, CREATE", "UPDATE command denied"),
+    ):
+        limited = database.sink(registry, uri=user(database, rights))
+        with pytest.raises(SinkError, match=f"{told}.*needs SELECT, INSERT, UPDATE and CREATE"):
+            write(limited, events(1, to=T if "CREATE com" in told else S))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("password", r"Access denied for user 'limited'.*\(1045\)"),
+        ("rights", r"Access denied.*\(1044\); the user may not use this database"),
+        ("database", r"Unknown database 'nope' \(1049\); CREATE DATABASE"),
+        ("variable", "the environment variable EL_TEST_DB isn't set here"),
+    ],
+)
+def test_what_cannot_be_reached_is_told_at_once(
+    change: str, told: str, database: Database, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = user(database, "" if change == "rights" else "ALL")
+    if change == "password":
+        monkeypatch.setenv("EL_TEST_DB", "wrong")
+    if change == "database":
+        uri = f"mysql://el@{database.address}/nope"
+    sink = database.sink(registry, uri=uri)
+    if change == "variable":
+        monkeypatch.delenv("EL_TEST_DB")
+    begun = time.monotonic()
+    with pytest.raises(SinkError, match=rf"cannot write mysql://.*: {told}") as caught:
+        sink.prepare()
+    assert time.monotonic() - begun < 3
+    assert PASSWORD not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_server_that_only_reads(database: Database, registry: Registry) -> None:
+    uri = user(database, "SELECT, INSERT, UPDATE, CREATE")
+    write(database.sink(registry, uri=uri), events(1))
+    database.ask("SET GLOBAL read_only=1")
+    try:
+        with pytest.raises(SinkError, match=r"\(1290\); is it a replica\?"):
+            write(database.sink(registry, uri=uri), events(2))
+    finally:
+        database.ask("SET GLOBAL read_only=0")
+
+
+def test_tls(database: Database, registry: Registry, stack: Stack, tmp_path: Path) -> None:
+    ca, other = stack.mariadb.folder / "ca.pem", tmp_path / "other.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+         "/CN=other", "-keyout", f"{tmp_path}/key.pem", "-out", str(other)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    uri = user(database, "ALL", "REQUIRE SSL")
+    by_name = uri.replace("127.0.0.1", "localhost")
+    for number, (more, where) in enumerate(
+        [(f"?ssl_ca={ca}", uri), (f"?ssl_ca={ca}&ssl_mode=VERIFY_CA", by_name),
+         ("?ssl_mode=REQUIRED", uri), ("", uri)]
+    ):  # fmt: skip
+        sink = database.sink(registry, more, where)
+        sink.prepare()
+        assert write(sink, events(number))["written"] == 1
+    for more, where, told in (
+        (f"?ssl_ca={other}", uri, "certificate verify failed"),
+        (f"?ssl_ca={ca}", by_name, "certificate is not valid for 'localhost'"),
+        ("?ssl_mode=DISABLED", uri, "Access denied"),
+        (f"?ssl_ca={tmp_path}/none.pem", uri, "ssl_ca, ssl_cert or ssl_key"),
+    ):
+        begun = time.monotonic()
+        with pytest.raises(SinkError, match=told):
+            database.sink(registry, more, where).prepare()
+        assert time.monotonic() - begun < 3
+
+
+def test_topics_of_other_schemas_go_on(
+    kafka: str, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Increments: a table that somebody has locked holds up its topic, and no other."""
+    monkeypatch.setattr(mysql, "_LOCKED", 0.0)
+    monkeypatch.setattr(
+        mysql_client, "_SESSION", re.sub("timeout=5", "timeout=1", mysql_client._SESSION)
+    )
+    job = ImportJob(kafka, tmp_path)
+    line = (b'{"schema":"%s","revision":%d,"wiki":"w","uuid":"%032x","dt":"2019-03-10T07:00:00Z",'
+            b'"recvFrom":"cp1","event":{}}')  # fmt: skip
+    for topic, schema, revision in (("a", b"EmptyAllowed", 1), ("b", b"SearchSatisfaction", 9)):
+        put(kafka, f"{job.name}.{topic}",
+            [line % (schema, revision, number) for number in range(200)], 2)  # fmt: skip
+    options: dict[str, Any] = {"sinks": (database.uri,), "format": "json"}
+    which = f"topics={job.name}.a,{job.name}.b"
+    ok, _ = job.run(f"topics={job.name}.a", **options)
+    assert ok and database.count("EmptyAllowed_1") == 200
+    put(kafka, f"{job.name}.a", [line % (b"EmptyAllowed", 1, number) for number in range(500)], 2)
+    with closing(database.connect()) as holder:
+        holder.cursor().execute("LOCK TABLES EmptyAllowed_1 WRITE")
+        ok, reports = job.run(which, **options)
+        assert not ok and "Lock wait timeout" in reports[0].problems[f"{job.name}.a"]
+        assert database.count(str(EVENT_ERROR)) == 200  # of b: there is no such revision
+    ok, reports = job.run(which, **options)
+    assert ok and database.count("EmptyAllowed_1") == 500
+    assert [report.summary.read for report in reports] == [500]
+
+
+def test_the_command(database: Database, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The sample into tables of both kinds; what is stored is compared, found and listed."""
+    ends = (database.uri, f"sqlite:{tmp_path}/e.db")
+    assert main(["run", f"file:{SAMPLE}", *ends]) == 0
+    kept = r"(?!MobileWikiAppSessions|EventError)"  # in MySQL 128 of the one are the other
+    assert main(["reconcile", *ends, "--schema", kept]) == 0
+    (uuid,), *_ = database.ask("SELECT uuid FROM Edit_17541122 LIMIT 1")
+    assert main(["find", uuid, database.uri]) == 0
+    assert main(["find", "0" * 32, database.uri]) == 1
+    assert main(["bad", "list", database.uri, "--reason", "row_rejected"]) == 0
+    told = capfd.readouterr().out
+    assert "Edit_17541122@" in told and "128 bad events" in told
+    assert main(["run", f"file:{SAMPLE}", f"mysql://el@{database.address}/nope"]) == 1
+    told = capfd.readouterr().err
+    assert "Unknown database 'nope'" in told and told.count("\n") == 1

@@ -1,0 +1,71 @@
+"""Replay in a database: events come, then their EventErrors go; killed in between, and again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from el_beam import replay
+from el_beam.config import RunConfig, assemble
+from el_beam.ends import sink_of
+from el_beam.execute import execute
+from el_beam.how import How
+from el_beam.replay import Replayed
+from el_beam.wanted import Wanted
+from schemas.line_format import DEFAULT_FORMAT
+from schemas.registry import open_registry
+from traffic import Database
+
+ROOT = Path(__file__).parents[2]
+EDIT, ERRORS = "Edit_17541122", "EventError_14035058"
+REFUSED = 128  # valid events of the sample that MySQL can't hold
+
+
+def dies(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def run(database: Database, folder: Path, schemas: Path) -> None:
+    config = RunConfig(f"file:{ROOT}/examples/sample.log.gz", (database.uri,), schemas=str(schemas))
+    execute(assemble(config, str(folder)), "direct", 1, ())
+
+
+def replayed(end: str, sink: str) -> Replayed:
+    registry = open_registry(None)
+    sinks = {sink: sink_of(sink, registry, "")}
+    how = How(DEFAULT_FORMAT, registry)
+    return replay.replay(end, sinks, Wanted(), None, how, apply=True)
+
+
+def test_in_a_database(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    schemas = tmp_path / "schemas"
+    shutil.copytree(ROOT / "schemas" / "catalog", schemas)
+    path = schemas / "Edit" / "17541122.json"
+    document = json.loads(path.read_text())
+    document["properties"]["nobodySendsIt"] = {"type": "string", "required": True}
+    path.write_text(json.dumps(document))
+    run(database, tmp_path, schemas)
+    assert database.count(ERRORS) == 1_129 + REFUSED
+    with monkeypatch.context() as dying:
+        dying.setattr(replay, "delete", dies)
+        with pytest.raises(KeyboardInterrupt):
+            replayed(database.uri, database.uri)
+    for there in (629, 0):
+        assert (database.count(ERRORS), database.count(EDIT)) == (500 + REFUSED + there, 629)
+        found = replayed(database.uri, f"{database.uri}?bots=keep")
+        assert (found.read, found.lines) == (500 + REFUSED + there, REFUSED + there)
+        assert [vars(each) for each in found.sinks] == [{
+            "sink": f"{database.uri}?bots=keep", "there": there, "lacked": REFUSED,
+            "rejected": REFUSED, "removed": there,
+        }]  # fmt: skip
+    assert (database.count(ERRORS), database.count(EDIT)) == (500 + REFUSED, 629)
+    assert database.ask(f"SELECT COUNT(DISTINCT uuid) FROM {EDIT}") == [(629,)]
+    told = f"SELECT COUNT(*) FROM {ERRORS} WHERE event_message LIKE '%nobodySendsIt%'"
+    edits_that_are_bad = database.ask(told)[0][0]
+    assert 0 < edits_that_are_bad < 60  # for other reasons too
+    files = replayed(database.uri, f"parquet:{tmp_path}/files")
+    assert [(each.there, each.lacked, each.removed) for each in files.sinks] == [(0, REFUSED, 0)]

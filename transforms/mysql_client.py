@@ -1,0 +1,141 @@
+"""Connections to a MysqlServer, and what the database's errors mean."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any, Final
+
+import pymysql
+import sqlalchemy as sa
+
+from transforms.mysql import MysqlServer, MysqlSettingsError
+
+_CONNECT = 10.0  # seconds to reach the server
+_ANSWER = 60.0  # seconds that it may take for a statement
+_LOCK = 5  # seconds that a statement waits for a lock
+_SESSION: Final = (
+    "SET SESSION sql_mode='STRICT_ALL_TABLES,STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
+    "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', time_zone='+00:00', "
+    f"lock_wait_timeout={_LOCK}, innodb_lock_wait_timeout={_LOCK}"
+)
+"""Whatever the server's own settings are: a value is held or refused, never changed, and a
+backslash in a literal is what the client means by it."""
+
+_AWAY: Final = frozenset(
+    {
+        *(2002, 2003, 2006, 2013, 2014, 2027, 2055),  # no connection, or none any more
+        *(1040, 1203, 1226),  # too many of them
+        *(1053, 1317, 1927, 1969, 3024),  # shut down, interrupted, killed, too slow
+        *(1047, 1158, 1159, 1160, 1161),  # a cluster or a network that isn't well
+    }
+)
+_LOCKED: Final = frozenset({1205, 1213, 1412, 1615})
+_GONE: Final = frozenset({1054, 1146})  # a column, the table
+_OF_VALUES: Final = frozenset(
+    {
+        *(1048, 1118, 1264, 1265, 1292, 1366, 1367, 1406, 1411, 1416, 1525, 1690),
+        *(3140, 3819, 4025),  # what a check says
+    }
+)
+_RIGHTS = "the user needs SELECT, INSERT, UPDATE and CREATE there"
+_REPLICA = "is it a replica? Write to the server that it follows"
+_SENTENCES: Final = {
+    167: "its ids are used up: ALTER TABLE … MODIFY id BIGINT NOT NULL AUTO_INCREMENT",
+    1044: "the user may not use this database",
+    1049: "CREATE DATABASE … CHARACTER SET utf8mb4 makes it",
+    1142: _RIGHTS,
+    1143: _RIGHTS,
+    1290: _REPLICA,
+    1836: _REPLICA,
+}
+
+
+class MysqlFault(Exception):
+    """The database refuses, and will again; the message is for people."""
+
+
+class DatabaseAway(MysqlFault):
+    """The server can't be reached, or has let go of us. It will be back."""
+
+
+class TableLocked(MysqlFault):
+    """Others hold a lock, or the table has just changed. It will be free."""
+
+
+class ValueRefused(MysqlFault):
+    """A column can't hold a value of one of the rows."""
+
+
+def engine(server: MysqlServer, *, answer: float = _ANSWER, keep: bool = False) -> sa.Engine:
+    """A new engine, whose connections are in strict mode, UTC and utf8mb4, and make transactions.
+
+    `answer` is for how many seconds a statement may be silent. With `keep` there is one connection,
+    tried before each use; without it each use makes one."""
+    pool: dict[str, Any] = {"poolclass": sa.NullPool}
+    if keep:
+        pool = {"pool_size": 1, "max_overflow": 0, "pool_pre_ping": True}
+    return sa.create_engine("mysql+pymysql://", creator=lambda: _connect(server, answer), **pool)
+
+
+def _connect(server: MysqlServer, answer: float) -> Any:
+    """Raises MysqlFault, pymysql.Error."""
+    try:
+        connection = pymysql.connect(
+            host=server.host, port=server.port, unix_socket=server.settings.get("unix_socket"),
+            user=server.user, password=server.password(), database=server.database,
+            charset="utf8mb4", init_command=_SESSION, autocommit=False,
+            connect_timeout=_CONNECT, read_timeout=answer, write_timeout=answer, **_tls(server),
+        )  # fmt: skip
+    except pymysql.Error as error:
+        if isinstance(getattr(error, "original_exception", None), ssl.SSLCertVerificationError):
+            raise MysqlFault(reason(error)) from error  # waiting doesn't mend it
+        raise
+    except (MysqlSettingsError, RuntimeError) as error:  # PyMySQL lacks what a way to log in needs
+        raise MysqlFault(str(error)) from error
+    if connection.escape("\\") != r"'\\'":
+        connection.close()
+        raise MysqlFault("the server keeps NO_BACKSLASH_ESCAPES, whatever a session says")
+    return connection
+
+
+def _tls(server: MysqlServer) -> dict[str, Any]:
+    mode, given = server.ssl_mode, server.settings
+    if mode in ("DISABLED", "PREFERRED"):
+        return {"ssl_disabled": mode == "DISABLED"}
+    try:
+        context = ssl.create_default_context(cafile=given.get("ssl_ca"))
+        context.check_hostname = mode == "VERIFY_IDENTITY"
+        if mode == "REQUIRED":
+            context.verify_mode = ssl.CERT_NONE
+        if "ssl_cert" in given:
+            context.load_cert_chain(given["ssl_cert"], given["ssl_key"])
+    except OSError as error:
+        raise MysqlFault(f"ssl_ca, ssl_cert or ssl_key: {error}") from error
+    return {"ssl": context}
+
+
+def reason(error: BaseException) -> str:
+    """An error of the database, or SQLAlchemy's about one, in a line for people."""
+    origin = getattr(error, "orig", None) or error
+    if not isinstance(origin, pymysql.Error) or len(origin.args) < 2:
+        return " ".join(str(origin).split()) or type(origin).__name__
+    code, text = origin.args[:2]
+    told = " ".join(str(text).split()) or "the connection is lost"
+    more = f"; {_SENTENCES[code]}" if code in _SENTENCES else ""
+    return f"{told} ({code}){more}" if code else told
+
+
+def fault(error: BaseException) -> MysqlFault:
+    """What an error of the database means. What isn't known to pass isn't waited for."""
+    origin = getattr(error, "orig", None) or error
+    if isinstance(origin, MysqlFault):
+        return origin
+    code = origin.args[0] if origin.args else 0
+    told = reason(error)
+    if isinstance(origin, pymysql.InterfaceError) or code in _AWAY:
+        return DatabaseAway(told)
+    if isinstance(origin, pymysql.InternalError) and not isinstance(code, int):
+        return DatabaseAway(told)  # packets that make no sense: some are lost
+    if code in _LOCKED or code in _GONE:
+        return TableLocked(told)
+    return ValueRefused(told) if code in _OF_VALUES else MysqlFault(told)

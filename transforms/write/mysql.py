@@ -1,0 +1,169 @@
+"""The MySQL sink: a table for each destination, a row for each event, once by its uuid.
+
+Rows are inserted while a bundle lasts, the rest when it ends, each table's in a transaction of its
+own: one that is locked or broken holds up those of its own alone. A bundle that is run again finds
+its uuids there, so its rows count as repeated and nothing is doubled.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from schemas.event import Destination, Event
+from schemas.registry import Registry
+from transforms.mysql import MysqlServer
+from transforms.mysql_client import DatabaseAway, MysqlFault, TableLocked, engine, fault
+from transforms.retry import retrying
+from transforms.write.mysql_table import FAULTS, Inserted, MysqlTable, Row
+from transforms.write.receipt import Receipt, Tally
+from transforms.write.sink import Bundle, Refused, Sink, SinkError, Writer
+
+_ROWS_IN_MEMORY: Final = 10_000  # of all tables, before they are inserted
+_BYTES_IN_MEMORY: Final = 16 * 2**20  # about, of the same
+_REACHABLE: Final = 10.0  # seconds in which the server must answer before a job starts
+_AWAY: Final = 600.0  # seconds that a server is waited for
+_LOCKED: Final = 20.0  # seconds that a table is waited for, after all others are written
+
+
+class MysqlSink(Sink):
+    """Tables of a database, with the names and types that EventLogging's had. Holds no connection
+    and no secret."""
+
+    def __init__(
+        self, server: MysqlServer, registry: Registry, shown: str, *, drop_bots: bool = False
+    ) -> None:
+        """With `drop_bots` events whose userAgent is a bot's are filtered; EventErrors never."""
+        self.server, self.registry, self.drop_bots = server, registry, drop_bots
+        self._shown = shown
+
+    def prepare(self) -> None:
+        try:
+            retrying(self._try, DatabaseAway, patience=_REACHABLE)
+        except MysqlFault as error:
+            raise SinkError(f"cannot write {self}: {error}") from error
+
+    def _try(self) -> None:
+        try:
+            engine(self.server).connect().close()
+        except FAULTS as error:
+            raise fault(error) from error
+
+    def writer(self) -> Writer:
+        return _MysqlWriter(self)
+
+    def __str__(self) -> str:
+        return self._shown
+
+
+class _MysqlWriter(Writer):
+    def __init__(self, sink: MysqlSink) -> None:
+        self.sink = sink
+        self._engine = engine(sink.server, keep=True)
+        self._tables: dict[Destination, MysqlTable] = {}
+
+    def table(self, destination: Destination) -> MysqlTable:
+        found = self._tables.get(destination)
+        if found is None:
+            document = self.sink.registry.get(*destination)
+            found = self._tables[destination] = MysqlTable(destination, document)
+        return found
+
+    def insert(self, rows: dict[Destination, list[Row]]) -> Iterator[Receipt | Refused]:
+        """Insert rows of any tables. What a table can't hold is refused; what is away is waited for
+        when all others are written. Raises SinkError."""
+        waiting = dict(rows)
+        done: list[tuple[Destination, Inserted]] = []
+
+        def attempt() -> None:
+            faults: list[MysqlFault] = []
+            for destination in list(waiting):
+                try:
+                    done.append((destination, self._insert(destination, waiting[destination])))
+                    del waiting[destination]
+                except DatabaseAway:
+                    raise
+                except MysqlFault as error:
+                    faults.append(error)
+            if faults:
+                raise min(faults, key=lambda each: isinstance(each, TableLocked))
+
+        try:
+            retrying(
+                lambda: retrying(attempt, TableLocked, patience=_LOCKED, longest_pause=2.0),
+                DatabaseAway,
+                patience=_AWAY,
+            )
+        except MysqlFault as error:
+            raise SinkError(f"{self.sink}: {error}") from error
+        for destination, (counts, refused) in done:
+            yield from refused
+            where = self.table(destination).name
+            for split, (given, new) in counts.items():
+                yield Receipt(
+                    str(self.sink), split, *destination, where=where,
+                    given=given, written=new, repeated=given - new,
+                )  # fmt: skip
+
+    def _insert(self, destination: Destination, rows: list[Row]) -> Inserted:
+        table = self.table(destination)
+        try:
+            with self._engine.connect() as connection:
+                return table.insert(connection, rows)
+        except FAULTS as error:
+            table.forget()
+            found = fault(error)
+            if isinstance(found, DatabaseAway):
+                raise found from error
+            raise type(found)(f"table {table.name}: {found}") from error
+
+    def bundle(self) -> Bundle:
+        return _MysqlBundle(self)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+class _MysqlBundle(Bundle):
+    def __init__(self, writer: _MysqlWriter) -> None:
+        self._writer = writer
+        self._rows: dict[Destination, list[Row]] = {}
+        self._pending = self._bytes = 0
+        self._refused: deque[Refused] = deque()
+        self._receipts: list[Receipt] = []
+        self._bots = Tally(str(writer.sink))
+
+    def add(self, destination: Destination, event: Event) -> None:
+        if self._writer.sink.drop_bots and _is_bot(event):
+            self._bots.filtered(event.line.origin.split, destination)
+            return
+        row = self._writer.table(destination).row(event)
+        self._rows.setdefault(destination, []).append(row)
+        self._pending += 1
+        self._bytes += len(row.literal) + len(event.line.data)
+        if self._pending >= _ROWS_IN_MEMORY or self._bytes >= _BYTES_IN_MEMORY:
+            self.settle()
+
+    def settle(self) -> None:
+        rows, self._rows, self._pending, self._bytes = self._rows, {}, 0, 0
+        for outcome in self._writer.insert(rows):
+            if isinstance(outcome, Refused):
+                self._refused.append(outcome)
+            else:
+                self._receipts.append(outcome)
+
+    def refused(self) -> Iterable[Refused]:
+        while self._refused:
+            yield self._refused.popleft()
+
+    def commit(self) -> Iterator[Receipt]:
+        self.settle()
+        assert not self._refused, "what is refused must be taken back first"
+        yield from self._receipts
+        yield from self._bots.receipts()
+
+
+def _is_bot(event: Event) -> bool:
+    agent = event.data.get("userAgent")
+    return isinstance(agent, dict) and agent.get("is_bot") is True
