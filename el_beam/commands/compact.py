@@ -25,7 +25,7 @@ def register(commands: Any) -> None:
         "compact",
         help="make few files of an hour's many",
         description="Files of hours that have ended become few large ones, sorted by time, each "
-        "event once. Takes up to 1.2 GiB of memory.",
+        "event once. Takes up to 1.5 GiB of memory.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

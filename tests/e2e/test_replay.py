@@ -92,7 +92,6 @@ def test_while_the_import_goes_on(stack: Stack, tmp_path: Path, broken: Path) ->
             killed(first, lambda: any((folder / "_temporary" / "replay").rglob("*")))
             assert first.returncode == -signal.SIGKILL
             assert there(f"parquet:{root}")
-            assert not [*(folder / "_ledger").glob("change-*")]
             second = el(tmp_path, *call)
             killed(second, lambda: any((folder / "_ledger").glob("change-*")))
             time.sleep(rng.uniform(0, 1))

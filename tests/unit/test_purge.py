@@ -83,6 +83,7 @@ class Folder:
         with changing(str(self.root)) as lease:
             found = list(steps(self.ledger(), keep, hours=is_old))
             for step in found:
+                assert step.files
                 assert purge(str(self.root), step, lease) == {}
         return sum(len(step.files) for step in found)
 
@@ -139,6 +140,7 @@ def test_all_that_is_old(folder: Folder) -> None:
 
 def test_what_stays(folder: Folder) -> None:
     keep = keeping(Edit="wiki event.action event.user.edits no.such")
+    before = folder.ledger()
     schema = pq.read_schema(next((folder.root / "Edit_1").rglob("*.parquet")))
     assert folder.purge(keep) == 2
     first, second, *new = folder.rows("Edit_1")
@@ -153,6 +155,8 @@ def test_what_stays(folder: Folder) -> None:
     assert new[0]["ip"] == SECRETS[0], "it isn't old"
     (kept,) = (folder.root / "Edit_1" / "year=2019").rglob("*.parquet")
     assert pq.read_schema(kept).equals(schema)
+    made_of = folder.ledger().files[str(kept.relative_to(folder.root))].of
+    assert made_of == before.files[f"{folder_of('Edit_1', OLD)}/a.parquet"].of
     assert folder.purge(keep) == 0, "there is nothing left to do"
     assert folder.purge(keeping(Edit="wiki", Other="wiki")) == 1, "another list may leave less"
     assert folder.rows("Edit_1")[0]["event"] is None
@@ -272,8 +276,8 @@ def test_what_cannot_be_read(
     assert all("-kept" in each for each in (left[0], left[2]))
 
 
-def left(folder: Folder) -> set[str]:
-    found = left_over(str(folder.root), hours=is_old, now=datetime.now(UTC), age=timedelta(90))
+def left(folder: Folder, age: timedelta = timedelta(90)) -> set[str]:
+    found = left_over(str(folder.root), hours=is_old, now=datetime.now(UTC), age=age)
     return {path.removeprefix(f"{folder.root}/") for path in found}
 
 
@@ -300,11 +304,11 @@ def _aged(path: Path, days: float) -> None:
 def test_what_killed_runs_have_left(folder: Folder, tmp_path: Path) -> None:
     """But for what an import will give its name, and what may be of one that works."""
     temporary = folder.root / "_temporary"
-    for name, days in (("_change-x.json.1", 91), ("_change-x.json.2", 0)):
+    for name, days in (("_change-x.json.1", 91.0), ("_change-x.json.2", 0.0)):
         (folder.root / "_ledger" / name).touch()
         _aged(folder.root / "_ledger" / name, days)
-    for name, days in (("dead/a", 91), ("dead/b", 99), ("works/a", 91), ("works/b", 0),
-                       ("waits/a", 99)):  # fmt: skip
+    for name, days in (("dead/a", 91), ("dead/b", 99), ("works/a", 91), ("works/b", 0.1),
+                       ("waits/a", 99), ("file", 91)):  # fmt: skip
         (temporary / name).parent.mkdir(parents=True, exist_ok=True)
         (temporary / name).touch()
         _aged(temporary / name, days)
@@ -316,8 +320,9 @@ def test_what_killed_runs_have_left(folder: Folder, tmp_path: Path) -> None:
     state.topic("raw").intend(Intent("raw", 1, (), {}), "00000001-000001")
     state.topic("raw").decide(1, "00000001-000001", plain(Summary(files={"x": receipt})))
     assert left(folder) == {
-        "_temporary/dead", "_temporary/works/a", "_ledger/_change-x.json.1"
+        "_temporary/dead", "_temporary/file", "_temporary/works/a", "_ledger/_change-x.json.1"
     }  # fmt: skip
+    assert left(folder, timedelta(hours=1)) == left(folder), "a day at least"
 
 
 class Killed(BaseException):
