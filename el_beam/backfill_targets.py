@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from el_beam.backfill_plan import BackfillError, HourPlan, Plan
 from el_beam.inventory import compare
-from el_beam.ledger import FOLDER, Ledger, LedgerFile, Part, Wanted, read_ledger
+from el_beam.ledger import FOLDER, Entry, Ledger, LedgerFile, Part, Wanted, read_ledger
 from schemas.event import Destination
 from transforms import filesystem
 
@@ -31,10 +30,28 @@ def targets_of(plan: Plan, root: str) -> list[Target]:
 
     Raises BackfillError where that can't be told, LedgerError, OSError."""
     hours = {hour.hour for hour in plan.hours}
-    ledger = _ledger_of(root, hours.__contains__)
-    known = {part for entry in ledger.entries for file in entry.files for part in file.of}
-    files = _by_hour(ledger.files.values())
-    return [_target(plan, hour, ledger, files[hour.hour], known) for hour in plan.hours]
+    index = _Index(_ledger_of(root, hours.__contains__))
+    return [_target(plan, hour, index) for hour in plan.hours]
+
+
+class _Index:
+    """What a ledger has, by what is asked of it for each hour."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.root, self.troubles, self.files = ledger.root, ledger.troubles, ledger.files
+        self.by_hour = defaultdict[str, list[LedgerFile]](list)
+        self.made_of = Counter(part for file in self.files.values() for part in file.of)
+        self.entries = defaultdict[Part, list[Entry]](list)
+        for file in self.files.values():
+            for hour in {file.hour, *(part.hour for part in file.of)}:
+                self.by_hour[hour].append(file)
+        for entry in ledger.entries:
+            for part in _parts(entry):
+                self.entries[part].append(entry)
+
+
+def _parts(entry: Entry) -> set[Part]:
+    return {part for file in entry.files for part in file.of}
 
 
 def _ledger_of(root: str, wanted: Wanted) -> Ledger:
@@ -45,24 +62,13 @@ def _ledger_of(root: str, wanted: Wanted) -> Ledger:
     return ledger
 
 
-def _by_hour(files: Iterable[LedgerFile]) -> dict[str, list[LedgerFile]]:
-    """By the hour of a file, and by the hours of the lines that it is made of."""
-    found = defaultdict[str, list[LedgerFile]](list)
-    for file in files:
-        for hour in {file.hour, *(part.hour for part in file.of)}:
-            found[hour].append(file)
-    return found
-
-
-def _target(
-    plan: Plan, hour: HourPlan, ledger: Ledger, files: list[LedgerFile], known: set[Part]
-) -> Target:
-    """Which of an hour's files are of the lines that the archive has; `known` are the lines of all
-    files. Raises BackfillError where that can't be told."""
-    target = Target(ledger.root)
+def _target(plan: Plan, hour: HourPlan, index: _Index) -> Target:
+    """Which of an hour's files are of the lines that the archive has. Raises BackfillError where
+    that can't be told."""
+    target = Target(index.root)
     mine = {part for parts in hour.parts.values() for part in parts}
-    bad = {each.what for each in ledger.troubles}
-    for file in files:
+    bad = {each.what for each in index.troubles}
+    for file in index.by_hour[hour.hour]:
         of = {*file.of}
         if not plan.choice.wants(_destination(file)):
             continue
@@ -77,14 +83,14 @@ def _target(
             )
         elif file.hour == hour.hour:
             target.kept += file.rows
-    if target.kept and not mine <= known:
+    if target.kept and not mine <= index.entries.keys():
         raise BackfillError(
-            f"{target.kept:,} rows of {hour.hour} in {ledger.root} were not written by the runs "
+            f"{target.kept:,} rows of {hour.hour} in {index.root} were not written by the runs "
             "that wrote the archive, so they may be of lines that it has: --all replaces them too"
         )
-    target.strays = [each.what for each in ledger.troubles
+    target.strays = [each.what for each in index.troubles
                      if each.kind == "unknown" and each.hour == hour.hour]  # fmt: skip
-    target.instead_of = _instead_of(hour.hour, {*target.removed}, ledger)
+    target.instead_of = _instead_of(hour.hour, target.removed, index)
     return target
 
 
@@ -93,14 +99,13 @@ def _destination(file: LedgerFile) -> Destination:
     return Destination(schema, int(revision))
 
 
-def _instead_of(hour: str, removed: set[str], ledger: Ledger) -> list[tuple[str, str]]:
-    """(entry, hour) of the counts that no longer count: all of an entry no file of which stays."""
-    stay = ledger.files.keys() - removed
-    found = []
-    for entry in ledger.entries:
-        paths = {file.path for file in entry.files}
-        if not paths.isdisjoint(removed):
-            alone = paths.isdisjoint(stay)
-            hours = {key.hour for key in entry.counts} if alone else {hour}
-            found += [(entry.name, each) for each in sorted(hours)]
-    return found
+def _instead_of(hour: str, removed: list[str], index: _Index) -> list[tuple[str, str]]:
+    """(entry, hour) of the counts that no longer count: all of an entry of whose lines no file is
+    left, whoever made it; else those of this hour."""
+    gone = Counter(part for path in removed for part in index.files[path].of)
+    found = set()
+    for entry in {id(each): each for part in gone for each in index.entries[part]}.values():
+        alone = all(index.made_of[part] == gone[part] for part in _parts(entry))
+        hours = {key.hour for key in entry.counts} if alone else {hour}
+        found |= {(entry.name, each) for each in hours}
+    return sorted(found)

@@ -210,6 +210,8 @@ def test_a_run_made_again_after_a_backfill(tmp_path: Path) -> None:
     before = contents(out, "[!_]*/**/*.parquet")
     el("run", f"file:{tmp_path}/some.log", f"parquet:{out}", f"raw:{tmp_path}/raw")
     assert contents(out, "[!_]*/**/*.parquet") == before
+    el("compact", out, "--after", "0")  # and made again of what was made one
+    el("backfill", "apply", tmp_path / "raw", f"parquet:{out}", "--from", DAY, "--to", DAY)
     totals = json.loads(el("ledger", out, "--json").stdout)["totals"]
     assert totals["read"] == totals["rows"] == 1_000
 
