@@ -15,7 +15,7 @@ from typing import Any
 
 from el_beam.changes import is_decided
 from el_beam.inventory import compare
-from el_beam.ledger import DONE, FOLDER, LedgerError, Part, Wanted, read_ledger
+from el_beam.ledger import DONE, FOLDER, LedgerError, Part, read_ledger
 from el_beam.wanted import Wanted as Hours
 from transforms import filesystem
 from transforms.read.files import find_splits
@@ -76,7 +76,7 @@ def plan(
     if under_way := _under_way(home_of(raw, sinks), new):
         return under_way
 
-    new.hours = _hours(raw, Hours(first, last).hour)
+    new.hours = _hours(raw, Hours(first, last).all_hours())
     identity = json.dumps([asdict(new), time.time()])
     return replace(new, name=hashlib.sha256(identity.encode()).hexdigest()[:12])
 
@@ -98,10 +98,11 @@ def tables_path(home: str, name: str, hour: str) -> str:
     return f"{home}/{FOLDER}/tables-{name}-{hour}.json"
 
 
-def _hours(raw: str, wanted: Wanted) -> list[HourPlan]:
+def _hours(raw: str, names: list[str]) -> list[HourPlan]:
     """What the archive has of each hour. Raises BackfillError where that isn't all there."""
+    wanted = set(names).__contains__
     archive = read_ledger(raw, wanted=wanted)
-    compare(archive, wanted=wanted)
+    compare(archive, wanted=wanted, hours=names)
     if archive.troubles:
         told = "; ".join(each.sentence for each in archive.troubles[:3])
         raise BackfillError(f"the archive itself is not whole: {told}")

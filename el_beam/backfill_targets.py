@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from el_beam.backfill_plan import BackfillError, HourPlan, Plan
+from el_beam.hours import open_hours
 from el_beam.inventory import compare
-from el_beam.ledger import FOLDER, Entry, Ledger, LedgerFile, Part, Wanted, read_ledger
+from el_beam.ledger import FOLDER, Entry, Ledger, LedgerFile, Part, read_ledger
 from schemas.event import Destination
 from transforms import filesystem
 
@@ -21,6 +22,7 @@ class Target:
     rows: int = 0  # in them
     damaged: int = 0  # of these files, those that are lost or not as they were written
     kept: int = 0  # rows of other lines, which stay
+    mark: str = ""  # complete, or reopened: see hours.py
     strays: list[str] = field(default_factory=list)  # files that nobody knows, put away
     instead_of: list[tuple[str, str]] = field(default_factory=list)
 
@@ -30,7 +32,7 @@ def targets_of(plan: Plan, root: str) -> list[Target]:
 
     Raises BackfillError where that can't be told, LedgerError, OSError."""
     hours = {hour.hour for hour in plan.hours}
-    index = _Index(_ledger_of(root, hours.__contains__))
+    index = _Index(_ledger_of(root, hours))
     return [_target(plan, hour, index) for hour in plan.hours]
 
 
@@ -39,6 +41,7 @@ class _Index:
 
     def __init__(self, ledger: Ledger) -> None:
         self.root, self.troubles, self.files = ledger.root, ledger.troubles, ledger.files
+        self.marks, self.open = ledger.marks, {*open_hours(ledger.root)}
         self.by_hour = defaultdict[str, list[LedgerFile]](list)
         self.made_of = Counter(part for file in self.files.values() for part in file.of)
         self.entries = defaultdict[Part, list[Entry]](list)
@@ -54,11 +57,13 @@ def _parts(entry: Entry) -> set[Part]:
     return {part for file in entry.files for part in file.of}
 
 
-def _ledger_of(root: str, wanted: Wanted) -> Ledger:
+def _ledger_of(root: str, hours: set[str]) -> Ledger:
     if not filesystem.names(f"{root}/{FOLDER}"):
         return Ledger(root)  # nothing was ever written there
+    wanted = hours.__contains__
     ledger = read_ledger(root, wanted=wanted)
-    compare(ledger, wanted=wanted)
+    of_others = {file.hour for file in ledger.files.values()}  # lines that were filed elsewhere
+    compare(ledger, wanted=wanted, hours=sorted(hours | of_others))
     return ledger
 
 
@@ -90,6 +95,9 @@ def _target(plan: Plan, hour: HourPlan, index: _Index) -> Target:
         )
     target.strays = [each.what for each in index.troubles
                      if each.kind == "unknown" and each.hour == hour.hour]  # fmt: skip
+    marks = {mark for (of, _), mark in index.marks.items() if of == hour.hour}
+    if marks:
+        target.mark = "reopened" if hour.hour in index.open else max(marks)
     target.instead_of = _instead_of(hour.hour, target.removed, index)
     return target
 

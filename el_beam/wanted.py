@@ -27,6 +27,13 @@ class Wanted:
         first, last = self.first[: len(hour)], self.last[: len(hour)]
         return first <= hour and (not last or hour[: len(last)] <= last)
 
+    def all_hours(self) -> list[str]:
+        """All hours from the first to the last, which must be given."""
+        first, last = self.times()
+        assert first and last
+        count = int((last - first) / timedelta(hours=1)) + 1
+        return [(first + timedelta(hours=each)).isoformat()[:13] for each in range(count)]
+
     def schema(self, schema: str) -> bool:
         return self.schemas is None or self.schemas.match(schema) is not None
 

@@ -131,10 +131,10 @@ def _show(plan: Plan, sinks: dict[str, Sink], how: How, as_json: bool) -> None:
           f"with {how.workers} worker{'s' * (how.workers > 1)}")  # fmt: skip
 
 
-def _told(target: Target) -> dict[str, int]:
+def _told(target: Target) -> dict[str, Any]:
     return {
         "rows": target.rows, "files": len(target.removed), "damaged": target.damaged,
-        "kept": target.kept, "unknown": len(target.strays),
+        "kept": target.kept, "unknown": len(target.strays), "mark": target.mark,
     }  # fmt: skip
 
 
@@ -151,7 +151,7 @@ def _table(hours: list[dict[str, Any]]) -> None:
         for name, target in hour["sinks"].items():
             numbers = (target["rows"], target["damaged"], target["unknown"], target["kept"])
             table.add_row(*first, name, *(f"{number:,}" if number else "" for number in numbers),
-                          "done" if hour["done"] else "")  # fmt: skip
+                          "done" if hour["done"] else target["mark"])  # fmt: skip
             first = ("", "")
     out = console()
     out.file = sys.stdout
