@@ -23,6 +23,7 @@ from el_beam.commands import (
     forward,
     jobs,
     ledger,
+    mysql,
     purge,
     reconcile,
     run,
@@ -32,8 +33,8 @@ from el_beam.commands import (
 )
 
 _COMMANDS = (
-    run, backfill, bad, check, compact, find, forward, jobs, ledger, purge, reconcile, schema,
-    stack, state,
+    run, backfill, bad, check, compact, find, forward, jobs, ledger, mysql, purge, reconcile,
+    schema, stack, state,
 )  # fmt: skip
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
+_AGE = re.compile(r"(\d{1,6})([hd])", re.ASCII)
 
 
 class Ended(Exception):
@@ -53,3 +56,12 @@ def add_hours(parser: argparse.ArgumentParser, *, required: bool = False) -> Non
     parser.add_argument("--from", dest="first", required=required, metavar="HOUR",
                         help="as 2019-03-10T07, or a day")  # fmt: skip
     parser.add_argument("--to", dest="last", required=required, metavar="HOUR", help="the last one")
+
+
+def age(text: str) -> timedelta:
+    """Of an option, as 90d or 36h. Raises ArgumentTypeError."""
+    match = _AGE.fullmatch(text)
+    number = int(match[1]) if match else 0
+    if not match or not number:
+        raise argparse.ArgumentTypeError(f"{text!r} is no age: write 90d or 36h")
+    return timedelta(days=number) if match[2] == "d" else timedelta(hours=number)

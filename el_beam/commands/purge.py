@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from el_beam.commands import GOES_ON, answering
+from el_beam.commands import GOES_ON, age, answering
 
 _EXAMPLE = """examples:
   el purge hdfs://namenode:9870/el/raw --older-than 90d
@@ -20,7 +19,6 @@ keep.yaml says which fields stay for good:
 
 Without --yes it only says what it would do. Killed, and started again, it goes on where it was.
 """
-_AGE = re.compile(r"(\d{1,6})([hd])", re.ASCII)
 
 
 def register(commands: Any) -> None:
@@ -34,19 +32,11 @@ def register(commands: Any) -> None:
     )
     add = parser.add_argument
     add("root", metavar="ROOT", help="the folder of a parquet:, jsonl: or raw: sink")
-    add("--older-than", required=True, type=_age, metavar="AGE", help="90d, or 36h")
+    add("--older-than", required=True, type=age, metavar="AGE", help="90d, or 36h")
     add("--keep", metavar="FILE", help="YAML: the fields that stay, by schema")
     add("--yes", action="store_true", help="do it; what is removed can't be brought back")
     add("--json", action="store_true", help="a line of JSON for each file")
     parser.set_defaults(command=_command)
-
-
-def _age(text: str) -> timedelta:
-    match = _AGE.fullmatch(text)
-    number = int(match[1]) if match else 0
-    if not match or not number:
-        raise argparse.ArgumentTypeError(f"{text!r} is no age: write 90d or 36h")
-    return timedelta(days=number) if match[2] == "d" else timedelta(hours=number)
 
 
 def _command(args: argparse.Namespace) -> int:

@@ -1,0 +1,244 @@
+"""Removing old rows of tables that others read and write, or all of them but some columns.
+
+A table is walked from its oldest row on, by its index of time, and a transaction is of few rows
+that are named by their id: what it locks are these, and for a tenth of a second. Nothing is
+remembered but how far the walk is: rows of which nothing is left to remove are read and passed
+over, so what is killed is started again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar
+
+import sqlalchemy as sa
+
+from el_beam.keep import Keep
+from el_beam.mysql_keep import Kept, check, kept, there
+from el_beam.mysql_tables import FAULTS, Ours, tables, told
+from schemas.event import Destination
+from schemas.registry import Registry, SchemaError
+from schemas.sql import dialect_of
+from schemas.sql_changes import Found
+from transforms.mysql_client import DatabaseAway, MysqlFault, TableLocked, fault
+from transforms.mysql_look import look
+from transforms.retry import retrying
+
+Result = TypeVar("Result")
+Row = Any  # of `_chosen`
+_LONG: Final = 0.1  # seconds of a transaction: others may wait for so long
+_FEWEST: Final = 10  # rows of one
+_FIRST: Final = 200
+_AWAY: Final = 600.0  # seconds that a server is waited for
+_LOCKED: Final = 120.0  # seconds that a table is waited for
+_TIMES: Final = ("timestamp", "dt")  # EventLogging's oldest tables have no values in dt
+
+
+class Target(NamedTuple):
+    """A table, and what becomes of its old rows."""
+
+    name: str
+    schema: Destination
+    time: str  # the column that says how old a row is
+    by: str  # its index
+    kept: Kept | None  # None: they go
+
+
+class Done(NamedTuple):
+    """What a transaction did, or would do."""
+
+    rows: int
+    looked_at: int
+
+
+class Pace:
+    """How many rows a transaction has, so that none takes long; and the pause after each, so that
+    at least half of the time is others'."""
+
+    def __init__(self, most: int, pause: float) -> None:
+        self.rows = min(_FIRST, most)
+        self._most, self._pause = most, pause
+
+    def took(self, seconds: float) -> float:
+        """The last one took so long. Returns how long to pause."""
+        if seconds > _LONG:
+            self.rows = max(self.rows // 2, min(_FEWEST, self._most))
+        elif seconds < _LONG / 2:
+            self.rows = min(self.rows + self.rows // 2 + 1, self._most)
+        return max(seconds, self._pause)
+
+
+def targets(
+    engine: sa.Engine, registry: Registry, keep: Keep, wanted: Callable[[str], bool]
+) -> tuple[list[Target], dict[str, str]]:
+    """Our tables whose Schema_revision is wanted; and which tables can't be purged, and why.
+
+    Raises KeepError, FAULTS, RegistryError, RegistryUnavailable."""
+    found: list[Target] = []
+    problems: dict[str, str] = {}
+    with engine.connect() as connection:
+        ours = []
+        for each in tables(connection, registry.list()):
+            if isinstance(each, Ours):
+                ours.append(each)
+            elif wanted(str(each.schema)):
+                problems[each.name] = f"its comment is that of the table of {each.schema}: a copy?"
+        check(keep, {str(each.schema): has for each in ours
+                     if (has := _fields(registry, keep, each.schema)) is not None})  # fmt: skip
+        for name, schema in ours:
+            if wanted(str(schema)) and (table := look(connection, name)):
+                try:
+                    found.append(_target(name, schema, table, registry, keep))
+                except (MysqlFault, SchemaError) as error:
+                    problems[name] = str(error)
+    return found, problems
+
+
+def _fields(registry: Registry, keep: Keep, schema: Destination) -> set[str] | None:
+    """What the list may name of a table; None where nobody can tell."""
+    try:
+        return there(registry.get(*schema)) if keep.of(str(schema)) else set()
+    except SchemaError:
+        return None
+
+
+def _target(name: str, schema: Destination, found: Found, registry: Registry, keep: Keep) -> Target:
+    """Raises SchemaError; MysqlFault with what a person must do first."""
+    for column in _TIMES:
+        index = found.index_of(column)
+        if index and index.whole:
+            break
+    else:
+        raise MysqlFault("neither timestamp nor dt has an index; `el mysql apply` makes it")
+    if not any(each.name == "PRIMARY" and each.columns == ("id",) for each in found.indexes):
+        raise MysqlFault("its primary key is not id")
+    fields = keep.of(str(schema))
+    if fields is None:
+        return Target(name, schema, column, index.name, None)
+    stays = kept(registry.get(*schema), (each.name for each in found.columns), fields)
+    if never := [each.name for each in found.columns
+                 if each.needed and each.name in (*stays.nulls, *stays.cuts)]:  # fmt: skip
+        raise MysqlFault(f"{', '.join(never)} can't be null: ALTER TABLE … MODIFY lets it be")
+    return Target(name, schema, column, index.name, stays)
+
+
+def purge(
+    engine: sa.Engine, of: Target, before: datetime, pace: Pace, *, do: bool
+) -> Iterator[Done]:
+    """Remove what is older than `before` (UTC), or with `do` false only count it; a transaction at
+    a time.
+
+    Raises MysqlFault; what was done before is done."""
+    walk = _Walk(engine, of, before)
+    _attempt(walk.check)
+    more = True
+    while more:
+        begun, rows = time.monotonic(), pace.rows
+        done = _attempt(partial(walk.step, rows, do))
+        pause = pace.took(time.monotonic() - begun)
+        more = done.looked_at == rows
+        yield done
+        if do and more:
+            time.sleep(pause)
+
+
+def without_time(engine: sa.Engine, of: Target) -> int:
+    """Rows of which nobody can say how old they are. Raises MysqlFault."""
+    return _attempt(_Walk(engine, of, datetime.now(UTC)).without_time)
+
+
+def _attempt(call: Callable[[], Result]) -> Result:
+    """Raises MysqlFault."""
+
+    def meant() -> Result:
+        try:
+            return call()
+        except FAULTS as error:
+            raise type(fault(error))(told(error)) from error
+
+    return retrying(
+        lambda: retrying(meant, TableLocked, patience=_LOCKED, longest_pause=5.0),
+        DatabaseAway,
+        patience=_AWAY,
+    )
+
+
+class _Walk:
+    """The statements, and how far they are."""
+
+    def __init__(self, engine: sa.Engine, of: Target, before: datetime) -> None:
+        # So that nothing but the rows themselves is locked, no gap between them.
+        self._engine = engine.execution_options(isolation_level="READ COMMITTED")
+        self._of, self._kept = of, of.kept or Kept((), {}, frozenset())
+        names = dict.fromkeys(["id", of.time, *self._kept.nulls, *self._kept.cuts])
+        columns: Iterator[sa.ColumnClause[Any]] = (
+            sa.column(sa.quoted_name(name, quote=True)) for name in names
+        )
+        self._table = sa.table(sa.quoted_name(of.name, quote=True), *columns)
+        self._id, self._time = self._table.c["id"], self._table.c[of.time]
+        utc = before.astimezone(UTC).replace(tzinfo=None, microsecond=0)
+        self._before = utc.strftime("%Y%m%d%H%M%S") if of.time == "timestamp" else utc
+        self._last: tuple[Any, int] | None = None  # time and id of the row that it is at
+
+    def check(self) -> None:
+        """Raises MysqlFault where the server would read the whole table to find old rows."""
+        with self._engine.connect() as connection:
+            chosen = self._chosen(1).compile(connection, compile_kwargs={"literal_binds": True})
+            plan = connection.exec_driver_sql(f"EXPLAIN {chosen}").mappings().one()
+        extra = plan["Extra"] or ""
+        if "Impossible" not in extra and (plan["key"] != self._of.by or "filesort" in extra):
+            raise MysqlFault(f"the server would not use its index {self._of.by}")
+
+    def without_time(self) -> int:
+        counted = self._by_index(sa.select(sa.func.count()).select_from(self._table))
+        with self._engine.connect() as connection:
+            return int(connection.execute(counted.where(self._time.is_(None))).scalar_one())
+
+    def step(self, rows: int, do: bool) -> Done:
+        """One transaction. When it fails nothing is done, and the walk is where it was."""
+        with self._engine.begin() as connection:
+            found = connection.execute(self._chosen(rows)).all()
+            left = [each for each in found if self._is_left(each)]
+            if do and left:
+                connection.execute(self._removal(left))
+        if found:
+            self._last = found[-1][1], found[-1][0]
+        return Done(len(left), len(found))
+
+    def _by_index(self, chosen: sa.Select[Any]) -> sa.Select[Any]:
+        quoted = dialect_of("mysql").identifier_preparer
+        name = quoted.quote(sa.quoted_name(self._of.by, quote=True))
+        # A percent sign is doubled for SQLAlchemy, and that again for the driver.
+        return chosen.with_hint(self._table, f"FORCE INDEX ({name.replace('%', '%%%%')})")
+
+    def _chosen(self, rows: int) -> sa.Select[Any]:
+        """The next rows: id, time, whether a column is to become null, texts that are to be cut."""
+        any_left = sa.or_(sa.false(), *(self._table.c[c].is_not(None) for c in self._kept.nulls))
+        cuts = (self._table.c[name] for name in self._kept.cuts)
+        chosen = self._by_index(sa.select(self._id, self._time, any_left, *cuts))
+        chosen = chosen.where(self._time < self._before).order_by(self._time, self._id).limit(rows)
+        if self._last is None:
+            return chosen
+        moment, id_ = self._last
+        return chosen.where(self._time >= moment, (self._time > moment) | (self._id > id_))
+
+    def _is_left(self, row: Row) -> bool:
+        _, _, any_left, *texts = row
+        if self._of.kept is None or any_left:
+            return True
+        cuts = zip(self._kept.cuts.values(), texts, strict=True)
+        return any(text is not None and cut(text) != text for cut, text in cuts)
+
+    def _removal(self, left: list[Row]) -> sa.Delete | sa.Update:
+        mine = self._id.in_([row[0] for row in left])
+        if self._of.kept is None:
+            return sa.delete(self._table).where(mine)
+        values: dict[Any, Any] = {self._table.c[name]: sa.null() for name in self._kept.nulls}
+        for place, (name, cut) in enumerate(self._kept.cuts.items(), 3):
+            texts = {row[0]: cut(row[place]) for row in left if row[place] is not None}
+            stays = {id_: text for id_, text in texts.items() if text is not None}
+            values[self._table.c[name]] = sa.case(stays, value=self._id) if stays else sa.null()
+        return sa.update(self._table).where(mine).values(values)
