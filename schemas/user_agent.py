@@ -27,7 +27,7 @@ _BOT_WORDS = (
     "Google-HTTP-Java-Client [Ff]acebook [Yy]ahoo RockPeaks http"
 ).split()
 _BOT_BEGINNINGS = [
-    *"wikiwix-bot Java/ curl PHP/ Faraday HTTPC Ruby \\.NET Python Apache Scrapy PycURL".split(),
+    *"wikiwix-bot Java/ curl PHP Faraday HTTPC Ruby \\.NET Python Apache Scrapy PycURL".split(),
     *"libwww Zend wget nodemw WinHttpRaw Twisted com\\.eusoft Lagotto Peggo Recuweb".split(),
     *"check_http Magnus MLD Jakarta find-link projectplan9 ADmantX httpunit LWP".split(),
     *"iNaturalist WikiDemo FSResearchIt livedoor MediaWiki User: User_talk: github".split(),
