@@ -24,6 +24,7 @@ from el_beam.execute import run
 from el_beam.how import How
 from el_beam.job import Job
 from el_beam.ledger import DONE, FOLDER
+from el_beam.lookup import asked
 from el_beam.replay import replay
 from el_beam.summary import Summary, total
 from el_beam.wanted import Wanted
@@ -58,7 +59,8 @@ def apply(
             books = _run(plan, hour, theirs, how, f"{home}/{FOLDER}/books-{name}.json")
             for uri, sink in tables.items():
                 if sink in left:
-                    replay(uri, {uri: sink}, _of(plan, hour, how.registry), None, how, apply=True)
+                    rows = _of(plan, hour, how.registry)
+                    replay(asked(uri), {uri: sink}, rows, None, how, apply=True)
             filesystem.create(tables_path(home, plan.name, hour.hour), b"{}")
             for sink in files:
                 if sink not in left:

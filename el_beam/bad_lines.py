@@ -6,7 +6,6 @@ it, they are not the line that was read.
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 
 from el_beam.stored import End, Stored
 from el_beam.wanted import Wanted
-from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage
+from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, line_of
 from schemas.capsule import NotATime, parse_time, uuid5_hex
 from schemas.event import Origin, RawLine
 from transforms.count import count_key
@@ -60,7 +59,7 @@ def _text(value: Any) -> str:
 def _line(uuid: str, text: str, encoding: str, origin: str, receipt: float) -> RawLine | None:
     name, _, offset = origin.rpartition("@")
     try:
-        data = base64.b64decode(text, validate=True) if encoding == "base64" else text.encode()
+        data = line_of({"rawEvent": text, "encoding": encoding})
         place = int(offset)
     except ValueError:
         return None

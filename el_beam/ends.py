@@ -95,7 +95,7 @@ def sink_uri(text: str) -> Uri:
         _kafka_sink(uri)
     elif uri.scheme == "mysql":
         mysql_of(uri)
-        _drops_bots(uri)
+        drops_bots(uri)
     elif uri.scheme != "stdout":
         _path(uri)
     return uri
@@ -121,7 +121,7 @@ def sink_of(text: str, registry: Registry, job_id: str) -> Sink:
     if uri.scheme == "mysql":
         from transforms.write.mysql import MysqlSink
 
-        return MysqlSink(mysql_of(uri), registry, str(uri), drop_bots=_drops_bots(uri))
+        return MysqlSink(mysql_of(uri), registry, str(uri), drop_bots=drops_bots(uri))
     if uri.scheme == "sqlite":
         if "://" in (path := _path(uri)):
             raise UriError(f"{uri}: a database is a local file")
@@ -146,7 +146,8 @@ def mysql_of(uri: Uri) -> MysqlServer:
         raise UriError(f"{uri}: {error}") from error
 
 
-def _drops_bots(uri: Uri) -> bool:
+def drops_bots(uri: Uri) -> bool:
+    """Whether a database has no events of bots. Raises UriError."""
     bots = uri.parameters.get("bots", _BOTS[0])
     if bots not in _BOTS:
         raise UriError(f"{uri}: bots must be {' or '.join(_BOTS)}, not {bots!r}")

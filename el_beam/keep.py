@@ -50,8 +50,9 @@ class Keep:
         return self.fields.get(table, self.fields.get(table.rpartition("_")[0]))
 
 
-class _Loader(yaml.SafeLoader):
-    """Takes no name twice: of two lists of fields the first would be forgotten."""
+class _Loader(yaml.BaseLoader):
+    """Takes all for text, as `on` and `null` may be names, and no name twice: of two lists of
+    fields the first would be forgotten."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         found = super().construct_mapping(node, deep=deep)
@@ -68,7 +69,7 @@ def read_keep(path: str | None) -> Keep:
         return Keep({})
     try:
         told = yaml.load(Path(path).read_text(), _Loader)
-    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise KeepError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     if not isinstance(told, dict) or not all(
         isinstance(fields, list) and all(isinstance(each, str) for each in fields)

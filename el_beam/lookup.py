@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
+from el_beam.ends import mysql_of, sink_uri
 from el_beam.stored import ENDS, End, end_of
 from el_beam.uris import filled
 from el_beam.valid_now import ValidNow
@@ -40,6 +41,9 @@ def same_place(end: str, sink: str) -> bool:
 
 
 def _place(text: str) -> tuple[str, str]:
+    if text.startswith("mysql:"):  # whoever connects
+        server = mysql_of(sink_uri(text))
+        return str(server), server.settings.get("unix_socket", "")
     scheme, _, rest = filled(text.partition("?")[0]).partition(":")
     path = rest[2:] if rest.startswith("///") else rest
     return scheme, path.rstrip("/") if "://" in path or path[:2] == "//" else os.path.realpath(path)
@@ -54,7 +58,7 @@ def stored_in(text: str, sink: Sink, found: Iterable[Destination]) -> End | None
     path = {FileSink: "root", SqliteSink: "path"}.get(type(sink))
     if path and not filesystem.exists(getattr(sink, path)):
         return None
-    return end_of(_asked(text))
+    return end_of(asked(text))
 
 
 def _topics(text: str, sink: KafkaSink, found: Iterable[Destination]) -> End | None:
@@ -70,10 +74,10 @@ def _topics(text: str, sink: KafkaSink, found: Iterable[Destination]) -> End | N
         raise StoredError(f"{sink}: {error}") from error
     if not there:
         return None
-    return end_of(_asked(text, f"topics={quote(','.join(there))}"))
+    return end_of(asked(text, f"topics={quote(','.join(there))}"))
 
 
-def _asked(text: str, *more: str) -> str:
+def asked(text: str, *more: str) -> str:
     """The URI of an end, of a sink's: with those of its parameters that ends know."""
     address, _, query = text.partition("?")
     known = ENDS[address.partition(":")[0]]

@@ -1,7 +1,8 @@
 """What of a table's old rows may stay: the list of `el_beam.keep`, as columns.
 
-A path is that of the event: `event.action`, or `event` and all in it. Of userAgent, which is JSON
-in a column, parts may stay.
+A path is that of the event: `event.action`, or `event` and all in it; a dot in a key is `\\.`. What
+files call a field does too, so that one list serves both. Of userAgent, which is JSON in a column,
+parts may stay.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from el_beam.keep import Keep, KeepError
-from schemas.columns import RESCUED, json_text, nested_columns, path_text
+from schemas.columns import RESCUED, Column, json_text, nested_columns, path_text
 from schemas.sql import layout
 
 ALWAYS: Final = frozenset({"id", "uuid", "dt", "timestamp"})
@@ -30,10 +31,13 @@ class Kept(NamedTuple):
     nulls: tuple[str, ...]  # columns that become null
     cuts: dict[str, Cut]  # columns of which a part stays
     stays: frozenset[str]  # the others
+    parts: frozenset[str] = frozenset()  # fields of which no column is left but in JSON
 
 
 def kept(document: dict[str, Any], columns: Iterable[str], fields: frozenset[str]) -> Kept:
     """What these fields leave of a table's columns. One that no schema has becomes null."""
+    called = _as_files_call_them(document)
+    fields = frozenset(called.get(each, each) for each in fields)
     paths = {column.name: column.path for column in layout(document)}
     stays = {name for name, path in paths.items() if fields & _leading_to(path)} | ALWAYS
     parts = frozenset(each for each in fields if each.startswith(f"{_AGENT}."))
@@ -46,7 +50,22 @@ def kept(document: dict[str, Any], columns: Iterable[str], fields: frozenset[str
     stays = {name for name in found if name in stays or (name == RESCUED and RESCUED in fields)}
     gone = tuple(name for name in found if name not in stays and name not in cuts)
     mine = {name: cut for name, cut in cuts.items() if name in found}
-    return Kept(gone, mine, frozenset(stays))
+    return Kept(gone, mine, frozenset(stays), parts if _AGENT in mine else frozenset())
+
+
+def _as_files_call_them(document: dict[str, Any]) -> dict[str, str]:
+    """Fields that have another name in files -> the fields: event.page_id -> event.page\\.id"""
+    found: dict[str, str] = {}
+
+    def walk(columns: Iterable[Column], path: tuple[str, ...], names: tuple[str, ...]) -> None:
+        for each in columns:
+            mine, called = (*path, each.key), (*names, each.name)
+            found[".".join(called)] = path_text(mine)
+            walk(each.children, mine, called)
+
+    walk(nested_columns(document), (), ())
+    fields = {*found.values()}
+    return {name: field for name, field in found.items() if name not in fields}
 
 
 def _leading_to(path: tuple[str, ...]) -> set[str]:
@@ -90,7 +109,8 @@ def there(document: dict[str, Any]) -> set[str]:
     """The fields that a list may name."""
     agent = next(each for each in nested_columns(document) if each.key == _AGENT)
     paths = (path for column in layout(document) for path in _leading_to(column.path))
-    return {*paths, *(f"{_AGENT}.{each.key}" for each in agent.children), RESCUED}
+    parts = (f"{_AGENT}.{each.key}" for each in agent.children)
+    return {*paths, *_as_files_call_them(document), *parts, RESCUED}
 
 
 def check(keep: Keep, fields: Mapping[str, set[str]]) -> None:

@@ -34,7 +34,9 @@ _FEWEST: Final = 10  # rows of one
 _FIRST: Final = 200
 _AWAY: Final = 600.0  # seconds that a server is waited for
 _LOCKED: Final = 120.0  # seconds that a table is waited for
-_TIMES: Final = ("timestamp", "dt")  # EventLogging's oldest tables have no values in dt
+_TIMES: Final = ("dt", "timestamp")
+"""The first is the server's. The second may be the client's, and counts where the first isn't
+there, as in EventLogging's oldest tables."""
 
 
 class Target(NamedTuple):
@@ -44,6 +46,7 @@ class Target(NamedTuple):
     schema: Destination
     time: str  # the column that says how old a row is
     by: str  # its index
+    other: str | None  # the column that says it where that one is null
     kept: Kept | None  # None: they go
 
 
@@ -84,8 +87,8 @@ def targets(
         for each in tables(connection, registry.list()):
             if isinstance(each, Ours):
                 ours.append(each)
-            elif wanted(str(each.schema)):
-                problems[each.name] = f"its comment is that of the table of {each.schema}: a copy?"
+            elif wanted(str(each.schema or each.name)):
+                problems[each.name] = each.why
         check(keep, {str(each.schema): has for each in ours
                      if (has := _fields(registry, keep, each.schema)) is not None})  # fmt: skip
         for name, schema in ours:
@@ -109,20 +112,22 @@ def _target(name: str, schema: Destination, found: Found, registry: Registry, ke
     """Raises SchemaError; MysqlFault with what a person must do first."""
     for column in _TIMES:
         index = found.index_of(column)
-        if index and index.whole:
+        if index and index.whole and len(index.columns) == 1:
             break
     else:
         raise MysqlFault("neither timestamp nor dt has an index; `el mysql apply` makes it")
     if not any(each.name == "PRIMARY" and each.columns == ("id",) for each in found.indexes):
         raise MysqlFault("its primary key is not id")
+    names = {each.name for each in found.columns}
+    other = next((each for each in _TIMES if each != column and each in names), None)
     fields = keep.of(str(schema))
     if fields is None:
-        return Target(name, schema, column, index.name, None)
+        return Target(name, schema, column, index.name, other, None)
     stays = kept(registry.get(*schema), (each.name for each in found.columns), fields)
     if never := [each.name for each in found.columns
                  if each.needed and each.name in (*stays.nulls, *stays.cuts)]:  # fmt: skip
         raise MysqlFault(f"{', '.join(never)} can't be null: ALTER TABLE … MODIFY lets it be")
-    return Target(name, schema, column, index.name, stays)
+    return Target(name, schema, column, index.name, other, stays)
 
 
 def purge(
@@ -132,17 +137,19 @@ def purge(
     a time.
 
     Raises MysqlFault; what was done before is done."""
-    walk = _Walk(engine, of, before)
-    _attempt(walk.check)
-    more = True
-    while more:
-        begun, rows = time.monotonic(), pace.rows
-        done = _attempt(partial(walk.step, rows, do))
-        pause = pace.took(time.monotonic() - begun)
-        more = done.looked_at == rows
-        yield done
-        if do and more:
-            time.sleep(pause)
+    walks = [_Walk(engine, of, before)]
+    walks += [_WalkOfNulls(engine, of, before)] if of.other else []
+    for walk in walks:
+        _attempt(walk.check)
+        more = True
+        while more:
+            begun, rows = time.monotonic(), pace.rows
+            done = _attempt(partial(walk.step, rows, do))
+            pause = pace.took(time.monotonic() - begun)
+            more = done.looked_at == rows
+            yield done
+            if do and more:
+                time.sleep(pause)
 
 
 def without_time(engine: sa.Engine, of: Target) -> int:
@@ -173,14 +180,15 @@ class _Walk:
         # So that nothing but the rows themselves is locked, no gap between them.
         self._engine = engine.execution_options(isolation_level="READ COMMITTED")
         self._of, self._kept = of, of.kept or Kept((), {}, frozenset())
-        names = dict.fromkeys(["id", of.time, *self._kept.nulls, *self._kept.cuts])
+        times = [of.time, of.other] if of.other else [of.time]
+        names = dict.fromkeys(["id", *times, *self._kept.nulls, *self._kept.cuts])
         columns: Iterator[sa.ColumnClause[Any]] = (
             sa.column(sa.quoted_name(name, quote=True)) for name in names
         )
         self._table = sa.table(sa.quoted_name(of.name, quote=True), *columns)
         self._id, self._time = self._table.c["id"], self._table.c[of.time]
-        utc = before.astimezone(UTC).replace(tzinfo=None, microsecond=0)
-        self._before = utc.strftime("%Y%m%d%H%M%S") if of.time == "timestamp" else utc
+        self._times = [self._table.c[name] for name in times]
+        self._utc = before.astimezone(UTC).replace(tzinfo=None, microsecond=0)
         self._last: tuple[Any, int] | None = None  # time and id of the row that it is at
 
     def check(self) -> None:
@@ -195,7 +203,8 @@ class _Walk:
     def without_time(self) -> int:
         counted = self._by_index(sa.select(sa.func.count()).select_from(self._table))
         with self._engine.connect() as connection:
-            return int(connection.execute(counted.where(self._time.is_(None))).scalar_one())
+            none = (each.is_(None) for each in self._times)
+            return int(connection.execute(counted.where(*none)).scalar_one())
 
     def step(self, rows: int, do: bool) -> Done:
         """One transaction. When it fails nothing is done, and the walk is where it was."""
@@ -218,12 +227,20 @@ class _Walk:
         """The next rows: id, time, whether a column is to become null, texts that are to be cut."""
         any_left = sa.or_(sa.false(), *(self._table.c[c].is_not(None) for c in self._kept.nulls))
         cuts = (self._table.c[name] for name in self._kept.cuts)
-        chosen = self._by_index(sa.select(self._id, self._time, any_left, *cuts))
-        chosen = chosen.where(self._time < self._before).order_by(self._time, self._id).limit(rows)
+        chosen = sa.select(self._id, self._time, any_left, *cuts).limit(rows)
+        return self._by_index(self._onward(chosen))
+
+    def _onward(self, chosen: sa.Select[Any]) -> sa.Select[Any]:
+        """From where the walk is, by time."""
+        chosen = chosen.where(self._is_old(self._time)).order_by(self._time, self._id)
         if self._last is None:
             return chosen
         moment, id_ = self._last
         return chosen.where(self._time >= moment, (self._time > moment) | (self._id > id_))
+
+    def _is_old(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[bool]:
+        text = column.name == "timestamp"
+        return column < (self._utc.strftime("%Y%m%d%H%M%S") if text else self._utc)
 
     def _is_left(self, row: Row) -> bool:
         _, _, any_left, *texts = row
@@ -242,3 +259,11 @@ class _Walk:
             stays = {id_: text for id_, text in texts.items() if text is not None}
             values[self._table.c[name]] = sa.case(stays, value=self._id) if stays else sa.null()
         return sa.update(self._table).where(mine).values(values)
+
+
+class _WalkOfNulls(_Walk):
+    """Over rows whose first time is null, which lie together in its index: by their ids."""
+
+    def _onward(self, chosen: sa.Select[Any]) -> sa.Select[Any]:
+        chosen = chosen.where(self._time.is_(None), self._is_old(self._times[1])).order_by(self._id)
+        return chosen if self._last is None else chosen.where(self._id > self._last[1])

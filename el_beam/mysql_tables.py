@@ -25,6 +25,10 @@ _TABLES: Final = (
     "SELECT TABLE_NAME, TABLE_COMMENT FROM information_schema.TABLES"
     " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' ORDER BY TABLE_NAME"
 )
+_ALIKE: Final = (  # what CREATE TABLE … AS SELECT leaves of a table
+    "SELECT TABLE_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()"
+    " AND COLUMN_NAME IN ('uuid', 'timestamp', 'userAgent') GROUP BY 1 HAVING COUNT(*) = 3"
+)
 
 
 class Ours(NamedTuple):
@@ -35,21 +39,26 @@ class Ours(NamedTuple):
 
 
 class Strange(NamedTuple):
-    """A table whose comment is that of another one: a copy, maybe."""
+    """A table that looks like ours: a copy, maybe."""
 
     name: str
-    schema: Destination
+    schema: Destination | None  # of whose table it has the comment
+    why: str
 
 
 def tables(connection: sa.Connection, registry: Iterable[Destination]) -> Iterator[Ours | Strange]:
     """Ours, by name; and those that only look like ours. Raises FAULTS."""
     called = {table_name(*schema): schema for schema in registry}
+    alike = {name for (name,) in connection.exec_driver_sql(_ALIKE).all()}
     for name, comment in connection.exec_driver_sql(_TABLES).all():
         if comment.startswith("schema ") and (found := look(connection, name)) and found.owner:
             mine = table_name(*found.owner).casefold() == name.casefold()
-            yield Ours(name, found.owner) if mine else Strange(name, found.owner)
+            why = f"its comment is that of the table of {found.owner}: a copy?"
+            yield Ours(name, found.owner) if mine else Strange(name, found.owner, why)
         elif not comment and name in called:
             yield Ours(name, called[name])
+        elif name in alike:
+            yield Strange(name, None, "it has uuid, timestamp and userAgent: a copy?")
 
 
 def told(error: BaseException) -> str:

@@ -7,14 +7,15 @@ differ, the uuids with their places.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from el_beam.stored import End
 from el_beam.wanted import StoredError, Wanted
@@ -124,8 +125,9 @@ def compare(
     a: End, b: End, wanted: Wanted, most: int, heard: Callable[[], None] = lambda: None
 ) -> Comparison:
     """Compare all wanted events of two ends; `most` differences are named. `heard` is called for
-    each event. A repeat in a topic is no difference; one in files or tables is. Raises StoredError,
-    also where there is no room for temporary files."""
+    each event. A repeat in a topic is no difference; one in files or tables is. Where an end is
+    without bots, events of bots don't count at either. Raises StoredError, also where there is no
+    room for temporary files."""
     with tempfile.TemporaryDirectory(prefix="el-") as folder:
         try:
             with closing(sqlite3.connect(f"{folder}/seen.db", isolation_level=None)) as database:
@@ -149,12 +151,15 @@ def _compared(
     # typeshed knows aggregates of numbers only; SQLite takes any
     database.create_aggregate("checksum", 2, _Checksum)  # type: ignore[arg-type]
     keys, places = _Keys(), _Keys()
+    fields = ("userAgent",) if any(end.without_bots for end in ends) else ()
 
     def rows(side: int) -> Iterator[tuple[int, str, int, int, int]]:
         end = ends[side]
         named = _as_table if ends[1 - side].tables and not end.tables else str
-        for found in end.events(wanted):
+        for found in end.events(wanted, fields):
             heard()
+            if fields and _is_a_bots(found.values[0]):
+                continue
             key = keys.number(named(found.schema), found.hour)
             yield key, found.uuid, side, places.number(found.where), found.number
 
@@ -190,6 +195,14 @@ def _differences(database: sqlite3.Connection, keys: _Keys, places: _Keys) -> li
         for key, uuid, a, b in database.execute("SELECT * FROM named")
     )
     return sorted(differences, key=lambda each: (each.hour, each.schema, each.uuid))
+
+
+def _is_a_bots(agent: Any) -> bool:
+    """By a userAgent as an end has it: in tables it is JSON."""
+    if isinstance(agent, str):
+        with suppress(ValueError, RecursionError):
+            agent = json.loads(agent)
+    return isinstance(agent, dict) and agent.get("is_bot") is True
 
 
 def _as_table(schema: str) -> str:

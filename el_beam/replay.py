@@ -174,13 +174,15 @@ def _line(event: Event, bad: BadLine) -> Line:
     seconds = event_time(event.data, receipt)
     return Line(
         event.data["uuid"], destination, hour_name(int(seconds // 3600)),
-        event_time(event.data, receipt + 1) == seconds, bad.counted, bad.reason,
+        event_time(event.data, receipt + 1) == seconds, bad.counted, bad.reason, event.is_bot,
         bad.error.uuid, bad.error.hour, bad.error.where, bad.error.number, event.line,
     )  # fmt: skip
 
 
 def _look(this: _Replay, target: _Target) -> None:
-    """Note which of the events a sink has."""
+    """Note which of the events a sink has, or will never have."""
+    if getattr(target.sink, "drop_bots", False):
+        this.lines.leaves_out_bots(target.number)
     found = {to for to, _, _ in this.lines.counts()}
     end = stored_in(target.text, target.sink, found) if found else None
     if end is None:

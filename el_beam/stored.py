@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 import pyarrow.parquet as pq
 
-from el_beam.ends import brokers_of, checked_path, mysql_of
+from el_beam.ends import brokers_of, checked_path, drops_bots, mysql_of
 from el_beam.stored_base import FAULTS, ROWS, End, Fields, Json, Stored, picked
 from el_beam.stored_tables import Tables, sqlite_engine
 from el_beam.uris import Uri, UriError, parse_uri
@@ -43,7 +43,7 @@ from transforms.write.files import hour_name
 ENDS: Final[dict[str, frozenset[str]]] = {
     **{scheme: frozenset() for scheme in ("jsonl", "parquet", "sqlite")},
     "kafka": frozenset({"topics", "pattern"}) | SETTINGS,
-    "mysql": OF_MYSQL,
+    "mysql": OF_MYSQL | {"bots"},
 }
 _SILENT = 3600.0  # seconds that a database may take to find rows
 _NAME = re.compile(r".+_\d{1,18}")  # of a folder
@@ -74,6 +74,7 @@ def end_of(text: str) -> End:
         if uri.scheme == "kafka":
             return _Topics(uri, brokers_of(text))
         if uri.scheme == "mysql":
+            drops_bots(uri)
             return Tables(uri, engine(mysql_of(uri), answer=_SILENT))
         path = checked_path(uri.rest.removeprefix("//") if uri.rest[:3] == "///" else uri.rest)
         if not path:

@@ -52,6 +52,7 @@ class End(ABC):
 
     def __init__(self, uri: Uri) -> None:
         self.root, self._shown = uri.rest, str(uri)
+        self.without_bots = uri.parameters.get("bots") == "drop"
 
     def events(self, wanted: Wanted, fields: Fields = ()) -> Iterator[Stored]:
         """All wanted events, with these fields of each. Raises StoredError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -39,7 +40,7 @@ class Tables(End):
                     id_, dt, rescued, *values = row
                     at = dict(zip(("uuid", *fields), values, strict=True)).get
                     uuid, *found = picked(("uuid", *fields), at, rescued)
-                    hour = dt.isoformat()[:13] if dt else ""
+                    hour = dt.isoformat()[:13] if isinstance(dt, datetime) else ""
                     yield Stored(name, hour, name, id_, str(uuid or ""), tuple(found))
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import groupby, islice
 
 import sqlalchemy as sa
 
 from transforms import mysql_client
+from transforms.retry import retrying
 from transforms.write import Sink
 from transforms.write.mysql import MysqlSink
 from transforms.write.sink import SinkError
 from transforms.write.tables import SqliteSink
 
 _TOGETHER = 500  # rows of a transaction
+_LOCKED, _AWAY = 60.0, 600.0  # seconds that a table, and a server, is waited for
 
 
 def has_tables(sink: Sink) -> bool:
@@ -27,18 +30,35 @@ def delete(sink: Sink, gone: Iterable[tuple[str, str]]) -> int:
     Raises SinkError."""
     deleted = 0
     engine = _engine(sink)
-    uuid: sa.ColumnClause[str] = sa.column("uuid")
     try:
         for name, rows in groupby(gone, lambda each: each[0]):
+            uuid: sa.ColumnClause[str] = sa.column("uuid")
             table = sa.table(sa.quoted_name(name, quote=True), uuid)
             while uuids := [each for _, each in islice(rows, _TOGETHER)]:
-                with engine.begin() as connection:
-                    deleted += connection.execute(sa.delete(table).where(uuid.in_(uuids))).rowcount
-    except (sa.exc.SQLAlchemyError, mysql_client.MysqlFault) as error:
-        raise SinkError(f"{sink}: {getattr(error, 'orig', None) or error}") from error
+                statement = sa.delete(table).where(uuid.in_(uuids))
+                deleted += _waiting(partial(_delete, engine, statement))
+    except mysql_client.MysqlFault as error:
+        raise SinkError(f"{sink}: {error}") from error
     finally:
         engine.dispose()
     return deleted
+
+
+def _delete(engine: sa.Engine, statement: sa.Delete) -> int:
+    try:
+        with engine.begin() as connection:
+            return connection.execute(statement).rowcount
+    except (sa.exc.SQLAlchemyError, mysql_client.MysqlFault) as error:
+        raise mysql_client.fault(error) from error
+
+
+def _waiting(call: Callable[[], int]) -> int:
+    """For locks that others hold, and a server that is away."""
+    return retrying(
+        lambda: retrying(call, mysql_client.TableLocked, patience=_LOCKED, longest_pause=2.0),
+        mysql_client.DatabaseAway,
+        patience=_AWAY,
+    )
 
 
 def _engine(sink: Sink) -> sa.Engine:

@@ -20,7 +20,11 @@ SECRETS = (*_OF_KAFKA, "password")
 _SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+]*):(?P<rest>.*)", re.DOTALL)
 _QUERY = re.compile(r"\?(?=[a-z_.]+=)(?P<query>.*)$", re.DOTALL)  # a `?` of a glob is no parameter
 _VARIABLE = re.compile(r"\$\{(?P<name>[^}]*)\}")
-_PASSWORD = re.compile(r"(?P<user>//[^/:@]*:)(?!\d+(?:[/?,]|$))[^?]*(?=@)")  # digits: a port
+_PASSWORD = re.compile(
+    r"(?P<user>//[^/:@]*:)(?!\$\{\w+\}@|\d+(?:[/?,]|$))[^?]*(?=@)"
+)  # digits: a port
+# Whatever it may be: a `?` in it, or digits and a slash. Here a port never comes before an `@`.
+_OF_MYSQL = re.compile(r"(?P<user>^mysql:/{0,2}[^/:@]*:)(?!\$\{\w+\}@).*(?=@)", re.DOTALL)
 _SECRET_NAMES = "|".join(map(re.escape, SECRETS))
 _SECRET = re.compile(rf"(?P<name>{_SECRET_NAMES})=(?!\$\{{\w+\}}(?:&|$))[^&]*")
 _SIZE = re.compile(r"(?P<number>\d+)(?P<unit>[KMG]i?B?)?", re.IGNORECASE)
@@ -86,6 +90,7 @@ def filled(text: str) -> str:
 
 def masked(text: str) -> str:
     """A URI as it may be shown: passwords are `***`, variables stay unfilled."""
+    text = _OF_MYSQL.sub(r"\g<user>***", text)
     return _SECRET.sub(r"\g<name>=***", _PASSWORD.sub(r"\g<user>***", text))
 
 

@@ -16,10 +16,10 @@ from schemas.event import Destination, Origin, RawLine
 _LINES = """
 CREATE TABLE line (
     id INTEGER PRIMARY KEY, uuid TEXT, schema TEXT, revision INT, hour TEXT, timed INT,
-    counted TEXT, reason TEXT, error TEXT, error_hour TEXT, place TEXT, number INT,
+    counted TEXT, reason TEXT, bot INT, error TEXT, error_hour TEXT, place TEXT, number INT,
     kind TEXT, name TEXT, offset INT, receipt REAL, data BLOB
 )"""
-_ADD = f"INSERT INTO line VALUES (NULL{', ?' * 16})"
+_ADD = f"INSERT INTO line VALUES (NULL{', ?' * 17})"
 _THERE = "CREATE TABLE there (sink INT, uuid TEXT, PRIMARY KEY (sink, uuid)) WITHOUT ROWID"
 _SAW = "INSERT OR IGNORE INTO there SELECT ?, uuid FROM line WHERE uuid = ? LIMIT 1"
 # Of lines that are the same event one is written: the first.
@@ -41,6 +41,7 @@ class Line(NamedTuple):
     timed: bool  # whether that is a time of its own, not the one at which it was received
     counted: str  # Schema_revision that the bad line is counted for: see transforms.count
     reason: str
+    bot: bool
     error: str  # uuid of the EventError
     error_hour: str
     place: str  # file or table of the EventError
@@ -66,7 +67,7 @@ class ValidNow:
     def fill(self, lines: Iterable[Line]) -> None:
         """Take all of these."""
         rows = (
-            (each.uuid, *each.to, *each[2:10], *each.line.origin[:4],
+            (each.uuid, *each.to, *each[2:11], *each.line.origin[:4],
              each.line.data if self._whole else b"")
             for each in lines
         )  # fmt: skip
@@ -82,6 +83,12 @@ class ValidNow:
     def saw(self, sink: int, uuids: Iterable[str]) -> None:
         """A sink has events of these uuids, whether they are ours or not."""
         self._changed(_SAW, ((sink, uuid) for uuid in uuids))
+
+    def leaves_out_bots(self, sink: int) -> None:
+        """A sink has all of bots that it will ever have."""
+        self._database.execute(
+            "INSERT OR IGNORE INTO there SELECT DISTINCT ?, uuid FROM line WHERE bot", (sink,)
+        )
 
     def wrote(self, sink: int) -> None:
         """A sink has all of them now."""

@@ -1,7 +1,8 @@
 -- A wiki's tables for joins with events: page, user, actor and revision with the names and types that
 -- MediaWiki has had since 1.35 (in 1.31 to 1.34 revision has some columns more), and a few rows.
 --
---     mysql -h HOST -u el -e 'CREATE DATABASE enwiki' && mysql -h HOST -u el enwiki < examples/mediawiki.sql
+--     mysql -h HOST -P PORT -u el -e 'CREATE DATABASE enwiki'
+--     mysql -h HOST -P PORT -u el enwiki < examples/mediawiki.sql
 --
 -- Texts are UTF-8 in binary columns, and times are YYYYMMDDHHMMSS in binary(14).
 

@@ -13,12 +13,15 @@ from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
     WorkerHandler,
 )
 
+from runners.loopback import keep_in
+
 RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"  # `DirectRunner` tries others
 _DEAD = "a worker process has died"
 
 
 def options(workers: int, more: Sequence[str] = ()) -> PipelineOptions:
     """Pipeline options for one in-process worker, or for `workers` processes."""
+    keep_in()
     mode = "in_memory" if workers == 1 else "multi_processing"
     return PipelineOptions(
         [f"--direct_num_workers={workers}", f"--direct_running_mode={mode}", *more]

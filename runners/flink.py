@@ -12,6 +12,7 @@ from apache_beam.runners.portability.job_server import JobServer
 
 from runners.flink_rest import FlinkCluster
 from runners.jars import jar
+from runners.loopback import keep_in
 
 RUNNER = "runners.flink.KeptFlinkRunner"
 ADDRESS, POOL = "FLINK", "WORKERS"  # environment variables, as `el stack env` sets them
@@ -47,6 +48,7 @@ def options(
     """Pipeline options for `workers` slots, each with a Python process of its own.
 
     `more` are options of Beam's and Flink's; they win. Raises JarMissing."""
+    keep_in()
     ours = {
         "flink_master": os.environ.get(ADDRESS, "[local]"),
         "flink_job_server_jar": jar("flink-job-server"),

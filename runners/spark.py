@@ -146,7 +146,8 @@ class _JobServer(JobServer):
         self._stub = beam_job_api_pb2_grpc.JobServiceStub(channel)
 
     def _command(self, folder: str, port: int) -> list[str]:
-        beam = f"{job_server_lib()}/*"
+        # Its class comes before Beam's of the same name.
+        beam = f"{job_server_lib()}/loopback-1.jar:{job_server_lib()}/*"
         settings = {
             "log4j2.configurationFile": f"file:{folder}/log4j2.properties",
             "java.io.tmpdir": folder,

@@ -14,12 +14,11 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, NamedTuple
 
-from schemas import VERSION
+from schemas import VERSION, addresses
 from schemas.capsule import NotATime, parse_time, uuid5_hex
-from schemas.event import Destination, Event, RawLine
+from schemas.event import RAW_EVENT_LIMIT, Destination, Event, RawLine
 
 EVENT_ERROR = Destination("EventError", 14035058)
-RAW_EVENT_LIMIT = 64 * 1024  # bytes of the raw line that an EventError keeps
 
 
 class Code(str, Enum):
@@ -175,3 +174,44 @@ def shorter(error: Event) -> Event | None:
     cut = {name: text[:longest] for name, text in texts.items()}
     truncated = told.get("truncated", False) or cut["rawEvent"] != texts["rawEvent"]
     return error._replace(data=error.data | {"event": told | cut | {"truncated": truncated}})
+
+
+def in_ascii(error: Event) -> Event:
+    """The same EventError for a column that has not all characters: its line as base64, in other
+    texts escapes."""
+    told: dict[str, Any] = error.data["event"]
+    changed = {
+        name: text.encode("ascii", "backslashreplace").decode()
+        for name, text in told.items()
+        if isinstance(text, str) and name != "rawEvent"
+    }
+    if isinstance(raw := told.get("rawEvent"), str) and not raw.isascii():
+        changed |= {"rawEvent": base64.b64encode(raw.encode()).decode(), "encoding": "base64"}
+    return error._replace(data=error.data | {"event": told | changed})
+
+
+def without_addresses(error: Event) -> Event:
+    """The same EventError, without the IP addresses in its line and in what is told of it. A line's
+    identity is made without them too: it stays."""
+    told: dict[str, Any] = error.data["event"]
+    try:
+        raw = line_of(told)
+    except ValueError:  # what others have made
+        return error
+    line = addresses.without_addresses(raw)
+    changed = {
+        name: addresses.cleared(text)
+        for name in ("message", "path", "schema")
+        if isinstance(text := told.get(name), str)
+    }
+    if line != raw:
+        is_text = told.get("encoding") != "base64"
+        changed["rawEvent"] = line.decode() if is_text else base64.b64encode(line).decode()
+    return error._replace(data=error.data | {"event": told | changed})
+
+
+def line_of(told: dict[str, Any]) -> bytes:
+    """The line in an EventError's event, or its beginning. Raises ValueError where it is none."""
+    raw = str(told.get("rawEvent") or "")
+    is_text = told.get("encoding") != "base64"
+    return raw.encode() if is_text else base64.b64decode(raw, validate=True)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import Any, Final, NamedTuple
 
+from schemas.addresses import without_addresses
+
 LONGEST_LINE: Final = 1024 * 1024  # bytes: what a Kafka record may hold by default
+RAW_EVENT_LIMIT: Final = 64 * 1024  # bytes of the raw line that an EventError keeps
 
 
 class Origin(NamedTuple):
@@ -31,9 +34,12 @@ class RawLine(NamedTuple):
     @property
     def identity(self) -> str:
         """What this line is and no other: its place and its bytes. Read again it is the same; the
-        line that another day's log has at that place is not."""
+        line that another day's log has at that place is not. IP addresses have no part in it: a
+        uuid that is made of it gives none away to those who have the rest and try them all."""
         kind, name, offset, *_ = self.origin
-        return f"{kind}/{name}@{offset}#{sha1(self.data, usedforsecurity=False).hexdigest()}"
+        digest = sha1(without_addresses(self.data[:RAW_EVENT_LIMIT]), usedforsecurity=False)
+        digest.update(self.data[RAW_EVENT_LIMIT:])
+        return f"{kind}/{name}@{offset}#{digest.hexdigest()}"
 
 
 class Event(NamedTuple):
@@ -41,6 +47,12 @@ class Event(NamedTuple):
 
     data: dict[str, Any]
     line: RawLine
+
+    @property
+    def is_bot(self) -> bool:
+        """Whether its userAgent says so."""
+        agent = self.data.get("userAgent")
+        return isinstance(agent, dict) and agent.get("is_bot") is True
 
 
 class Destination(NamedTuple):

@@ -236,12 +236,13 @@ def insert_ignoring_repeats(into: sa.Table, dialect_name: str) -> sa.Insert:
 
 def insert_parts(into: sa.Table) -> tuple[str, str]:
     """MySQL's INSERT of rows of `sql_rows.row`: what comes before `(…),(…)`, and what after. A uuid
-    that is there stays as it is, and nothing else is ignored."""
+    that is there stays as it is, and nothing else is ignored: where another unique index has the
+    row's value, its uuid would be one that no column holds."""
     quoted = dialect_of("mysql").identifier_preparer
     names = ", ".join(quoted.quote(column.name) for column in into.columns if column.name != "id")
     return (
         f"INSERT INTO {quoted.format_table(into)} ({names}) VALUES ",
-        " ON DUPLICATE KEY UPDATE `uuid` = `uuid`",
+        " ON DUPLICATE KEY UPDATE `uuid` = IF(`uuid` = VALUES(`uuid`), `uuid`, REPEAT('x', 4096))",
     )
 
 

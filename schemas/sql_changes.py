@@ -47,7 +47,7 @@ class Found(NamedTuple):
     def index_of(self, column: str) -> Index | None:
         """One by which the column is looked up, if there is any."""
         begin = (each for each in self.indexes if _same(each.columns[0], column))
-        return next(iter(sorted(begin, key=lambda each: not each.whole)), None)
+        return min(begin, key=lambda each: (not each.whole, len(each.columns)), default=None)
 
 
 class Lacks(NamedTuple):

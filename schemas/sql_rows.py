@@ -51,8 +51,9 @@ class DoesNotFit(ValueError):
         self.path = path_text(column.path)
 
 
-_GREATEST_FLOAT = 3.4e38
+_LEAST_FLOAT, _GREATEST_FLOAT = 1.2e-38, 3.4e38
 _UUID = re.compile("[0-9a-f]{32}")
+_FINER = re.compile(r"[.,]\d{6,}[1-9]")  # than microseconds
 
 
 class _Less(NamedTuple):
@@ -163,6 +164,8 @@ def _integer(value: Any) -> Any:
 
 def _number(value: Any) -> Any:
     if type(value) is float:
+        if value and abs(value) < _LEAST_FLOAT:
+            return _Less(value)
         return value if -_GREATEST_FLOAT <= value <= _GREATEST_FLOAT else _NOTHING
     if type(value) is not int or abs(value) > _GREATEST_FLOAT:
         return _NOTHING
@@ -243,7 +246,9 @@ def _stamp(moment: datetime) -> str:
 
 def _moment(value: Any) -> Any:
     moment = _utc(value) if type(value) is str and is_cacheable(value) else None
-    return _NOTHING if moment is None else moment
+    if moment is None:
+        return _NOTHING
+    return _Less(moment) if _FINER.search(value) else moment
 
 
 def _second(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,16 @@ from el_beam import orphans
 from schemas.event import Destination, Origin, RawLine
 from schemas.registry import Registry, UnknownSchema, with_event_error
 from stack import Stack
+from stack.exposed import exposed
 from traffic import Database
 
 PASSWORD = "hunter2-and-more"
+_MARK = "EL_TESTS"  # whose tests started a process
 _STACKS = {  # tests that share servers
     "files": r"tests/(graph/test_(hdfs|spark)|e2e/test_(changes|increments|replay)"
     r"|integration/test_(changes|completeness|increments|filesystem|gs|read_back|reconcile"
     r"|stack_hdfs))",
+    "tables": r"tests/(e2e/test_mysql|integration/test_(backfill_tables|mysql|replay))",
     "streams": r"tests/(graph/test_flink|e2e/test_stream|integration/)",
 }
 
@@ -64,8 +68,11 @@ class _Scheduling(LoadScopeScheduling):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first: what is short fills the end."""
-    items.sort(key=lambda item: (_scope(item.nodeid) not in _STACKS, "/e2e/" not in item.nodeid))
+    """What takes longest begins first, from the last stack on: what is short fills the end."""
+    ranks = {scope: rank for rank, scope in enumerate(reversed(_STACKS))}
+    items.sort(
+        key=lambda item: (ranks.get(_scope(item.nodeid), len(ranks)), "/e2e/" not in item.nodeid)
+    )
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
@@ -87,6 +94,25 @@ def line_of() -> Callable[..., RawLine]:
         return RawLine(raw, Origin("file", "a.log", offset, 1_552_200_000.0, split))
 
     return line
+
+
+@pytest.fixture(scope="session", autouse=True)
+def what_tests_start_listens_on_loopback_alone() -> Iterator[None]:
+    """Servers, job servers, workers, on all runners, at any time."""
+    os.environ[_MARK] = mark = f"{os.getpid()}"
+    found: set[str] = set()
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(2):
+            found.update(exposed(_MARK, mark))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    yield
+    done.set()
+    watcher.join()
+    assert not found
 
 
 @pytest.fixture(scope="session")

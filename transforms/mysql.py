@@ -60,7 +60,10 @@ class MysqlServer:
             raise MysqlSettingsError(
                 f"ssl_mode {self.ssl_mode!r} is unknown; there are {', '.join(MODES)}"
             )
-        if self.ssl_mode.startswith("VERIFY") != ("ssl_ca" in given):
+        if "ssl_ca" in given and not self.ssl_mode.startswith("VERIFY"):
+            raise MysqlSettingsError(f"ssl_ca is of no use with ssl_mode={self.ssl_mode}: "
+                                     "leave out one of them")  # fmt: skip
+        if self.ssl_mode.startswith("VERIFY") and "ssl_ca" not in given:
             raise MysqlSettingsError("ssl_mode VERIFY_CA and VERIFY_IDENTITY need ssl_ca=PATH")
         if ("ssl_cert" in given) != ("ssl_key" in given):
             raise MysqlSettingsError("ssl_cert and ssl_key go together")

@@ -21,6 +21,10 @@ _SESSION: Final = (
 """Whatever the server's own settings are: a value is held or refused, never changed, and a
 backslash in a literal is what the client means by it."""
 
+_KEPT: Final = " /*M!100300 , idle_transaction_timeout=120 */"
+"""Where a connection is kept, MariaDB ends a transaction whose client has vanished with its host:
+else its locks would stay for hours."""
+
 _AWAY: Final = frozenset(
     {
         *(2002, 2003, 2006, 2013, 2014, 2027, 2055),  # no connection, or none any more
@@ -46,6 +50,7 @@ _SENTENCES: Final = {
     1142: _RIGHTS,
     1143: _RIGHTS,
     1290: _REPLICA,
+    1364: "`el mysql plan` says what to do",
     1836: _REPLICA,
 }
 
@@ -74,21 +79,29 @@ def engine(server: MysqlServer, *, answer: float = _ANSWER, keep: bool = False) 
     pool: dict[str, Any] = {"poolclass": sa.NullPool}
     if keep:
         pool = {"pool_size": 1, "max_overflow": 0, "pool_pre_ping": True}
-    return sa.create_engine("mysql+pymysql://", creator=lambda: _connect(server, answer), **pool)
+    session = _SESSION + _KEPT if keep else _SESSION
+    return sa.create_engine(
+        "mysql+pymysql://", creator=lambda: _connect(server, answer, session), **pool
+    )
 
 
-def _connect(server: MysqlServer, answer: float) -> Any:
+def _connect(server: MysqlServer, answer: float, session: str) -> Any:
     """Raises MysqlFault, pymysql.Error."""
     try:
         connection = pymysql.connect(
             host=server.host, port=server.port, unix_socket=server.settings.get("unix_socket"),
             user=server.user, password=server.password(), database=server.database,
-            charset="utf8mb4", init_command=_SESSION, autocommit=False,
+            charset="utf8mb4", init_command=session, autocommit=False,
             connect_timeout=_CONNECT, read_timeout=answer, write_timeout=answer, **_tls(server),
         )  # fmt: skip
     except pymysql.Error as error:
         if isinstance(getattr(error, "original_exception", None), ssl.SSLCertVerificationError):
             raise MysqlFault(reason(error)) from error  # waiting doesn't mend it
+        if error.args[:1] == (2003,) and (path := server.settings.get("unix_socket")):
+            error.args = (
+                2003,
+                f"Can't connect to MySQL server at {path}",
+            )  # PyMySQL names the host
         raise
     except (MysqlSettingsError, RuntimeError) as error:  # PyMySQL lacks what a way to log in needs
         raise MysqlFault(str(error)) from error

@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 def _tell(state: RetryCallState) -> None:
     fault = state.outcome.exception() if state.outcome else None
     pause = state.upcoming_sleep
-    logging.getLogger("el_beam").warning("waiting %.0f s, then trying again: %s", pause, fault)
+    logging.getLogger("el_beam").warning("waiting %.1f s, then trying again: %s", pause, fault)
 
 
 def retrying(

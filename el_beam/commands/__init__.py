@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
-_AGE = re.compile(r"(\d{1,6})([hd])", re.ASCII)
+_AGE = re.compile(r"(\d{1,5})([hd])", re.ASCII)  # there is no year 0
 
 
 class Ended(Exception):
@@ -40,6 +40,11 @@ def answering(command: str, advice: str = "") -> Iterator[None]:
 
     try:
         yield
+    except BrokenPipeError:  # as in `el … | head`
+        if advice:
+            told = f"{command}: nobody reads its output any more, so it stopped{advice}"
+            print(told, file=sys.stderr)
+        raise
     except (ConfigError, LedgerError, StateError, StoredError, UnreadableInput, UriError) as error:
         print(f"{command}: {printable(str(error))}", file=sys.stderr)
         raise Ended(WRONG_CALL) from error

@@ -19,7 +19,8 @@ _EXAMPLE = """examples:
   el bad list sqlite:/tmp/el/events.db
   el bad list parquet:hdfs://namenode:9870/el/events --from 2019-03-10T07 --reason bad_json
 
-Ends: parquet:ROOT jsonl:ROOT sqlite:PATH kafka://BROKERS/?topics=A,B|pattern=^REGEX
+Ends: parquet:ROOT jsonl:ROOT sqlite:PATH mysql://USER@HOST/DATABASE
+      kafka://BROKERS/?topics=A,B|pattern=^REGEX
 
 Exit codes: 0 done, 2 the call was wrong, or an end could not be read.
 """

@@ -6,12 +6,12 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from el_beam.commands import age, answering
+from el_beam.commands import GOES_ON, age, answering
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -41,7 +41,8 @@ keep.yaml says which fields stay for good:
 
 Without --yes it only says what it would do. Killed, and started again, it goes on where it was.
 
-Exit codes: 0 done, 1 some tables are left as they are, 2 it can't be done at all.
+Exit codes: 0 done, 1 some tables are left as they are, or the server is away for ten minutes,
+2 it can't be done at all.
 """
 
 
@@ -91,21 +92,27 @@ def _seconds(text: str) -> float:
 
 
 @contextmanager
-def _asking(command: str, args: argparse.Namespace) -> Iterator[tuple[MysqlServer, Registry]]:
-    """The database and registry that are meant. What goes wrong in the block ends the command."""
-    with answering(command):
+def _asking(
+    command: str, args: argparse.Namespace, *, changes: bool = False
+) -> Iterator[tuple[MysqlServer, Registry]]:
+    """The database and registry that are meant. What goes wrong in the block ends the command;
+    where it `changes` something, that may be half done then."""
+    with answering(command, GOES_ON):
         from el_beam.ends import mysql_of
+        from el_beam.execute import JobFailed
         from el_beam.mysql_tables import FAULTS, told
-        from el_beam.stored import ENDS
         from el_beam.uris import parse_uri
         from el_beam.wanted import StoredError
         from schemas.registry import RegistryError, RegistryUnavailable, SchemaError, open_registry
+        from transforms.mysql import SETTINGS
+        from transforms.mysql_client import DatabaseAway
 
-        uri = parse_uri(args.uri, {"mysql": ENDS["mysql"]}, "database")
+        uri = parse_uri(args.uri, {"mysql": SETTINGS}, "database")
         try:
             yield mysql_of(uri), open_registry(args.schemas)
         except FAULTS as error:
-            raise StoredError(f"{uri}: {told(error)}") from error
+            half_done = changes and isinstance(error, DatabaseAway)
+            raise (JobFailed if half_done else StoredError)(f"{uri}: {told(error)}") from error
         except (RegistryError, RegistryUnavailable, SchemaError) as error:
             raise StoredError(str(error)) from error
 
@@ -122,7 +129,7 @@ def _plan(args: argparse.Namespace) -> int:
 
 
 def _apply(args: argparse.Namespace) -> int:
-    with _asking("el mysql apply", args) as (server, registry):
+    with _asking("el mysql apply", args, changes=True) as (server, registry):
         from el_beam.mysql_plan import apply
         from transforms.mysql_client import engine
 
@@ -130,14 +137,12 @@ def _apply(args: argparse.Namespace) -> int:
         plans = _plans(args, server, registry)
         for plan in plans:
             done = apply(engine(server, answer=_DDL), registry, plan) if plan.statements else plan
-            made = (
-                [f"{plan.table}: {plan.state}: done"] if plan.statements != done.statements else []
-            )
-            _tell(args, done, [*made, *_sql(done)] if made or not done.is_done else [])
+            did = plan.statements if plan.statements != done.statements else ()
+            made = [f"{plan.table}: {plan.state}: done"] if did else []
+            _tell(args, done, [*made, *_sql(done)] if made or not done.is_done else [], did=did)
             left += not done.is_done
-    if left:
-        print(f"el mysql apply: {left:,} of {len(plans):,} tables still lack something; "
-              "`el mysql plan` shows it", file=sys.stderr)  # fmt: skip
+    print(f"{left:,} of {len(plans):,} tables still lack something"
+          + ("; `el mysql plan` shows it" if left else ""), file=sys.stderr)  # fmt: skip
     return 1 if left else 0
 
 
@@ -151,8 +156,19 @@ def _plans(args: argparse.Namespace, server: MysqlServer, registry: Registry) ->
     wanted, asked = wanted_of(None, None, args.schema), engine(server)
     with asked.connect() as connection:
         known = registry.list()
-        schemas = {*known, *(each.schema for each in tables(connection, known))}
-    return list(plans(asked, registry, (s for s in sorted(schemas) if wanted.schema(str(s)))))
+        there = (each.schema for each in tables(connection, known))
+        schemas = {*known, *filter(None, there)}
+    chosen = [each for each in sorted(schemas) if wanted.schema(str(each))]
+    _some(args, chosen)
+    return list(plans(asked, registry, chosen))
+
+
+def _some(args: argparse.Namespace, chosen: Collection[object]) -> None:
+    """A slip of the pen in a timer must not be a success. Raises StoredError."""
+    from el_beam.wanted import StoredError
+
+    if args.schema and not chosen:
+        raise StoredError(f"--schema {args.schema!r}: no schema that is here is called so")
 
 
 def _sql(plan: TablePlan) -> list[str]:
@@ -166,18 +182,20 @@ def _sql(plan: TablePlan) -> list[str]:
     return [*comments, *(f"{each};".expandtabs(4) for each in plan.statements)]
 
 
-def _tell(args: argparse.Namespace, plan: TablePlan, lines: list[str]) -> None:
+def _tell(
+    args: argparse.Namespace, plan: TablePlan, lines: list[str], **more: Collection[str]
+) -> None:
     from el_beam.console import printable
 
     if args.json:
-        print(json.dumps(plan.as_json()), flush=True)
+        print(json.dumps(plan.as_json() | more), flush=True)
         return
     for line in "\n".join(lines).split("\n") if lines else ():
         print(printable(line) if sys.stdout.isatty() else line, flush=True)
 
 
 def _purge(args: argparse.Namespace) -> int:
-    with _asking("el mysql purge", args) as (server, registry):
+    with _asking("el mysql purge", args, changes=args.yes) as (server, registry):
         from el_beam.keep import read_keep
         from el_beam.mysql_purge import targets
         from el_beam.wanted import wanted_of
@@ -186,6 +204,8 @@ def _purge(args: argparse.Namespace) -> int:
         before = datetime.now(UTC) - args.older_than
         wanted, asked = wanted_of(None, None, args.schema), engine(server, keep=True)
         found, problems = targets(asked, registry, read_keep(args.keep), wanted.schema)
+        _some(args, [*found, *problems])
+        untouched = {*problems}
         total: Counter[bool] = Counter()  # whether rows keep some fields -> rows
         for each in found:
             rows, problem = _purged(args, asked, each, before)
@@ -194,6 +214,8 @@ def _purge(args: argparse.Namespace) -> int:
     from el_beam.console import printable
 
     for name, why in problems.items():
+        if args.json and name in untouched:
+            print(json.dumps({"table": name, "problem": why}), flush=True)
         print(f"el mysql purge: left as it is: {printable(f'{name}: {why}')}", file=sys.stderr)
     verb, end = ("", "") if args.yes else ("would ", "; --yes does it")
     print(f"{total[False]:,} rows {verb}go, {total[True]:,} {verb}keep some fields{end}",
@@ -222,7 +244,7 @@ def _purged(
         raise
     except MysqlFault as error:
         problem = str(error)
-    _tell_rows(args, of, rows, timeless)
+    _tell_rows(args, of, rows, timeless, problem)
     return rows, problem
 
 
@@ -231,13 +253,15 @@ def _verb(args: argparse.Namespace, of: Target) -> str:
     return done if args.yes else to_do
 
 
-def _tell_rows(args: argparse.Namespace, of: Target, rows: int, timeless: int) -> None:
+def _tell_rows(
+    args: argparse.Namespace, of: Target, rows: int, timeless: int, problem: str
+) -> None:
     from el_beam.console import printable
 
-    stays = sorted(of.kept.stays) if of.kept else None
+    stays = sorted(of.kept.stays | of.kept.parts) if of.kept else None
     told = {"table": of.name, **of.schema._asdict(), "rows": rows, "keep": stays,
-            "without_time": timeless}  # fmt: skip
+            "without_time": timeless, "problem": problem or None}  # fmt: skip
     text = f"{of.name}: {rows:,} rows {_verb(args, of)}"
     text += f", {', '.join(stays)} stay" if stays else ""
-    text += f"; {timeless:,} have no {of.time} and stay" if timeless else ""
+    text += f"; {timeless:,} have no time and stay" if timeless else ""
     print(json.dumps(told) if args.json else printable(text), flush=True)

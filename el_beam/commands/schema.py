@@ -17,7 +17,11 @@ def register(commands: Any) -> None:
     lister.add_argument("--json", action="store_true", help="as JSON, for machines")
     lister.set_defaults(command=list_schemas)
     shower = actions.add_parser("show", help="a schema, its columns and its SQL table")
-    shower.add_argument("name", metavar="NAME[/REVISION]", help="the latest revision by default")
+    shower.add_argument(
+        "name",
+        metavar="NAME[/REVISION]",
+        help="by default the latest revision; as tables are called, too: Edit_13457736",
+    )
     shower.add_argument("--json", action="store_true", help="only the schema itself, as JSON")
     shower.set_defaults(command=show_schema)
     for action in (lister, shower):
@@ -58,6 +62,8 @@ def show_schema(args: argparse.Namespace) -> int:
         name, revision = args.name, ""
     try:
         registry = registries.open_registry(args.schemas)
+        if not revision:
+            name, revision = _table(registry, name)
         number = int(revision) if revision else _latest(registry, name)
         document = registry.get(name, number)
     except registries.RegistryError as error:
@@ -69,6 +75,16 @@ def show_schema(args: argparse.Namespace) -> int:
     if not args.json:
         _show_columns(document, name, number)
     return 0
+
+
+def _table(registry: Any, name: str) -> tuple[str, str]:
+    """(schema, revision) of Schema_revision, as tables, topics and folders are called; another name
+    as it is."""
+    found = registry.list()
+    if any(each.schema == name for each in found):
+        return name, ""
+    of_table = next((each for each in found if str(each) == name), None)
+    return (of_table.schema, str(of_table.revision)) if of_table else (name, "")
 
 
 def _latest(registry: Any, name: str) -> int:

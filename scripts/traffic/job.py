@@ -108,9 +108,13 @@ class StreamJob:
         positions = KafkaTopics(KafkaCluster(self.kafka)).positions([self.raw], self.name)
         return sum(each.lag for each in positions.values())
 
+    def works(self) -> bool:
+        """Whether all of the job's tasks run."""
+        return self.flink.job(self.job).works
+
     def settled(self, seconds: float = 180) -> None:
         """Wait until the job runs and its group has committed all that is in the raw topic."""
-        wait_for(lambda: self.lag() == 0 and self.flink.job(self.job).works, seconds)
+        wait_for(lambda: self.lag() == 0 and self.works(), seconds)
 
     def check(self) -> int:
         """The topics hold what they must, and the counts are right; how many records came again.

@@ -17,7 +17,7 @@ from stack import Stack
 from traffic import IMPORT_KILLS, Importing
 from transforms import filesystem
 
-RATE = 600  # lines a second
+RATE = 400  # lines a second
 SEED = int(os.environ.get("EL_SEED", "20261123"))
 ROOT = Path(__file__).parents[2]
 
@@ -99,27 +99,35 @@ def importing(kafka: str, hdfs: str, stack: Stack) -> Importing:
     return job
 
 
-@pytest.mark.parametrize("kind", IMPORT_KILLS)
-def test_kill_under_traffic(
-    importing: Importing, kind: str, request: pytest.FixtureRequest
-) -> None:
+SPARK = "Spark's Worker"
+
+
+def test_kills_under_traffic(importing: Importing) -> None:
     """Increment after increment into HDFS, every two seconds, by two workers."""
-    rng = random.Random(f"{SEED} {kind}")
-    done = importing.committed()
-    options = ["--every", "2s", "--workers", "2"]
-    if "Spark" in kind:
-        stack = importing.stack
-        options += ["--runner", "spark"]
-        importing.environment["SPARK"] = request.getfixturevalue("spark_cluster")
-        importing.environment["WORKERS"] = stack.workers.endpoint()
+    rng = random.Random(SEED)
+    kinds = [kind for kind in IMPORT_KILLS if kind != SPARK]
+    killed(importing, rng.sample(kinds, len(kinds)), rng)
+
+
+def test_kills_under_traffic_on_spark(importing: Importing, spark_cluster: str) -> None:
+    importing.environment = {
+        "SPARK": spark_cluster, "WORKERS": importing.stack.workers.endpoint(),
+    }  # fmt: skip
+    killed(importing, [SPARK], random.Random(SEED), "--runner", "spark")
+
+
+def killed(importing: Importing, kinds: list[str], rng: random.Random, *more: str) -> None:
+    """One dies after the other, once an increment is done since the last; nothing comes of it."""
+    options = ["--every", "2s", "--workers", "2", *more]
     runs = [importing.start(*options)]
     try:
         with importing.traffic(RATE):
-            importing.wait_for(done + 1)
-            time.sleep(rng.uniform(0, 3))
-            IMPORT_KILLS[kind](importing, runs[-1], rng)
-            if runs[-1].poll() is not None:
-                runs.append(importing.start(*options))
+            for kind in kinds:
+                importing.wait_for(importing.committed() + 1)
+                time.sleep(rng.uniform(0, 3))
+                IMPORT_KILLS[kind](importing, runs[-1], rng)
+                if runs[-1].poll() is not None:
+                    runs.append(importing.start(*options))
             importing.wait_for(importing.committed() + 2)
         runs[-1].send_signal(signal.SIGTERM)
         _, told = runs[-1].communicate(timeout=120)

@@ -125,10 +125,10 @@ def kill_when(
     return process
 
 
-@pytest.mark.parametrize("seed", range(12))  # each moment with each way to work
+@pytest.mark.parametrize("seed", range(6))  # each moment with each number of workers
 def test_killed_in_mid_write(undisturbed: Undisturbed, tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
-    out, workers = tmp_path / "out", 1 if seed % 4 else 2
+    out, workers = tmp_path / "out", 1 + seed % 2
     total = len(undisturbed.files)
     counter, most = [
         (temporary, total * 0.7),  # files being written

@@ -27,7 +27,7 @@ def test_flink(servers: Stack, tmp_path: Path) -> None:
     job.put(2_000)
     job.once(*OPTIONS)
     assert job.check() == job.lines
-    job.put(40_000)
+    job.put(15_000)
     with job.start("--once", *OPTIONS) as run:
         while not running():
             assert run.poll() is None, run.communicate()[1]

@@ -108,6 +108,7 @@ class GraphSuite:
     workers = 1
     runner = "direct"
     unsupported: ClassVar[dict[str, str]] = {}  # a test's name, and why this runner can't
+    _whole: ClassVar[Delivered]
 
     @pytest.fixture(autouse=True)
     def _supported(self, request: pytest.FixtureRequest) -> None:
@@ -143,8 +144,15 @@ class GraphSuite:
             summary.read,
         )
 
-    def test_it_makes_what_a_plain_loop_makes(self, lines: list[bytes], tmp_path: Path) -> None:
-        found = self.deliver(lines, tmp_path / "job")
+    @pytest.fixture
+    def whole(self, lines: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> Delivered:
+        """What came of all lines: delivered once for a class."""
+        if "_whole" not in vars(type(self)):
+            type(self)._whole = self.deliver(lines, tmp_path_factory.mktemp("whole") / "job")
+        return self._whole
+
+    def test_it_makes_what_a_plain_loop_makes(self, whole: Delivered) -> None:
+        found = whole
         assert by_uuid(found.events) == by_uuid(found.wanted)
         assert found.lines == LINES
         bad = [event for event in found.wanted if event["schema"] == "EventError"]
@@ -232,12 +240,11 @@ class GraphSuite:
         assert by_uuid(again) == by_uuid(direct)
         assert len({event["uuid"] for event in direct}) == LINES
 
-    def test_events_in_json_keep_their_uuid(self, lines: list[bytes], tmp_path: Path) -> None:
-        first = self.deliver(lines, tmp_path / "first")
-        again = [json.dumps(event).encode() for event in first.events]
-        second = self.deliver(again, tmp_path / "second", format="json")
-        assert second.reasons == {}
-        assert by_uuid(second.events) == by_uuid(first.events)
+    def test_events_in_json_keep_their_uuid(self, whole: Delivered, tmp_path: Path) -> None:
+        again = [json.dumps(event).encode() for event in whole.events]
+        found = self.deliver(again, tmp_path / "job", format="json")
+        assert found.reasons == {}
+        assert by_uuid(found.events) == by_uuid(whole.events)
 
     def test_no_lines_are_no_trouble(self, tmp_path: Path) -> None:
         found = self.deliver([], tmp_path / "job")

@@ -43,7 +43,7 @@ class Tables:
 
 class MysqlTables(Tables):
     def __init__(self, database: Database) -> None:
-        self._database, self.uri = database, database.uri
+        self._database, self.uri = database, f"{database.uri}?bots=drop"
 
     def ask(self, *sql: str) -> list[tuple[Any, ...]]:
         return self._database.ask(*sql)
@@ -115,3 +115,15 @@ def test_one_schema(tmp_path: Path, broken: Path) -> None:
     before = some.uuids()
     el("backfill", "apply", f"{tmp_path}/raw", some.uri, *DAY, "--schema", EDIT)
     assert some.uuids() == wanted.uuids() | {POPUPS: before[POPUPS]}
+
+
+def test_without_bots(database: Database, tmp_path: Path) -> None:
+    """They are no difference between such a database and what has them."""
+    some, files = f"{database.uri}?bots=drop", f"parquet:{tmp_path}/files"
+    el("run", SAMPLE, some, files)
+    popups = ("--schema", "Popups")
+    el("reconcile", files, some, *popups)
+    el("reconcile", some, files, *popups)
+    assert cli.main(["reconcile", files, database.uri, *popups]) == 1
+    database.ask(f"DELETE FROM {POPUPS} LIMIT 1")
+    assert cli.main(["reconcile", files, some, *popups]) == 1

@@ -1,12 +1,10 @@
-"""Changes of folders on HDFS: one after the other, and while its servers are away."""
+"""Changes of folders on HDFS, of all kinds, one after the other."""
 
 from __future__ import annotations
 
 import gzip
 import subprocess
 import sys
-import threading
-import time
 import uuid
 from collections import Counter
 from pathlib import Path
@@ -15,12 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from el_beam.changes import changing
 from el_beam.cli import main
-from el_beam.compact import Compacted, compact, hours
 from el_beam.inventory import compare
 from el_beam.ledger import Ledger, read_ledger
-from stack import Stack
 from transforms import filesystem
 
 ROOT = Path(__file__).parents[2]
@@ -90,25 +85,3 @@ def test_one_after_the_other(
     assert {each for each in left if each[0].startswith("Popups")} == popups
     recent = {file.hour > "2020" for file in whole(raw).files.values()}
     assert recent == {True}, "bad lines without a time are of the hour at which they were read"
-
-
-def test_a_server_that_is_away(hdfs: str, log: str, stack: Stack) -> None:
-    """It is waited for; nothing is left out because of it."""
-    root = f"{hdfs}/changes/{uuid.uuid4().hex}"
-    el("run", log, f"parquet:{root}", "--only", "Popups|Echo")
-    before = uuids(root)
-    server = stack.hdfs.process("datanode")
-
-    def away() -> None:
-        server.kill()
-        time.sleep(3)
-        server.start()
-
-    with changing(root) as lease:
-        thread = threading.Thread(target=away)
-        thread.start()
-        for hour in hours(read_ledger(root)):
-            assert compact(root, hour, lease) == Compacted(1)
-        thread.join()
-    server.wait()
-    assert uuids(root) == before

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import subprocess
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -15,14 +17,15 @@ from typing import Any
 import pytest
 
 from el_beam.cli import main
-from schemas.bad_event import EVENT_ERROR
-from schemas.event import Destination, Event
+from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage
+from schemas.event import Destination, Event, RawLine
 from schemas.registry import Registry
 from stack import Stack
 from traffic import Database, ImportJob, put
 from traffic.database import event, write
 from transforms import mysql_client
 from transforms.write import mysql
+from transforms.write.mysql import MysqlSink
 from transforms.write.sink import Sink, SinkError
 
 S, T = Destination("S", 1), Destination("T", 1)
@@ -188,6 +191,52 @@ def test_a_table_that_is_not_as_it_must_be(
     assert (database.count("S_1"), database.count("T_1")) == (1, 2)
 
 
+def test_another_unique_index_swallows_nothing(database: Database, sink: Sink) -> None:
+    """Not even where it was made after the writer had looked."""
+    writer = sink.writer()
+    for number in (1, 2):
+        bundle = writer.bundle()
+        bundle.add(S, event(number, event={"n": 5}))
+        receipts = [*bundle.commit()] if number == 1 else []
+        assert sum(each.written for each in receipts) == (number == 1)
+        if number == 1:
+            database.ask("ALTER TABLE S_1 ADD UNIQUE (event_n)")
+    bundle.settle()
+    (refused,) = bundle.refused()
+    assert "Data too long for column 'uuid'" in str(refused.error)
+    assert database.ask("SELECT uuid FROM S_1") == [(f"{1:032x}",)]
+    writer.close()
+
+
+def test_others_of_a_long_bundle_are_written(
+    database: Database, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them, though a table's fault is found at once."""
+    monkeypatch.setattr(mysql, "_ROWS_IN_MEMORY", 10)
+    write(sink, events(0))
+    database.ask("ALTER TABLE S_1 DROP event_n")
+    mixed = [each for number in range(100) for to in (S, T) for each in events(number, to=to)]
+    with pytest.raises(SinkError, match="table S_1: it lacks event_n"):
+        write(sink, mixed)
+    assert (database.count("S_1"), database.count("T_1")) == (1, 100)
+
+
+def test_a_fault_is_told_without_rows(database: Database, sink: Sink) -> None:
+    """In logs and traces nobody finds what events say."""
+    write(sink, events(0))
+    database.ask("ALTER TABLE S_1 ADD event_x INT NOT NULL")
+    with pytest.raises(SinkError) as raised:
+        write(sink, [(S, event(1, event={"text": "x" * 99}))])
+    assert "x" * 99 not in "".join(traceback.format_exception(raised.value))
+
+
+def test_who_has_vanished_holds_no_locks(sink: Sink) -> None:
+    assert isinstance(sink, MysqlSink)
+    with mysql_client.engine(sink.server, keep=True).connect() as connection:
+        told = connection.exec_driver_sql("SELECT @@idle_transaction_timeout").scalar_one()
+    assert told == 120
+
+
 THEIRS = """CREATE TABLE S_1 (
     id INTEGER AUTO_INCREMENT, uuid CHAR(32), userAgent VARCHAR(1024), event_n BIGINT,
     PRIMARY KEY (id), UNIQUE KEY ix_S_1_uuid (uuid)
@@ -206,6 +255,16 @@ def test_a_table_of_the_originals_own(database: Database, sink: Sink) -> None:
     assert write(sink, [*events(1), (S, odd)]) == {"given": 3, "written": 2, "rejected": 1}
     (error,) = database.rows(str(EVENT_ERROR))
     assert error["event_path"] == "event.text" and "Incorrect string" in error["event_message"]
+    database.ask(f"ALTER TABLE {EVENT_ERROR} CONVERT TO CHARACTER SET utf8")
+    strange = [(EVENT_ERROR, BadEvent(
+        RawLine(raw.encode(), event(3).line.origin), Stage.PARSE, Reason.BAD_JSON, "near 😀"
+    )) for raw in ("x😀", "y")]  # fmt: skip
+    assert write(sink, strange) == {"given": 2, "written": 2}
+    told = database.rows(str(EVENT_ERROR))[1:]
+    assert {each["event_message"] for each in told} == {"near \\U0001f600"}
+    assert sorted((each["event_encoding"], each["event_rawEvent"]) for each in told) == [
+        ("base64", base64.b64encode("x😀".encode()).decode()), ("utf-8", "y"),
+    ]  # fmt: skip
 
 
 def user(database: Database, rights: str, more: str = "") -> str:

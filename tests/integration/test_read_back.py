@@ -28,14 +28,14 @@ from traffic import Importing, put, truth
 from transforms import filesystem
 
 ROOT = Path(__file__).parents[2]
-HOURS, INCREMENTS = 24, (2_400, 200)  # lines
+HOURS, INCREMENTS = 6, (2_400, 200)  # lines
 _TIME = re.compile(rb"(?<=\t)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?=\t)")
 
 
 def lines() -> Iterator[bytes]:
-    """The sample, over a day."""
+    """The sample, over some hours."""
     sample = gzip.decompress((ROOT / "examples" / "sample.log.gz").read_bytes()).splitlines()
-    day = datetime(2019, 3, 10)
+    day = datetime(2019, 3, 10, 5)
     for number, line in enumerate(sample):
         time = day + timedelta(hours=number % HOURS, seconds=number % 3_600)
         yield _TIME.sub(time.isoformat().encode(), line, count=1)
@@ -43,7 +43,7 @@ def lines() -> Iterator[bytes]:
 
 @pytest.fixture(scope="module")
 def imported(stack: Stack, kafka: str, hdfs: str) -> Importing:
-    """A day of every schema on HDFS, in two increments."""
+    """Hours of every schema on HDFS, in two increments."""
     name = f"back{uuid.uuid4().hex[:8]}"
     job = Importing(stack, name, f"{hdfs}/{name}")
     source = lines()

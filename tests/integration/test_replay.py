@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,9 @@ def test_in_a_database(database: Database, tmp_path: Path, monkeypatch: pytest.M
     path.write_text(json.dumps(document))
     run(database, tmp_path, schemas)
     assert database.count(ERRORS) == 1_129 + REFUSED
+    raws = [str(raw) for (raw,) in database.ask(f"SELECT event_rawEvent FROM {ERRORS}")]
+    assert not [raw for raw in raws if re.search(r"\s(?!0\.0\.0\.0)\d+\.\d+\.\d+\.\d+\s", raw)]
+    assert sum("\t0.0.0.0\t" in raw for raw in raws) > 1_000
     with monkeypatch.context() as dying:
         dying.setattr(replay, "delete", dies)
         with pytest.raises(KeyboardInterrupt):

@@ -87,9 +87,12 @@ def test_two_of_a_name_are_not_taken_for_each_other(pool: WorkerPool, runner: Ru
         for worker in other.workers():
             worker.kill()
             worker.wait(10)
-    pool.StopWorker(asked("1-1"), None)  # there is one left, and one that has gone
-    pool.StopWorker(asked("1-1"), None)
-    assert runner.workers() == []
+
+    def stopped() -> bool:  # there is one left, and one of which the pool learns that it has gone
+        pool.StopWorker(asked("1-1"), None)
+        return runner.workers() == []
+
+    wait_for(stopped, 10)
 
 
 def test_tied_workers_end_with_their_pool(runner: Runner) -> None:

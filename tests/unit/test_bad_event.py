@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,15 +11,15 @@ from hypothesis import strategies as st
 
 from schemas.bad_event import (
     EVENT_ERROR,
-    RAW_EVENT_LIMIT,
     BadEvent,
     Code,
     Reason,
     Stage,
     event_error,
     named_in,
+    without_addresses,
 )
-from schemas.event import Destination, Origin, RawLine
+from schemas.event import RAW_EVENT_LIMIT, Destination, Origin, RawLine
 from schemas.registry import open_registry
 from schemas.strict_json import dumps, loads
 from schemas.validator import Validator
@@ -126,3 +127,65 @@ def test_every_reason_has_a_code_and_a_sentence() -> None:
         assert isinstance(reason.code, Code)
         assert reason.sentence.endswith(".") and reason.sentence[0].isupper()
         assert reason == reason.value
+
+
+def cleared(text: str | bytes) -> str:
+    """What is stored of a line without addresses."""
+    data = text.encode() if isinstance(text, str) else text
+    return str(without_addresses(event_error(bad_event(data))).data["event"]["rawEvent"])
+
+
+@pytest.mark.parametrize(
+    ("line", "stored"),
+    [
+        ("?a;\tcp1\t7\t198.51.100.7\tUA", "?a;\tcp1\t7\t0.0.0.0\tUA"),
+        ("?a; cp1 7 2001:db8::7 UA", "?a; cp1 7 0.0.0.0 UA"),
+        ('{"ip": "198.51.100.7", "x": 1}', '{"ip": "0.0.0.0", "x": 1}'),
+        ('{"line": "{\\"ip\\":\\"::7\\"}"}', '{"line": "{\\"ip\\":\\"0.0.0.0\\"}"}'),
+        ("198.51.100.7,198.51.100.8:80", "0.0.0.0,0.0.0.0:80"),
+        ("[2001:db8::7]:80 (198.51.100.7).", "[0.0.0.0]:80 (0.0.0.0)."),
+        ("it is 198.51.100.7.", "it is 0.0.0.0."),
+        ("?a;|198.51.100.7|<::7>{198.51.100.7}", "?a;|0.0.0.0|<0.0.0.0>{0.0.0.0}"),
+        (
+            r'{"rawEvent": "?a;\t198.51.100.7\tUA\n::7"}',
+            r'{"rawEvent": "?a;\t0.0.0.0\tUA\n0.0.0.0"}',
+        ),
+        ('"Chrome/49.0.98.13"\t2019-03-10T07:00:00\t07:00:00\t1.2.3\tdead\t%221.2.3.4%22', None),
+        ("::\t...\t:\t.", None),
+        (
+            '{"ip":"198.51.100.7","event":{"version":"7.2.0.1","a":[{"b":"::7"}]},"x":"::7"}',
+            '{"ip":"0.0.0.0","event":{"version":"7.2.0.1","a":[{"b":"::7"}]},"x":"0.0.0.0"}',
+        ),
+        ('{"event":{"v":"7.2.0.1"', '{"event":{"v":"0.0.0.0"'),  # what may be anything
+        ('{"event":{"v":"7.2.0.1"},"a":' + "[" * 9000, None),
+        ('{"event":' + '{"event":' * 5000 + '"7.2.0.1', '{"event":' * 5001 + '"0.0.0.0'),
+    ],
+)
+def test_a_line_without_addresses(line: str, stored: str | None) -> None:
+    """Versions and times are none; what a client says of itself is quoted, and stays."""
+    assert cleared(line) == (line if stored is None else stored)
+
+
+@given(st.ip_addresses(), st.text('\t x;{"', max_size=3), st.booleans())
+def test_no_address_is_left(address: Any, around: str, is_text: bool) -> None:
+    line = f"?a;{around}\t{address}\tx".encode() + (b"" if is_text else b"\xff")
+    told = cleared(line)
+    raw = told.encode() if is_text else base64.b64decode(told)
+    none = "0.0.0.0" if int(address) else str(address)
+    assert raw == line.replace(str(address).encode(), none.encode())
+
+
+def test_what_is_told_without_addresses() -> None:
+    """A schema's name that isn't closed goes on beyond the event."""
+    line = b"?%7B%22schema%22%3A%22Edi\t198.51.100.7\tMozilla (a%22b)"
+    bad = bad_event(line)._replace(message="198.51.100.7 is no time", schema=named_in(line).schema)
+    told = without_addresses(event_error(bad)).data["event"]
+    assert told["message"] == "0.0.0.0 is no time"
+    assert told["schema"] == "Edi\t0.0.0.0\tMozilla (a"
+
+
+@pytest.mark.parametrize("told", [{"rawEvent": None}, {"rawEvent": "no base64", "message": 7}, {}])
+def test_addresses_in_what_others_have_made(told: dict[str, object]) -> None:
+    error = event_error(bad_event(b"x\xff"))
+    other = error._replace(data=error.data | {"event": {"encoding": "base64"} | told})
+    assert without_addresses(other) == other

@@ -89,7 +89,10 @@ def test_schema_show(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == latest
     assert "In SQL:" in latest and "CREATE TABLE" in latest and "Edit_17541122" in latest
     assert el("schema", "show", "Edit/13457736", "--json") == 0
-    assert "properties" in json.loads(capsys.readouterr().out)
+    earlier = capsys.readouterr().out
+    assert "properties" in json.loads(earlier)
+    assert el("schema", "show", "Edit_13457736", "--json") == 0
+    assert capsys.readouterr().out == earlier
 
 
 @pytest.mark.parametrize(

@@ -438,6 +438,16 @@ def test_the_command(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None
     assert told.err == "2 files became 1; 1 rows were there again\n"
 
 
+def test_files_made_of_another_hour(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are of their own."""
+    folder.write("a", events(1))
+    (note,) = (folder.root / "_ledger").glob("run-*.json")
+    of = {f"{FOLDER}/a.parquet": [["a", "2019-03-09T07"]]}
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"of": of}))
+    assert el(["compact", str(folder.root), "--to", "2019-03-09"]) == 0
+    assert capsys.readouterr().err == "0 files became 0\n"
+
+
 def test_the_command_says_what_stays(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
     folder.write("a", events(1)).unlink()
     folder.write("b", events(2))

@@ -37,6 +37,7 @@ ALWAYS = {"id", "uuid", "dt", "timestamp"}
         (["event.a"], {"event_a_b", "event_a_c"}),
         (["event.a.b"], {"event_a_b"}),
         ([r"event.a\.b"], {"event_a.b"}),
+        (["event.a_b"], {"event_a.b"}),  # as files call it
         (["userAgent", RESCUED], {"userAgent", RESCUED}),
         (["event_action", "of_somebody"], set()),  # fields, not columns
     ],
@@ -50,7 +51,9 @@ def test_columns_that_stay(fields: list[str], stays: set[str]) -> None:
 
 
 def test_parts_of_the_user_agent_stay() -> None:
-    cut = kept(DOCUMENT, COLUMNS, frozenset({"userAgent.os_family", "wiki"})).cuts["userAgent"]
+    found = kept(DOCUMENT, COLUMNS, frozenset({"userAgent.os_family", "wiki"}))
+    assert found.parts == {"userAgent.os_family"} and "userAgent" not in found.stays
+    cut = found.cuts["userAgent"]
     once = cut('{"os_family": "Linux", "browser_family": "x"}')
     assert once == '{"os_family": "Linux"}' and cut(once) == once
     for text in ("text", "", '{"browser_family": 1}', "[]", '{"cut": "sho'):
@@ -87,7 +90,7 @@ def test_a_list_may_name_what_is_there() -> None:
         "S_1"
     ]
     check(Keep({"S": frozenset({"event.a", "wiki"}), "T": frozenset()}), fields)
-    check(Keep({"S_2": frozenset({"wiki"})}), fields)
+    check(Keep({"S_2": frozenset({"wiki"}), "S_1": frozenset({"event.a_b"})}), fields)
     wrong = {"S_2": {"event.a"}, "S": {"event.actoin"}, "X": set[str](), "T_2": {"wiki"}}
     with pytest.raises(KeepError) as caught:
         check(Keep({name: frozenset(each) for name, each in wrong.items()}), fields)
@@ -117,13 +120,16 @@ def test_the_pace() -> None:
     [
         ([*PURGE[:2]], "--older-than"),
         ([*PURGE, "90"], "'90' is no age"),
+        ([*PURGE, "999999d"], "'999999d' is no age"),
         ([*PURGE, "1d", "--batch", "0"], "no number of rows"),
         ([*PURGE, "1d", "--pause", "-1"], "no number of seconds"),
         ([*PURGE, "1d", "--pause", "nan"], "no number of seconds"),
         (["plan", "sqlite:x"], "unknown database sqlite"),
         (["plan", "mysql://el:secret@h/d"], "must not be written down"),
+        (["plan", "mysql://el:se?in@cret@h/d"], "mysql://el:***@h/d: a password must not be"),
         (["plan", "mysql://el@h/d?bots=drop"], "has no parameter bots"),
         (["plan", "mysql://el@127.0.0.1:1/d"], "Can't connect"),
+        (["plan", "mysql://el@h/d?unix_socket=/none.sock"], "server at /none.sock (2003)"),
         (["plan", "mysql://el@127.0.0.1:1/d", "--schemas", "nowhere"], "nowhere"),
         (["plan", "mysql://el@127.0.0.1:1/d", "--schema", "("], "is no regular expression"),
     ],

@@ -181,6 +181,13 @@ def test_a_struct_as_a_whole(folder: Folder) -> None:
     assert first["ip"] is None
 
 
+def test_names_that_begin_alike(folder: Folder) -> None:
+    folder.write("Edit_1", OLD, "b", event_more=["x", "y"])
+    folder.purge(keeping(Edit="event_more"))
+    row = next(row for row in folder.rows("Edit_1") if row["uuid"] == "Edit_1-b-0")
+    assert (row["event_more"], row["event"]) == ("x", None)
+
+
 def test_rescued_data_as_a_whole(folder: Folder) -> None:
     folder.purge(keeping(Edit="_rescued_data"))
     assert folder.rows("Edit_1")[1]["_rescued_data"] == RESCUED
@@ -265,12 +272,14 @@ def test_what_cannot_be_read(
     (tmp_path / "keep.yaml").write_text("Edit: [wiki]")
     call = ["purge", str(folder.root), "--older-than", "90d", "--yes", "--keep",
             str(tmp_path / "keep.yaml")]  # fmt: skip
-    for _ in "again":
+    for done in ("1 files go, 2 keep some fields", "0 files go, 0 keep some fields"):
         assert el(call) == 1
-        told = capsys.readouterr().err.splitlines()
-        assert len(told) == 2
-        where = f"el purge: left as it is: {folder_of('Edit_1', OLD)}/b.parquet: "
-        assert told[1].startswith(where)
+        out, err = capsys.readouterr()
+        assert "b.parquet" not in out
+        counts, told = err.splitlines()
+        assert counts == done
+        assert told.startswith(f"el purge: left as it is: {folder_of('Edit_1', OLD)}/b.parquet: ")
+        assert "no run has written it" not in told
     left = sorted(read_ledger(str(folder.root), wanted=is_old).files)
     assert len(left) == 3 and left[1] == str(path.relative_to(folder.root))
     assert all("-kept" in each for each in (left[0], left[2]))
@@ -307,6 +316,8 @@ def test_what_killed_runs_have_left(folder: Folder, tmp_path: Path) -> None:
     for name, days in (("_change-x.json.1", 91.0), ("_change-x.json.2", 0.0)):
         (folder.root / "_ledger" / name).touch()
         _aged(folder.root / "_ledger" / name, days)
+    for path in (folder.root / "_ledger").glob("run-*"):  # of the ledger itself nothing goes
+        _aged(path, 99)
     for name, days in (("dead/a", 91), ("dead/b", 99), ("works/a", 91), ("works/b", 0.1),
                        ("waits/a", 99), ("file", 91)):  # fmt: skip
         (temporary / name).parent.mkdir(parents=True, exist_ok=True)
@@ -389,8 +400,8 @@ def test_by_revision_before_by_schema() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("Edit", "Edit: wiki", "Edit: [1]", "- a", "{", "Edit: [[a]]", "", "Edit:", "[a]: [b]"),
-        *("Edit: [a]\nEdit: [b]", "Edit: [no]", "Edit: {wiki: keep}"),
+        *("Edit", "Edit: wiki", "- a", "{", "Edit: [[a]]", "", "Edit:", "[a]: [b]"),
+        *("Edit: [a]\nEdit: [b]", "Edit: {wiki: keep}", "<<: [a]\n? {a: b}\n: c"),
     ],
 )
 def test_a_list_that_is_none(tmp_path: Path, text: str) -> None:
@@ -399,6 +410,14 @@ def test_a_list_that_is_none(tmp_path: Path, text: str) -> None:
         read_keep(str(tmp_path / "keep.yaml"))
     with pytest.raises(KeepError, match="cannot read"):
         read_keep(str(tmp_path / "none.yaml"))
+
+
+def test_a_list_of_words_that_yaml_knows(tmp_path: Path) -> None:
+    """They are names like any."""
+    (tmp_path / "keep.yaml").write_text("Edit: [no, 1, null, !!int x]")
+    assert read_keep(str(tmp_path / "keep.yaml")).of("Edit_9") == frozenset(
+        {"no", "1", "null", "x"}
+    )
 
 
 def test_a_list(tmp_path: Path) -> None:
@@ -431,12 +450,14 @@ def test_a_list_of_what_there_is(folder: Folder) -> None:
         ({"Edit": "event.user.name.x"}, "Edit has no event.user.name.x, it has event.user.name, "),
         ({"Edit": "Wiki"}, "Edit has no Wiki, it has wiki, "),
         ({"Edti": "wiki"}, "there is no Parquet table Edti, there are Edit_1, EventError_2"),
+        ({"Lines": "wiki"}, "there is no Parquet table Lines, there are Edit_1, EventError_2"),
         ({"*": "line"}, "there is no Parquet table *, there are Edit_1, EventError_2"),
         ({"Edit_2": "", "X": ""}, "no Parquet table Edit_2, there are Edit_1, EventError_2; there"),
     ],
 )
 def test_a_list_of_what_is_not_there(folder: Folder, fields: dict[str, str], told: str) -> None:
     folder.write("*_0", OLD, ending=".raw.parquet")
+    folder.write("Lines_1", OLD, ending=".jsonl.gz")
     with pytest.raises(KeepError) as caught:
         check(keeping(**fields), folder.ledger())
     assert told in str(caught.value)
@@ -510,6 +531,16 @@ def test_an_age_that_is_none(age: str, capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit):
         el(["purge", "/nowhere", f"--older-than={age}"])
     assert "is no age: write 90d or 36h" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("age", "rows"), [("29h", 0), ("31h", 2), ("1d", 0), ("2d", 2)])
+def test_an_age(tmp_path: Path, age: str, rows: int) -> None:
+    """Since the end of an hour; this one ended between thirty and 31 hours ago."""
+    folder = Folder(tmp_path / "out")
+    hour = datetime.now(UTC) - timedelta(hours=31)
+    folder.write("Edit_1", hour.isoformat()[:13])
+    assert el(["purge", str(folder.root), "--older-than", age, "--yes"]) == 0
+    assert len(folder.rows("Edit_1")) == rows
 
 
 @pytest.mark.parametrize("age", ["999999d", "999999h"])

@@ -28,13 +28,21 @@ from el_beam.how import How
 from el_beam.inventory import compare
 from el_beam.job import Job
 from el_beam.ledger import Ledger, Part, read_ledger
+from el_beam.lookup import same_place
 from el_beam.replay import Replayed
 from el_beam.stored import end_of
 from el_beam.stored_base import End, Fields, Stored
 from el_beam.uris import Uri
 from el_beam.wanted import StoredError, Wanted, wanted_of
-from schemas.bad_event import RAW_EVENT_LIMIT, BadEvent, Reason, Stage, event_error, shorter
-from schemas.event import Destination, Event, Origin, RawLine
+from schemas.bad_event import (
+    BadEvent,
+    Reason,
+    Stage,
+    event_error,
+    shorter,
+    without_addresses,
+)
+from schemas.event import RAW_EVENT_LIMIT, Destination, Event, Origin, RawLine
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import Registry
 from transforms.read import FileSource
@@ -481,7 +489,7 @@ class Fake(End):
         for number, error in enumerate(self.errors):
             at = {**error.data, **{f"event.{name}": value
                                    for name, value in error.data["event"].items()}}  # fmt: skip
-            values = tuple(at[path] for path in fields)
+            values = tuple(at.get(path) for path in fields)
             yield Stored(ERRORS, at["dt"][:13], "file", number, at["uuid"], values)
 
 
@@ -529,6 +537,38 @@ def test_what_is_no_line_of_ours() -> None:
     assert [each and (each.line is not None, each.cut) for each in found] == [
         (True, False), (False, True), *[(False, False)] * len(others),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("end", "sink", "same"),
+    [
+        ("mysql://a@h/db", "mysql://b@h:3306/db?bots=drop", True),
+        ("mysql://a@h/db", "mysql://a@h/other", False),
+        ("mysql://a@h/db", "mysql://a@h:3307/db", False),
+        ("mysql://a@h/db?unix_socket=/x", "mysql://a@h/db", False),
+        ("sqlite:/x/../y.db", "sqlite:///y.db", True),
+        ("parquet:/x/", "parquet:/x", True),
+        ("parquet:/x", "jsonl:/x", False),
+        ("kafka://b/?topics=a", "kafka://b/?topics=a", False),
+    ],
+)
+def test_what_is_one_place(end: str, sink: str, same: bool) -> None:
+    assert same_place(end, sink) == same
+
+
+@pytest.mark.parametrize("of_bytes", [b"", b"\xff"])
+def test_a_line_without_addresses(of_bytes: bytes) -> None:
+    """It is that line, by its identity."""
+    raw = RawLine(b"?a;\t198.51.100.7\tUA" + of_bytes, Origin("kafka", "raw/0", 7, 1e9, "a"))
+    error = event_error(BadEvent(raw, Stage.PARSE, Reason.BAD_JSON, "m"))
+    cleared = without_addresses(without_addresses(error))
+    (before, after) = bad_lines(Fake(error, cleared), Wanted(), None)
+    assert before and before.line and before.line.data == raw.data
+    assert after and after.line and not after.cut
+    assert after.line.data == raw.data.replace(b"198.51.100.7", b"0.0.0.0")
+    assert before.line.identity == after.line.identity == raw.identity
+    again = event_error(BadEvent(after.line, Stage.PARSE, Reason.BAD_JSON, "m"))
+    assert again.data == cleared.data
 
 
 @given(

@@ -219,6 +219,8 @@ def test_what_fits(key: str, value: Any, shown: Any) -> None:
         ("n", 10**400, None),
         ("n", True, None),
         ("n", 2**53 + 1, 2.0**53),
+        ("n", -1e-50, -1e-50),  # 0 in a FLOAT
+        ("t", "2019-03-10T07:00:00.1234567Z", "2019-03-10 07:00:00.123456"),
         ("s", "x" * 1025, None),
         ("s", "\ud83e", None),
         ("s", 5, None),

@@ -214,7 +214,7 @@ def test_event_errors_fit_their_schema(raw: bytes) -> None:
     validator = Validator(schema)
     assert validator.violations(error.data) == []
     assert validator.accepts(error.data)
-    assert set(error.data["event"]) == set(schema["properties"])
+    assert {*error.data["event"]} == set(schema["properties"])
     assert all(each["description"] for each in schema["properties"].values())
     for required in ("rawEvent", "message", "code", "schema", "revision"):
         event = {key: value for key, value in error.data["event"].items() if key != required}

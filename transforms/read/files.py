@@ -186,8 +186,10 @@ def _archived_lines(file: IO[bytes], split: FileSplit) -> Iterator[RawLine]:
     import pyarrow.parquet as pq
 
     try:
-        for batch in pq.ParquetFile(file).iter_batches(batch_size=10_000):
-            columns = (batch.column(name).to_pylist() for name in ("line", *Origin._fields[:4]))
+        archive = pq.ParquetFile(file)
+        names = ["line", *Origin._fields[:4]]
+        for batch in archive.iter_batches(batch_size=10_000, columns=names):
+            columns = (batch.column(name).to_pylist() for name in names)
             for data, kind, name, offset, receipt in zip(*columns, strict=True):
                 yield RawLine(data, Origin(kind, name, offset, receipt, split.id))
     except (pa.ArrowException, KeyError) as error:

@@ -65,8 +65,11 @@ class KafkaTopics:
 
     def __init__(self, cluster: KafkaCluster) -> None:
         self._cluster = cluster
-        settings = {**cluster.for_librdkafka(), "logger": _SILENT, "socket.timeout.ms": 10_000}
-        self._admin = AdminClient(settings)
+        self._admin = self._client()
+
+    def _client(self) -> AdminClient:
+        settings: dict[str, Any] = {**self._cluster.for_librdkafka(), "logger": _SILENT}
+        return AdminClient({**settings, "socket.timeout.ms": 10_000})
 
     def partitions(self) -> dict[str, int]:
         """Topic -> number of its partitions."""
@@ -131,16 +134,24 @@ class KafkaTopics:
         names = sorted(topics)
         if not names:
             return {}
-        futures = self._admin.describe_topics(TopicCollection(names), request_timeout=_TIMEOUT)
-        return {name: str(self._asked(futures[name].result).topic_id) for name in names}
+
+        def described() -> dict[str, str]:
+            futures = self._admin.describe_topics(TopicCollection(names), request_timeout=_TIMEOUT)
+            return {name: str(futures[name].result().topic_id) for name in names}
+
+        return self._asked(described)
 
     def compacted(self, topics: Iterable[str]) -> frozenset[str]:
         """Those of these topics from whose midst records vanish."""
         wanted = [ConfigResource(ResourceType.TOPIC, topic) for topic in sorted(topics)]
         if not wanted:
             return frozenset()
-        futures = self._admin.describe_configs(wanted, request_timeout=_TIMEOUT)
-        found = {each.name: self._asked(future.result) for each, future in futures.items()}
+
+        def described() -> dict[str, Any]:
+            futures = self._admin.describe_configs(wanted, request_timeout=_TIMEOUT)
+            return {each.name: future.result() for each, future in futures.items()}
+
+        found = self._asked(described)
         return frozenset(
             name for name, told in found.items() if "compact" in told["cleanup.policy"].value
         )
@@ -149,8 +160,12 @@ class KafkaTopics:
         """Set a group's offsets, for those who watch its lag. The group must have no members."""
         places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
         request = [ConsumerGroupTopicPartitions(group, places)]
-        futures = self._admin.alter_consumer_group_offsets(request, request_timeout=_TIMEOUT)
-        self._asked(futures[group].result)
+
+        def altered() -> Any:
+            futures = self._admin.alter_consumer_group_offsets(request, request_timeout=_TIMEOUT)
+            return futures[group].result()
+
+        self._asked(altered)
 
     def _committed(self, group: str) -> dict[tuple[str, int], int]:
         def listed() -> Any:
@@ -166,17 +181,21 @@ class KafkaTopics:
     ) -> Mapping[tuple[str, int], int]:
         if not wanted:
             return {}
-        futures = self._admin.list_offsets(
-            dict.fromkeys(wanted, which), isolation_level=level, request_timeout=_TIMEOUT
-        )
-        return {
-            (place.topic, place.partition): self._asked(future.result).offset
-            for place, future in futures.items()
-        }
+
+        def listed() -> dict[tuple[str, int], int]:
+            futures = self._admin.list_offsets(
+                dict.fromkeys(wanted, which), isolation_level=level, request_timeout=_TIMEOUT
+            )
+            return {
+                (place.topic, place.partition): future.result().offset
+                for place, future in futures.items()
+            }
+
+        return self._asked(listed)
 
     def _asked(self, call: Callable[[], Result], default: Any = _MUST_BE_THERE) -> Result:
-        """What a call gives; `default` where the group isn't known. Faults that pass are waited
-        for: a young cluster has no coordinator until somebody asks."""
+        """What a request gives; `default` where the group isn't known. Faults that pass are waited
+        for, with a new request: a young cluster has no coordinator until somebody asks."""
         end = time.monotonic() + _TIMEOUT
         while True:
             try:
@@ -188,6 +207,7 @@ class KafkaTopics:
                     return found
                 if error.code() not in _PASSING or time.monotonic() > end:
                     told = error.str() or error.name()
+                    self._admin = self._client()  # after its broker's death one may stay dumb
                     message = f"cannot ask the brokers {self._cluster}: {told}"
                     raise KafkaAway(message) from exception
                 time.sleep(0.2)

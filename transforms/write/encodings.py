@@ -128,14 +128,13 @@ class _RawEncoder(Encoder):
 
     def encode(self) -> int:
         if self._lines:
-            kinds, names, offsets, receipts, _ = zip(*self._origins, strict=True)
+            *origins, _ = zip(*self._origins, strict=True)
+            columns = (self._lines, *origins)
             self._batches.append(
                 pa.record_batch(
                     [
                         pa.array(column, field.type)
-                        for column, field in zip(
-                            (self._lines, kinds, names, offsets, receipts), _RAW, strict=True
-                        )
+                        for column, field in zip(columns, _RAW, strict=True)
                     ],
                     schema=_RAW,
                 )

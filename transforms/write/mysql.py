@@ -7,6 +7,7 @@ its uuids there, so its rows count as repeated and nothing is doubled.
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -25,6 +26,7 @@ _BYTES_IN_MEMORY: Final = 16 * 2**20  # about, of the same
 _REACHABLE: Final = 10.0  # seconds in which the server must answer before a job starts
 _AWAY: Final = 600.0  # seconds that a server is waited for
 _LOCKED: Final = 20.0  # seconds that a table is waited for, after all others are written
+_LOCKED_ATTEMPT: Final = 2.0  # the same where whoever attempts it tries again later
 
 
 class MysqlSink(Sink):
@@ -36,7 +38,19 @@ class MysqlSink(Sink):
     ) -> None:
         """With `drop_bots` events whose userAgent is a bot's are filtered; EventErrors never."""
         self.server, self.registry, self.drop_bots = server, registry, drop_bots
-        self._shown = shown
+        self._shown, self._one_attempt = shown, False
+
+    def attempt(self, name: str) -> MysqlSink:
+        """This sink, but one that hardly waits for a locked table: its increment fails then, and is
+        tried again by itself, while those of other tables go on."""
+        other = copy.copy(self)
+        other._one_attempt = True
+        return other
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a locked table is waited for."""
+        return _LOCKED_ATTEMPT if self._one_attempt else _LOCKED
 
     def prepare(self) -> None:
         try:
@@ -70,32 +84,41 @@ class _MysqlWriter(Writer):
             found = self._tables[destination] = MysqlTable(destination, document)
         return found
 
-    def insert(self, rows: dict[Destination, list[Row]]) -> Iterator[Receipt | Refused]:
-        """Insert rows of any tables. What a table can't hold is refused; what is away is waited for
-        when all others are written. Raises SinkError."""
+    def insert(
+        self, rows: dict[Destination, list[Row]], faults: dict[Destination, MysqlFault]
+    ) -> Iterator[Receipt | Refused]:
+        """Insert rows of any tables. What a table can't hold is refused; what is locked is waited
+        for when all others are written. Tables that can't be written are added to `faults`.
+
+        Raises SinkError where none can."""
         waiting = dict(rows)
         done: list[tuple[Destination, Inserted]] = []
 
         def attempt() -> None:
-            faults: list[MysqlFault] = []
             for destination in list(waiting):
+                faults.pop(destination, None)
                 try:
                     done.append((destination, self._insert(destination, waiting[destination])))
-                    del waiting[destination]
                 except DatabaseAway:
                     raise
                 except MysqlFault as error:
-                    faults.append(error)
-            if faults:
-                raise min(faults, key=lambda each: isinstance(each, TableLocked))
+                    faults[destination] = error
+                    if isinstance(error, TableLocked):
+                        continue
+                del waiting[destination]
+            if waiting:
+                raise faults[next(iter(waiting))]
 
+        patience = self.sink.patience
         try:
             retrying(
-                lambda: retrying(attempt, TableLocked, patience=_LOCKED, longest_pause=2.0),
+                lambda: retrying(attempt, TableLocked, patience=patience, longest_pause=2.0),
                 DatabaseAway,
                 patience=_AWAY,
             )
-        except MysqlFault as error:
+        except TableLocked:
+            pass  # `faults` has it
+        except DatabaseAway as error:
             raise SinkError(f"{self.sink}: {error}") from error
         for destination, (counts, refused) in done:
             yield from refused
@@ -114,9 +137,10 @@ class _MysqlWriter(Writer):
         except FAULTS as error:
             table.forget()
             found = fault(error)
+            origin = getattr(error, "orig", None) or error  # SQLAlchemy's own tells all the rows
             if isinstance(found, DatabaseAway):
-                raise found from error
-            raise type(found)(f"table {table.name}: {found}") from error
+                raise found from origin
+            raise type(found)(f"table {table.name}: {found}") from origin
 
     def bundle(self) -> Bundle:
         return _MysqlBundle(self)
@@ -133,9 +157,12 @@ class _MysqlBundle(Bundle):
         self._refused: deque[Refused] = deque()
         self._receipts: list[Receipt] = []
         self._bots = Tally(str(writer.sink))
+        self._faults: dict[Destination, MysqlFault] = {}  # of tables that can't be written
 
     def add(self, destination: Destination, event: Event) -> None:
-        if self._writer.sink.drop_bots and _is_bot(event):
+        if destination in self._faults:
+            return  # the bundle fails at its end, when all others are written
+        if self._writer.sink.drop_bots and event.is_bot:
             self._bots.filtered(event.line.origin.split, destination)
             return
         row = self._writer.table(destination).row(event)
@@ -147,7 +174,7 @@ class _MysqlBundle(Bundle):
 
     def settle(self) -> None:
         rows, self._rows, self._pending, self._bytes = self._rows, {}, 0, 0
-        for outcome in self._writer.insert(rows):
+        for outcome in self._writer.insert(rows, self._faults):
             if isinstance(outcome, Refused):
                 self._refused.append(outcome)
             else:
@@ -159,11 +186,9 @@ class _MysqlBundle(Bundle):
 
     def commit(self) -> Iterator[Receipt]:
         self.settle()
+        if self._faults:
+            first = min(self._faults.values(), key=lambda each: isinstance(each, TableLocked))
+            raise SinkError(f"{self._writer.sink}: {first}") from first
         assert not self._refused, "what is refused must be taken back first"
         yield from self._receipts
         yield from self._bots.receipts()
-
-
-def _is_bot(event: Event) -> bool:
-    agent = event.data.get("userAgent")
-    return isinstance(agent, dict) and agent.get("is_bot") is True

@@ -13,7 +13,7 @@ import pymysql
 import sqlalchemy as sa
 from pymysql.converters import encoders, escape_datetime, escape_str
 
-from schemas.bad_event import EVENT_ERROR, shorter
+from schemas.bad_event import EVENT_ERROR, in_ascii, shorter, without_addresses
 from schemas.columns import path_text
 from schemas.event import Destination, Event
 from schemas.sql import CreateWithIndexes, insert_parts, layout, table
@@ -25,6 +25,7 @@ from transforms.write.sink import Refused, Rejected
 
 FAULTS: Final = (sa.exc.DBAPIError, pymysql.Error, MysqlFault)
 """What a connection may raise: `mysql_client.fault` says what it means."""
+_NO_SUCH_CHARACTER: Final = "(1366)"
 _ROWS: Final = 500  # of a statement: more of them are no faster
 _BYTES: Final = 2**20  # of a statement, or as many as one row has
 _COLUMN = re.compile(r"column (?:`[^`]*`\.)*[`'](?P<name>.+)[`'] at row")
@@ -81,7 +82,11 @@ class MysqlTable:
         self._room = 0
 
     def row(self, event: Event) -> Row:
-        """The event's row. Raises Rejected where a column can't hold a value."""
+        """The event's row. An EventError's line is stored without addresses: as events are.
+
+        Raises Rejected where a column can't hold a value."""
+        if self._destination == EVENT_ERROR:
+            event = without_addresses(event)
         try:
             values = self._row(event.data)
         except DoesNotFit as error:
@@ -138,7 +143,9 @@ class MysqlTable:
             error = Rejected(f"table {self.name}: {why}", self._paths.get(found["name"], "")
                              if found else "")  # fmt: skip
             return 0, [Refused(self._destination, row.event, error)]
-        event = shorter(row.event)
+        event: Event | None = in_ascii(row.event) if _NO_SUCH_CHARACTER in str(why) else row.event
+        if event == row.event:
+            event = shorter(row.event)
         if event is None:
             raise MysqlFault(f"it can't hold an EventError at its shortest: {why}")
         return self._insert_all(connection, [self.row(event)])

@@ -1,0 +1,56 @@
+"""IP addresses in lines, which neither identities nor tables keep."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+
+NO_ADDRESS = "0.0.0.0"
+"""What stands for an IP address that was removed."""
+_ADDRESS = re.compile(
+    r"""(?:(?<![^\s"',;=()\[\]{}<>|\\])|(?<=\\[nrt]))[0-9A-Fa-f.:]{2,45}"""
+    r"""(?![^\s"',;=()\[\]{}<>|\\%])"""
+)  # a field of a line, or a text in JSON; not a version in a user agent: `Chrome/70.0.1.2`
+_EVENT = re.compile(r'[{,]\s*"event"\s*:\s*(?=\{)')
+_JSON = json.JSONDecoder()
+
+
+def without_addresses(line: bytes) -> bytes:
+    """The same line, with NO_ADDRESS for each IP address. What a capsule in JSON has in its `event`
+    is the client's own, as it is where the line is url-encoded: `{"version":"7.2.0.1"}` stays."""
+    text = line.decode("latin-1")
+    start, end = _event_in(text)
+    parts = (cleared(text[:start]), text[start:end], cleared(text[end:]))
+    return "".join(parts).encode("latin-1")
+
+
+def cleared(text: str) -> str:
+    """The same text, with NO_ADDRESS for each IP address."""
+    return _ADDRESS.sub(_no_address, text)
+
+
+def _event_in(text: str) -> tuple[int, int]:
+    """Where the `event` of a capsule in JSON begins and ends."""
+    found = _EVENT.search(text) if text.startswith("{") else None
+    if found:
+        try:
+            return found.end(), _JSON.raw_decode(text, found.end())[1]
+        except (ValueError, RecursionError):  # cut short, or no capsule of anybody's
+            pass
+    return 0, 0
+
+
+def _no_address(match: re.Match[str]) -> str:
+    text = match[0]
+    if text.count(":") < 2 and text.count(".") < 3:
+        return text
+    host, colon, port = text.rpartition(":")
+    bare = text.rstrip(".")
+    for address, rest in ((text, ""), (bare, text[len(bare) :]), (host, colon + port)):
+        try:
+            if int(ipaddress.ip_address(address)):  # `::` is nobody's
+                return NO_ADDRESS + rest
+        except ValueError:
+            continue
+    return text
