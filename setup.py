@@ -75,6 +75,8 @@ setup(
             "playwright",
             "pre-commit",
             "pytest",
+            "pytest-instafail",
+            "pytest-timeout",
             "pytest-xdist",
             "ruff",
             "types-grpcio",
