@@ -40,6 +40,7 @@ setup(
     packages=find_packages(include=[p for name in PACKAGES for p in (name, f"{name}.*")]),
     package_data={
         "schemas": ["catalog/**/*.json"],
+        "runners": ["flink_local/*"],
         "el_beam": ["**/templates/*", "**/templates/**/*"],
     },
     include_package_data=False,

@@ -205,15 +205,16 @@ class Increments:
         sinks = tuple((sink.attempt(f"{self._id}/{attempt}"), choice)
                       for sink, choice in self._job.sinks)  # fmt: skip
         job = replace(self._job, source=source, sinks=sinks, summary=books_at)
+        beam = (f"--job_name={self._name}", *self._config.beam)
         try:
-            beam = (f"--job_name={self._name}", *self._config.beam)
-            books = run(job, self._config.runner, self._config.workers, beam)
-        except JobFailed as error:
-            if len(topics) == 1:
-                self._failed(topics[0], str(error), report)
-            return False
-        filesystem.remove(books_at)
-        try:
+            try:
+                books = run(job, self._config.runner, self._config.workers, beam)
+            except JobFailed as error:
+                self._lease.check()  # who has taken us for dead has swept up under the job
+                if len(topics) == 1:
+                    self._failed(topics[0], str(error), report)
+                return False
+            filesystem.remove(books_at)
             self._lease.check()
             for topic in topics:
                 try:

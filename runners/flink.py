@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions
 from apache_beam.runners.portability.flink_runner import FlinkRunner
@@ -15,6 +16,7 @@ from runners.jars import jar
 from runners.loopback import keep_in
 
 RUNNER = "runners.flink.KeptFlinkRunner"
+_LOCAL = Path(__file__).parent / "flink_local"  # settings of a cluster inside the job server
 ADDRESS, POOL = "FLINK", "WORKERS"  # environment variables, as `el stack env` sets them
 CHECKPOINT_EVERY = 10_000  # milliseconds: what is done twice, at most, after a kill
 
@@ -61,6 +63,8 @@ def options(
         ours |= {"environment_type": "EXTERNAL", "environment_config": pool}
     else:
         ours |= {"environment_type": "LOOPBACK"}
+    if cluster(more) is None:
+        ours["flink_conf_dir"] = str(_LOCAL)
     if name:
         ours["job_name"] = name
     if streaming:

@@ -144,10 +144,17 @@ def test_an_address_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "s3cret" not in str(caught.value)
 
 
-def test_an_end_to_read_has_no_bots() -> None:
-    assert end_of("mysql://el@h/log").tables
-    with pytest.raises(StoredError, match="mysql: has no parameter bots"):
-        end_of("mysql://el@h/log?bots=drop")
+@pytest.mark.parametrize(
+    ("more", "without"), [("", False), ("?bots=drop", True), ("?bots=keep", False)]
+)
+def test_an_end_to_read_knows_whether_it_has_bots(more: str, without: bool) -> None:
+    end = end_of(f"mysql://el@h/log{more}")
+    assert end.tables and end.without_bots is without
+
+
+def test_what_an_end_to_read_may_not_say_of_bots() -> None:
+    with pytest.raises(StoredError, match="bots must be keep or drop, not 'some'"):
+        end_of("mysql://el@h/log?bots=some")
 
 
 def test_a_folder_of_certificates_is_told_at_once(tmp_path: Path) -> None:
