@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 SAMPLE = Path(__file__).parents[2] / "examples" / "sample.log.gz"
@@ -149,3 +150,42 @@ def test_killed_in_mid_write(undisturbed: Undisturbed, tmp_path: Path, seed: int
     assert again.keys() == undisturbed.files.keys()
     assert again == undisturbed.files
     assert rows(out) == undisturbed.rows
+
+
+@pytest.mark.parametrize("other_hangs", [False, True])
+@pytest.mark.parametrize("later", [0.0, 0.5, 2.0])  # seconds that its workers have been there
+def test_a_worker_that_dies_ends_the_job(
+    undisturbed: Undisturbed, tmp_path: Path, later: float, other_hangs: bool
+) -> None:
+    out = tmp_path / "out"
+    call = command(undisturbed.log, out, workers=2)
+    job = psutil.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    workers = workers_of(job)
+    time.sleep(later)
+    if other_hangs:
+        workers[1].suspend()  # it can't end by itself
+    workers[0].kill()
+    killed = time.monotonic()
+
+    _, told = job.communicate(timeout=PATIENCE)
+
+    assert time.monotonic() - killed < 20
+    assert job.returncode == 1, told
+    assert "a worker process has died" in told
+    assert "Traceback" not in told
+    assert not psutil.wait_procs(workers, timeout=5)[1], "no worker is left"
+    finish(undisturbed.log, out, workers=2)
+    assert files(out) == undisturbed.files
+    assert rows(out) == undisturbed.rows
+
+
+def workers_of(job: psutil.Process) -> list[psutil.Process]:
+    """The two worker processes of a job, as soon as they are there."""
+    found: list[psutil.Process] = []
+    end = time.monotonic() + PATIENCE
+    while len(found) < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+        found = [each for each in job.children(recursive=True)
+                 if any("sdk_worker" in word for word in each.cmdline())]  # fmt: skip
+    assert len(found) == 2
+    return found

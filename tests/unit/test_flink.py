@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -74,6 +76,17 @@ def test_where_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert flink.cluster(["--flink_master=[local]"]) is None
     assert flink.pool(["--environment_type=LOOPBACK"]) is None
     assert flink.pool(["--environment_config=x:3"]) == "x:3"
+
+
+def test_flink_in_the_job_server_listens_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Path(flags(flink.options(1))["flink_conf_dir"], "config.yaml").read_text("utf-8")
+    for key in ("jobmanager.bind-host", "taskmanager.bind-host", "rest.bind-address"):
+        assert f"{key}: 127.0.0.1" in settings.splitlines()
+    assert flags(flink.options(1, ["--flink_conf_dir=/own"]))["flink_conf_dir"] == "/own"
+    assert "flink_conf_dir" not in flags(flink.options(1, ["--flink_master=f:1"]))
+    monkeypatch.setenv(flink.ADDRESS, "f:1")
+    assert "flink_conf_dir" not in flags(flink.options(1))
+    assert "flink_conf_dir" in flags(flink.options(1, ["--flink_master=[local]"]))
 
 
 def test_a_missing_jar_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
