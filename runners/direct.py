@@ -38,6 +38,8 @@ class _WorkerHandler(SubprocessSdkWorkerHandler):
     ever for the answers of one that dies before its first question came, and for the end of one
     that connects only when the job is over."""
 
+    _worker_command_line: bytes
+
     def start_worker(self) -> None:
         """Start the process, and watch it until the job lets go of it."""
         self._let_go = threading.Event()
