@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from el_beam.keep import Keep, KeepError
 from schemas.columns import RESCUED, Column, json_text, nested_columns, path_text
 from schemas.sql import layout
+from schemas.sql_changes import folded
 
 ALWAYS: Final = frozenset({"id", "uuid", "dt", "timestamp"})
 """Columns which tell of nobody, and without which rows are no rows."""
@@ -35,22 +36,27 @@ class Kept(NamedTuple):
 
 
 def kept(document: dict[str, Any], columns: Iterable[str], fields: frozenset[str]) -> Kept:
-    """What these fields leave of a table's columns. One that no schema has becomes null."""
+    """What these fields leave of a table's columns, whatever the case of their names. One that no
+    schema has becomes null."""
     called = _as_files_call_them(document)
     fields = frozenset(called.get(each, each) for each in fields)
-    paths = {column.name: column.path for column in layout(document)}
-    stays = {name for name, path in paths.items() if fields & _leading_to(path)} | ALWAYS
+    paths = {folded(column.name): _leading_to(column.path) for column in layout(document)}
+    paths[RESCUED] = {RESCUED}
     parts = frozenset(each for each in fields if each.startswith(f"{_AGENT}."))
-    cuts: dict[str, Cut] = {}
-    if _AGENT not in stays and parts:
-        cuts[_AGENT] = lambda text: _agent(text, parts)
-    if RESCUED not in fields:
-        cuts[RESCUED] = lambda text: _rescued(text, fields)
-    found = dict.fromkeys(columns)
-    stays = {name for name in found if name in stays or (name == RESCUED and RESCUED in fields)}
-    gone = tuple(name for name in found if name not in stays and name not in cuts)
-    mine = {name: cut for name, cut in cuts.items() if name in found}
-    return Kept(gone, mine, frozenset(stays), parts if _AGENT in mine else frozenset())
+    cut: dict[str, Cut] = {RESCUED: lambda text: _rescued(text, fields)}
+    if parts:
+        cut[folded(_AGENT)] = lambda text: _agent(text, parts)
+    stays, nulls, cuts = set(), [], {}
+    for name in columns:
+        key = folded(name)
+        if key in ALWAYS or fields & paths.get(key, set()):
+            stays.add(name)
+        elif key in cut:
+            cuts[name] = cut[key]
+        else:
+            nulls.append(name)
+    some = any(folded(name) == folded(_AGENT) for name in cuts)
+    return Kept(tuple(nulls), cuts, frozenset(stays), parts if some else frozenset())
 
 
 def _as_files_call_them(document: dict[str, Any]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from el_beam.mysql_tables import FAULTS, Ours, tables, told
 from schemas.event import Destination
 from schemas.registry import Registry, SchemaError
 from schemas.sql import dialect_of
-from schemas.sql_changes import Found
+from schemas.sql_changes import Found, folded
 from transforms.mysql_client import DatabaseAway, MysqlFault, TableLocked, fault
 from transforms.mysql_look import look
 from transforms.retry import retrying
@@ -34,9 +34,17 @@ _FEWEST: Final = 10  # rows of one
 _FIRST: Final = 200
 _AWAY: Final = 600.0  # seconds that a server is waited for
 _LOCKED: Final = 120.0  # seconds that a table is waited for
+_COUNTED: Final = 10_000  # rows that a statement counts
 _TIMES: Final = ("dt", "timestamp")
 """The first is the server's. The second may be the client's, and counts where the first isn't
 there, as in EventLogging's oldest tables."""
+
+
+class Clock(NamedTuple):
+    """A column that says how old a row is, where those before it are null."""
+
+    column: str
+    by: str  # its index
 
 
 class Target(NamedTuple):
@@ -44,9 +52,7 @@ class Target(NamedTuple):
 
     name: str
     schema: Destination
-    time: str  # the column that says how old a row is
-    by: str  # its index
-    other: str | None  # the column that says it where that one is null
+    clocks: tuple[Clock, ...]
     kept: Kept | None  # None: they go
 
 
@@ -110,24 +116,35 @@ def _fields(registry: Registry, keep: Keep, schema: Destination) -> set[str] | N
 
 def _target(name: str, schema: Destination, found: Found, registry: Registry, keep: Keep) -> Target:
     """Raises SchemaError; MysqlFault with what a person must do first."""
-    for column in _TIMES:
-        index = found.index_of(column)
-        if index and index.whole and len(index.columns) == 1:
-            break
-    else:
-        raise MysqlFault("neither timestamp nor dt has an index; `el mysql apply` makes it")
-    if not any(each.name == "PRIMARY" and each.columns == ("id",) for each in found.indexes):
+    clocks = tuple(_clocks(found))
+    if not clocks:
+        raise MysqlFault("it has neither dt nor timestamp; `el mysql apply` adds them")
+    if not any(each.name == "PRIMARY" and [*map(folded, each.columns)] == ["id"]
+               for each in found.indexes):  # fmt: skip
         raise MysqlFault("its primary key is not id")
-    names = {each.name for each in found.columns}
-    other = next((each for each in _TIMES if each != column and each in names), None)
     fields = keep.of(str(schema))
     if fields is None:
-        return Target(name, schema, column, index.name, other, None)
-    stays = kept(registry.get(*schema), (each.name for each in found.columns), fields)
-    if never := [each.name for each in found.columns
-                 if each.needed and each.name in (*stays.nulls, *stays.cuts)]:  # fmt: skip
+        return Target(name, schema, clocks, None)
+    given = {each.name: each for each in found.columns if not each.generated}
+    stays = kept(registry.get(*schema), given, fields)
+    if never := [each for each in (*stays.nulls, *stays.cuts) if not given[each].null]:
         raise MysqlFault(f"{', '.join(never)} can't be null: ALTER TABLE … MODIFY lets it be")
-    return Target(name, schema, column, index.name, other, stays)
+    return Target(name, schema, clocks, stays)
+
+
+def _clocks(found: Found) -> Iterator[Clock]:
+    """Raises MysqlFault where one has no index: by another a new row would be an old one."""
+    there = {folded(each.name) for each in found.columns}
+    for column in _TIMES:
+        if column in there:
+            index = found.index_of(column)
+            if not index:
+                raise MysqlFault(f"{column} has no index; `el mysql apply` makes it")
+            if not index.whole or len(index.columns) > 1:
+                raise MysqlFault(
+                    f"{column} has no index of its own: ALTER TABLE … ADD KEY ({column})"
+                )
+            yield Clock(column, index.name)
 
 
 def purge(
@@ -137,11 +154,9 @@ def purge(
     a time.
 
     Raises MysqlFault; what was done before is done."""
-    walks = [_Walk(engine, of, before)]
-    walks += [_WalkOfNulls(engine, of, before)] if of.other else []
-    for walk in walks:
-        _attempt(walk.check)
-        more = True
+    for place in range(len(of.clocks)):
+        walk = _Walk(engine, of, before, place)
+        more = _attempt(walk.check)
         while more:
             begun, rows = time.monotonic(), pace.rows
             done = _attempt(partial(walk.step, rows, do))
@@ -154,7 +169,14 @@ def purge(
 
 def without_time(engine: sa.Engine, of: Target) -> int:
     """Rows of which nobody can say how old they are. Raises MysqlFault."""
-    return _attempt(_Walk(engine, of, datetime.now(UTC)).without_time)
+    walk = _Walk(engine, of, datetime.now(UTC), len(of.clocks) - 1)
+    counted, last, more = 0, -(2**63), True
+    while more:
+        ids = _attempt(partial(walk.without_time, last))
+        counted += sum(is_none for _, is_none in ids)
+        more = len(ids) == _COUNTED
+        last = ids[-1][0] if ids else last
+    return counted
 
 
 def _attempt(call: Callable[[], Result]) -> Result:
@@ -174,37 +196,50 @@ def _attempt(call: Callable[[], Result]) -> Result:
 
 
 class _Walk:
-    """The statements, and how far they are."""
+    """The statements of one clock, and how far they are. None reads more rows than it is told to:
+    where the rows that are meant are few among others, those are read and passed over."""
 
-    def __init__(self, engine: sa.Engine, of: Target, before: datetime) -> None:
+    def __init__(self, engine: sa.Engine, of: Target, before: datetime, place: int) -> None:
         # So that nothing but the rows themselves is locked, no gap between them.
         self._engine = engine.execution_options(isolation_level="READ COMMITTED")
         self._of, self._kept = of, of.kept or Kept((), {}, frozenset())
-        times = [of.time, of.other] if of.other else [of.time]
+        self._clock, self._first = of.clocks[place], of.clocks[0]
+        times = [each.column for each in of.clocks]
         names = dict.fromkeys(["id", *times, *self._kept.nulls, *self._kept.cuts])
         columns: Iterator[sa.ColumnClause[Any]] = (
             sa.column(sa.quoted_name(name, quote=True)) for name in names
         )
         self._table = sa.table(sa.quoted_name(of.name, quote=True), *columns)
-        self._id, self._time = self._table.c["id"], self._table.c[of.time]
-        self._times = [self._table.c[name] for name in times]
-        self._utc = before.astimezone(UTC).replace(tzinfo=None, microsecond=0)
+        self._id, self._time = self._table.c["id"], self._table.c[self._clock.column]
+        earlier = [self._table.c[each].is_(None) for each in times[:place]]
+        self._mine = sa.and_(sa.true(), *earlier)  # no earlier clock says how old the row is
+        utc = before.astimezone(UTC).replace(tzinfo=None, microsecond=0)
+        text = self._clock.column == "timestamp"
+        self._is_old = self._time < (utc.strftime("%Y%m%d%H%M%S") if text else utc)
         self._last: tuple[Any, int] | None = None  # time and id of the row that it is at
 
-    def check(self) -> None:
-        """Raises MysqlFault where the server would read the whole table to find old rows."""
+    def check(self) -> bool:
+        """Whether there may be anything to do. Raises MysqlFault where the server would read the
+        whole table to find old rows."""
         with self._engine.connect() as connection:
+            if self._clock != self._first:
+                null = self._table.c[self._first.column].is_(None)
+                some = _by(self._first, sa.select(self._id).where(null).limit(1), self._table)
+                if not connection.execute(some).all():
+                    return False
             chosen = self._chosen(1).compile(connection, compile_kwargs={"literal_binds": True})
             plan = connection.exec_driver_sql(f"EXPLAIN {chosen}").mappings().one()
         extra = plan["Extra"] or ""
-        if "Impossible" not in extra and (plan["key"] != self._of.by or "filesort" in extra):
-            raise MysqlFault(f"the server would not use its index {self._of.by}")
+        if "Impossible" not in extra and (plan["key"] != self._clock.by or "filesort" in extra):
+            raise MysqlFault(f"the server would not use its index {self._clock.by}")
+        return True
 
-    def without_time(self) -> int:
-        counted = self._by_index(sa.select(sa.func.count()).select_from(self._table))
+    def without_time(self, last: int) -> list[Row]:
+        """The next rows whose time is null: id, whether no other clock has any."""
+        chosen = sa.select(self._id, self._mine).where(self._time.is_(None), self._id > last)
         with self._engine.connect() as connection:
-            none = (each.is_(None) for each in self._times)
-            return int(connection.execute(counted.where(*none)).scalar_one())
+            some = chosen.order_by(self._id).limit(_COUNTED)
+            return [*connection.execute(_by(self._clock, some, self._table)).all()]
 
     def step(self, rows: int, do: bool) -> Done:
         """One transaction. When it fails nothing is done, and the walk is where it was."""
@@ -217,33 +252,22 @@ class _Walk:
             self._last = found[-1][1], found[-1][0]
         return Done(len(left), len(found))
 
-    def _by_index(self, chosen: sa.Select[Any]) -> sa.Select[Any]:
-        quoted = dialect_of("mysql").identifier_preparer
-        name = quoted.quote(sa.quoted_name(self._of.by, quote=True))
-        # A percent sign is doubled for SQLAlchemy, and that again for the driver.
-        return chosen.with_hint(self._table, f"FORCE INDEX ({name.replace('%', '%%%%')})")
-
     def _chosen(self, rows: int) -> sa.Select[Any]:
-        """The next rows: id, time, whether a column is to become null, texts that are to be cut."""
+        """The next rows: id, time, whether they are this clock's, whether a column is to become
+        null, texts that are to be cut."""
         any_left = sa.or_(sa.false(), *(self._table.c[c].is_not(None) for c in self._kept.nulls))
         cuts = (self._table.c[name] for name in self._kept.cuts)
-        chosen = sa.select(self._id, self._time, any_left, *cuts).limit(rows)
-        return self._by_index(self._onward(chosen))
-
-    def _onward(self, chosen: sa.Select[Any]) -> sa.Select[Any]:
-        """From where the walk is, by time."""
-        chosen = chosen.where(self._is_old(self._time)).order_by(self._time, self._id)
-        if self._last is None:
-            return chosen
-        moment, id_ = self._last
-        return chosen.where(self._time >= moment, (self._time > moment) | (self._id > id_))
-
-    def _is_old(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[bool]:
-        text = column.name == "timestamp"
-        return column < (self._utc.strftime("%Y%m%d%H%M%S") if text else self._utc)
+        chosen = sa.select(self._id, self._time, self._mine, any_left, *cuts)
+        chosen = chosen.where(self._is_old).order_by(self._time, self._id).limit(rows)
+        if self._last is not None:
+            moment, id_ = self._last
+            chosen = chosen.where(self._time >= moment, (self._time > moment) | (self._id > id_))
+        return _by(self._clock, chosen, self._table)
 
     def _is_left(self, row: Row) -> bool:
-        _, _, any_left, *texts = row
+        _, _, mine, any_left, *texts = row
+        if not mine:
+            return False
         if self._of.kept is None or any_left:
             return True
         cuts = zip(self._kept.cuts.values(), texts, strict=True)
@@ -254,16 +278,16 @@ class _Walk:
         if self._of.kept is None:
             return sa.delete(self._table).where(mine)
         values: dict[Any, Any] = {self._table.c[name]: sa.null() for name in self._kept.nulls}
-        for place, (name, cut) in enumerate(self._kept.cuts.items(), 3):
+        for place, (name, cut) in enumerate(self._kept.cuts.items(), 4):
             texts = {row[0]: cut(row[place]) for row in left if row[place] is not None}
             stays = {id_: text for id_, text in texts.items() if text is not None}
             values[self._table.c[name]] = sa.case(stays, value=self._id) if stays else sa.null()
         return sa.update(self._table).where(mine).values(values)
 
 
-class _WalkOfNulls(_Walk):
-    """Over rows whose first time is null, which lie together in its index: by their ids."""
-
-    def _onward(self, chosen: sa.Select[Any]) -> sa.Select[Any]:
-        chosen = chosen.where(self._time.is_(None), self._is_old(self._times[1])).order_by(self._id)
-        return chosen if self._last is None else chosen.where(self._id > self._last[1])
+def _by(clock: Clock, chosen: sa.Select[Any], table: sa.TableClause) -> sa.Select[Any]:
+    """By this clock's index, whatever the server thinks of it."""
+    quoted = dialect_of("mysql").identifier_preparer
+    name = quoted.quote(sa.quoted_name(clock.by, quote=True))
+    # A percent sign is doubled for SQLAlchemy, and that again for the driver.
+    return chosen.with_hint(table, f"FORCE INDEX ({name.replace('%', '%%%%')})")

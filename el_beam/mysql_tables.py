@@ -21,9 +21,11 @@ __all__ = ["FAULTS", "Ours", "Strange", "tables", "told"]
 
 _NO_RIGHT: Final = ("(1142)", "(1143)", "(1044)", "(1370)")
 _RIGHTS: Final = "docs/mysql.md says which rights this needs"
+_VERSIONED: Final = "it is system-versioned: its history keeps what is removed"
 _TABLES: Final = (
-    "SELECT TABLE_NAME, TABLE_COMMENT FROM information_schema.TABLES"
-    " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' ORDER BY TABLE_NAME"
+    "SELECT TABLE_NAME, TABLE_COMMENT, TABLE_TYPE FROM information_schema.TABLES"
+    " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')"
+    " ORDER BY TABLE_NAME"
 )
 _ALIKE: Final = (  # what CREATE TABLE … AS SELECT leaves of a table
     "SELECT TABLE_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()"
@@ -48,17 +50,22 @@ class Strange(NamedTuple):
 
 def tables(connection: sa.Connection, registry: Iterable[Destination]) -> Iterator[Ours | Strange]:
     """Ours, by name; and those that only look like ours. Raises FAULTS."""
-    called = {table_name(*schema): schema for schema in registry}
+    small = connection.exec_driver_sql("SELECT @@lower_case_table_names").scalar_one()
+    names = {table_name(*schema): schema for schema in registry}
+    called = {name.lower(): schema for name, schema in names.items()} if small else names
     alike = {name for (name,) in connection.exec_driver_sql(_ALIKE).all()}
-    for name, comment in connection.exec_driver_sql(_TABLES).all():
+    for name, comment, kind in connection.exec_driver_sql(_TABLES).all():
         if comment.startswith("schema ") and (found := look(connection, name)) and found.owner:
-            mine = table_name(*found.owner).casefold() == name.casefold()
+            schema, mine = found.owner, table_name(*found.owner).casefold() == name.casefold()
             why = f"its comment is that of the table of {found.owner}: a copy?"
-            yield Ours(name, found.owner) if mine else Strange(name, found.owner, why)
-        elif not comment and name in called:
-            yield Ours(name, called[name])
+            made: Ours | Strange = Ours(name, schema) if mine else Strange(name, schema, why)
+        elif not comment and (named := called.get(name.lower() if small else name)):
+            made = Ours(name, named)
         elif name in alike:
-            yield Strange(name, None, "it has uuid, timestamp and userAgent: a copy?")
+            made = Strange(name, None, "it has uuid, timestamp and userAgent: a copy?")
+        else:
+            continue
+        yield made if kind == "BASE TABLE" else Strange(name, made.schema, _VERSIONED)
 
 
 def told(error: BaseException) -> str:

@@ -8,19 +8,24 @@ import re
 
 NO_ADDRESS = "0.0.0.0"
 """What stands for an IP address that was removed."""
+_BORDER = r"""\s"',;=()\[\]{}<>|\\"""
+_ENCODED = "%(?:09|0[AD]|2[02789C]|3[BCDE]|5[BCD]|7[BCD])"  # the same, url-encoded
 _ADDRESS = re.compile(
-    r"""(?:(?<![^\s"',;=()\[\]{}<>|\\])|(?<=\\[nrt]))[0-9A-Fa-f.:]{2,45}"""
-    r"""(?![^\s"',;=()\[\]{}<>|\\%])"""
+    rf"(?:(?<![^{_BORDER}])|(?<=\\[NRT])|(?<={_ENCODED}))"
+    rf"(?:[0-9A-F.:]|%3A){{2,45}}(?![^{_BORDER}%])",
+    re.IGNORECASE,
 )  # a field of a line, or a text in JSON; not a version in a user agent: `Chrome/70.0.1.2`
+_COLON = re.compile("%3A", re.IGNORECASE)
+_LETTER = re.compile("%[0-9A-Fa-f]{2}|.")
 _EVENT = re.compile(r'[{,]\s*"event"\s*:\s*(?=\{)')
 _JSON = json.JSONDecoder()
 
 
 def without_addresses(line: bytes) -> bytes:
-    """The same line, with NO_ADDRESS for each IP address. What a capsule in JSON has in its `event`
-    is the client's own, as it is where the line is url-encoded: `{"version":"7.2.0.1"}` stays."""
+    """The same line, with NO_ADDRESS for each IP address. What a capsule has in its `event` is the
+    client's own: `{"version":"7.2.0.1"}` stays."""
     text = line.decode("latin-1")
-    start, end = _event_in(text)
+    start, end = _event_in_query(text) if text.startswith("?") else _event_in(text)
     parts = (cleared(text[:start]), text[start:end], cleared(text[end:]))
     return "".join(parts).encode("latin-1")
 
@@ -41,10 +46,21 @@ def _event_in(text: str) -> tuple[int, int]:
     return 0, 0
 
 
+def _event_in_query(text: str) -> tuple[int, int]:
+    """The same of a url-encoded capsule."""
+    query = text.split(maxsplit=1)[0]
+    if not _ADDRESS.search(query):
+        return 0, 0  # nothing in it changes
+    letters: list[str] = _LETTER.findall(query)
+    decoded = (chr(int(each[1:], 16)) if len(each) == 3 else each for each in letters[1:])
+    start, end = _event_in("".join(decoded).replace("+", " "))
+    return len("".join(letters[: start + 1])), len("".join(letters[: end + 1]))
+
+
 def _no_address(match: re.Match[str]) -> str:
-    text = match[0]
+    text = _COLON.sub(":", match[0])
     if text.count(":") < 2 and text.count(".") < 3:
-        return text
+        return match[0]
     host, colon, port = text.rpartition(":")
     bare = text.rstrip(".")
     for address, rest in ((text, ""), (bare, text[len(bare) :]), (host, colon + port)):
@@ -53,4 +69,4 @@ def _no_address(match: re.Match[str]) -> str:
                 return NO_ADDRESS + rest
         except ValueError:
             continue
-    return text
+    return match[0]

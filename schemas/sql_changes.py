@@ -20,12 +20,20 @@ _WIDTH = re.compile(r"(?<=int)\(\d+\)")  # of a number as it is shown; MySQL 8 h
 _SAME = {"bool": "tinyint", "integer": "int"}
 
 
+def folded(name: str) -> str:
+    """What two names have in common by which the server finds the same column: all but the case of
+    letters. (`ß` is not `ss` to it.)"""
+    return "".join(letter.lower()[0] for letter in name)
+
+
 class FoundColumn(NamedTuple):
     """A column as SHOW COLUMNS has it."""
 
     name: str
     type: str  # varchar(1024)
-    needed: bool  # a row must have a value, and none stands for an absent one
+    null: bool = True  # it can be
+    needed: bool = False  # a row must have a value, and none stands for an absent one
+    generated: bool = False  # by the server, from others
 
 
 class Index(NamedTuple):
@@ -46,7 +54,7 @@ class Found(NamedTuple):
 
     def index_of(self, column: str) -> Index | None:
         """One by which the column is looked up, if there is any."""
-        begin = (each for each in self.indexes if _same(each.columns[0], column))
+        begin = (each for each in self.indexes if folded(each.columns[0]) == folded(column))
         return min(begin, key=lambda each: (not each.whole, len(each.columns)), default=None)
 
 
@@ -64,15 +72,15 @@ class Lacks(NamedTuple):
 def lacks(described: sa.Table, found: Found) -> Lacks:
     """How a table differs from its description. Columns beyond it, and their order, do not matter;
     neither do names of indexes."""
-    there = {each.name.casefold(): each for each in found.columns}
-    missing = tuple(str(c.name) for c in described.columns if c.name.casefold() not in there)
+    there = {folded(each.name): each for each in found.columns}
+    missing = tuple(str(c.name) for c in described.columns if folded(c.name) not in there)
     indexes = {str(index.name): index for index in described.indexes}
     keys = [each for each in found.indexes if each.unique and each.name != "PRIMARY"]
-    known = {column.name.casefold() for column in described.columns}
+    known = {folded(column.name) for column in described.columns}
     types = {
         str(column.name): (is_, stated)
         for column in described.columns
-        if (name := column.name.casefold()) in there
+        if (name := folded(column.name)) in there
         if _plain(is_ := there[name].type)
         != _plain(stated := str(column.type.compile(dialect=dialect_of("mysql"))))
     }
@@ -84,7 +92,7 @@ def lacks(described: sa.Table, found: Found) -> Lacks:
         ),
         unique=not any(map(_of_uuid, keys)),
         others=tuple(each for each in keys if not _of_uuid(each)),
-        needed=tuple(c.name for c in found.columns if c.needed and c.name.casefold() not in known),
+        needed=tuple(c.name for c in found.columns if c.needed and folded(c.name) not in known),
         types=types,
     )  # fmt: skip
 
@@ -111,11 +119,7 @@ def _adding(what: str, parts: Iterable[str]) -> str:
 
 
 def _of_uuid(index: Index) -> bool:
-    return index.unique and [each.casefold() for each in index.columns] == ["uuid"]
-
-
-def _same(one: str, other: str) -> bool:
-    return one.casefold() == other.casefold()
+    return index.unique and index.whole and [folded(each) for each in index.columns] == ["uuid"]
 
 
 def _plain(stated: str) -> str:

@@ -3,8 +3,8 @@
 RESCUED has, exactly, what no column holds whole:
 
 - a value without a column: a key that the schema doesn't name, an event that is no object;
-- a value that a column holds less of: a fraction of a second of `dt` or `timestamp`, an integer in
-  a column of floats, an odd uuid;
+- a value that a column holds less of: a fraction of a second of `dt` or `timestamp`, a time that
+  isn't told in whole, an integer in a column of floats, an odd uuid;
 - a value that its column can't hold at all: too long, too large, a date-time that is no time. With
   `strict` there is no row then but a DoesNotFit.
 
@@ -51,9 +51,13 @@ class DoesNotFit(ValueError):
         self.path = path_text(column.path)
 
 
-_LEAST_FLOAT, _GREATEST_FLOAT = 1.2e-38, 3.4e38
+_LEAST_FLOAT, _GREATEST_FLOAT = 1.2e-38, 3.40282346e38
 _UUID = re.compile("[0-9a-f]{32}")
-_FINER = re.compile(r"[.,]\d{6,}[1-9]")  # than microseconds
+_WHOLE_TIME = re.compile(
+    r"\d{4}-?\d\d-?\d\d([T ]?\d\d:?\d\d(:?\d\d([.,]\d{1,6}0*)?)?)? ?(Z|UTC|[+-]\d\d(:?\d\d)?)?"
+)
+"""All of a time, in microseconds at most: of `10:30`, `Tuesday` or `… PST` a column shows what the
+original made of it, a day of January 1970 or another hour."""
 
 
 class _Less(NamedTuple):
@@ -248,7 +252,7 @@ def _moment(value: Any) -> Any:
     moment = _utc(value) if type(value) is str and is_cacheable(value) else None
     if moment is None:
         return _NOTHING
-    return _Less(moment) if _FINER.search(value) else moment
+    return moment if _WHOLE_TIME.fullmatch(value) else _Less(moment)
 
 
 def _second(value: Any) -> Any:
@@ -261,7 +265,8 @@ def _stamp_of_scalar(value: Any) -> Any:
     moment = _utc(value)
     if moment is None:
         return _NOTHING
-    return _Less(_stamp(moment)) if moment.microsecond else _stamp(moment)
+    less = moment.microsecond or (type(value) is str and not _WHOLE_TIME.fullmatch(value))
+    return _Less(_stamp(moment)) if less else _stamp(moment)
 
 
 def _stamp_of(value: Any) -> Any:

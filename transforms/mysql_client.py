@@ -17,6 +17,7 @@ _SESSION: Final = (
     "SET SESSION sql_mode='STRICT_ALL_TABLES,STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
     "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', time_zone='+00:00', "
     f"lock_wait_timeout={_LOCK}, innodb_lock_wait_timeout={_LOCK}"
+    " /*M!100100 , max_statement_time=0 */"
 )
 """Whatever the server's own settings are: a value is held or refused, never changed, and a
 backslash in a literal is what the client means by it."""
@@ -29,11 +30,16 @@ _AWAY: Final = frozenset(
     {
         *(2002, 2003, 2006, 2013, 2014, 2027, 2055),  # no connection, or none any more
         *(1040, 1203, 1226),  # too many of them
-        *(1053, 1317, 1927, 1969, 3024),  # shut down, interrupted, killed, too slow
+        *(1053, 1927),  # shut down, killed
         *(1047, 1158, 1159, 1160, 1161),  # a cluster or a network that isn't well
     }
 )
-_LOCKED: Final = frozenset({1205, 1213, 1412, 1615})
+_LOCKED: Final = frozenset(
+    {
+        *(1205, 1213, 1412, 1615),
+        *(1317, 1969, 3024),  # the statement was interrupted, or took too long
+    }
+)
 _GONE: Final = frozenset({1054, 1146})  # a column, the table
 _OF_VALUES: Final = frozenset(
     {
@@ -95,7 +101,7 @@ def _connect(server: MysqlServer, answer: float, session: str) -> Any:
             connect_timeout=_CONNECT, read_timeout=answer, write_timeout=answer, **_tls(server),
         )  # fmt: skip
     except pymysql.Error as error:
-        if isinstance(getattr(error, "original_exception", None), ssl.SSLCertVerificationError):
+        if _mistrusted(error):
             raise MysqlFault(reason(error)) from error  # waiting doesn't mend it
         if error.args[:1] == (2003,) and (path := server.settings.get("unix_socket")):
             error.args = (
@@ -109,6 +115,14 @@ def _connect(server: MysqlServer, answer: float, session: str) -> Any:
         connection.close()
         raise MysqlFault("the server keeps NO_BACKSLASH_ESCAPES, whatever a session says")
     return connection
+
+
+def _mistrusted(error: pymysql.Error) -> bool:
+    """Whether one of the two says that the other's certificate is wrong."""
+    cause = getattr(error, "original_exception", None) or error.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return True
+    return isinstance(cause, ssl.SSLError) and "ALERT" in (cause.reason or "")
 
 
 def _tls(server: MysqlServer) -> dict[str, Any]:

@@ -25,8 +25,10 @@ def look(connection: sa.Connection, name: str) -> Found | None:
 
 
 def _column(told: Any) -> FoundColumn:
-    given = told["Default"] is not None or told["Extra"] != ""  # AUTO_INCREMENT, GENERATED
-    return FoundColumn(told["Field"], told["Type"], told["Null"] == "NO" and not given)
+    null, more = told["Null"] == "YES", told["Extra"]
+    given = told["Default"] is not None or more != ""  # AUTO_INCREMENT, GENERATED
+    generated = any(word in more for word in ("VIRTUAL", "STORED", "PERSISTENT"))
+    return FoundColumn(told["Field"], told["Type"], null, not null and not given, generated)
 
 
 def _indexes(connection: sa.Connection, quoted: str) -> tuple[Index, ...]:

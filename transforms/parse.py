@@ -141,7 +141,8 @@ def parse_json_event(line: RawLine) -> Event | BadEvent:
         return _too_long(line)
     try:
         data = object_in(strict_json.loads(line.data.strip()))
-        if not isinstance(data.get("uuid"), str):
+        uuid = data.get("uuid")
+        if not uuid or not isinstance(uuid, str):
             data["uuid"] = _identity(data, line)
     except ValueError as error:
         return _bad(line, *_reason(error))

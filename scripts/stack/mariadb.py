@@ -38,12 +38,13 @@ innodb-log-file-size=128M
 _TLS = """\
 ssl-cert={folder}/server.pem
 ssl-key={folder}/server.pem
+ssl-ca={folder}/ca.pem
 """
 
 
 class MariaDb(Component):
-    """A server. With `server.pem` (key and certificate) in its folder before it starts, it speaks
-    TLS with those who want it."""
+    """A server. With `server.pem` (key and certificate) and `ca.pem` (the authority of clients') in
+    its folder before it starts, it speaks TLS with those who want it."""
 
     name = "mariadb"
     ports = ("server",)

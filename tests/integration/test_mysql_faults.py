@@ -355,6 +355,8 @@ def test_tls(database: Database, registry: Registry, stack: Stack, tmp_path: Pat
          "/CN=other", "-keyout", f"{tmp_path}/key.pem", "-out", str(other)],
         check=True, capture_output=True,
     )  # fmt: skip
+    mine = f"&ssl_cert={stack.mariadb.folder}/server.pem&ssl_key={stack.mariadb.folder}/key.pem"
+    strange = f"&ssl_cert={other}&ssl_key={tmp_path}/key.pem"  # no authority of the server's
     uri = user(database, "ALL", "REQUIRE SSL")
     by_name = uri.replace("127.0.0.1", "localhost")
     for number, (more, where) in enumerate(
@@ -373,6 +375,13 @@ def test_tls(database: Database, registry: Registry, stack: Stack, tmp_path: Pat
         begun = time.monotonic()
         with pytest.raises(SinkError, match=told):
             database.sink(registry, more, where).prepare()
+        assert time.monotonic() - begun < 3
+    uri = user(database, "ALL", "REQUIRE X509")
+    assert write(database.sink(registry, f"?ssl_ca={ca}{mine}", uri), events(9))["written"] == 1
+    for more, told in (("", "Access denied"), (strange, "alert unknown ca")):
+        begun = time.monotonic()
+        with pytest.raises(SinkError, match=told):
+            database.sink(registry, f"?ssl_ca={ca}{more}", uri).prepare()
         assert time.monotonic() - begun < 3
 
 

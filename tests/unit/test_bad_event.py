@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given
@@ -150,13 +152,24 @@ def cleared(text: str | bytes) -> str:
             r'{"rawEvent": "?a;\t198.51.100.7\tUA\n::7"}',
             r'{"rawEvent": "?a;\t0.0.0.0\tUA\n0.0.0.0"}',
         ),
-        ('"Chrome/49.0.98.13"\t2019-03-10T07:00:00\t07:00:00\t1.2.3\tdead\t%221.2.3.4%22', None),
+        ('"Chrome/49.0.98.13"\t2019-03-10T07:00:00\t07:00:00\t1.2.3\tdead\tv1.2.3.4', None),
         ("::\t...\t:\t.", None),
         (
             '{"ip":"198.51.100.7","event":{"version":"7.2.0.1","a":[{"b":"::7"}]},"x":"::7"}',
             '{"ip":"0.0.0.0","event":{"version":"7.2.0.1","a":[{"b":"::7"}]},"x":"0.0.0.0"}',
         ),
         ('{"event":{"v":"7.2.0.1"', '{"event":{"v":"0.0.0.0"'),  # what may be anything
+        (
+            "?%7B%22ip%22%3A%22198.51.100.7%22%2C%22event%22%3A+%7B%22version%22%3A%227.2.0.1%22%7D"
+            "%2c%22x%22%3a%222001%3Adb8%3a%3a7%22%7D;\t198.51.100.7\t%227.2.0.1",
+            "?%7B%22ip%22%3A%220.0.0.0%22%2C%22event%22%3A+%7B%22version%22%3A%227.2.0.1%22%7D"
+            "%2c%22x%22%3a%220.0.0.0%22%7D;\t0.0.0.0\t%220.0.0.0",
+        ),
+        (
+            "?%7B%22event%22%3A%7B%22v%22%3A%227.2.0.1%22",
+            "?%7B%22event%22%3A%7B%22v%22%3A%220.0.0.0%22",
+        ),
+        ("?%7B%22v%22%3A%221.2.3%22%2C%22t%22%3A%2207%3A00%3A00%22%7D", None),
         ('{"event":{"v":"7.2.0.1"},"a":' + "[" * 9000, None),
         ('{"event":' + '{"event":' * 5000 + '"7.2.0.1', '{"event":' * 5001 + '"0.0.0.0'),
     ],
@@ -164,6 +177,15 @@ def cleared(text: str | bytes) -> str:
 def test_a_line_without_addresses(line: str, stored: str | None) -> None:
     """Versions and times are none; what a client says of itself is quoted, and stays."""
     assert cleared(line) == (line if stored is None else stored)
+
+
+@given(st.ip_addresses(), st.booleans())
+def test_no_address_is_left_of_a_capsule(address: Any, colons: bool) -> None:
+    capsule = json.dumps({"event": {"ip": str(address)}, "ip": str(address), "wiki": "é"})
+    line = f"?{quote(capsule, safe=':' if colons else '')};\tx"
+    told = unquote(cleared(line)[1:].partition(";")[0])
+    none = "0.0.0.0" if int(address) else str(address)
+    assert json.loads(told) == json.loads(capsule) | {"ip": none}
 
 
 @given(st.ip_addresses(), st.text('\t x;{"', max_size=3), st.booleans())

@@ -31,7 +31,7 @@ def as_described(document: dict[str, Any] = DOCUMENT) -> Found:
     """The table as the server tells of it."""
     described = table(document, S)
     columns = (
-        FoundColumn(str(c.name), TYPES.get(kind := str(c.type.compile()), kind.lower()), False)
+        FoundColumn(str(c.name), TYPES.get(kind := str(c.type.compile()), kind.lower()))
         for c in described.columns
     )
     indexes = (Index(str(i.name), False, (i.columns[0].name,)) for i in described.indexes)
@@ -106,7 +106,10 @@ def test_an_index_that_begins_with_the_column_is_enough() -> None:
         ({"owner": Destination("s", 1)}, "it is that of the schema s_1"),
         ({"indexes": (*FOUND.indexes, Index("a`b", True, ("event_n",)))}, "DROP INDEX `a``b`"),
         ({"indexes": (*FOUND.indexes, Index("two", True, ("uuid", "dt")))}, "DROP INDEX `two`"),
-        ({"columns": (*FOUND.columns, FoundColumn("x`", "int", True))}, "ALTER `x``` SET DEFAULT"),
+        (
+            {"columns": (*FOUND.columns, FoundColumn("x`", "int", null=False, needed=True))},
+            "ALTER `x``` SET DEFAULT",
+        ),
     ],
 )
 def test_what_a_person_must_do(change: dict[str, Any], told: str) -> None:

@@ -124,7 +124,11 @@ class MysqlTable:
                 raise ValueRefused(f"{rows[0].size:,} bytes are beyond max_allowed_packet")
             before, after = self._insert
             statement = f"{before}{','.join([row.literal for row in rows])}{after}"
-            return connection.exec_driver_sql(statement, None, {"no_parameters": True}).rowcount, []
+            done = connection.exec_driver_sql(statement, None, {"no_parameters": True})
+            if done.rowcount > len(rows):  # it updates what is there, though nothing changes
+                raise MysqlFault("nobody can tell which rows are new: is it system-versioned, or "
+                                 "has it a trigger for updates?")  # fmt: skip
+            return done.rowcount, []
         except FAULTS as error:
             why = fault(error)
             if not isinstance(why, ValueRefused):
