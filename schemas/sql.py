@@ -7,6 +7,7 @@ Where it differs from the original, on purpose:
   are as they were: MySQL's FLOAT keeps 7 digits of a number, times are shown in UTC.
 - Date-times of an event keep their fraction: DATETIME(6) in MySQL. `dt` is DATETIME as it was.
 - Lists, userAgent and other JSON are TEXT: cut at 1,024 characters they were no JSON.
+- `null` beside a type doesn't count; a format or a pattern counts for texts alone.
 - A property named `id` or of format uuid5-hex has a plain index: unique ones swallowed events.
 - Names that clash, are too long or have control characters are changed: `column_name`.
 - Strings are TEXT where their `maxLength` exceeds 1,024, and from the last column on where the row

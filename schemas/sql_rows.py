@@ -9,7 +9,8 @@ RESCUED has, exactly, what no column holds whole:
   `strict` there is no row then but a DoesNotFit.
 
 An optional property that is absent from an object has the `default` that its schema states, if its
-column holds that exactly; else its column is null, as is that of an explicit null.
+columns hold that exactly; else they are null, as are those of an explicit null. The properties that
+an object's default lacks have theirs.
 """
 
 from __future__ import annotations
@@ -86,11 +87,9 @@ def row(document: dict[str, Any], *, strict: bool = False) -> Callable[[dict[str
         branch = tree
         for key in column.path[:-1]:
             branch = branch.setdefault(key, {})
-        branch[column.path[-1]] = (column.name, converter := _converter(column), column)
-        if (default := _default(document, column.path[1:])) is not None:
-            stored = converter(default)
-            if type(stored) is not _Less:
-                branch.setdefault(None, []).append((column.path[-1], column.name, stored))
+        branch[column.path[-1]] = (column.name, _converter(column), column)
+    if type(tree.get("event")) is dict:
+        _add_defaults(tree["event"], document)
 
     def convert(event: dict[str, Any]) -> Row:
         made = empty.copy()
@@ -107,11 +106,25 @@ def row(document: dict[str, Any], *, strict: bool = False) -> Callable[[dict[str
     return convert
 
 
-def _default(schema: Any, path: tuple[str, ...]) -> Any:
-    """The default that a schema states for the property at a path; None where there is none."""
-    for key in path:
-        schema = schema["properties"][key]
-    return schema.get("default") if path and isinstance(schema, dict) else None
+def _add_defaults(tree: _Tree, schema: dict[str, Any]) -> None:
+    """Say what stands for the absent properties of an object of this schema, and of those in it."""
+    absent: list[tuple[str, str, Any]] = []
+    for key, cell in tree.items():
+        assert key is not None  # that one is made below
+        stated = schema["properties"][key]
+        default = stated.get("default") if type(stated) is dict else None
+        made: Row = {}
+        rescued: dict[str, Any] = {}
+        if type(cell) is dict:
+            _add_defaults(cell, stated)
+            if type(default) is dict:
+                _fill(made, rescued, cell, default, (), False)
+        elif default is not None:
+            _fill(made, rescued, {key: cell}, {key: default}, (), False)
+        if not rescued:  # else it isn't held as it is
+            absent += ((key, name, stored) for name, stored in made.items())
+    if absent:
+        tree[None] = absent
 
 
 def _fill(

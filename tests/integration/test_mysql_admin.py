@@ -27,7 +27,7 @@ from schemas.columns import RESCUED
 from schemas.event import Destination, Event
 from schemas.registry import open_registry
 from schemas.sql import layout
-from stack import Stack
+from stack import Stack, mariadb
 from traffic import Database
 from traffic.database import event, write
 from transforms.mysql_client import engine
@@ -698,6 +698,40 @@ def test_statements_are_short_whatever_is_null(admin: Admin) -> None:
         read.append(status(admin.database, "Rows_read"))
     assert rows == 2 and len(read) > 50
     assert max(after - before for before, after in itertools.pairwise(read)) < 300
+
+
+def test_a_server_that_takes_all_names_for_small(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There `Edit` and `edit` are one table: it is of the schema that came first. EventLogging's
+    own are found by their names all the same."""
+    small = mariadb._SETTINGS.replace("table-names=0", "table-names=1")
+    monkeypatch.setattr(mariadb, "_SETTINGS", small)
+    stack = Stack(tmp_path / "stack")
+    with closing(Up(stack)):
+        admin = Admin(Database(stack.mariadb.endpoint(), "small"), tmp_path, capsys)
+        upper, lower = Destination("Edit", 1), Destination("edit", 1)
+        for schema in (upper, lower):
+            admin.define(schema, DOCUMENT)
+        sink = admin.database.sink(open_registry(f"{tmp_path}/schemas"))
+        books = write(sink, [(upper, aged(1, OLD)), (lower, aged(2, OLD)), (S, aged(3, OLD))])
+        assert books == {"given": 4, "written": 3, "rejected": 1}
+        assert admin.database.ask("SELECT event_message FROM EventError_14035058") == [
+            ("the table edit_1 is that of the schema Edit_1",)
+        ]
+        admin.database.ask("ALTER TABLE S_1 COMMENT = ''")
+        assert admin.purge("--yes", "--schema", "Edit|S")[:2] == (
+            0, "edit_1: 1 rows gone\ns_1: 1 rows gone\n",
+        )  # fmt: skip
+
+
+class Up:
+    """A stack with a running database server."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.close = stack.down
+        for _ in stack.up(["mariadb"]):
+            pass
 
 
 # --- rights

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -13,7 +13,7 @@ from schemas.event import Destination
 from schemas.registry import Registry, open_registry
 from traffic import Database
 from traffic.database import event, write
-from traffic.original import CATALOG, Column, columns
+from traffic.original import CATALOG, UUID_V1, Column, columns
 
 Difference = tuple[str, str, str]  # column, there, here
 
@@ -102,6 +102,34 @@ def test_the_list_of_differences_is_exact(
         assert [column.name for column in ours[name]] == [
             *(column.name for column in there), "_rescued_data",
         ]  # fmt: skip
+
+
+BEYOND: dict[str, tuple[dict[str, object], str, str]] = {  # schema, there, here
+    "i": ({"type": ["integer", "null"]}, "varchar(1024)", "bigint(20)"),
+    "b": ({"type": ["null", "boolean"]}, "varchar(1024)", "tinyint(1)"),
+    "n": ({"type": ["number", "null"]}, "varchar(1024)", "float"),
+    "s": ({"type": ["string", "null"]}, "varchar(1024)", "varchar(1024)"),
+    "si": ({"type": ["string", "integer"]}, "varchar(1024)", "text"),
+    "t": ({"type": ["string", "null"], "format": "date-time"}, "datetime", "datetime(6)"),
+    "any": ({"format": "date-time"}, "datetime", "text"),
+    "hex": ({"type": "any", "format": "uuid5-hex"}, "char(32)", "text"),
+    "v1": ({"pattern": UUID_V1}, "char(38)", "text"),
+}
+
+
+def test_what_differs_beyond_the_catalog(
+    database: Database, registry_of: Callable[..., Registry]
+) -> None:
+    """As docs/mysql.md says: null beside a type doesn't count, and a format or a pattern does for
+    texts alone."""
+    schema = {"properties": {key: of for key, (of, *_) in BEYOND.items()}}
+    to = Destination("S", 1)
+    write(database.sink(registry_of({to: schema})), [(to, event(1, event={}))])
+    there = {column.name: column for column in columns(schema)}
+    here = {column.name: column for column in found(database)["S_1"]}
+    for key, (_, was, is_) in BEYOND.items():
+        assert (there[f"event_{key}"].type, here[f"event_{key}"].type) == (was, is_), key
+        assert here[f"event_{key}"].key == ("plain" if key == "t" else "")
 
 
 def test_what_holds_for_whole_tables(database: Database, tables: dict[str, list[Column]]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import re
+import socket
 import subprocess
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,26 @@ def test_a_lock_is_not_waited_for_without_end(
     assert write(sink, [*events(1), *events(1, to=T)]) == {"given": 2, "written": 1, "repeated": 1}
 
 
+def test_the_servers_own_limit_of_a_statement_does_not_matter(
+    database: Database, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a locked table would look like a server that is too slow for all."""
+    monkeypatch.setattr(mysql, "_LOCKED", 0.0)
+    monkeypatch.setattr(
+        mysql_client, "_SESSION", re.sub("timeout=5", "timeout=1", mysql_client._SESSION)
+    )
+    write(sink, events(0))
+    database.ask("SET GLOBAL max_statement_time=0.3")
+    try:
+        with closing(database.connect()) as holder:
+            holder.cursor().execute("LOCK TABLES S_1 READ")
+            with pytest.raises(SinkError, match=r"table S_1: .*\(1205\)"):
+                write(sink, [*events(1), *events(1, to=T)])
+    finally:
+        database.ask("SET GLOBAL max_statement_time=0")
+    assert database.count("T_1") == 1
+
+
 def test_a_deadlock_is_tried_again(
     database: Database, sink: Sink, pool: ThreadPoolExecutor
 ) -> None:
@@ -158,6 +179,66 @@ def test_nothing_is_lost_or_doubled_by_a_kill(
     assert books["given"] == books["written"] + books.get("repeated", 0) == 30_000
     assert books.get("repeated", 0) <= 300
     assert database.ask("SELECT COUNT(*), COUNT(DISTINCT uuid) FROM S_1") == [(30_000, 30_000)]
+
+
+class LostAnswers:
+    """A server in front of another: it loses the connection at each of the first COMMITs, when the
+    other has done it."""
+
+    def __init__(self, address: str, lost: int) -> None:
+        host, _, port = address.partition(":")
+        self._behind, self.lost = (host, int(port)), lost
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.address = "{}:{}".format(*self._listening.getsockname())
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, server = self._listening.accept()[0], socket.create_connection(self._behind)
+                for of in ((client, server), (server, client)):
+                    threading.Thread(target=self._pass, args=of, daemon=True).start()
+
+    def _pass(self, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError), one, other:
+            while data := one.recv(2**16):
+                if data[5:] == b"COMMIT" and self.lost:
+                    self.lost -= 1
+                    one.shutdown(socket.SHUT_RDWR)
+                    other.sendall(data)
+                    time.sleep(0.3)  # it is done by then
+                    return
+                other.sendall(data)
+
+    def close(self) -> None:
+        self._listening.close()
+
+
+def test_the_answer_to_a_commit_is_lost(database: Database, registry: Registry) -> None:
+    """What was written then is told as repeated: it is there once."""
+    write(database.sink(registry), [*events(0), *events(0, to=T)])
+    with closing(LostAnswers(database.address, lost=2)) as between:
+        uri = database.uri.replace(database.address, between.address)
+        books = write(database.sink(registry, "?ssl_mode=DISABLED", uri),
+                      [*events(*range(50)), *events(*range(50), to=T)])  # fmt: skip
+        assert between.lost == 0
+    assert books["given"] == books["written"] + books["repeated"] == 100
+    assert books["repeated"] > 40
+    assert (database.count("S_1"), database.count("T_1")) == (50, 50)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["ALTER TABLE S_1 ADD SYSTEM VERSIONING",
+     "CREATE TRIGGER x BEFORE UPDATE ON S_1 FOR EACH ROW SET NEW.event_n = 7"],
+)  # fmt: skip
+def test_a_table_that_cannot_tell_what_is_new(change: str, database: Database, sink: Sink) -> None:
+    """Books that don't balance would be worse."""
+    write(sink, events(0))
+    database.ask(change)
+    with pytest.raises(SinkError, match="table S_1: nobody can tell which rows are new"):
+        write(sink, [*events(0, 1), *events(1, to=T)])
+    assert (database.count("S_1"), database.count("T_1")) == (1, 1)
 
 
 def test_a_table_that_is_dropped_under_way_is_made_anew(database: Database, sink: Sink) -> None:

@@ -172,7 +172,7 @@ OPERATIONAL, INTERNAL = pymysql.OperationalError, pymysql.InternalError
         *((OPERATIONAL(code, "x"), DatabaseAway) for code in (2003, 2006, 2013, 1040, 1053)),
         (pymysql.InterfaceError(0, ""), DatabaseAway),
         (INTERNAL("Packet sequence number wrong - got 1 expected 2"), DatabaseAway),
-        *((OPERATIONAL(code, "x"), TableLocked) for code in (1205, 1213)),
+        *((OPERATIONAL(code, "x"), TableLocked) for code in (1205, 1213, 1317, 1969, 3024)),
         (pymysql.ProgrammingError(1146, "no table"), TableLocked),  # dropped under our feet
         *((pymysql.DataError(code, "x"), ValueRefused) for code in (1406, 1264, 1366, 1292)),
         *((OPERATIONAL(code, "x"), MysqlFault) for code in (1044, 1045, 1049, 1142, 1290, 1114)),

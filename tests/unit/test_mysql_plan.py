@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from el_beam.mysql_plan import plan_of
 from schemas.event import Destination
 from schemas.sql import owner_of, table
-from schemas.sql_changes import Found, FoundColumn, Index, lacks
+from schemas.sql_changes import Found, FoundColumn, Index, folded, lacks
 
 S = Destination("S", 1)
 DOCUMENT: dict[str, Any] = {
@@ -92,6 +92,7 @@ def test_what_is_missing_is_added(gone: tuple[str, ...], added: list[str]) -> No
 def test_names_of_columns_are_the_same_in_any_case() -> None:
     columns = tuple(each._replace(name=each.name.upper()) for each in FOUND.columns)
     assert plan_of(S, table(DOCUMENT, S), FOUND._replace(columns=columns)).is_done
+    assert folded("event_ß") != folded("event_ss") and folded("event_É") == folded("event_é")
 
 
 def test_an_index_that_begins_with_the_column_is_enough() -> None:
@@ -106,6 +107,7 @@ def test_an_index_that_begins_with_the_column_is_enough() -> None:
         ({"owner": Destination("s", 1)}, "it is that of the schema s_1"),
         ({"indexes": (*FOUND.indexes, Index("a`b", True, ("event_n",)))}, "DROP INDEX `a``b`"),
         ({"indexes": (*FOUND.indexes, Index("two", True, ("uuid", "dt")))}, "DROP INDEX `two`"),
+        ({"indexes": (*FOUND.indexes, Index("x", True, ("uuid",), False))}, "DROP INDEX `x`"),
         (
             {"columns": (*FOUND.columns, FoundColumn("x`", "int", null=False, needed=True))},
             "ALTER `x``` SET DEFAULT",

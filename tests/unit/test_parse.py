@@ -214,7 +214,8 @@ def test_without_an_identity_of_its_own_it_is_that_of_the_place() -> None:
 
 def test_events_as_json_keep_their_uuid() -> None:
     assert good(parse("json", json.dumps(CAPSULE | {"uuid": "u"})))["uuid"] == "u"
-    assert len(good(parse("json", json.dumps(CAPSULE | {"uuid": 5})))["uuid"]) == 32
+    for none in (5, "", None):
+        assert len(good(parse("json", json.dumps(CAPSULE | {"uuid": none})))["uuid"]) == 32
     assert bad(parse("json", "[1]")).reason is Reason.NOT_AN_OBJECT
     assert bad(parse("json", "{")).reason is Reason.BAD_JSON
     assert bad(parse("json", b'{"a": "\xff"}')).reason is Reason.BAD_ENCODING

@@ -193,6 +193,10 @@ ANY = document(
         ("s", "☆" * 1024, "☆" * 1024),
         ("text", "☆" * 5000, "☆" * 5000),
         ("t", "2019-03-10T09:09:07.25+02:00", "2019-03-10 07:09:07.250000"),
+        ("t", "2019-03-10", "2019-03-10 00:00:00.000000"),
+        ("t", "20190310070907", "2019-03-10 07:09:07.000000"),
+        ("t", "2019-03-10 07:09:07.500000000 UTC", "2019-03-10 07:09:07.500000"),
+        ("n", 3.4028234e38, 3.4028234e38),
         ("a", ["b", "☆"], '["b", "\\u2606"]'),
         ("a", [{"z": 1, "a": None}], '[{"a": null, "z": 1}]'),
         ("j", {"z": 1, "a": 2}, '{"a": 2, "z": 1}'),
@@ -221,6 +225,11 @@ def test_what_fits(key: str, value: Any, shown: Any) -> None:
         ("n", 2**53 + 1, 2.0**53),
         ("n", -1e-50, -1e-50),  # 0 in a FLOAT
         ("t", "2019-03-10T07:00:00.1234567Z", "2019-03-10 07:00:00.123456"),
+        ("t", "Tuesday", "1970-01-06 00:00:00.000000"),
+        ("t", "10:30", "1970-01-01 10:30:00.000000"),
+        ("t", "2019-03", "2019-03-01 00:00:00.000000"),
+        ("t", "2019-03-10 07:00:00 PST", "2019-03-10 07:00:00.000000"),
+        ("timestamp", "5", "19700105000000"),
         ("s", "x" * 1025, None),
         ("s", "\ud83e", None),
         ("s", 5, None),
@@ -349,6 +358,30 @@ def test_an_absent_optional_value_is_its_default(
     assert shows({"x": 1}, "event_o_v") is None  # its object is absent too
     assert shows({"o": {"x": 1}}, "event_o_v") == shown
     assert shows([]) is None  # no object at all
+
+
+def test_an_absent_object_is_its_default() -> None:
+    inner = {"n": {"type": "integer", "default": 1}, "s": {"type": "string"}}
+    of = document(
+        o={"properties": {"p": {"properties": inner, "default": {"s": "x"}}}, "default": {}},
+        none={"properties": inner},
+        bad={"properties": inner, "default": {"s": 5}},
+        odd={"properties": inner, "default": {"t": 5}},
+        text={"properties": inner, "default": "x"},
+    )
+
+    def shows(event: Any) -> dict[str, Any]:
+        found, rescued = one(of, {"x": 1} | event)
+        assert rescued == {"event.x": 1}
+        return {
+            name.removeprefix("event_"): value for name, value in found.items()
+            if name.startswith("event_") and value is not None
+        }  # fmt: skip
+
+    assert shows({}) == {"o_p_n": 1, "o_p_s": "x"}
+    assert shows({"o": {"p": {"s": "y"}}}) == {"o_p_n": 1, "o_p_s": "y"}
+    assert shows({"o": None}) == {}
+    assert shows({"none": {"s": "y"}}) == {"none_n": 1, "none_s": "y"} | shows({})
 
 
 def test_a_value_wins_over_its_default() -> None:
