@@ -15,6 +15,7 @@ import orjson
 DEEPEST: Final = 250  # levels; orjson writes no more than 254
 _DIGITS = bytes(ord("0") if chr(byte).isdigit() else byte for byte in range(128)) + bytes(128)
 _LONG_NUMBER = b"0" * 19  # digits of 2**63: shorter numbers fit into 64 bits
+_BEFORE_NUMBERS = b" \t\n\r:,[-"
 
 
 class Unstorable(ValueError):
@@ -30,12 +31,23 @@ def loads(raw: bytes) -> Any:
 
     Raises UnicodeDecodeError, json.JSONDecodeError, Unstorable or TooDeep."""
     shallow = len(raw) < 2 * DEEPEST or raw.count(b"[") + raw.count(b"{") <= DEEPEST
-    if shallow and _LONG_NUMBER not in raw.translate(_DIGITS):
+    if shallow and not _may_have_long_number(raw):
         try:
             return orjson.loads(raw)
         except orjson.JSONDecodeError:
             pass
     return _loads_slowly(raw)
+
+
+def _may_have_long_number(raw: bytes) -> bool:
+    """Whether there is one outside of texts: tokens and uuids may be all digits."""
+    digits = raw.translate(_DIGITS)
+    place = digits.find(_LONG_NUMBER)
+    while place > 0:
+        if raw[place - 1] in _BEFORE_NUMBERS:
+            return True
+        place = digits.find(_LONG_NUMBER, place + len(_LONG_NUMBER))
+    return place == 0
 
 
 def _loads_slowly(raw: bytes) -> Any:

@@ -61,6 +61,9 @@ def same(one: Any, two: Any) -> bool:
 @example("9223372036854775808")
 @example("[-9223372036854775808]")
 @example("-9223372036854775809")
+@example('["00000000000000000000", 9223372036854775808]')
+@example('["0000000000000000000000000000000000000000",9223372036854775808]')
+@example('{"00000000000000000000":\t-9223372036854775809}')
 @example('{"a": NaN, "a": 1}')
 def test_reads_what_the_standard_library_reads_if_it_can_be_stored(text: str) -> None:
     expected = json.loads(text)
