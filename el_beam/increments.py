@@ -202,7 +202,7 @@ class Increments:
             self._whole(topics),
         )  # fmt: skip
         books_at = f"{self._state.path}/books-{attempt}.json"
-        sinks = tuple((sink.attempt(f"{self._id}/{attempt}"), choice)
+        sinks = tuple((sink.attempt(f"{self._id}/{attempt}").holding(), choice)
                       for sink, choice in self._job.sinks)  # fmt: skip
         job = replace(self._job, source=source, sinks=sinks, summary=books_at)
         beam = (f"--job_name={self._name}", *self._config.beam)
@@ -236,8 +236,11 @@ class Increments:
         self, topic: _Topic, intent: Intent, attempt: str, books: dict[str, Summary],
         report: Report,
     ) -> None:  # fmt: skip
+        """Raises SinkError, also where a sink holds a part of it; LeaseLost."""
         sinks = [str(sink) for sink, _ in self._job.sinks]
         mine = {split.id: books.get(split.id, Summary()) for split in intent.splits}
+        if held := next((each.held for each in mine.values() if each.held), ""):
+            raise SinkError(held)
         summary = total(mine.values(), sinks)
         manifest = {
             **plain(summary),

@@ -60,6 +60,7 @@ class Summary:
     counts: dict[HourKey, int] = field(default_factory=dict)
     sinks: dict[str, SinkBook] = field(default_factory=dict)
     files: dict[str, Receipt] = field(default_factory=dict)  # by their temporary names
+    held: str = ""  # why a part of it can't be written now; then all else says nothing
 
     def add(self, part: Part) -> None:
         """Enter what a step said of some lines. No part may come twice: a bounded run gives those
@@ -75,6 +76,7 @@ class Summary:
                 self.counts[hour] = self.counts.get(hour, 0) + count
         else:
             self.sinks.setdefault(part.sink, SinkBook()).add(part)
+            self.held = self.held or part.held
             if part.file:
                 self.files[part.file.temporary] = part
 
@@ -87,6 +89,7 @@ class Summary:
         for sink, book in other.sinks.items():
             self.sinks.setdefault(sink, SinkBook()).add(book)
         self.files |= other.files
+        self.held = self.held or other.held
 
     @property
     def valid(self) -> int:
@@ -165,7 +168,7 @@ def plain(summary: Summary) -> dict[str, Any]:
         "counts": [[*key, count] for key, count in summary.counts.items()],
         "sinks": {name: asdict(book) for name, book in summary.sinks.items()},
         "files": list(summary.files.values()),
-    }
+    } | ({"held": summary.held} if summary.held else {})
 
 
 def summary_of(plain: dict[str, Any]) -> Summary:
@@ -177,6 +180,7 @@ def summary_of(plain: dict[str, Any]) -> Summary:
         {HourKey(*key): count for *key, count in plain["counts"]},
         {name: SinkBook(**book) for name, book in plain["sinks"].items()},
         {each.file.temporary: each for each in files if each.file},
+        plain.get("held", ""),
     )
 
 

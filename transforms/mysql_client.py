@@ -16,8 +16,7 @@ _LOCK = 5  # seconds that a statement waits for a lock
 _SESSION: Final = (
     "SET SESSION sql_mode='STRICT_ALL_TABLES,STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
     "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', time_zone='+00:00', "
-    f"lock_wait_timeout={_LOCK}, innodb_lock_wait_timeout={_LOCK}"
-    " /*M!100100 , max_statement_time=0 */"
+    "lock_wait_timeout={0}, innodb_lock_wait_timeout={0} /*M!100100 , max_statement_time=0 */"
 )
 """Whatever the server's own settings are: a value is held or refused, never changed, and a
 backslash in a literal is what the client means by it."""
@@ -77,15 +76,18 @@ class ValueRefused(MysqlFault):
     """A column can't hold a value of one of the rows."""
 
 
-def engine(server: MysqlServer, *, answer: float = _ANSWER, keep: bool = False) -> sa.Engine:
+def engine(
+    server: MysqlServer, *, answer: float = _ANSWER, lock: int | None = None, keep: bool = False
+) -> sa.Engine:
     """A new engine, whose connections are in strict mode, UTC and utf8mb4, and make transactions.
 
-    `answer` is for how many seconds a statement may be silent. With `keep` there is one connection,
-    tried before each use; without it each use makes one."""
+    `answer` is for how many seconds a statement may be silent, `lock` how many of them it may wait
+    for a lock. With `keep` there is one connection, tried before each use; without it each use
+    makes one."""
     pool: dict[str, Any] = {"poolclass": sa.NullPool}
     if keep:
         pool = {"pool_size": 1, "max_overflow": 0, "pool_pre_ping": True}
-    session = _SESSION + _KEPT if keep else _SESSION
+    session = _SESSION.format(lock or _LOCK) + (_KEPT if keep else "")
     return sa.create_engine(
         "mysql+pymysql://", creator=lambda: _connect(server, answer, session), **pool
     )

@@ -17,7 +17,9 @@ from typing import Any
 
 import pytest
 
+from el_beam import execute, increments
 from el_beam.cli import main
+from el_beam.job import Job
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage
 from schemas.event import Destination, Event, RawLine
 from schemas.registry import Registry
@@ -86,9 +88,7 @@ def test_a_lock_is_not_waited_for_without_end(
     database: Database, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mysql, "_LOCKED", 0.0)
-    monkeypatch.setattr(
-        mysql_client, "_SESSION", re.sub("timeout=5", "timeout=1", mysql_client._SESSION)
-    )
+    monkeypatch.setattr(mysql_client, "_LOCK", 1)
     write(sink, events(0))
     with closing(database.connect()) as holder:
         holder.cursor().execute("LOCK TABLES S_1 READ")
@@ -103,9 +103,7 @@ def test_the_servers_own_limit_of_a_statement_does_not_matter(
 ) -> None:
     """Else a locked table would look like a server that is too slow for all."""
     monkeypatch.setattr(mysql, "_LOCKED", 0.0)
-    monkeypatch.setattr(
-        mysql_client, "_SESSION", re.sub("timeout=5", "timeout=1", mysql_client._SESSION)
-    )
+    monkeypatch.setattr(mysql_client, "_LOCK", 1)
     write(sink, events(0))
     database.ask("SET GLOBAL max_statement_time=0.3")
     try:
@@ -470,11 +468,14 @@ def test_topics_of_other_schemas_go_on(
     kafka: str, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Increments: a table that somebody has locked holds up its topic, and no other."""
-    monkeypatch.setattr(mysql, "_LOCKED", 0.0)
-    monkeypatch.setattr(
-        mysql_client, "_SESSION", re.sub("timeout=5", "timeout=1", mysql_client._SESSION)
-    )
     job = ImportJob(kafka, tmp_path)
+    runs: list[Job] = []
+
+    def counted(job: Job, *how: Any) -> Any:
+        runs.append(job)
+        return execute.run(job, *how)
+
+    monkeypatch.setattr(increments, "run", counted)
     line = (b'{"schema":"%s","revision":%d,"wiki":"w","uuid":"%032x","dt":"2019-03-10T07:00:00Z",'
             b'"recvFrom":"cp1","event":{}}')  # fmt: skip
     for topic, schema, revision in (("a", b"EmptyAllowed", 1), ("b", b"SearchSatisfaction", 9)):
@@ -489,6 +490,7 @@ def test_topics_of_other_schemas_go_on(
         holder.cursor().execute("LOCK TABLES EmptyAllowed_1 WRITE")
         ok, reports = job.run(which, **options)
         assert not ok and "Lock wait timeout" in reports[0].problems[f"{job.name}.a"]
+        assert reports[0].topics == [f"{job.name}.b"] and len(runs) == 2  # b waited for nobody
         assert database.count(str(EVENT_ERROR)) == 200  # of b: there is no such revision
     ok, reports = job.run(which, **options)
     assert ok and database.count("EmptyAllowed_1") == 500

@@ -26,7 +26,7 @@ _BYTES_IN_MEMORY: Final = 16 * 2**20  # about, of the same
 _REACHABLE: Final = 10.0  # seconds in which the server must answer before a job starts
 _AWAY: Final = 600.0  # seconds that a server is waited for
 _LOCKED: Final = 20.0  # seconds that a table is waited for, after all others are written
-_LOCKED_ATTEMPT: Final = 2.0  # the same where whoever attempts it tries again later
+_HOLDING: Final = 2  # the same where it is tried again later, while others have gone on
 
 
 class MysqlSink(Sink):
@@ -38,19 +38,12 @@ class MysqlSink(Sink):
     ) -> None:
         """With `drop_bots` events whose userAgent is a bot's are filtered; EventErrors never."""
         self.server, self.registry, self.drop_bots = server, registry, drop_bots
-        self._shown, self._one_attempt = shown, False
+        self._shown, self.holds = shown, False
 
-    def attempt(self, name: str) -> MysqlSink:
-        """This sink, but one that hardly waits for a locked table: its increment fails then, and is
-        tried again by itself, while those of other tables go on."""
+    def holding(self) -> MysqlSink:
         other = copy.copy(self)
-        other._one_attempt = True
+        other.holds = True
         return other
-
-    @property
-    def patience(self) -> float:
-        """Seconds that a locked table is waited for."""
-        return _LOCKED_ATTEMPT if self._one_attempt else _LOCKED
 
     def prepare(self) -> None:
         try:
@@ -74,7 +67,8 @@ class MysqlSink(Sink):
 class _MysqlWriter(Writer):
     def __init__(self, sink: MysqlSink) -> None:
         self.sink = sink
-        self._engine = engine(sink.server, keep=True)
+        self._engine = engine(sink.server, keep=True, lock=_HOLDING if sink.holds else None)
+        self._patience = float(_HOLDING) if sink.holds else _LOCKED
         self._tables: dict[Destination, MysqlTable] = {}
 
     def table(self, destination: Destination) -> MysqlTable:
@@ -109,10 +103,9 @@ class _MysqlWriter(Writer):
             if waiting:
                 raise faults[next(iter(waiting))]
 
-        patience = self.sink.patience
         try:
             retrying(
-                lambda: retrying(attempt, TableLocked, patience=patience, longest_pause=2.0),
+                lambda: retrying(attempt, TableLocked, patience=self._patience, longest_pause=2.0),
                 DatabaseAway,
                 patience=_AWAY,
             )
@@ -158,10 +151,12 @@ class _MysqlBundle(Bundle):
         self._receipts: list[Receipt] = []
         self._bots = Tally(str(writer.sink))
         self._faults: dict[Destination, MysqlFault] = {}  # of tables that can't be written
+        self._held: dict[str, Destination] = {}  # split -> a table that lacks rows of it
 
     def add(self, destination: Destination, event: Event) -> None:
-        if destination in self._faults:
-            return  # the bundle fails at its end, when all others are written
+        if destination in self._faults:  # so the bundle fails at its end: all others are written
+            self._held[event.line.origin.split] = destination
+            return
         if self._writer.sink.drop_bots and event.is_bot:
             self._bots.filtered(event.line.origin.split, destination)
             return
@@ -179,6 +174,8 @@ class _MysqlBundle(Bundle):
                 self._refused.append(outcome)
             else:
                 self._receipts.append(outcome)
+        for destination in rows.keys() & self._faults.keys():
+            self._held |= {row.event.line.origin.split: destination for row in rows[destination]}
 
     def refused(self) -> Iterable[Refused]:
         while self._refused:
@@ -186,9 +183,12 @@ class _MysqlBundle(Bundle):
 
     def commit(self) -> Iterator[Receipt]:
         self.settle()
-        if self._faults:
+        if self._faults and not self._writer.sink.holds:
             first = min(self._faults.values(), key=lambda each: isinstance(each, TableLocked))
             raise SinkError(f"{self._writer.sink}: {first}") from first
         assert not self._refused, "what is refused must be taken back first"
+        sink = str(self._writer.sink)
+        for split, to in self._held.items():
+            yield Receipt(sink, split, *to, held=f"{sink}: {self._faults[to]}")
         yield from self._receipts
         yield from self._bots.receipts()

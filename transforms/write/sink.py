@@ -84,6 +84,12 @@ class Sink(ABC):
         path. To finish it finishes all below it."""
         return self
 
+    def holding(self) -> Sink:
+        """This sink, but one that doesn't fail a job for a table of its that can't be written now:
+        a Receipt says which splits are `held`, and why. For those who try these again later, by
+        themselves, while all others have gone on."""
+        return self
+
     def finish(self) -> None:
         """Called once after the job has succeeded, or failed: remove what was left half done."""
         return
