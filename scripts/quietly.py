@@ -1,0 +1,13 @@
+"""Runs a script of ours without what libraries have to say when they are imported.
+
+    python scripts/quietly.py SCRIPT [ARGUMENTS]
+"""
+
+import runpy
+import sys
+
+from el_beam.execute import hush
+
+hush()
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
