@@ -1,6 +1,6 @@
 """Runs a script of ours without what libraries have to say when they are imported.
 
-    python scripts/quietly.py SCRIPT [ARGUMENTS]
+python scripts/quietly.py SCRIPT [ARGUMENTS]
 """
 
 import runpy
