@@ -87,11 +87,23 @@ def show_increment(report: Report, seconds: float) -> None:
             if count := sum(getattr(book, what) for book in done.sinks.values()):
                 told += f", {count:,} {what}"
         out.print(told + behind, soft_wrap=True)
+        _hint(done, out)
     for what, hours in (("complete", report.closed), ("late lines", report.reopened)):
         if hours:
             out.print(f"{time.strftime('%H:%M:%S')}  {what}: {', '.join(hours)}", soft_wrap=True)
     for topic, problem in report.problems.items():
         out.print(Text(printable(f"el run: {topic or 'waiting'}: {problem}")), soft_wrap=True)
+
+
+def _hint(done: Summary, out: Console) -> None:
+    """Where no line at all can be read it is mostly the wrong format."""
+    from schemas.bad_event import Reason
+
+    if done.read and done.read == sum(
+        done.reasons.get(each, 0) for each in (Reason.FORMAT_MISMATCH, Reason.BAD_JSON)
+    ):
+        out.print("el run: none of these lines can be read: is --format theirs? (`json` for events"
+                  " that an earlier run has written)", soft_wrap=True)  # fmt: skip
 
 
 def show(summary: Summary, seconds: float) -> None:
@@ -102,6 +114,7 @@ def show(summary: Summary, seconds: float) -> None:
         f"{summary.read:,} lines in {seconds:.1f} s ({rate:,.0f} lines/s): "
         f"{summary.valid:,} valid, {summary.bad:,} bad"
     )
+    _hint(summary, out)
     schemas = _table("schema", "valid", "bad")
     for name, (valid, bad) in sorted(summary.schemas.items(), key=lambda item: -sum(item[1])):
         shown = "(no known schema)" if name.startswith("unknown_") else name

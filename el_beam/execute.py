@@ -42,11 +42,24 @@ class JobFailed(Exception):
         self.details = details
 
 
+class _ToPeople(logging.Handler):
+    """To what standard error is at the time: a live line steps aside, see console.live."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
+class NotReady(JobFailed):
+    """A sink that can't be written at all: that is no fault of what is read."""
+
+
 def hush() -> None:
     """Keep the warnings of libraries from people, in this process and in those it starts."""
     warnings.showwarning = lambda *_, **__: None  # filters are undone by the libraries themselves
     os.environ["PYTHONWARNINGS"] = "ignore"
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        format="%(asctime)s  %(message)s", datefmt="%H:%M:%S", handlers=[_ToPeople()]
+    )
     logging.getLogger().setLevel(logging.CRITICAL)
     logging.getLogger("el_beam").setLevel(logging.INFO)
 
@@ -136,7 +149,7 @@ def run(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) -> d
     """Run the job and return its books, of each split: balanced, but for those that are held. New
     files don't have their names yet: see `files.publish`.
 
-    Raises JobFailed; nothing of the attempt is left then, or only what nobody sees."""
+    Raises JobFailed, NotReady; nothing of the attempt is left then, or only what nobody sees."""
     import apache_beam as beam
     from apache_beam.io.filesystems import FileSystems
 
@@ -154,13 +167,15 @@ def run(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) -> d
         options = chosen.options(workers, beam_options)
         FileSystems.set_options(options)  # gs:// has some
         for sink in sinks:
-            sink.prepare()
+            _prepare(sink)
         pipeline = beam.Pipeline(chosen.RUNNER, options=options)
         build(pipeline, job)
         pipeline.run().wait_until_finish()
         books = load_books(job.summary or "")
-    except SinkError as error:
+    except (SinkError, NotReady) as error:
         clean_up(sinks)
+        if isinstance(error, NotReady):
+            raise
         raise JobFailed(told(f"SinkError: {error}")) from error
     except Exception as error:  # a runner's may be any; people get the sentence, we the details
         clean_up(sinks)
@@ -171,6 +186,16 @@ def run(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) -> d
         clean_up(sinks)
         raise JobFailed("the books do not balance: " + "; ".join(imbalances))
     return books
+
+
+def _prepare(sink: Sink) -> None:
+    """Raises NotReady."""
+    from transforms.write.sink import SinkError
+
+    try:
+        sink.prepare()
+    except SinkError as error:
+        raise NotReady(told(f"SinkError: {error}")) from error
 
 
 def clean_up(sinks: list[Sink]) -> None:

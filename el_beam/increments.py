@@ -20,7 +20,7 @@ from el_beam import orphans
 from el_beam.closing import Closing
 from el_beam.console import printable
 from el_beam.entries import enter_state
-from el_beam.execute import JobFailed, clean_up, run
+from el_beam.execute import JobFailed, NotReady, clean_up, run
 from el_beam.hours import put
 from el_beam.intents import Topic, again, check, intend
 from el_beam.lease import Lease
@@ -113,7 +113,7 @@ class Increments:
     def round(self) -> Report:
         """One increment of each topic that has anything new.
 
-        Raises KafkaAway, LeaseLost. A topic's trouble is in the report."""
+        Raises KafkaAway, LeaseLost, NotReady. A topic's trouble is in the report."""
         report = Report(total((), [str(sink) for sink, _ in self._job.sinks]))
         asked, now = time.time(), time.monotonic()
         due = []
@@ -144,9 +144,8 @@ class Increments:
 
     def _matching(self, report: Report) -> Iterator[_Topic]:
         self._partitions = self._kafka.partitions()
-        names = self._source.topics
-        if self._source.pattern:
-            names = matching(self._partitions, self._source.pattern)
+        pattern = self._source.pattern
+        names = matching(self._partitions, pattern) if pattern else self._source.topics
         for name in names:
             if name in self._partitions:
                 yield self._topic(name)
@@ -197,10 +196,8 @@ class Increments:
         for topic in topics:
             topic.state.intend(intents[topic.name], attempt)
         splits = [split for topic in topics for split in intents[topic.name].splits]
-        source = KafkaRanges(
-            self._source.cluster, tuple(splits), str(self._source),
-            self._whole(topics),
-        )  # fmt: skip
+        source = KafkaRanges(self._source.cluster, tuple(splits), str(self._source),
+                             self._whole(topics))  # fmt: skip
         books_at = f"{self._state.path}/books-{attempt}.json"
         sinks = tuple((sink.attempt(f"{self._id}/{attempt}").holding(), choice)
                       for sink, choice in self._job.sinks)  # fmt: skip
@@ -210,6 +207,8 @@ class Increments:
             try:
                 books = run(job, self._config.runner, self._config.workers, beam)
             except JobFailed as error:
+                if isinstance(error, NotReady):
+                    raise
                 self._lease.check()  # who has taken us for dead has swept up under the job
                 if len(topics) == 1:
                     self._failed(topics[0], str(error), report)
@@ -228,20 +227,18 @@ class Increments:
 
     def _whole(self, topics: list[_Topic]) -> frozenset[str]:
         """Topics of which a missing record is an error."""
-        if self._config.on_expired == "skip":
-            return frozenset()
-        return self._kafka.compacted(topic.name for topic in topics)
+        skip = self._config.on_expired == "skip"
+        return frozenset() if skip else self._kafka.compacted(topic.name for topic in topics)
 
     def _done(
         self, topic: _Topic, intent: Intent, attempt: str, books: dict[str, Summary],
         report: Report,
     ) -> None:  # fmt: skip
-        """Raises SinkError, also where a sink holds a part of it; LeaseLost."""
         sinks = [str(sink) for sink, _ in self._job.sinks]
         mine = {split.id: books.get(split.id, Summary()) for split in intent.splits}
-        if held := next((each.held for each in mine.values() if each.held), ""):
-            raise SinkError(held)
         summary = total(mine.values(), sinks)
+        if summary.held:
+            raise SinkError(summary.held)
         manifest = {
             **plain(summary),
             "splits": {name: each.read for name, each in mine.items()},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from el_beam import orphans
 from el_beam.asked import asked_to_end
 from el_beam.config import seconds
+from el_beam.execute import NotReady
 from el_beam.increments import Increments, Report
 from el_beam.lease import Lease
 from el_beam.state import State
@@ -28,8 +29,8 @@ def work(job: Job, config: RunConfig, tell: Callable[[Report, float], None]) -> 
     """Do increments of a job that reads from Kafka, once or until asked to end. `tell` is called
     after each round, with its seconds. Returns whether the last one had no problems.
 
-    Raises StateError where the state can't be used, SinkError; with `once` KafkaAway, FileAway and
-    FlinkError too."""
+    Raises StateError where the state can't be used, SinkError; with `once` KafkaAway, FileAway,
+    FlinkError and NotReady too."""
     assert isinstance(job.source, KafkaSource)
     orphans.mark_children()
     pace = seconds(config.every) if config.every else 0.0
@@ -43,7 +44,7 @@ def work(job: Job, config: RunConfig, tell: Callable[[Report, float], None]) -> 
                     increments.begin()
                     begun = True
                 report = increments.round()
-            except (KafkaAway, FileAway, FlinkError) as error:
+            except (KafkaAway, FileAway, FlinkError, NotReady) as error:
                 if config.once:
                     raise
                 report = Report(total((), ()), problems={"": str(error)})

@@ -12,12 +12,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from el_beam.mysql_tables import FAULTS, told
+from el_beam.mysql_tables import FAULTS
 from schemas.event import Destination
 from schemas.registry import Registry, SchemaError
 from schemas.sql import create_table_sql, dialect_of, table
 from schemas.sql_changes import Found, additions, lacks
-from transforms.mysql_client import DatabaseAway, MysqlFault, TableLocked, fault
+from transforms.mysql_client import DatabaseAway, MysqlFault, NoRight, TableLocked, fault, reason
 from transforms.mysql_look import look
 from transforms.retry import retrying
 
@@ -97,7 +97,7 @@ def plans(
                 if isinstance(meant := fault(error), DatabaseAway):
                     raise meant from error
                 name = str(described.name)
-                yield TablePlan(name, schema, "cannot be read", by_hand=(told(error),))
+                yield TablePlan(name, schema, "cannot be read", by_hand=(reason(error),))
                 continue
             other = schema if found else taken.setdefault(str(described.name), schema)
             as_it_is = found if other == schema else Found(other, (), ())
@@ -108,7 +108,7 @@ def apply(engine: sa.Engine, registry: Registry, plan: TablePlan) -> TablePlan:
     """Do what a plan says, as far as it still has to be done. Returns what is left then;
     what the server refuses is for a person.
 
-    Raises DatabaseAway, SchemaError, RegistryError, RegistryUnavailable."""
+    Raises DatabaseAway, NoRight, SchemaError, RegistryError, RegistryUnavailable."""
     described = table(registry.get(*plan.schema), plan.schema)
 
     def attempt() -> TablePlan:
@@ -124,7 +124,7 @@ def apply(engine: sa.Engine, registry: Registry, plan: TablePlan) -> TablePlan:
 
     try:
         return retrying(attempt, (DatabaseAway, TableLocked), patience=_PATIENCE, longest_pause=5.0)
-    except DatabaseAway:
+    except (DatabaseAway, NoRight):
         raise
     except MysqlFault as error:
         return replace(plan, by_hand=(*plan.by_hand, str(error)))
@@ -145,4 +145,4 @@ def _meant(error: BaseException) -> MysqlFault:
             f"{found}; the server can't do it while others read and write: run what "
             "`el mysql plan` shows without ALGORITHM and LOCK, at a quiet time"
         )
-    return found if isinstance(found, (DatabaseAway, TableLocked)) else MysqlFault(told(error))
+    return found

@@ -9,58 +9,33 @@ over, so what is killed is started again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 import sqlalchemy as sa
 
 from el_beam.keep import Keep
-from el_beam.mysql_keep import Kept, check, kept, there
-from el_beam.mysql_tables import FAULTS, Ours, tables, told
+from el_beam.mysql_keep import check, kept, there
+from el_beam.mysql_tables import FAULTS, Ours, tables
+from el_beam.mysql_walk import COUNTED, Clock, Done, Target, Walk
 from schemas.event import Destination
 from schemas.registry import Registry, SchemaError
-from schemas.sql import dialect_of
 from schemas.sql_changes import Found, folded
-from transforms.mysql_client import DatabaseAway, MysqlFault, TableLocked, fault
+from transforms.mysql_client import DatabaseAway, MysqlFault, NoRight, TableLocked, fault
 from transforms.mysql_look import look
 from transforms.retry import retrying
 
 Result = TypeVar("Result")
-Row = Any  # of `_chosen`
 _LONG: Final = 0.1  # seconds of a transaction: others may wait for so long
 _FEWEST: Final = 10  # rows of one
 _FIRST: Final = 200
 _AWAY: Final = 600.0  # seconds that a server is waited for
 _LOCKED: Final = 120.0  # seconds that a table is waited for
-_COUNTED: Final = 10_000  # rows that a statement counts
 _TIMES: Final = ("dt", "timestamp")
 """The first is the server's. The second may be the client's, and counts where the first isn't
 there, as in EventLogging's oldest tables."""
-
-
-class Clock(NamedTuple):
-    """A column that says how old a row is, where those before it are null."""
-
-    column: str
-    by: str  # its index
-
-
-class Target(NamedTuple):
-    """A table, and what becomes of its old rows."""
-
-    name: str
-    schema: Destination
-    clocks: tuple[Clock, ...]
-    kept: Kept | None  # None: they go
-
-
-class Done(NamedTuple):
-    """What a transaction did, or would do."""
-
-    rows: int
-    looked_at: int
 
 
 class Pace:
@@ -147,6 +122,16 @@ def _clocks(found: Found) -> Iterator[Clock]:
             yield Clock(column, index.name)
 
 
+def check_rights(engine: sa.Engine, every: Iterable[Target]) -> None:
+    """Before the first row is touched. Raises NoRight where the user may not do it."""
+    for of in every:
+        try:
+            Walk(engine, of, datetime.now(UTC), 0).remove_nothing()
+        except FAULTS as error:  # others are met, and told, when it is this table's turn
+            if isinstance(meant := fault(error), NoRight):
+                raise meant from error
+
+
 def purge(
     engine: sa.Engine, of: Target, before: datetime, pace: Pace, *, do: bool
 ) -> Iterator[Done]:
@@ -155,7 +140,7 @@ def purge(
 
     Raises MysqlFault; what was done before is done."""
     for place in range(len(of.clocks)):
-        walk = _Walk(engine, of, before, place)
+        walk = Walk(engine, of, before, place)
         more = _attempt(walk.check)
         while more:
             begun, rows = time.monotonic(), pace.rows
@@ -169,12 +154,12 @@ def purge(
 
 def without_time(engine: sa.Engine, of: Target) -> int:
     """Rows of which nobody can say how old they are. Raises MysqlFault."""
-    walk = _Walk(engine, of, datetime.now(UTC), len(of.clocks) - 1)
+    walk = Walk(engine, of, datetime.now(UTC), len(of.clocks) - 1)
     counted, last, more = 0, -(2**63), True
     while more:
         ids = _attempt(partial(walk.without_time, last))
         counted += sum(is_none for _, is_none in ids)
-        more = len(ids) == _COUNTED
+        more = len(ids) == COUNTED
         last = ids[-1][0] if ids else last
     return counted
 
@@ -186,108 +171,10 @@ def _attempt(call: Callable[[], Result]) -> Result:
         try:
             return call()
         except FAULTS as error:
-            raise type(fault(error))(told(error)) from error
+            raise fault(error) from error
 
     return retrying(
         lambda: retrying(meant, TableLocked, patience=_LOCKED, longest_pause=5.0),
         DatabaseAway,
         patience=_AWAY,
     )
-
-
-class _Walk:
-    """The statements of one clock, and how far they are. None reads more rows than it is told to:
-    where the rows that are meant are few among others, those are read and passed over."""
-
-    def __init__(self, engine: sa.Engine, of: Target, before: datetime, place: int) -> None:
-        # So that nothing but the rows themselves is locked, no gap between them.
-        self._engine = engine.execution_options(isolation_level="READ COMMITTED")
-        self._of, self._kept = of, of.kept or Kept((), {}, frozenset())
-        self._clock, self._first = of.clocks[place], of.clocks[0]
-        times = [each.column for each in of.clocks]
-        names = dict.fromkeys(["id", *times, *self._kept.nulls, *self._kept.cuts])
-        columns: Iterator[sa.ColumnClause[Any]] = (
-            sa.column(sa.quoted_name(name, quote=True)) for name in names
-        )
-        self._table = sa.table(sa.quoted_name(of.name, quote=True), *columns)
-        self._id, self._time = self._table.c["id"], self._table.c[self._clock.column]
-        earlier = [self._table.c[each].is_(None) for each in times[:place]]
-        self._mine = sa.and_(sa.true(), *earlier)  # no earlier clock says how old the row is
-        utc = before.astimezone(UTC).replace(tzinfo=None, microsecond=0)
-        text = self._clock.column == "timestamp"
-        self._is_old = self._time < (utc.strftime("%Y%m%d%H%M%S") if text else utc)
-        self._last: tuple[Any, int] | None = None  # time and id of the row that it is at
-
-    def check(self) -> bool:
-        """Whether there may be anything to do. Raises MysqlFault where the server would read the
-        whole table to find old rows."""
-        with self._engine.connect() as connection:
-            if self._clock != self._first:
-                null = self._table.c[self._first.column].is_(None)
-                some = _by(self._first, sa.select(self._id).where(null).limit(1), self._table)
-                if not connection.execute(some).all():
-                    return False
-            chosen = self._chosen(1).compile(connection, compile_kwargs={"literal_binds": True})
-            plan = connection.exec_driver_sql(f"EXPLAIN {chosen}").mappings().one()
-        extra = plan["Extra"] or ""
-        if "Impossible" not in extra and (plan["key"] != self._clock.by or "filesort" in extra):
-            raise MysqlFault(f"the server would not use its index {self._clock.by}")
-        return True
-
-    def without_time(self, last: int) -> list[Row]:
-        """The next rows whose time is null: id, whether no other clock has any."""
-        chosen = sa.select(self._id, self._mine).where(self._time.is_(None), self._id > last)
-        with self._engine.connect() as connection:
-            some = chosen.order_by(self._id).limit(_COUNTED)
-            return [*connection.execute(_by(self._clock, some, self._table)).all()]
-
-    def step(self, rows: int, do: bool) -> Done:
-        """One transaction. When it fails nothing is done, and the walk is where it was."""
-        with self._engine.begin() as connection:
-            found = connection.execute(self._chosen(rows)).all()
-            left = [each for each in found if self._is_left(each)]
-            if do and left:
-                connection.execute(self._removal(left))
-        if found:
-            self._last = found[-1][1], found[-1][0]
-        return Done(len(left), len(found))
-
-    def _chosen(self, rows: int) -> sa.Select[Any]:
-        """The next rows: id, time, whether they are this clock's, whether a column is to become
-        null, texts that are to be cut."""
-        any_left = sa.or_(sa.false(), *(self._table.c[c].is_not(None) for c in self._kept.nulls))
-        cuts = (self._table.c[name] for name in self._kept.cuts)
-        chosen = sa.select(self._id, self._time, self._mine, any_left, *cuts)
-        chosen = chosen.where(self._is_old).order_by(self._time, self._id).limit(rows)
-        if self._last is not None:
-            moment, id_ = self._last
-            chosen = chosen.where(self._time >= moment, (self._time > moment) | (self._id > id_))
-        return _by(self._clock, chosen, self._table)
-
-    def _is_left(self, row: Row) -> bool:
-        _, _, mine, any_left, *texts = row
-        if not mine:
-            return False
-        if self._of.kept is None or any_left:
-            return True
-        cuts = zip(self._kept.cuts.values(), texts, strict=True)
-        return any(text is not None and cut(text) != text for cut, text in cuts)
-
-    def _removal(self, left: list[Row]) -> sa.Delete | sa.Update:
-        mine = self._id.in_([row[0] for row in left])
-        if self._of.kept is None:
-            return sa.delete(self._table).where(mine)
-        values: dict[Any, Any] = {self._table.c[name]: sa.null() for name in self._kept.nulls}
-        for place, (name, cut) in enumerate(self._kept.cuts.items(), 4):
-            texts = {row[0]: cut(row[place]) for row in left if row[place] is not None}
-            stays = {id_: text for id_, text in texts.items() if text is not None}
-            values[self._table.c[name]] = sa.case(stays, value=self._id) if stays else sa.null()
-        return sa.update(self._table).where(mine).values(values)
-
-
-def _by(clock: Clock, chosen: sa.Select[Any], table: sa.TableClause) -> sa.Select[Any]:
-    """By this clock's index, whatever the server thinks of it."""
-    quoted = dialect_of("mysql").identifier_preparer
-    name = quoted.quote(sa.quoted_name(clock.by, quote=True))
-    # A percent sign is doubled for SQLAlchemy, and that again for the driver.
-    return chosen.with_hint(table, f"FORCE INDEX ({name.replace('%', '%%%%')})")

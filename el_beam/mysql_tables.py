@@ -13,14 +13,11 @@ import sqlalchemy as sa
 
 from schemas.event import Destination
 from schemas.sql import table_name
-from transforms.mysql_client import reason
 from transforms.mysql_look import look
 from transforms.write.mysql_table import FAULTS
 
-__all__ = ["FAULTS", "Ours", "Strange", "tables", "told"]
+__all__ = ["FAULTS", "Ours", "Strange", "tables"]
 
-_NO_RIGHT: Final = ("(1142)", "(1143)", "(1044)", "(1370)")
-_RIGHTS: Final = "docs/mysql.md says which rights this needs"
 _VERSIONED: Final = "it is system-versioned: its history keeps what is removed"
 _TABLES: Final = (
     "SELECT TABLE_NAME, TABLE_COMMENT, TABLE_TYPE FROM information_schema.TABLES"
@@ -66,10 +63,3 @@ def tables(connection: sa.Connection, registry: Iterable[Destination]) -> Iterat
         else:
             continue
         yield made if kind == "BASE TABLE" else Strange(name, made.schema, _VERSIONED)
-
-
-def told(error: BaseException) -> str:
-    """A fault in a line for people; of a right that is missing, where the rights are listed."""
-    why = reason(error)
-    code = next((each for each in _NO_RIGHT if each in why), None)
-    return f"{why.partition(code)[0]}{code}; {_RIGHTS}" if code else why

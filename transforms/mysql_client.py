@@ -40,20 +40,22 @@ _LOCKED: Final = frozenset(
     }
 )
 _GONE: Final = frozenset({1054, 1146})  # a column, the table
+_OF_RIGHTS: Final = frozenset({1044, 1142, 1143, 1370})
 _OF_VALUES: Final = frozenset(
     {
         *(1048, 1118, 1264, 1265, 1292, 1366, 1367, 1406, 1411, 1416, 1525, 1690),
         *(3140, 3819, 4025),  # what a check says
     }
 )
-_RIGHTS = "the user needs SELECT, INSERT, UPDATE and CREATE there"
+_RIGHTS = "docs/mysql.md says which rights this needs"
 _REPLICA = "is it a replica? Write to the server that it follows"
 _SENTENCES: Final = {
     167: "its ids are used up: ALTER TABLE … MODIFY id BIGINT NOT NULL AUTO_INCREMENT",
-    1044: "the user may not use this database",
-    1049: "CREATE DATABASE … CHARACTER SET utf8mb4 makes it",
+    1044: f"the user may not use this database; {_RIGHTS}",
+    1049: "is its name right? CREATE DATABASE … CHARACTER SET utf8mb4 makes it",
     1142: _RIGHTS,
     1143: _RIGHTS,
+    1370: _RIGHTS,
     1290: _REPLICA,
     1364: "`el mysql plan` says what to do",
     1836: _REPLICA,
@@ -70,6 +72,10 @@ class DatabaseAway(MysqlFault):
 
 class TableLocked(MysqlFault):
     """Others hold a lock, or the table has just changed. It will be free."""
+
+
+class NoRight(MysqlFault):
+    """The user may not do this."""
 
 
 class ValueRefused(MysqlFault):
@@ -167,4 +173,6 @@ def fault(error: BaseException) -> MysqlFault:
         return DatabaseAway(told)  # packets that make no sense: some are lost
     if code in _LOCKED or code in _GONE:
         return TableLocked(told)
+    if code in _OF_RIGHTS:
+        return NoRight(told)
     return ValueRefused(told) if code in _OF_VALUES else MysqlFault(told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -15,12 +16,21 @@ from tenacity import (
 )
 
 Result = TypeVar("Result")
+_TELL_EVERY = 10.0  # seconds
 
 
-def _tell(state: RetryCallState) -> None:
-    fault = state.outcome.exception() if state.outcome else None
-    pause = state.upcoming_sleep
-    logging.getLogger("el_beam").warning("waiting %.1f s, then trying again: %s", pause, fault)
+class _Teller:
+    """Says what is waited for: at once, and again each ten seconds."""
+
+    def __init__(self) -> None:
+        self._told = float("-inf")
+
+    def __call__(self, state: RetryCallState) -> None:
+        now = time.monotonic()
+        if now - self._told >= _TELL_EVERY:
+            self._told = now
+            fault = state.outcome.exception() if state.outcome else None
+            logging.getLogger("el_beam").warning("waiting for it: %s", fault)
 
 
 def retrying(
@@ -38,7 +48,7 @@ def retrying(
         retry=retry_if_exception_type(transient),
         wait=wait_random_exponential(multiplier=0.2, max=longest_pause),
         stop=stop_after_delay(patience),
-        before_sleep=_tell,
+        before_sleep=_Teller(),
         reraise=True,
     )
     return attempts(call)

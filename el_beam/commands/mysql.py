@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from el_beam.mysql_plan import TablePlan
-    from el_beam.mysql_purge import Target
+    from el_beam.mysql_walk import Target
     from schemas.registry import Registry
     from transforms.mysql import MysqlServer
 
@@ -100,19 +100,19 @@ def _asking(
     with answering(command, GOES_ON):
         from el_beam.ends import mysql_of
         from el_beam.execute import JobFailed
-        from el_beam.mysql_tables import FAULTS, told
+        from el_beam.mysql_tables import FAULTS
         from el_beam.uris import parse_uri
         from el_beam.wanted import StoredError
         from schemas.registry import RegistryError, RegistryUnavailable, SchemaError, open_registry
         from transforms.mysql import SETTINGS
-        from transforms.mysql_client import DatabaseAway
+        from transforms.mysql_client import DatabaseAway, reason
 
         uri = parse_uri(args.uri, {"mysql": SETTINGS}, "database")
         try:
             yield mysql_of(uri), open_registry(args.schemas)
         except FAULTS as error:
             half_done = changes and isinstance(error, DatabaseAway)
-            raise (JobFailed if half_done else StoredError)(f"{uri}: {told(error)}") from error
+            raise (JobFailed if half_done else StoredError)(f"{uri}: {reason(error)}") from error
         except (RegistryError, RegistryUnavailable, SchemaError) as error:
             raise StoredError(str(error)) from error
 
@@ -197,7 +197,7 @@ def _tell(
 def _purge(args: argparse.Namespace) -> int:
     with _asking("el mysql purge", args, changes=args.yes) as (server, registry):
         from el_beam.keep import read_keep
-        from el_beam.mysql_purge import targets
+        from el_beam.mysql_purge import check_rights, targets
         from el_beam.wanted import wanted_of
         from transforms.mysql_client import engine
 
@@ -205,6 +205,8 @@ def _purge(args: argparse.Namespace) -> int:
         wanted, asked = wanted_of(None, None, args.schema), engine(server, keep=True)
         found, problems = targets(asked, registry, read_keep(args.keep), wanted.schema)
         _some(args, [*found, *problems])
+        if args.yes:
+            check_rights(asked, found)
         untouched = {*problems}
         total: Counter[bool] = Counter()  # whether rows keep some fields -> rows
         for each in found:
@@ -244,7 +246,8 @@ def _purged(
         raise
     except MysqlFault as error:
         problem = str(error)
-    _tell_rows(args, of, rows, timeless, problem)
+    if rows or not problem or args.json:
+        _tell_rows(args, of, rows, timeless, problem)
     return rows, problem
 
 

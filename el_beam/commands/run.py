@@ -70,7 +70,11 @@ def register(commands: Any) -> None:
     add("--on-expired", metavar="fail|skip", help="records that are gone before they were read "
         "(default: their topic waits)")  # fmt: skip
     add("--config", metavar="FILE", help="YAML file with these options; the command line wins")
-    add("--dry-run", action="store_true", help="check everything, say what would be done, stop")
+    add(
+        "--dry-run",
+        action="store_true",
+        help="check the call, say what would be done, stop; what it writes to is not asked",
+    )
     add("--json", action="store_true", help="print the summary as JSON on standard output")
     parser.set_defaults(command=command)  # fmt: skip
 
@@ -141,6 +145,7 @@ def _bounded(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
 
 def _increments(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
     from el_beam.console import printable, show_increment
+    from el_beam.execute import NotReady
     from el_beam.increments import Report
     from el_beam.loop import work
     from el_beam.state import StateError
@@ -163,7 +168,7 @@ def _increments(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
     except StateError as error:
         print(f"el run: {printable(str(error))}", file=sys.stderr)
         return 2
-    except (KafkaAway, FlinkError, SinkError, OSError) as error:
+    except (KafkaAway, FlinkError, SinkError, NotReady, OSError) as error:
         print(f"el run: {printable(str(error))}", file=sys.stderr)
         return 1
 

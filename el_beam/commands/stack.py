@@ -40,7 +40,8 @@ def register(commands: Any) -> None:
         each.add_argument("--dir", metavar="DIR", type=Path, help="the stack's folder "
                           "(default: .cache/stack of the checkout)")  # fmt: skip
         if action in ("up", "down"):
-            each.add_argument("components", nargs="*", metavar="COMPONENT")
+            each.add_argument("components", nargs="*", metavar="COMPONENT",
+                              help="kafka, workers, flink, hdfs, spark, mariadb")  # fmt: skip
         if action == "down":
             each.add_argument("--purge", action="store_true", help="remove data and logs too")
         if action == "status":

@@ -815,6 +815,21 @@ def test_users_can_do_no_more(granted: Admin) -> None:
                                  "ALTER TABLE S_1 DROP INDEX IF EXISTS x")  # fmt: skip
 
 
+def test_without_rights_nothing_is_half_done(granted: Admin) -> None:
+    """It is told once, before any row is removed."""
+    granted.write((S, aged(1, OLD)), (T, aged(1, OLD)))
+    before, keep = granted.database.rows("S_1"), granted.keep(S=["wiki"])
+    for user, denied in (("el_writer", "DELETE"), ("el_reader", "UPDATE")):
+        granted.uri = used_by(granted, user)
+        code, out, err = granted.purge("--yes", *keep)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert f"{denied} command denied" in err and "docs/mysql.md says which rights" in err
+    assert granted.database.rows("S_1") == before
+    granted.database.ask("DROP TABLE T_1")
+    code, out, err = granted.el("apply")
+    assert (code, out, err.count("\n")) == (2, "", 1) and "CREATE command denied" in err
+
+
 @pytest.mark.parametrize("missing", sorted({*RIGHTS["el_admin"]} - {"INSERT"}))
 def test_an_admin_needs_each_right(missing: str, granted: Admin) -> None:
     granted.write((S, aged(1, OLD)), (EVENT_ERROR, error(1, OLD)))

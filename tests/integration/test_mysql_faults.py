@@ -385,7 +385,7 @@ def test_rights(database: Database, registry: Registry, tmp_path: Path) -> None:
         ("SELECT, INSERT, CREATE", "UPDATE command denied"),
     ):
         limited = database.sink(registry, uri=user(database, rights))
-        with pytest.raises(SinkError, match=f"{told}.*needs SELECT, INSERT, UPDATE and CREATE"):
+        with pytest.raises(SinkError, match=f"{told}.*docs/mysql.md says which rights"):
             write(limited, events(1, to=T if "CREATE com" in told else S))
 
 
@@ -394,7 +394,7 @@ def test_rights(database: Database, registry: Registry, tmp_path: Path) -> None:
     [
         ("password", r"Access denied for user 'limited'.*\(1045\)"),
         ("rights", r"Access denied.*\(1044\); the user may not use this database"),
-        ("database", r"Unknown database 'nope' \(1049\); CREATE DATABASE"),
+        ("database", r"Unknown database 'nope' \(1049\); is its name right\? CREATE DATABASE"),
         ("variable", "the environment variable EL_TEST_DB isn't set here"),
     ],
 )
@@ -495,6 +495,21 @@ def test_topics_of_other_schemas_go_on(
     ok, reports = job.run(which, **options)
     assert ok and database.count("EmptyAllowed_1") == 500
     assert [report.summary.read for report in reports] == [500]
+
+
+def test_a_database_that_is_not_there_is_no_topics_fault(
+    kafka: str, database: Database, tmp_path: Path
+) -> None:
+    """It is told once, not by topic."""
+    job = ImportJob(kafka, tmp_path)
+    for topic in "ab":
+        job.put(10, topic)
+    nope = f"mysql://el@{database.address}/nope"
+    which, good = f"topics={job.name}.a,{job.name}.b", f"jsonl:{tmp_path}/j"
+    with pytest.raises(execute.NotReady, match="Unknown database 'nope'"):
+        job.run(which, sinks=(good, nope))
+    ok, reports = job.run(which, sinks=(good, database.uri))
+    assert ok and [len(report.topics) for report in reports] == [2]
 
 
 def test_the_command(database: Database, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

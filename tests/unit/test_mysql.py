@@ -29,6 +29,7 @@ from transforms.mysql import MysqlServer, MysqlSettingsError
 from transforms.mysql_client import (
     DatabaseAway,
     MysqlFault,
+    NoRight,
     TableLocked,
     ValueRefused,
     engine,
@@ -175,7 +176,8 @@ OPERATIONAL, INTERNAL = pymysql.OperationalError, pymysql.InternalError
         *((OPERATIONAL(code, "x"), TableLocked) for code in (1205, 1213, 1317, 1969, 3024)),
         (pymysql.ProgrammingError(1146, "no table"), TableLocked),  # dropped under our feet
         *((pymysql.DataError(code, "x"), ValueRefused) for code in (1406, 1264, 1366, 1292)),
-        *((OPERATIONAL(code, "x"), MysqlFault) for code in (1044, 1045, 1049, 1142, 1290, 1114)),
+        *((OPERATIONAL(code, "x"), MysqlFault) for code in (1045, 1049, 1290, 1114)),
+        *((OPERATIONAL(code, "x"), NoRight) for code in (1044, 1142, 1143, 1370)),
         (INTERNAL(1, "x"), MysqlFault),
         (sa.exc.OperationalError("SELECT 1", {}, OPERATIONAL(2013, "x")), DatabaseAway),
         (TableLocked("x"), TableLocked),

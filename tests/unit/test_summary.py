@@ -7,9 +7,12 @@ from collections import Counter
 from pathlib import Path
 
 import apache_beam as beam
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from el_beam import console
+from el_beam.increments import Report
 from el_beam.summary import Part, Summary, WriteSummary, _SumUp, load_books, summarize, total
 from transforms.count import CountKey, Counts, ReadReceipt
 from transforms.write.receipt import NewFile, Receipt
@@ -111,3 +114,22 @@ def test_the_file_says_the_same(tmp_path: Path) -> None:
 
 def test_no_lines_have_a_summary_too(tmp_path: Path) -> None:
     assert written([], tmp_path / "summary.json") == summarize([], SINKS)
+
+
+@pytest.mark.parametrize(
+    ("reason", "hint"),
+    [("format_mismatch", True), ("bad_json", True), ("schema_violation", False), ("", False)],
+)
+def test_lines_that_nobody_can_read_are_told(
+    reason: str, hint: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong --format would look like a run that went well."""
+    parts: list[Part] = [
+        ReadReceipt("s", 2, 9),
+        Counts("s", 0, 1, 2, ((CountKey(0, "unknown", -1, reason), 2),)),
+    ]
+    books = summarize(parts, ())
+    console.show(books, 1.0)
+    assert ("is --format theirs?" in capsys.readouterr().err) == hint
+    console.show_increment(Report(books), 1.0)
+    assert ("is --format theirs?" in capsys.readouterr().err) == hint
