@@ -152,8 +152,10 @@ def test_killed_in_mid_write(undisturbed: Undisturbed, tmp_path: Path, seed: int
     assert rows(out) == undisturbed.rows
 
 
-@pytest.mark.parametrize("other_hangs", [False, True])
-@pytest.mark.parametrize("later", [0.0, 0.5, 2.0])  # seconds that its workers have been there
+@pytest.mark.parametrize(
+    ("later", "other_hangs"),  # seconds that its workers have been there
+    [(0.0, True), (0.5, False), (2.0, True)],
+)
 def test_a_worker_that_dies_ends_the_job(
     undisturbed: Undisturbed, tmp_path: Path, later: float, other_hangs: bool
 ) -> None:
