@@ -16,6 +16,11 @@ INTEGERS = st.integers() | st.sampled_from([2**63 - 1, 2**63, -(2**63), -(2**63)
 LITERALS = st.sampled_from(
     ["NaN", "-Infinity", "1e400", "-0", "-0.0", "1E5", "0.1e-7", "9223372036854775808.0", "1e22"]
 )
+LONG_FRACTIONS = st.from_regex(
+    r"-?(0|[1-9][0-9]{0,17})\.[0-9]{19,60}(e-?[0-9]{1,2})?",
+    fullmatch=True,
+    alphabet="-.e0123456789",
+)
 TEXTS = st.text() | st.sampled_from(["\ud800", "a\udfffb", "😀", "é\0", '"\\'])
 SPACES = st.text(" \t\n\r", max_size=3)
 
@@ -33,6 +38,7 @@ SCALARS = (
     INTEGERS.map(str)
     | st.floats(allow_nan=False, allow_infinity=False).map(repr)
     | LITERALS
+    | LONG_FRACTIONS
     | TEXTS.map(json.dumps)
     | st.sampled_from(["true", "false", "null", '"\\ud83d\\ude00"', '"\\u00e9"', '"\\/"'])
 )

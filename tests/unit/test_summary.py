@@ -133,3 +133,5 @@ def test_lines_that_nobody_can_read_are_told(
     assert ("is --format theirs?" in capsys.readouterr().err) == hint
     console.show_increment(Report(books), 1.0)
     assert ("is --format theirs?" in capsys.readouterr().err) == hint
+    console.show(summarize((), ()), 1.0)
+    assert "is --format theirs?" not in capsys.readouterr().err  # of nothing nothing is said
