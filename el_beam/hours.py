@@ -92,7 +92,7 @@ def passed(hour: str, source_time: float) -> bool:
 def close(root: str, hour: str) -> None:
     """Say in each of an hour's folders that it is complete. Raises OSError."""
     for folder in folders(root, hour):
-        filesystem.create(f"{folder}/{COMPLETE}", b"")
+        filesystem.write(f"{folder}/{COMPLETE}", b"")  # nothing to see a part of, nothing to sweep
     filesystem.remove(_path(root, hour))
 
 

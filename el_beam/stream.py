@@ -15,6 +15,7 @@ from el_beam.execute import JobFailed, told
 from runners import flink, preflight, worker_pool
 from runners.flink_rest import FlinkCluster, FlinkError, FlinkJob
 from runners.jars import JarMissing, jar
+from runners.launching import kafka_expansion
 from transforms.read.kafka import KafkaSource
 from transforms.read.kafka_topics import KafkaAway, KafkaTopics, matching
 
@@ -60,7 +61,7 @@ def prepare(job: Job, config: RunConfig) -> Stream:
     facts = _facts(job, source, config)
     if reasons := preflight.refusals(facts):
         raise Refused(reasons)
-    chosen = source.settled(facts.topics, jar("kafka-expansion"))
+    chosen = source.settled(facts.topics, kafka_expansion())
     warnings = tuple(preflight.warnings(facts))
     job = replace(job, source=chosen)
     return Stream(job, chosen, facts.job_name, flink.cluster(config.beam), warnings)

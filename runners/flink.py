@@ -13,6 +13,7 @@ from apache_beam.runners.portability.job_server import JobServer
 
 from runners.flink_rest import FlinkCluster
 from runners.jars import jar
+from runners.launching import launched
 from runners.loopback import keep_in
 
 RUNNER = "runners.flink.KeptFlinkRunner"
@@ -82,8 +83,14 @@ class KeptFlinkRunner(FlinkRunner):
     def default_job_server(self, options: PipelineOptions) -> JobServer:
         master = options.view_as(FlinkRunnerOptions).flink_master
         if master not in _servers:
-            _servers[master] = super().default_job_server(options)
+            make = super().default_job_server
+            _servers[master] = launched(lambda: _started(make(options)))
         return _servers[master]
+
+
+def _started(server: JobServer) -> JobServer:
+    server.start()
+    return server
 
 
 _servers: dict[str, JobServer] = {}  # by master

@@ -30,6 +30,7 @@ from apache_beam.transforms.environments import ExternalEnvironment
 from apache_beam.utils.subprocess_server import pick_port
 
 from runners.jars import SPARK_OPENS, job_server_lib, log4j, spark_lib
+from runners.launching import launched
 from runners.worker_pool import WorkerPool
 
 RUNNER = "runners.spark.SparkRunner"
@@ -123,11 +124,11 @@ class _JobServer(JobServer):
         """A client of it. It is started if it doesn't run. Raises SparkAway."""
         _ask(self._master)
         if self._process is None or self._process.poll() is not None:
-            self.stop()
-            self._launch()
+            launched(self._launch)
         return self._stub
 
     def _launch(self) -> None:
+        self.stop()
         folder = tempfile.mkdtemp(prefix="el-spark-")
         Path(folder, "log4j2.properties").write_text(log4j("error"))
         (port,) = pick_port(None)

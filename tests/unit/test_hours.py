@@ -18,6 +18,7 @@ from el_beam.ledger import read_ledger
 from el_beam.state import Commit, State
 from el_beam.summary import HourKey, Summary, plain
 from schemas.registry import open_registry
+from transforms import filesystem
 from transforms.write.encodings import ParquetEncoding
 from transforms.write.files import FileSink, publish
 from transforms.write.receipt import NewFile, Receipt
@@ -110,6 +111,22 @@ def test_where_no_import_writes_nobody_closes_hours(tmp_path: Path) -> None:
     shutil.rmtree(f"{imported.root}/_ledger")
     put([imported.file("Edit_1", "a")])
     assert open_hours(imported.root) == []
+
+
+def test_a_kill_while_an_hour_is_closed_leaves_no_stray_file(
+    imported: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put([imported.file("Edit_1", "a")])
+
+    def killed(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    for call in ("move", "remove"):
+        monkeypatch.setattr(filesystem, call, killed)
+    with pytest.raises(KeyboardInterrupt):
+        close(imported.root, SEVEN)
+    found = sorted(path.name for path in Path(imported.root, "Edit_1", HOUR).iterdir())
+    assert found == ["_SUCCESS", "a.parquet"]
 
 
 def test_an_import_that_closes_the_hour_between(

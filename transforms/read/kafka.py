@@ -12,7 +12,6 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.kafka import ReadFromKafka
-from apache_beam.transforms.external import JavaJarExpansionService
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
@@ -22,15 +21,6 @@ from transforms.kafka import KafkaCluster
 from transforms.read.collecting import without_collecting
 
 _GLOBAL = (GlobalWindow(),)
-_EXPANSION = (
-    "--defaultEnvironmentType=EMBEDDED",  # Java steps run inside the runner: no Docker
-    "--javaClassLookupAllowlistFile=*",
-    # The splittable read that is KafkaIO's default gives next to nothing on portable Flink.
-    "--experiments=use_deprecated_read",
-    # Java steps find their classes in the job server's jar. Beam stages at least one file; by
-    # default it is all of the expansion service.
-    f"--filesToStage={__file__}",
-)
 
 
 @dataclass(frozen=True)
@@ -43,11 +33,11 @@ class KafkaSource:
     shown: str
     start: str = "earliest"  # where a group without offsets begins; or `latest`
     pattern: str | None = None  # of topics, instead of their names: see `settled`
-    expansion_jar: str = ""  # what tells Beam how KafkaIO is made
+    expansion: Any = None  # Beam's expansion service, which tells it how KafkaIO is made
 
-    def settled(self, topics: tuple[str, ...], expansion_jar: str) -> KafkaSource:
+    def settled(self, topics: tuple[str, ...], expansion: Any) -> KafkaSource:
         """The same source, ready to be read: its pattern has become these topics."""
-        return replace(self, topics=topics, pattern=None, expansion_jar=expansion_jar)
+        return replace(self, topics=topics, pattern=None, expansion=expansion)
 
     bounded = False
 
@@ -74,15 +64,12 @@ class _ReadKafka(beam.PTransform):
         self._source = source
 
     def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection:
-        expansion = JavaJarExpansionService(
-            self._source.expansion_jar, extra_args=["{{PORT}}", *_EXPANSION]
-        )
         records = root | "Records" >> ReadFromKafka(
             self._source.consumer_config(),
             list(self._source.topics),
             with_metadata=True,
             commit_offset_in_finalize=True,
-            expansion_service=expansion,
+            expansion_service=self._source.expansion,
         )
         return records | "Lines" >> beam.ParDo(_LinesFn())
 
