@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _LOG_EVERY = 10.0  # seconds, where nobody watches
 _SHOW_EVERY = 0.25  # seconds, on a terminal
+_LOOKS = 12  # that a rate is a mean of
 
 
 def console() -> Console:
@@ -32,37 +34,44 @@ def printable(text: str) -> str:
 
 
 @contextmanager
-def watching(folder: str) -> Iterator[None]:
-    """While the block runs, show how far its bounded job is."""
-    from transforms.progress import progress
+def watching(folder: str, remark: Callable[[], str] = str) -> Iterator[None]:
+    """While the block runs, show how far its bounded job is, and a remark."""
+    from transforms.progress import begin, progress
 
+    begin(folder)
     started = time.monotonic()
+    looks = deque([(started, 0)], maxlen=_LOOKS)
 
     def line() -> str:
         outcomes, bad = progress(folder)
-        seconds = max(time.monotonic() - started, 0.001)
-        return (
-            f"read {outcomes:,}   valid {outcomes - bad:,}   bad {bad:,}   "
-            f"{outcomes / seconds:,.0f} lines/s   {seconds:.0f} s"
-        )
+        now = time.monotonic()
+        looks.append((now, outcomes))
+        (since, before), about = looks[0], ["under way"]  # set up, or worked at elsewhere
+        if outcomes:
+            about = [f"read {outcomes:,}", f"valid {outcomes - bad:,}", f"bad {bad:,}",
+                     f"{(outcomes - before) / (now - since):,.0f} lines/s"]  # fmt: skip
+        return "   ".join(filter(None, [*about, f"{now - started:.0f} s", remark()]))
 
     with live(line):
         yield
 
 
 @contextmanager
-def live(line: Callable[[], str]) -> Iterator[None]:
-    """While the block runs, show a line: a live one on a terminal, else one each ten seconds."""
+def live(line: Callable[[], str], *, logs: bool = True) -> Iterator[None]:
+    """While the block runs, show a line: a live one on a terminal, else one each ten seconds, if
+    it `logs`."""
     done = threading.Event()
     out = console()
 
     def shown() -> None:
-        with out.status("starting") as status:
+        if done.wait(_SHOW_EVERY):
+            return  # nobody could have read it
+        with out.status(line()) as status:
             while not done.wait(_SHOW_EVERY):
                 status.update(line())
 
     def logged() -> None:
-        while not done.wait(_LOG_EVERY):
+        while not done.wait(_LOG_EVERY if logs else None):
             print(line(), file=sys.stderr, flush=True)
 
     thread = threading.Thread(target=shown if out.is_terminal else logged, daemon=True)

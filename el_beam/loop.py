@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from el_beam import orphans
 from el_beam.asked import asked_to_end
 from el_beam.config import seconds
+from el_beam.console import live, watching
 from el_beam.execute import NotReady
 from el_beam.increments import Increments, Report
 from el_beam.lease import Lease
@@ -43,7 +46,8 @@ def work(job: Job, config: RunConfig, tell: Callable[[Report, float], None]) -> 
                 if not begun:
                     increments.begin()
                     begun = True
-                report = increments.round()
+                with _watched(job, asked):
+                    report = increments.round()
             except (KafkaAway, FileAway, FlinkError, NotReady) as error:
                 if config.once:
                     raise
@@ -52,8 +56,21 @@ def work(job: Job, config: RunConfig, tell: Callable[[Report, float], None]) -> 
             more = bool(report.topics) and report.lag > 0
             if asked.is_set() or (config.once and not more):
                 return not report.problems
-            if not more and asked.wait(max(0.0, started + pace - time.monotonic())):
+            if not more and _asked_before(asked, started + pace):
                 return True
+
+
+def _watched(job: Job, asked: threading.Event) -> AbstractContextManager[None]:
+    def remark() -> str:
+        return "ending; Ctrl-C again: at once" if asked.is_set() else ""
+
+    return watching(job.progress, remark) if job.progress else nullcontext()
+
+
+def _asked_before(asked: threading.Event, due: float) -> bool:
+    """Wait until the next round is due. Returns whether we are asked to end."""
+    with live(lambda: f"next increment in {max(0, due - time.monotonic()):.0f} s", logs=False):
+        return asked.wait(max(0.0, due - time.monotonic()))
 
 
 def _drop() -> None:

@@ -43,8 +43,9 @@ class _WorkerHandler(SubprocessSdkWorkerHandler):
     def start_worker(self) -> None:
         """Start the process, and watch it until the job lets go of it."""
         self._let_go = threading.Event()
-        # In the shell's place, not beside it: a kill of the one would leave the other.
-        self._worker_command_line = b"exec " + self._worker_command_line
+        # In the shell's place, not beside it: a kill of the one would leave the other. Ctrl-C at
+        # our terminal is for us.
+        self._worker_command_line = b"trap '' INT; exec " + self._worker_command_line
         super().start_worker()
         threading.Thread(target=self._watch, daemon=True).start()
 

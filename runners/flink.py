@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions
-from apache_beam.runners.portability.flink_runner import FlinkRunner
+from apache_beam.options.pipeline_options import (
+    FlinkRunnerOptions,
+    JobServerOptions,
+    PipelineOptions,
+)
+from apache_beam.runners.portability.flink_runner import FlinkJarJobServer, FlinkRunner
 from apache_beam.runners.portability.job_server import JobServer
 
 from runners.flink_rest import FlinkCluster
 from runners.jars import jar
-from runners.launching import launched
-from runners.loopback import keep_in
+from runners.launching import LaunchedJobServer
+from runners.own_workers import OwnWorkers
 
 RUNNER = "runners.flink.KeptFlinkRunner"
 _LOCAL = Path(__file__).parent / "flink_local"  # settings of a cluster inside the job server
@@ -51,7 +56,6 @@ def options(
     """Pipeline options for `workers` slots, each with a Python process of its own.
 
     `more` are options of Beam's and Flink's; they win. Raises JarMissing."""
-    keep_in()
     ours = {
         "flink_master": os.environ.get(ADDRESS, "[local]"),
         "flink_job_server_jar": jar("flink-job-server"),
@@ -77,23 +81,38 @@ def options(
     return PipelineOptions([*(_flag(*each) for each in ours.items()), *more])
 
 
-class KeptFlinkRunner(FlinkRunner):
+_servers: dict[str, JobServer] = {}  # by master
+
+
+class KeptFlinkRunner(OwnWorkers, FlinkRunner):
     """Gives pipelines to one job server, which Beam would start anew for each."""
 
     def default_job_server(self, options: PipelineOptions) -> JobServer:
-        master = options.view_as(FlinkRunnerOptions).flink_master
-        if master not in _servers:
-            make = super().default_job_server
-            _servers[master] = launched(lambda: _started(make(options)))
-        return _servers[master]
+        flink = options.view_as(FlinkRunnerOptions)
+        if flink.flink_submit_uber_jar:
+            return super().default_job_server(options)
+        flink.flink_master = self.add_http_scheme(flink.flink_master)
+        if flink.flink_master not in _servers:
+            _servers[flink.flink_master] = server = _JobServer(options)
+            atexit.register(server.stop)
+        return _servers[flink.flink_master]
 
 
-def _started(server: JobServer) -> JobServer:
-    server.start()
-    return server
+class _JobServer(LaunchedJobServer):
+    """A JVM that hands jobs to a Flink cluster, or runs them in itself."""
 
+    def __init__(self, options: PipelineOptions) -> None:
+        super().__init__(options.view_as(JobServerOptions).job_port)
+        self._options = options
 
-_servers: dict[str, JobServer] = {}  # by master
+    def command(self, folder: str, port: int) -> list[str]:
+        """What runs it on this port; `folder` is its own."""
+        server = FlinkJarJobServer(self._options)
+        server._job_port = port
+        server._artifacts_dir = server._artifacts_dir or f"{folder}/artifacts"
+        (java, *rest), _ = server.subprocess_cmd_and_endpoint()
+        settings = {"java.io.tmpdir": folder, "org.slf4j.simpleLogger.defaultLogLevel": "error"}
+        return [java, *(f"-D{name}={value}" for name, value in settings.items()), *map(str, rest)]
 
 
 def cancel(more: Sequence[str], name: str) -> None:

@@ -6,37 +6,26 @@ import atexit
 import functools
 import os
 import socket
-import subprocess
-import tempfile
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import grpc
 from apache_beam.options.pipeline_options import (
     JobServerOptions,
     PipelineOptions,
     PortableOptions,
     SparkRunnerOptions,
 )
-from apache_beam.portability import python_urns
-from apache_beam.portability.api import beam_fn_api_pb2_grpc, beam_job_api_pb2_grpc
 from apache_beam.runners.portability.job_server import JobServer
 from apache_beam.runners.portability.portable_runner import PortableRunner
-from apache_beam.transforms.environments import ExternalEnvironment
-from apache_beam.utils.subprocess_server import pick_port
 
 from runners.jars import SPARK_OPENS, job_server_lib, log4j, spark_lib
-from runners.launching import launched
-from runners.worker_pool import WorkerPool
+from runners.launching import HOST, LaunchedJobServer
+from runners.own_workers import OwnWorkers
 
 RUNNER = "runners.spark.SparkRunner"
 ADDRESS, POOL = "SPARK", "WORKERS"  # environment variables, as `el stack env` sets them
-_HOST = "127.0.0.1"
-_GRACE = 5.0  # seconds that the job server has to end
 
 # What Spark's job server knows beside Beam's own options; it would pass over others in silence.
 OPTIONS = (
@@ -46,13 +35,6 @@ OPTIONS = (
 
 # Executors and job server hand work on to Python: compiling them well takes longer than it saves.
 _JAVA = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-# Runs a command until our end of the pipe is closed, by us or by our death; then its folder, $0, is
-# removed too. It leads its process group, so that its pid is its own for as long as someone waits.
-_WHILE_WE_LIVE = """\
-exec 3<&0 </dev/null
-(cat <&3 >/dev/null; kill -9 $$ 2>/dev/null; rm -rf "$0") &
-exec "$@" 3<&-
-"""
 
 
 class SparkAway(Exception):
@@ -81,7 +63,7 @@ def options(workers: int, more: Sequence[str] = ()) -> PipelineOptions:
     return PipelineOptions([*ours, *more])
 
 
-class SparkRunner(PortableRunner):
+class SparkRunner(OwnWorkers, PortableRunner):
     """Gives pipelines to a job server of ours, one for each master, for as long as we live."""
 
     def default_job_server(self, options: PipelineOptions) -> JobServer:
@@ -91,18 +73,8 @@ class SparkRunner(PortableRunner):
             int(options.view_as(PortableOptions).sdk_worker_parallelism),
             server.job_server_java_launcher,
             tuple(server.job_server_jvm_properties),
+            server.job_port,
         )
-
-    @staticmethod
-    def start_and_replace_loopback_environments(
-        pipeline: Any, _: PipelineOptions
-    ) -> list[Callable[[], None]]:
-        """Beam's own pool listens on all addresses and starts whatever `python` is in the PATH."""
-        for environment in pipeline.components.environments.values():
-            if environment.urn == python_urns.EMBEDDED_PYTHON_LOOPBACK:
-                ours = ExternalEnvironment(_pool()).to_runner_api(None)
-                environment.urn, environment.payload = ours.urn, ours.payload
-        return []
 
 
 @functools.cache
@@ -112,41 +84,23 @@ def _job_server(*how: Any) -> _JobServer:
     return server
 
 
-class _JobServer(JobServer):
-    """A JVM that runs jobs on a Spark master, or in itself. It ends with us, however we end."""
+class _JobServer(LaunchedJobServer):
+    """A JVM that runs jobs on a Spark master, or in itself."""
 
-    def __init__(self, master: str, slots: int, java: str, properties: tuple[str, ...]) -> None:
+    def __init__(
+        self, master: str, slots: int, java: str, properties: tuple[str, ...], port: int = 0
+    ) -> None:
+        super().__init__(port)
         self._master, self._slots, self._java, self._properties = master, slots, java, properties
-        self._process: subprocess.Popen[bytes] | None = None
-        self._stub: Any = None
 
     def start(self) -> Any:
-        """A client of it. It is started if it doesn't run. Raises SparkAway."""
+        """A client of it. It is launched if it doesn't run. Raises SparkAway, RuntimeError."""
         _ask(self._master)
-        if self._process is None or self._process.poll() is not None:
-            launched(self._launch)
-        return self._stub
+        return super().start()
 
-    def _launch(self) -> None:
-        self.stop()
-        folder = tempfile.mkdtemp(prefix="el-spark-")
+    def command(self, folder: str, port: int) -> list[str]:
+        """What runs it on this port; `folder` is its own."""
         Path(folder, "log4j2.properties").write_text(log4j("error"))
-        (port,) = pick_port(None)
-        self._process = subprocess.Popen(
-            ["sh", "-c", _WHILE_WE_LIVE, folder, *self._command(folder, port)],
-            stdin=subprocess.PIPE, stdout=2, start_new_session=True,
-        )  # fmt: skip
-        often = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
-        large = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-        channel = grpc.insecure_channel(f"{_HOST}:{port}", options=[*often, *large])
-        ready = grpc.channel_ready_future(channel)
-        while not ready.done():
-            if self._process.poll() is not None:
-                raise RuntimeError("Spark's job server has ended as soon as it was started")
-            time.sleep(0.05)
-        self._stub = beam_job_api_pb2_grpc.JobServiceStub(channel)
-
-    def _command(self, folder: str, port: int) -> list[str]:
         # Its class comes before Beam's of the same name.
         beam = f"{job_server_lib()}/loopback-1.jar:{job_server_lib()}/*"
         settings = {
@@ -154,8 +108,8 @@ class _JobServer(JobServer):
             "java.io.tmpdir": folder,
             "spark.local.dir": folder,
             "spark.ui.enabled": "false",
-            "spark.driver.host": _HOST,
-            "spark.driver.bindAddress": _HOST,
+            "spark.driver.host": HOST,
+            "spark.driver.bindAddress": HOST,
             "spark.cores.max": self._slots,
             "spark.default.parallelism": self._slots,  # else what has registered by then
             "spark.executor.extraClassPath": beam,
@@ -169,23 +123,9 @@ class _JobServer(JobServer):
             "org.apache.beam.runners.spark.SparkJobServerDriver",
             f"--spark-master-url={self._master}",
             f"--artifacts-dir={folder}/artifacts",
-            *(f"--job-host={_HOST}", f"--job-port={port}"),
+            *(f"--job-host={HOST}", f"--job-port={port}"),
             *("--artifact-port=0", "--expansion-port=0"),
         ]
-
-    def stop(self) -> None:
-        """End it, if it runs. Its folder goes with it."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        assert process.stdin
-        process.stdin.close()
 
 
 def _ask(master: str) -> None:
@@ -199,15 +139,3 @@ def _ask(master: str) -> None:
             socket.create_connection((host, int(port)), timeout=5).close()
             return
     raise SparkAway(f"no Spark master answers at {master}")
-
-
-@functools.cache
-def _pool() -> str:
-    """host:port of a worker pool in this process. Its workers are processes of their own."""
-    server, pool = grpc.server(ThreadPoolExecutor(4)), WorkerPool(tied=True)
-    atexit.register(pool.close)
-    beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
-    port = server.add_insecure_port(f"{_HOST}:0")
-    server.start()
-    atexit.register(server.stop, 0)
-    return f"{_HOST}:{port}"

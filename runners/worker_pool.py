@@ -34,12 +34,13 @@ _ROOT = Path(__file__).resolve().parents[1]
 _CODE = ("schemas", "transforms", "runners", "el_beam")
 _ABOUT = "/el_beam.WorkerPool/About"
 _WORKER = """\
-import os, sys, threading
+import os, signal, sys, threading
 control, name, begun, *tied = sys.argv[1:]
 def end_with_the_pool():
     sys.stdin.buffer.read()
     os._exit(1)
 if tied:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who waits for us
     threading.Thread(target=end_with_the_pool, daemon=True).start()
 from apache_beam.runners.worker.sdk_worker import SdkHarness
 harness = SdkHarness(control, worker_id=name)

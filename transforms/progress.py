@@ -26,6 +26,12 @@ class ProgressFile:
             new.replace(self._path)
 
 
+def begin(folder: str) -> None:
+    """Forget what was told of an earlier job."""
+    for path in Path(folder).iterdir():
+        path.unlink(missing_ok=True)
+
+
 def progress(folder: str) -> tuple[int, int]:
     """(outcomes, bad ones among them) that the workers have told of so far."""
     done = bad = 0

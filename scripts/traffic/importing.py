@@ -78,7 +78,7 @@ class Importing:
             self.command("--json", *options, **more),
             env={**os.environ, **self.environment, "PYTHONPATH": str(self.code)},
             cwd=self.code, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
+            stderr=subprocess.PIPE, text=True, start_new_session=True,  # a terminal of its own
         )  # fmt: skip
 
     def once(self, *options: str) -> dict[str, object]:

@@ -63,6 +63,26 @@ def test_kill_the_driver(stack: Stack, tmp_path: Path, stage: str, workers: int)
 
 
 @pytest.mark.usefixtures("kafka")
+@pytest.mark.parametrize("runner", ["direct", "flink", "spark"])
+def test_ctrl_c_lets_the_increment_finish(stack: Stack, tmp_path: Path, runner: str) -> None:
+    """A terminal gives it to all that run there: to workers and JVMs too."""
+    job = Importing(stack, f"ctrl-c-{runner}", str(tmp_path))
+    job.put(6_000)
+    reached = stages(job)["writing"]
+    with job.start("--every", "60s", "--workers", "2", "--runner", runner) as run:
+        while not reached():
+            assert run.poll() is None, run.communicate()[1]
+            assert not job.committed()
+            time.sleep(0.002)
+        os.killpg(run.pid, signal.SIGINT)
+        _, told = run.communicate(timeout=120)
+    assert run.returncode == 0, told
+    assert "6,000 lines of 1 topic(s)" in told
+    assert job.committed() == 1
+    assert job.check() == job.lines
+
+
+@pytest.mark.usefixtures("kafka")
 def test_other_code_after_the_death(stack: Stack, tmp_path: Path) -> None:
     """It writes other bytes for the same events, under the same names."""
     job = Importing(stack, "code", str(tmp_path / "out"))

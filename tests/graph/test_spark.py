@@ -78,4 +78,4 @@ def test_nothing_outlives_a_killed_submitter(log: Path, tmp_path: Path) -> None:
     submitter.kill()
     submitter.wait()
     assert not psutil.wait_procs(started, timeout=30)[1]
-    assert not list(tmp_path.glob("**/el-spark-*"))
+    assert not list(tmp_path.glob("**/el-jvm-*"))

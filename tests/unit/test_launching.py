@@ -11,7 +11,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.utils import subprocess_server
 
-from runners import flink, spark
+from runners import flink, launching, spark
 from runners.launching import kafka_expansion
 
 # Answers at its port like a server of Beam's, and ends where the port is taken.
@@ -53,13 +53,13 @@ def picked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         times = [1]
 
         def pick(*ports: int | None) -> list[int]:
-            if times[0]:
+            if times[0] and not any(ports):
                 times[0] -= 1
                 return [other.getsockname()[1]]
             return real(*ports)
 
         real: Callable[..., list[int]] = subprocess_server.pick_port
-        for module in (subprocess_server, spark):
+        for module in (subprocess_server, launching):
             monkeypatch.setattr(module, "pick_port", pick)
         yield times
 
@@ -69,8 +69,10 @@ def flink_server(java: str) -> object:
     given = [f"--flink_job_server_jar={jar}", f"--job_server_java_launcher={java}"]
     flink._servers.clear()
     server = flink.KeptFlinkRunner().default_job_server(PipelineOptions(given))
-    server.stop()
-    return server
+    try:
+        return server.start()
+    finally:
+        server.stop()
 
 
 def spark_server(java: str) -> object:

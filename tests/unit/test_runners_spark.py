@@ -113,7 +113,7 @@ def test_a_job_server_stays(java: str, tmp_path: Path) -> None:
         client = server.start()
         assert server.start() is client
         assert server._process
-        (folder,) = tmp_path.glob("el-spark-*")
+        (folder,) = tmp_path.glob("el-jvm-*")
         server._process.kill()
         server._process.wait()
         assert server.start() is not client  # one that died is replaced
@@ -125,7 +125,7 @@ def test_a_job_server_stays(java: str, tmp_path: Path) -> None:
 
 def test_a_job_server_that_does_not_start() -> None:
     server = spark._JobServer("local[1]", 1, "false", ())
-    with pytest.raises(RuntimeError, match="Spark's job server has ended as soon as it was"):
+    with pytest.raises(RuntimeError, match="the job server has ended as soon as it was"):
         server.start()
     server.stop()
 
@@ -143,7 +143,7 @@ def test_a_job_server_ends_with_a_killed_submitter(java: str, tmp_path: Path) ->
     )
     assert submitter.stdout
     server = psutil.Process(int(submitter.stdout.readline()))
-    (folder,) = tmp_path.glob("el-spark-*")
+    (folder,) = tmp_path.glob("el-jvm-*")
     submitter.kill()
     server.wait(5)
     _wait_until_gone(folder)
