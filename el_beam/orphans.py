@@ -1,7 +1,7 @@
 """Orphans: processes that outlive those who started them, and how they are found.
 
-A Beam runner starts JVMs (job server, expansion service) that a killed submitter leaves behind. All
-that we start carries a mark in its environment, which children inherit.
+Beam starts a JVM, the expansion service, that a killed submitter leaves behind. All that we start
+carries a mark in its environment, which children inherit.
 """
 
 from __future__ import annotations

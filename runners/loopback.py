@@ -1,8 +1,7 @@
 """Beam's Python servers listen on loopback alone.
 
-Those of the direct runner and of the pool in a submitting process ask for `[::]`, every address of
-the machine: whoever reaches it could read events, or pose as a worker. The servers of Beam's JVMs
-are kept in by runners/java/loopback.
+Those of the direct runner ask for `[::]`, every address of the machine: whoever reaches it could
+read events, or pose as a worker. The servers of Beam's JVMs are kept in by runners/java/loopback.
 """
 
 from __future__ import annotations
