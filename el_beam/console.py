@@ -137,17 +137,14 @@ def show(summary: Summary, seconds: float) -> None:
         for reason, count in sorted(summary.reasons.items(), key=lambda item: -item[1]):
             reasons.add_row(reason, f"{count:,}", Text(sentence_of(reason), style="dim"))
         out.print(reasons)
-    sinks = _table("sink", "given", "written", "rejected", "repeated", "filtered", "files")
+    counts = ("given", "written", "rejected", "repeated", "filtered", "files")
+    books = summary.sinks.values()
+    columns = [what for what in counts
+               if what in counts[:2] or any(getattr(book, what) for book in books)]  # fmt: skip
+    sinks = _table("sink", *columns)
     for sink, book in summary.sinks.items():
-        columns = (
-            book.given,
-            book.written,
-            book.rejected,
-            book.repeated,
-            book.filtered,
-            book.files,
-        )
-        sinks.add_row(Text(printable(sink)), *(f"{count:,}" if count else "" for count in columns))
+        told = (getattr(book, what) for what in columns)
+        sinks.add_row(Text(printable(sink)), *(f"{count:,}" if count else "" for count in told))
     out.print(sinks)
 
 

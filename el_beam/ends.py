@@ -235,6 +235,8 @@ def checked_path(path: str) -> str:
     scheme, there, rest = path.partition("://")
     if not there:
         return path
+    if scheme == "mysql":
+        raise UriError("these are tables, not files: see `el mysql`")
     if scheme not in FILE_SYSTEMS:
         known = ", ".join(f"{each}://" for each in FILE_SYSTEMS)
         raise UriError(f"no file system {scheme}://; there are local paths, {known}")

@@ -27,6 +27,14 @@ class MysqlSettingsError(ValueError):
     """Settings that can't reach a database; the message says which and why."""
 
 
+def content(path: str, setting: str) -> bytes:
+    """What is in the file that a setting names. Raises MysqlSettingsError."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise MysqlSettingsError(f"{setting}={path}: {error.strerror}") from error
+
+
 @dataclass(frozen=True)
 class MysqlServer:
     """A database and how to connect to it. Holds no secret: only where it is to be found."""
@@ -81,16 +89,22 @@ class MysqlServer:
 
         Raises MysqlSettingsError where it isn't there."""
         if match := _VARIABLE.fullmatch(self.settings.get("password", "")):
-            found = os.environ.get(match["name"])
+            where, found = (
+                f"the environment variable {match['name']}",
+                os.environ.get(match["name"]),
+            )
             if found is None:
-                raise MysqlSettingsError(f"the environment variable {match['name']} isn't set here")
-            return found.encode()
-        if path := self.settings.get("password.file"):
-            try:
-                return Path(path).read_bytes().rstrip(b"\r\n")
-            except OSError as error:
-                raise MysqlSettingsError(f"cannot read the password: {error}") from error
-        return b""
+                raise MysqlSettingsError(f"{where} isn't set here")
+            password = found.encode()
+        elif path := self.settings.get("password.file"):
+            where, password = path, content(path, "password.file").rstrip(b"\r\n")
+        else:
+            return b""
+        if not password:
+            raise MysqlSettingsError(
+                f"{where} is empty: leave it out for a user without a password"
+            )
+        return password
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}/{self.database}"

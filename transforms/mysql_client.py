@@ -8,7 +8,7 @@ from typing import Any, Final
 import pymysql
 import sqlalchemy as sa
 
-from transforms.mysql import MysqlServer, MysqlSettingsError
+from transforms.mysql import MysqlServer, MysqlSettingsError, content
 
 _CONNECT = 10.0  # seconds to reach the server
 _ANSWER = 60.0  # seconds that it may take for a statement
@@ -51,6 +51,7 @@ _RIGHTS = "docs/mysql.md says which rights this needs"
 _REPLICA = "is it a replica? Write to the server that it follows"
 _SENTENCES: Final = {
     167: "its ids are used up: ALTER TABLE … MODIFY id BIGINT NOT NULL AUTO_INCREMENT",
+    1045: "docs/mysql.md says how a password is given",
     1044: f"the user may not use this database; {_RIGHTS}",
     1049: "is its name right? CREATE DATABASE … CHARACTER SET utf8mb4 makes it",
     1142: _RIGHTS,
@@ -137,6 +138,9 @@ def _tls(server: MysqlServer) -> dict[str, Any]:
     mode, given = server.ssl_mode, server.settings
     if mode in ("DISABLED", "PREFERRED"):
         return {"ssl_disabled": mode == "DISABLED"}
+    for name in ("ssl_ca", "ssl_cert", "ssl_key"):
+        if name in given:
+            content(given[name], name)  # TLS wouldn't say which is missing
     try:
         context = ssl.create_default_context(cafile=given.get("ssl_ca"))
         context.check_hostname = mode == "VERIFY_IDENTITY"

@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     from el_beam.execute import JobFailed
     from el_beam.job import Job
 
-_EXAMPLE = """example:
+_EXAMPLE = """sources:
+  file:PATH                          a log, or several: globs, .gz .bz2 .zst
+  stdin:
+  kafka://BROKERS/?topics=A,B&group=G
+
+sinks:
+  parquet:PATH  jsonl:PATH           files by schema and hour
+  raw:PATH                           the lines themselves, good and bad
+  sqlite:PATH  mysql://USER@HOST/DB  a table for each schema and revision
+  kafka://BROKERS/?topic=eventlogging_{schema}_{revision}
+  stdout:
+
+example:
   el run file:examples/sample.log.gz sqlite:events.db parquet:events
   sqlite3 events.db 'SELECT event_action, COUNT(*) FROM ReadingDepth_18201205 GROUP BY 1'
 
@@ -40,9 +52,7 @@ def register(commands: Any) -> None:
         "uris",
         nargs="*",
         metavar="SOURCE SINK",
-        help="source: file:PATH (globs, .gz .bz2 .zst), stdin: or "
-        "kafka://BROKERS/?topics=A,B&group=G; sinks: jsonl:PATH parquet:PATH raw:PATH sqlite:PATH "
-        "stdout: mysql://USER@HOST/DATABASE kafka://BROKERS/?topic=eventlogging_{schema}_{revision}",
+        help="where lines come from, and where events go: see below",
     )
     add("--errors", metavar="SINK", help="where bad lines go, instead of to the sinks")
     add(

@@ -84,7 +84,10 @@ def _status(stack: Stack, args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(status))
         return
-    for process in stack.processes():
+    processes = [*stack.processes()]
+    if not processes:
+        print("nothing was started here: `el stack up` does")
+    for process in processes:
         state = f"pid {process.pid}" if process.pid else "down"
         print(f"{process.name:<12} {state:<12} {process.log}")
     for name, endpoint in status.items():

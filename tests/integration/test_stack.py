@@ -65,6 +65,7 @@ def test_two_stacks_do_not_collide(kafka: str, other: Stack) -> None:
 def test_the_command(tmp_path: Path) -> None:
     folder = str(tmp_path / "stack")
     assert el("stack", "status", "--dir", folder, "--json").stdout == "{}\n"
+    assert "nothing was started here" in el("stack", "status", "--dir", folder).stdout
     up = el("stack", "up", "--dir", folder, "kafka", "workers")
     assert up.returncode == 0, up.stderr
     try:

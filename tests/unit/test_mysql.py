@@ -94,9 +94,13 @@ def test_passwords_are_found_where_they_are_needed(
     assert sink.server.password() == "h@sh/?=:é".encode()
     assert b"h@sh" not in pickle.dumps(sink)
     assert "h@sh" not in f"{sink}{sink.server!r}"
+    monkeypatch.setenv("EL_DB", "")
+    (tmp_path / "pw").write_text("\n")
+    with pytest.raises(MysqlSettingsError, match=r"(EL_DB|/pw) is empty: leave it out"):
+        sink.server.password()
     monkeypatch.delenv("EL_DB")
     (tmp_path / "pw").unlink()
-    with pytest.raises(MysqlSettingsError, match=r"EL_DB isn't set here|cannot read the password"):
+    with pytest.raises(MysqlSettingsError, match=r"EL_DB isn't set here|password.file=/.*/pw: No "):
         pickle.loads(pickle.dumps(sink)).server.password()
 
 
@@ -159,9 +163,14 @@ def test_what_an_end_to_read_may_not_say_of_bots() -> None:
 
 
 def test_a_folder_of_certificates_is_told_at_once(tmp_path: Path) -> None:
-    wrong = MysqlServer("el", "127.0.0.1", 1, "log", {"ssl_ca": f"{tmp_path}/none.pem"})
-    with pytest.raises(MysqlFault, match=r"ssl_ca, ssl_cert or ssl_key: .*No such file"):
-        engine(wrong).connect()
+    (tmp_path / "empty.pem").touch()
+    for name, told in (
+        ("none", r"^ssl_ca=/.*/none\.pem: No such"),
+        ("empty", "no certificate or crl"),
+    ):
+        wrong = MysqlServer("el", "127.0.0.1", 1, "log", {"ssl_ca": f"{tmp_path}/{name}.pem"})
+        with pytest.raises(MysqlFault, match=told):
+            engine(wrong).connect()
 
 
 OPERATIONAL, INTERNAL = pymysql.OperationalError, pymysql.InternalError

@@ -256,6 +256,7 @@ def test_a_raw_archive_holds_lines(tmp_path: Path) -> None:
         ("sqlite:/nowhere/at/all", "nothing is there"),
         ("sqlite:hdfs://h:1/x", "a database is a local file"),
         ("jsonl:s3://b/x", "no file system s3://"),
+        ("jsonl:mysql://el@h/log", "these are tables, not files: see `el mysql`"),
         ("jsonl:x?split=1", "has no parameter split"),
         ("kafka://h:1/", "must have topics=a,b or pattern="),
         ("kafka://h:1/?topics=", "must have topics=a,b or pattern="),
