@@ -1,7 +1,7 @@
 """Orphans: processes that outlive those who started them, and how they are found.
 
-Beam starts a JVM, the expansion service, that a killed submitter leaves behind. All that we start
-carries a mark in its environment, which children inherit.
+What we start ends by itself when we are gone, some of it only after a minute. All of it carries a
+mark in its environment, which children inherit.
 """
 
 from __future__ import annotations

@@ -8,14 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import psutil
-
 from el_beam import orphans
 from el_beam.execute import JobFailed, told
 from runners import flink, preflight, worker_pool
 from runners.flink_rest import FlinkCluster, FlinkError, FlinkJob
 from runners.jars import JarMissing, jar
-from runners.launching import kafka_expansion
+from runners.launching import KafkaExpansion
 from transforms.read.kafka import KafkaSource
 from transforms.read.kafka_topics import KafkaAway, KafkaTopics, matching
 
@@ -61,7 +59,7 @@ def prepare(job: Job, config: RunConfig) -> Stream:
     facts = _facts(job, source, config)
     if reasons := preflight.refusals(facts):
         raise Refused(reasons)
-    chosen = source.settled(facts.topics, kafka_expansion())
+    chosen = source.settled(facts.topics, KafkaExpansion())
     warnings = tuple(preflight.warnings(facts))
     job = replace(job, source=chosen)
     return Stream(job, chosen, facts.job_name, flink.cluster(config.beam), warnings)
@@ -130,9 +128,7 @@ def _facts(job: Job, source: KafkaSource, config: RunConfig) -> preflight.Facts:
 
 
 def submit(stream: Stream, config: RunConfig) -> FlinkJob:
-    """Submit the job and return it once all its tasks run. Raises JobFailed.
-
-    The JVMs that submitted it are ended: Flink needs them no more."""
+    """Submit the job and return it once all its tasks run. Raises JobFailed."""
     import apache_beam as beam
 
     from el_beam.pipeline import build
@@ -140,7 +136,6 @@ def submit(stream: Stream, config: RunConfig) -> FlinkJob:
 
     assert stream.cluster is not None, "refused without"
     orphans.mark_children()
-    before = _jvms()
     try:
         for sink, _ in stream.job.sinks:
             sink.prepare()
@@ -165,13 +160,7 @@ def submit(stream: Stream, config: RunConfig) -> FlinkJob:
         details = traceback.format_exc()
         raise JobFailed(told(f"{error}\n{details}"), details) from error
     finally:
-        orphans.end([*_jvms() - before])
-
-
-def _jvms() -> set[psutil.Process]:
-    """Those that this process has started."""
-    mine = psutil.Process().children(recursive=True)
-    return {each for each in mine if each.is_running() and each.name() == "java"}
+        flink.end_job_servers()  # a cluster that has taken a job needs them no more
 
 
 def _started(

@@ -18,7 +18,7 @@ from apache_beam.runners.portability.job_server import JobServer
 
 from runners.flink_rest import FlinkCluster
 from runners.jars import jar
-from runners.launching import LaunchedJobServer
+from runners.launching import LaunchedJobServer, java_settings
 from runners.own_workers import OwnWorkers
 
 RUNNER = "runners.flink.KeptFlinkRunner"
@@ -81,7 +81,14 @@ def options(
     return PipelineOptions([*(_flag(*each) for each in ours.items()), *more])
 
 
-_servers: dict[str, JobServer] = {}  # by master
+_servers: dict[str, LaunchedJobServer] = {}  # by master
+
+
+@atexit.register
+def end_job_servers() -> None:
+    """Whatever they still do, such as the jobs of a cluster inside one, ends with them."""
+    for server in _servers.values():
+        server.stop()
 
 
 class KeptFlinkRunner(OwnWorkers, FlinkRunner):
@@ -93,8 +100,7 @@ class KeptFlinkRunner(OwnWorkers, FlinkRunner):
             return super().default_job_server(options)
         flink.flink_master = self.add_http_scheme(flink.flink_master)
         if flink.flink_master not in _servers:
-            _servers[flink.flink_master] = server = _JobServer(options)
-            atexit.register(server.stop)
+            _servers[flink.flink_master] = _JobServer(options)
         return _servers[flink.flink_master]
 
 
@@ -111,8 +117,7 @@ class _JobServer(LaunchedJobServer):
         server._job_port = port
         server._artifacts_dir = server._artifacts_dir or f"{folder}/artifacts"
         (java, *rest), _ = server.subprocess_cmd_and_endpoint()
-        settings = {"java.io.tmpdir": folder, "org.slf4j.simpleLogger.defaultLogLevel": "error"}
-        return [java, *(f"-D{name}={value}" for name, value in settings.items()), *map(str, rest)]
+        return [java, *java_settings(folder), *map(str, rest)]
 
 
 def cancel(more: Sequence[str], name: str) -> None:

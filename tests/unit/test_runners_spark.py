@@ -110,13 +110,16 @@ def test_a_job_server_for_each_way_to_run(java: str) -> None:
 def test_a_job_server_stays(java: str, tmp_path: Path) -> None:
     server = spark._JobServer("local[1]", 1, java, ())
     try:
-        client = server.start()
-        assert server.start() is client
-        assert server._process
+        server.start()
+        first = server._process
+        assert first
+        server.start()
+        assert server._process is first
         (folder,) = tmp_path.glob("el-jvm-*")
-        server._process.kill()
-        server._process.wait()
-        assert server.start() is not client  # one that died is replaced
+        first.kill()
+        first.wait()
+        server.start()
+        assert server._process is not first  # one that died is replaced
     finally:
         server.stop()
     _wait_until_gone(folder)
@@ -124,10 +127,14 @@ def test_a_job_server_stays(java: str, tmp_path: Path) -> None:
 
 
 def test_a_job_server_that_does_not_start() -> None:
-    server = spark._JobServer("local[1]", 1, "false", ())
-    with pytest.raises(RuntimeError, match="the job server has ended as soon as it was"):
-        server.start()
-    server.stop()
+    for java, error, told in (
+        ("false", RuntimeError, "the job server has ended as soon as it was"),
+        ("no-java", JarMissing, "there is no no-java here: the job server needs Java 17"),
+    ):
+        server = spark._JobServer("local[1]", 1, java, ())
+        with pytest.raises(error, match=told):
+            server.start()
+        server.stop()
 
 
 def test_a_master_that_is_away(java: str) -> None:
