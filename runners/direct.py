@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 
-import psutil
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability import python_urns
 from apache_beam.portability.api import beam_fn_api_pb2
@@ -15,7 +14,10 @@ from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
     SubprocessSdkWorkerHandler,
     WorkerHandler,
 )
+from apache_beam.runners.worker import sdk_worker_main
+from google.protobuf.json_format import MessageToJson  # type: ignore[import-untyped]
 
+from runners.forks import Fork
 from runners.loopback import keep_in
 
 RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"  # `DirectRunner` tries others
@@ -34,42 +36,40 @@ def options(workers: int, more: Sequence[str] = ()) -> PipelineOptions:
 
 @WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)
 class _WorkerHandler(SubprocessSdkWorkerHandler):
-    """A worker process whose death ends the job, and that the job's end ends. Beam's own waits for
-    ever for the answers of one that dies before its first question came, and for the end of one
-    that connects only when the job is over."""
-
-    _worker_command_line: bytes
+    """A worker process, forked, whose death ends the job, and that the job's end ends. Beam's own
+    is a new interpreter. It waits for ever for the answers of one that dies before its first
+    question came, and for the end of one that connects only when the job is over."""
 
     def start_worker(self) -> None:
         """Start the process, and watch it until the job lets go of it."""
         self._let_go = threading.Event()
-        # In the shell's place, not beside it: a kill of the one would leave the other. Ctrl-C at
-        # our terminal is for us.
-        self._worker_command_line = b"trap '' INT; exec " + self._worker_command_line
-        super().start_worker()
+        options = self.provision_info.provision_info.pipeline_options
+        self._process = Fork(_work, {
+            "WORKER_ID": self.worker_id,
+            "PIPELINE_OPTIONS": MessageToJson(options),
+            "CONTROL_API_SERVICE_DESCRIPTOR": f'url: "{self.control_address}"',
+        })  # fmt: skip
         threading.Thread(target=self._watch, daemon=True).start()
 
     def stop_worker(self) -> None:
         """Called at the job's end. A process that doesn't end by itself is killed."""
         self._let_go.set()
         self.control_conn.push(BeamFnControlServicer._DONE_MARKER)  # for one that connects now
-        self.worker_thread.join(_GRACE)
-        self._kill()
-        super().stop_worker()
-
-    def _kill(self) -> None:
-        for process in psutil.Process().children() if self.worker_thread.is_alive() else ():
-            with suppress(psutil.Error):  # it has just ended
-                if process.environ().get("WORKER_ID") == self.worker_id:
-                    process.kill()
+        self._process.wait(_GRACE)
+        self._process.kill()
 
     def _watch(self) -> None:
-        self.worker_thread.join()
+        self._process.wait()
         if not self._let_go.is_set():  # the others' work is lost, and the job waits for all of them
             for each in [*self.control_handler._worker_manager._workers_by_id.values()]:
-                each._kill()
+                each._process.kill()
         while not self._let_go.wait(0.2):  # questions may still be asked
             for question, future in [*self.control_conn._futures_by_id.items()]:
                 # An answer, not an `abort`: who waits for a bundle's data looks for nothing else.
                 answer = beam_fn_api_pb2.InstructionResponse(instruction_id=question, error=_DEAD)
                 future.set(answer)
+
+
+def _work(environment: dict[str, str]) -> None:
+    os.environ.update(environment)
+    sdk_worker_main.main([])

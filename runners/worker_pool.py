@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,26 +28,14 @@ import apache_beam
 import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
+from runners.forks import Fork
 from runners.malloc import few_arenas
 from schemas import VERSION
 
 _ROOT = Path(__file__).resolve().parents[1]
 _CODE = ("schemas", "transforms", "runners", "el_beam")
 _ABOUT = "/el_beam.WorkerPool/About"
-_WORKER = """\
-import os, signal, sys, threading
-control, name, begun, *tied = sys.argv[1:]
-def end_with_the_pool():
-    sys.stdin.buffer.read()
-    os._exit(1)
-if tied:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who waits for us
-    threading.Thread(target=end_with_the_pool, daemon=True).start()
-from apache_beam.runners.worker.sdk_worker import SdkHarness
-harness = SdkHarness(control, worker_id=name)
-os.write(int(begun), b".")
-harness.run()
-"""
+_WORKER = "import sys; from runners.worker_pool import work; work(*sys.argv[1:])"
 _GRACE = 10.0  # seconds that a worker has to end
 _PAUSE = 0.5  # seconds until a worker that died is started again
 
@@ -92,14 +81,21 @@ class _AboutHandler(grpc.GenericRpcHandler):
         return grpc.unary_unary_rpc_method_handler(lambda *_: json.dumps(about()).encode())
 
 
+def work(control: str, name: str, begun: int | str) -> None:
+    """Be a worker of the runner at `control`; the descriptor `begun` is told once it is found."""
+    from apache_beam.runners.worker.sdk_worker import SdkHarness
+
+    harness = SdkHarness(control, worker_id=name)
+    os.write(int(begun), b".")
+    harness.run()
+
+
 class _Worker:
     """A worker process. It is started again where it dies before it has found its runner, which
     would wait for it for ever."""
 
     def __init__(self, control: str, name: str, *, tied: bool) -> None:
-        self.control = control
-        self._call = [sys.executable, "-c", _WORKER, control, name]
-        self._tied = tied
+        self.control, self._name, self._tied = control, name, tied
         self._stopped = False
         self._lock = threading.Lock()
         begun = self._start()
@@ -107,12 +103,14 @@ class _Worker:
 
     def _start(self) -> int:
         """Returns a pipe that says when it has begun, or has died before."""
+        self.process: subprocess.Popen[bytes] | Fork
         reading, writing = os.pipe()
         try:
-            self.process = subprocess.Popen(
-                [*self._call, str(writing), *["tied"] * self._tied], pass_fds=[writing],
-                stdin=subprocess.PIPE if self._tied else None,  # it is closed when we are gone
-            )  # fmt: skip
+            if self._tied:
+                self.process = Fork(work, self.control, self._name, descriptors=(writing,))
+            else:
+                call = [sys.executable, "-c", _WORKER, self.control, self._name, str(writing)]
+                self.process = subprocess.Popen(call, pass_fds=[writing])
         except OSError:
             os.close(reading)
             raise
@@ -145,11 +143,10 @@ class _Worker:
     def end(self) -> None:
         """By force where it doesn't by itself."""
         self.ask_to_end()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self.process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.process.kill()
+        self.process.wait()
 
 
 def _listens(address: str) -> bool:

@@ -4,7 +4,7 @@ truth about what must come of it."""
 from traffic.database import Database
 from traffic.feed import Feed, feed, lines, put
 from traffic.import_job import ImportJob
-from traffic.import_kills import IMPORT_KILLS
+from traffic.import_kills import IMPORT_KILLS, forks
 from traffic.importing import Importing
 from traffic.job import CHECKPOINTS, StreamJob, wait_for
 from traffic.truth import Found, delivered, raw_line, truth
@@ -20,6 +20,7 @@ __all__ = [
     "StreamJob",
     "delivered",
     "feed",
+    "forks",
     "lines",
     "put",
     "raw_line",

@@ -25,9 +25,7 @@ def _worker(_: Importing, run: subprocess.Popen[str], rng: random.Random) -> Non
     """A Python worker of the driver's, as soon as there is one."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        children = psutil.Process(run.pid).children(recursive=True)
-        workers = [each for each in children if "sdk_worker" in " ".join(each.cmdline())]
-        if workers:
+        if workers := forks(psutil.Process(run.pid)):
             rng.choice(workers).kill()
             return
         time.sleep(0.01)
@@ -37,6 +35,12 @@ def _worker(_: Importing, run: subprocess.Popen[str], rng: random.Random) -> Non
 def _server(component: str, name: str) -> Kill:
     kill = kill_server(component, name)
     return lambda job, _, rng: kill(job.stack, rng)
+
+
+def forks(driver: psutil.Process) -> list[psutil.Process]:
+    """The Python workers that a driver has now."""
+    servers = [each for each in driver.children() if "runners.forks" in " ".join(each.cmdline())]
+    return [worker for server in servers for worker in server.children()]
 
 
 IMPORT_KILLS: dict[str, Kill] = {

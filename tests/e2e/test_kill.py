@@ -16,6 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from traffic import forks
+
 SAMPLE = Path(__file__).parents[2] / "examples" / "sample.log.gz"
 COPIES = 2
 PATIENCE = 120.0  # seconds
@@ -187,7 +189,6 @@ def workers_of(job: psutil.Process) -> list[psutil.Process]:
     end = time.monotonic() + PATIENCE
     while len(found) < 2 and time.monotonic() < end:
         time.sleep(0.01)
-        found = [each for each in job.children(recursive=True)
-                 if any("sdk_worker" in word for word in each.cmdline())]  # fmt: skip
+        found = forks(job)
     assert len(found) == 2
     return found

@@ -72,6 +72,7 @@ def test_one_that_dies_before_it_has_begun_is_started_again(
     (worker,) = runner.workers()
     runner.close()
     worker.kill()
+    worker.wait(10)
     with pytest.raises(AssertionError):
         wait_for(lambda: bool(runner.workers()), 3)
 
