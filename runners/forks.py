@@ -2,7 +2,7 @@
 
 A new interpreter takes a second of CPU for that, and each increment starts its workers. In what it
 is given a Fork is like a process of `subprocess`: the environment, the folder and the standard
-streams are ours, as they are when it begins.
+streams are ours, as they are when it begins. What it logs as `el_beam` goes to our `sys.stderr`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import atexit
 import functools
 import gc
 import io
+import logging
 import os
 import pickle
 import select
@@ -45,7 +46,7 @@ class Fork:
         reading, writing = os.pipe()
         self._told = io.FileIO(reading)
         try:
-            _ask(request, [writing, 1, 2, *descriptors])
+            _ask(request, [writing, 1, 2, _people(), *descriptors])
         finally:
             os.close(writing)
         if not (pid := self._told.read(8)):
@@ -87,6 +88,13 @@ class Fork:
         if self.poll() is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+
+
+def _people() -> int:
+    try:
+        return sys.stderr.fileno()
+    except (AttributeError, OSError):  # a test's, or none at all
+        return 2
 
 
 _lock = threading.Lock()
@@ -179,11 +187,14 @@ def _be(request: bytes, descriptors: list[int], lifeline: int) -> None:
     """Be the fork. Never returns."""
     code = 1
     try:
-        told, out, error, *more = descriptors
+        told, out, error, people, *more = descriptors
         os.close(told)
         for given, standard in ((out, 1), (error, 2)):
             os.dup2(given, standard)
             os.close(given)
+        log = logging.getLogger("el_beam")
+        log.addHandler(_ToPeople(people))
+        log.setLevel(logging.INFO)
         threading.Thread(target=_end_at, args=(lifeline,), daemon=True).start()
         environment, folder, function, arguments = pickle.loads(request)
         os.environ.clear()
@@ -202,3 +213,17 @@ def _be(request: bytes, descriptors: list[int], lifeline: int) -> None:
 def _end_at(lifeline: int) -> None:
     os.read(lifeline, 1)
     os._exit(1)
+
+
+class _ToPeople(logging.Handler):
+    """Whoever started us may be showing a live line there: it is drawn again, below."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+        self._out = descriptor
+        self._begin = "\r\x1b[2K" if os.isatty(descriptor) else ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):  # nobody is there any more
+            os.write(self._out, f"{self._begin}{self.format(record)}\n".encode())

@@ -39,8 +39,8 @@ def runners(stack: Stack) -> dict[str, tuple[tuple[str, ...], dict[str, str]]]:
     return {
         "direct, 1 worker": ((), {}),
         "direct, 2 workers": (two, {}),
-        "Flink [local], 2": (("--runner", "flink", *two), pool | {"FLINK": "[local]"}),
-        "Spark local[2]": (("--runner", "spark", *two), pool | {"SPARK": "local[2]"}),
+        "Flink [local], 2": (("--runner", "flink", *two), {"FLINK": "[local]"}),
+        "Spark local[2]": (("--runner", "spark", *two), {"SPARK": "local[2]"}),
         "Spark standalone, 2": (
             ("--runner", "spark", *two), pool | {"SPARK": stack.spark.endpoint()},
         ),

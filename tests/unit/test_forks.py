@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from el_beam.execute import diverted
 from runners import forks
 from runners.forks import Fork
 
@@ -48,6 +51,20 @@ def test_descriptors_come_last() -> None:
     assert os.write(writing, b".") == 1  # it was a copy
     for descriptor in (reading, writing):
         os.close(descriptor)
+
+
+def warn() -> None:
+    logging.getLogger("el_beam").warning("waiting for it: %s", "away")
+    logging.getLogger("others").warning("never mind")
+
+
+def test_what_it_says_is_for_people(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What libraries say isn't."""
+    noise = tmp_path / "noise.log"
+    with diverted(str(noise)):
+        assert Fork(warn).wait(60) == 0
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  waiting for it: away\n", capfd.readouterr().err)
+    assert "never mind" in noise.read_text()
 
 
 @pytest.mark.parametrize(
