@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NoReturn
 
 from el_beam.console import console
 
@@ -85,30 +85,44 @@ def diverted(path: str) -> Iterator[None]:
 
 
 @contextmanager
+def temporaries_in(folder: str) -> Iterator[None]:
+    """While the block runs, libraries put what is temporary there."""
+    elsewhere, tempfile.tempdir = tempfile.tempdir, folder
+    try:
+        yield
+    finally:
+        tempfile.tempdir = elsewhere
+
+
+@contextmanager
 def interruptible(scratch: str) -> Iterator[None]:
     """While the block runs, Ctrl-C or a request to end ends this process at once, as a kill would:
     a runner would wait for its workers, and every sink is safe from kills. Only the folder
     `scratch` is removed. Workers end when they miss us."""
 
     def stop(*_: object) -> None:
-        console().show_cursor()  # the live line hides it
-        told = b"el: interrupted; start the same command again and it will be finished\n"
-        os.write(people, told)
-        shutil.rmtree(scratch, ignore_errors=True)
-        os._exit(1)
+        leave(scratch, people)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     people = _descriptor(sys.stderr) or 2
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    elsewhere, tempfile.tempdir = tempfile.tempdir, scratch
     try:
-        yield
+        with temporaries_in(scratch):
+            yield
     finally:
-        tempfile.tempdir = elsewhere
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def leave(scratch: str, people: int | None = None) -> NoReturn:
+    """End this process at once, as a kill would, but for the folder `scratch`, which is removed."""
+    console().show_cursor()  # the live line hides it
+    told = b"el: interrupted; start the same command again and it will be finished\n"
+    os.write(people or _descriptor(sys.stderr) or 2, told)
+    shutil.rmtree(scratch, ignore_errors=True)
+    os._exit(1)
 
 
 def _descriptor(stream: IO[str] | None) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -28,25 +27,29 @@ if TYPE_CHECKING:
     from el_beam.job import Job
 
 
-def work(job: Job, config: RunConfig, tell: Callable[[Report, float], None]) -> bool:
+def work(
+    job: Job, config: RunConfig, tell: Callable[[Report, float], None], drop: Callable[[], object]
+) -> bool:
     """Do increments of a job that reads from Kafka, once or until asked to end. `tell` is called
-    after each round, with its seconds. Returns whether the last one had no problems.
+    after each round, with its seconds, and `drop` where we are asked again: it ends this process,
+    whatever the increment under way waits for; that is done again. Returns whether the last one had
+    no problems.
 
     Raises StateError where the state can't be used, SinkError; with `once` KafkaAway, FileAway,
     FlinkError and NotReady too."""
     assert isinstance(job.source, KafkaSource)
     orphans.mark_children()
     pace = seconds(config.every) if config.every else 0.0
-    with Lease(State(config.state_path)) as lease, asked_to_end(_drop) as asked:
+    with Lease(State(config.state_path)) as lease, asked_to_end(drop) as asked:
         increments = Increments(job, job.source, config, lease)
         begun = False
         while True:
             started = time.monotonic()
             try:
-                if not begun:
-                    increments.begin()
-                    begun = True
                 with _watched(job, asked):
+                    if not begun:
+                        increments.begin()
+                        begun = True
                     report = increments.round()
             except (KafkaAway, FileAway, FlinkError, NotReady) as error:
                 if config.once:
@@ -71,8 +74,3 @@ def _asked_before(asked: threading.Event, due: float) -> bool:
     """Wait until the next round is due. Returns whether we are asked to end."""
     with live(lambda: f"next increment in {max(0, due - time.monotonic()):.0f} s", logs=False):
         return asked.wait(max(0.0, due - time.monotonic()))
-
-
-def _drop() -> None:
-    """Leave the increment under way as it is, whatever waits for it; it is done again."""
-    os._exit(1)

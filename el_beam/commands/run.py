@@ -155,7 +155,7 @@ def _bounded(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
 
 def _increments(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
     from el_beam.console import printable, show_increment
-    from el_beam.execute import NotReady
+    from el_beam.execute import NotReady, leave, temporaries_in
     from el_beam.increments import Report
     from el_beam.loop import work
     from el_beam.state import StateError
@@ -174,7 +174,8 @@ def _increments(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
         show_increment(report, seconds)
 
     try:
-        return 0 if work(job, config, tell) else 1
+        with temporaries_in(args.scratch):
+            return 0 if work(job, config, tell, lambda: leave(args.scratch)) else 1
     except StateError as error:
         print(f"el run: {printable(str(error))}", file=sys.stderr)
         return 2

@@ -53,7 +53,7 @@ class ImportJob:
         scratch = self.folder / "scratch"
         scratch.mkdir(exist_ok=True)
         job = assemble(config, str(scratch))
-        return work(job, config, lambda report, _: reports.append(report)), reports
+        return work(job, config, lambda report, _: reports.append(report), lambda: None), reports
 
     def uuids(self) -> Counter[str]:
         """Of all rows."""

@@ -83,6 +83,29 @@ def test_ctrl_c_lets_the_increment_finish(stack: Stack, tmp_path: Path, runner: 
 
 
 @pytest.mark.usefixtures("kafka")
+def test_a_second_ctrl_c_ends_it_at_once(stack: Stack, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    job = Importing(stack, "ctrl-c-twice", str(tmp_path), environment={"TMPDIR": str(scratch)})
+    job.put(9_000)
+    reached = stages(job)["writing"]
+    with job.start("--every", "60s", "--workers", "2") as run:
+        while not reached():
+            assert run.poll() is None, run.communicate()[1]
+            time.sleep(0.002)
+        for _ in range(2):
+            os.killpg(run.pid, signal.SIGINT)
+            time.sleep(0.1)
+        _, told = run.communicate(timeout=10)
+    assert run.returncode == 1
+    assert told.endswith("start the same command again and it will be finished\n")
+    assert not [*scratch.iterdir()]
+    assert not job.committed()
+    job.once()
+    assert job.check() == job.lines
+
+
+@pytest.mark.usefixtures("kafka")
 def test_other_code_after_the_death(stack: Stack, tmp_path: Path) -> None:
     """It writes other bytes for the same events, under the same names."""
     job = Importing(stack, "code", str(tmp_path / "out"))
