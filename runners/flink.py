@@ -18,7 +18,7 @@ from apache_beam.runners.portability.job_server import JobServer
 
 from runners.flink_rest import FlinkCluster
 from runners.jars import jar
-from runners.launching import LaunchedJobServer, java_settings
+from runners.launching import QUICK, LaunchedJobServer, java_settings
 from runners.own_workers import OwnWorkers
 
 RUNNER = "runners.flink.KeptFlinkRunner"
@@ -117,7 +117,9 @@ class _JobServer(LaunchedJobServer):
         server._job_port = port
         server._artifacts_dir = server._artifacts_dir or f"{folder}/artifacts"
         (java, *rest), _ = server.subprocess_cmd_and_endpoint()
-        return [java, *java_settings(folder), *map(str, rest)]
+        master = self._options.view_as(FlinkRunnerOptions).flink_master
+        quick = () if master.startswith("[") else QUICK  # a cluster does the work
+        return [java, *quick, *java_settings(folder), *map(str, rest)]
 
 
 def cancel(more: Sequence[str], name: str) -> None:

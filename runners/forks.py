@@ -29,7 +29,6 @@ from typing import Any
 
 _SERVE = "import sys; from runners.forks import serve; serve(*sys.argv[1:])"
 _OURS = {"schemas", "transforms", "runners", "el_beam"}
-_LARGEST = 1 << 17  # bytes of a request
 _GRACE = 5.0  # seconds
 
 
@@ -42,13 +41,13 @@ class Fork:
     ) -> None:
         """The function gets the arguments, which are pickled, and then copies of the descriptors.
         Raises OSError."""
-        request = pickle.dumps((dict(os.environ), str(Path.cwd()), function, arguments))
+        request = os.memfd_create("request")  # a message can't be as long as an environment
         reading, writing = os.pipe()
         self._told = io.FileIO(reading)
-        try:
-            _ask(request, [writing, 1, 2, _people(), *descriptors])
-        finally:
-            os.close(writing)
+        with os.fdopen(request, "wb") as file, os.fdopen(writing, "wb"):
+            pickle.dump((dict(os.environ), str(Path.cwd()), function, arguments), file)
+            file.flush()
+            _ask([request, writing, 1, 2, _people(), *descriptors])
         if not (pid := self._told.read(8)):
             raise OSError("the process that forks workers has died")
         self.pid = int.from_bytes(pid, "little")
@@ -100,13 +99,13 @@ def _people() -> int:
 _lock = threading.Lock()
 
 
-def _ask(request: bytes, descriptors: list[int]) -> None:
+def _ask(descriptors: list[int]) -> None:
     with _lock:
         try:
-            socket.send_fds(_server(), [request], descriptors)
+            socket.send_fds(_server(), [b"fork"], descriptors)
         except BrokenPipeError:  # it was killed: there will be another
             _server.cache_clear()
-            socket.send_fds(_server(), [request], descriptors)
+            socket.send_fds(_server(), [b"fork"], descriptors)
 
 
 @functools.cache
@@ -150,11 +149,11 @@ def serve(control: str, lifeline: str, *modules: str) -> None:
     while True:
         ready = select.select([int(control), woken], [], [])[0]
         if woken in ready:
-            os.read(woken, _LARGEST)
+            os.read(woken, 4096)
             _reap(told_at)
         if int(control) in ready:
-            request, descriptors, *_ = socket.recv_fds(asked, _LARGEST, 16)
-            if not request:
+            message, descriptors, *_ = socket.recv_fds(asked, 16, 16)
+            if not message:
                 return
             pid = os.fork()
             if not pid:
@@ -162,10 +161,10 @@ def serve(control: str, lifeline: str, *modules: str) -> None:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 for descriptor in (int(control), woken, wake, *told_at.values()):
                     os.close(descriptor)
-                _be(request, descriptors, int(lifeline))
-            told_at[pid], *others = descriptors
+                _be(descriptors, int(lifeline))
+            request, told_at[pid], *others = descriptors
             _tell(told_at[pid], pid)
-            for descriptor in others:
+            for descriptor in (request, *others):
                 os.close(descriptor)
 
 
@@ -183,11 +182,11 @@ def _tell(descriptor: int, number: int) -> None:
         os.write(descriptor, number.to_bytes(8, "little", signed=True))
 
 
-def _be(request: bytes, descriptors: list[int], lifeline: int) -> None:
+def _be(descriptors: list[int], lifeline: int) -> None:
     """Be the fork. Never returns."""
     code = 1
     try:
-        told, out, error, people, *more = descriptors
+        request, told, out, error, people, *more = descriptors
         os.close(told)
         for given, standard in ((out, 1), (error, 2)):
             os.dup2(given, standard)
@@ -196,7 +195,9 @@ def _be(request: bytes, descriptors: list[int], lifeline: int) -> None:
         log.addHandler(_ToPeople(people))
         log.setLevel(logging.INFO)
         threading.Thread(target=_end_at, args=(lifeline,), daemon=True).start()
-        environment, folder, function, arguments = pickle.loads(request)
+        with os.fdopen(request, "rb") as file:
+            file.seek(0)
+            environment, folder, function, arguments = pickle.load(file)
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(folder)

@@ -19,6 +19,9 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from runners.jars import JarMissing, jar
 
 HOST = "127.0.0.1"
+QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""What JVMs get that hand work on: compiling them well takes longer than it saves."""
+
 _GRACE = 5.0  # seconds that a server has to end
 # It is told a port that was free a moment before; another process may have taken it since.
 _ATTEMPTS = Retrying(
@@ -123,7 +126,7 @@ class KafkaExpansion(Launched):
 
     def command(self, folder: str, port: int) -> list[str]:
         """What runs it on this port; `folder` is its own."""
-        java = [JavaHelper.get_java(), *java_settings(folder), "-jar", self._jar]
+        java = [JavaHelper.get_java(), *QUICK, *java_settings(folder), "-jar", self._jar]
         return [*java, str(port), *_KAFKA]
 
     def __enter__(self) -> Any:

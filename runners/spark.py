@@ -21,7 +21,7 @@ from apache_beam.runners.portability.job_server import JobServer
 from apache_beam.runners.portability.portable_runner import PortableRunner
 
 from runners.jars import SPARK_OPENS, job_server_lib, log4j, spark_lib
-from runners.launching import HOST, LaunchedJobServer
+from runners.launching import HOST, QUICK, LaunchedJobServer
 from runners.own_workers import OwnWorkers
 
 RUNNER = "runners.spark.SparkRunner"
@@ -32,9 +32,6 @@ OPTIONS = (
     "app_name bundle_size cache_disabled enable_spark_metric_sinks environment_expiration_millis "
     "load_balance_bundles prefer_group_by_key_to_handle_huge_values storage_level"
 ).split()
-
-# Executors and job server hand work on to Python: compiling them well takes longer than it saves.
-_JAVA = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
 class SparkAway(Exception):
@@ -113,10 +110,10 @@ class _JobServer(LaunchedJobServer):
             "spark.cores.max": self._slots,
             "spark.default.parallelism": self._slots,  # else what has registered by then
             "spark.executor.extraClassPath": beam,
-            "spark.executor.extraJavaOptions": " ".join(_JAVA),
+            "spark.executor.extraJavaOptions": " ".join(QUICK),
         }
         return [
-            *(self._java, "-Xmx1g", *_JAVA, *SPARK_OPENS),
+            *(self._java, "-Xmx1g", *QUICK, *SPARK_OPENS),
             *(f"-D{name}={value}" for name, value in settings.items()),
             *self._properties,
             *("-cp", f"{beam}:{spark_lib()}/*"),
