@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from el_beam.console import console
 
@@ -177,12 +177,11 @@ def run(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) -> d
     try:
         orphans.mark_children()
         few_arenas()
-        chosen = import_module(f"runners.{runner}")
-        options = chosen.options(workers, beam_options)
+        options = options_of(runner, workers, beam_options)
         FileSystems.set_options(options)  # gs:// has some
         for sink in sinks:
             _prepare(sink)
-        pipeline = beam.Pipeline(chosen.RUNNER, options=options)
+        pipeline = beam.Pipeline(import_module(f"runners.{runner}").RUNNER, options=options)
         build(pipeline, job)
         pipeline.run().wait_until_finish()
         books = load_books(job.summary or "")
@@ -200,6 +199,11 @@ def run(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) -> d
         clean_up(sinks)
         raise JobFailed("the books do not balance: " + "; ".join(imbalances))
     return books
+
+
+def options_of(runner: str, workers: int, beam_options: tuple[str, ...]) -> Any:
+    """The pipeline options of a job. Raises JarMissing."""
+    return import_module(f"runners.{runner}").options(workers, beam_options)
 
 
 def _prepare(sink: Sink) -> None:

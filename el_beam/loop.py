@@ -12,7 +12,7 @@ from el_beam import orphans
 from el_beam.asked import asked_to_end
 from el_beam.config import seconds
 from el_beam.console import live, watching
-from el_beam.execute import NotReady
+from el_beam.execute import NotReady, options_of
 from el_beam.increments import Increments, Report
 from el_beam.lease import Lease
 from el_beam.state import State
@@ -35,9 +35,10 @@ def work(
     whatever the increment under way waits for; that is done again. Returns whether the last one had
     no problems.
 
-    Raises StateError where the state can't be used, SinkError; with `once` KafkaAway, FileAway,
-    FlinkError and NotReady too."""
+    Raises JarMissing, StateError where the state can't be used, SinkError; with `once` KafkaAway,
+    FileAway, FlinkError and NotReady too."""
     assert isinstance(job.source, KafkaSource)
+    options_of(config.runner, config.workers, config.beam)
     orphans.mark_children()
     pace = seconds(config.every) if config.every else 0.0
     with Lease(State(config.state_path)) as lease, asked_to_end(drop) as asked:

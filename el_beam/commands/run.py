@@ -160,6 +160,7 @@ def _increments(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
     from el_beam.loop import work
     from el_beam.state import StateError
     from runners.flink_rest import FlinkError
+    from runners.jars import JarMissing
     from transforms.read.kafka_topics import KafkaAway
     from transforms.write.sink import SinkError
 
@@ -176,7 +177,7 @@ def _increments(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
     try:
         with temporaries_in(args.scratch):
             return 0 if work(job, config, tell, lambda: leave(args.scratch)) else 1
-    except StateError as error:
+    except (JarMissing, StateError) as error:
         print(f"el run: {printable(str(error))}", file=sys.stderr)
         return 2
     except (KafkaAway, FlinkError, SinkError, NotReady, OSError) as error:

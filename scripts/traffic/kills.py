@@ -17,7 +17,7 @@ def _workers(stack: Stack) -> list[psutil.Process]:
     return [
         process
         for process in members(str(stack.folder))
-        if any("SdkHarness" in each for each in process.cmdline())
+        if any("runners.worker_pool import work" in each for each in process.cmdline())
     ]
 
 

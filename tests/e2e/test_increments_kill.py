@@ -64,8 +64,12 @@ def test_kill_the_driver(stack: Stack, tmp_path: Path, stage: str, workers: int)
 
 @pytest.mark.usefixtures("kafka")
 @pytest.mark.parametrize("runner", ["direct", "flink", "spark"])
-def test_ctrl_c_lets_the_increment_finish(stack: Stack, tmp_path: Path, runner: str) -> None:
+def test_ctrl_c_lets_the_increment_finish(
+    stack: Stack, tmp_path: Path, runner: str, request: pytest.FixtureRequest
+) -> None:
     """A terminal gives it to all that run there: to workers and JVMs too."""
+    if runner == "spark":
+        request.getfixturevalue("spark_cluster")  # for its jars
     job = Importing(stack, f"ctrl-c-{runner}", str(tmp_path))
     job.put(6_000)
     reached = stages(job)["writing"]

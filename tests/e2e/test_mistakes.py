@@ -178,6 +178,22 @@ def test_a_job_that_cannot_be_done(el: El, call: list[str], says: str) -> None:
     failed(el("run", *call), says)
 
 
+@pytest.mark.parametrize(
+    ("runner", "missing", "says"),
+    [("flink", "EL_JARS", "run scripts/build-jars"), ("spark", "SPARK_HOME", "set SPARK_HOME")],
+)
+def test_increments_need_the_jars_of_their_runner(
+    el: El, home: Path, monkeypatch: pytest.MonkeyPatch, runner: str, missing: str, says: str
+) -> None:
+    """They would fail again and again."""
+    monkeypatch.setenv(missing, "/nowhere")
+    ran = el("run", "kafka://127.0.0.1:9/?topics=a&group=g", "jsonl:j", "--state", "state",
+             "--every", "1s", "--runner", runner)  # fmt: skip
+    assert ran.code == 2
+    assert says in " ".join(ran.told)
+    assert not (home / "state").exists()
+
+
 def test_a_damaged_file_is_told_by_workers_too(el: El) -> None:
     failed(el("run", "file:cut.log.gz", "jsonl:w", "--workers", "2"), "/cut.log.gz: Compressed")
 
