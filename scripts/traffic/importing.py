@@ -21,6 +21,7 @@ from traffic.feed import Feed, feed
 from traffic.truth import truth
 from transforms import filesystem
 
+_MUCH = 1 << 20  # bytes of reports that may wait to be read: some hundred
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -79,6 +80,7 @@ class Importing:
             env={**os.environ, **self.environment, "PYTHONPATH": str(self.code)},
             cwd=self.code, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, start_new_session=True,  # a terminal of its own
+            pipesize=_MUCH,
         )  # fmt: skip
 
     def once(self, *options: str) -> dict[str, object]:
