@@ -15,7 +15,7 @@ from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
     WorkerHandler,
 )
 from apache_beam.runners.worker import sdk_worker_main
-from google.protobuf.json_format import MessageToJson  # type: ignore[import-untyped]
+from google.protobuf.json_format import MessageToJson  # type: ignore[import-untyped]  # it has no types
 
 from runners.forks import Fork
 from runners.loopback import keep_in
@@ -40,6 +40,8 @@ class _WorkerHandler(SubprocessSdkWorkerHandler):
     is a new interpreter. It waits for ever for the answers of one that dies before its first
     question came, and for the end of one that connects only when the job is over."""
 
+    _process: Fork | None = None  # Beam counts on us before we have started it
+
     def start_worker(self) -> None:
         """Start the process, and watch it until the job lets go of it."""
         self._let_go = threading.Event()
@@ -55,14 +57,17 @@ class _WorkerHandler(SubprocessSdkWorkerHandler):
         """Called at the job's end. A process that doesn't end by itself is killed."""
         self._let_go.set()
         self.control_conn.push(BeamFnControlServicer._DONE_MARKER)  # for one that connects now
-        self._process.wait(_GRACE)
-        self._process.kill()
+        if self._process:
+            self._process.wait(_GRACE)
+            self._process.kill()
 
     def _watch(self) -> None:
+        assert self._process
         self._process.wait()
         if not self._let_go.is_set():  # the others' work is lost, and the job waits for all of them
             for each in [*self.control_handler._worker_manager._workers_by_id.values()]:
-                each._process.kill()
+                if each._process:
+                    each._process.kill()
         while not self._let_go.wait(0.2):  # questions may still be asked
             for question, future in [*self.control_conn._futures_by_id.items()]:
                 # An answer, not an `abort`: who waits for a bundle's data looks for nothing else.

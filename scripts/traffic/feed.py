@@ -127,7 +127,7 @@ class Feed:
     def _run(self) -> None:
         try:
             self._stream()
-        except Exception as error:
+        except Exception as error:  # `stop` raises it, whatever it is, where somebody sees it
             self._failed = error
 
     def _stream(self) -> None:
