@@ -120,7 +120,8 @@ def leave(scratch: str, people: int | None = None) -> NoReturn:
     """End this process at once, as a kill would, but for the folder `scratch`, which is removed."""
     console().show_cursor()  # the live line hides it
     told = b"el: interrupted; start the same command again and it will be finished\n"
-    os.write(people or _descriptor(sys.stderr) or 2, told)
+    with suppress(OSError):  # nobody is there any more
+        os.write(people or _descriptor(sys.stderr) or 2, told)
     shutil.rmtree(scratch, ignore_errors=True)
     os._exit(1)
 

@@ -135,3 +135,12 @@ def test_lines_that_nobody_can_read_are_told(
     assert ("is --format theirs?" in capsys.readouterr().err) == hint
     console.show(summarize((), ()), 1.0)
     assert "is --format theirs?" not in capsys.readouterr().err  # of nothing nothing is said
+
+
+def test_what_no_sink_has_is_no_column(capsys: pytest.CaptureFixture[str]) -> None:
+    books = summarize((), ("jsonl:a", "sqlite:b"))
+    console.show(books, 1.0)
+    assert "sink      given  written\n" in capsys.readouterr().err
+    books.sinks["sqlite:b"].repeated = 3
+    console.show(books, 1.0)
+    assert "sink      given  written  repeated\n" in capsys.readouterr().err
