@@ -401,7 +401,7 @@ def test_what_cannot_be_reached_is_told_at_once(
     begun = time.monotonic()
     with pytest.raises(SinkError, match=rf"cannot write mysql://.*: {told}") as caught:
         sink.prepare()
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 60  # what is waited for is for ten minutes
     assert PASSWORD not in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -443,14 +443,14 @@ def test_tls(database: Database, registry: Registry, stack: Stack, tmp_path: Pat
         begun = time.monotonic()
         with pytest.raises(SinkError, match=told):
             database.sink(registry, more, where).prepare()
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 60  # what is waited for is for ten minutes
     uri = user(database, "ALL", "REQUIRE X509")
     assert write(database.sink(registry, f"?ssl_ca={ca}{mine}", uri), events(9))["written"] == 1
     for more, told in (("", "Access denied"), (strange, "alert unknown ca")):
         begun = time.monotonic()
         with pytest.raises(SinkError, match=told):
             database.sink(registry, f"?ssl_ca={ca}{more}", uri).prepare()
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 60  # what is waited for is for ten minutes
 
 
 def test_topics_of_other_schemas_go_on(
