@@ -12,9 +12,6 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from el_beam.commands import (
-    FAILED,
-    WRONG_CALL,
-    Ended,
     backfill,
     bad,
     check,
@@ -31,6 +28,7 @@ from el_beam.commands import (
     stack,
     state,
 )
+from el_beam.commands.common import FAILED, WRONG_CALL, Ended
 
 _COMMANDS = (
     run, backfill, bad, check, compact, find, forward, jobs, ledger, mysql, purge, reconcile,

@@ -18,12 +18,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
 
-from el_beam.ends import SINKS, checked_path, metrics_of, sink_of, sink_uri, source_of
+from el_beam.connectors.ends import (
+    SINKS,
+    checked_path,
+    metrics_of,
+    sink_of,
+    sink_uri,
+    source_of,
+)
 from el_beam.uris import UriError, filled
+from schemas.errors import WrongCall
 
 if TYPE_CHECKING:
     from el_beam.job import Job
-    from transforms.write import Sink
+    from transforms.write.events import Sink
 
 RUNNERS = ("direct", "flink", "spark")
 
@@ -36,7 +44,7 @@ _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>s|m|h)?")
 _SECONDS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-class ConfigError(ValueError):
+class ConfigError(WrongCall, ValueError):
     """One or more mistakes in what was asked for, a line each."""
 
     def __init__(self, mistakes: list[str]) -> None:
@@ -119,9 +127,9 @@ def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> Jo
     from el_beam.job import Job
     from schemas.line_format import DEFAULT_FORMAT, FormatError
     from schemas.registry import RegistryError, open_registry
+    from transforms.errors import UnreadableInput
     from transforms.parse import line_parser
-    from transforms.read.files import UnreadableInput
-    from transforms.write import Choice
+    from transforms.write.events import Choice
 
     mistakes: list[str] = []
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from schemas.registry import Registry
-from transforms.metrics import KafkaMetrics
-from transforms.read import Source
-from transforms.write import Choice, Sink
+from transforms.counts.metrics import KafkaMetrics
+from transforms.read.lines import Source
+from transforms.write.events import Choice, Sink
 
 
 @dataclass(frozen=True)
@@ -21,3 +22,13 @@ class Job:
     summary: str | None = None  # path of a file for the books, where the run has an end
     progress: str | None = None  # folder of this machine
     metrics: KafkaMetrics | None = None  # counts topic, for a run without an end
+
+
+class Execution(NamedTuple):
+    """How the graph is run."""
+
+    format: str
+    registry: Registry
+    runner: str = "direct"
+    workers: int = 1
+    beam: tuple[str, ...] = ()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import apache_beam as beam
 
 from el_beam.job import Job
-from el_beam.summary import WriteSummary
-from transforms.count import CountEvents, CountLines
-from transforms.metrics import WriteMetrics
+from transforms.counts.count import CountEvents, CountLines
+from transforms.counts.metrics import WriteMetrics
+from transforms.counts.write_summary import WriteSummary
 from transforms.parse import ParseEvents
-from transforms.read import ReadEvents
+from transforms.read.lines import ReadEvents
 from transforms.route import RouteBySchema
 from transforms.validate import ValidateEvents
 from transforms.window import WindowEvents
-from transforms.write import WriteEvents
+from transforms.write.events import WriteEvents
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> tuple[beam.PCollection, ...]:

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from transforms.kafka import SECRETS as _OF_KAFKA
+from schemas.errors import WrongCall
+from transforms.io.kafka.cluster import SECRETS as _OF_KAFKA
 
 SECRETS = (*_OF_KAFKA, "password")
 """Parameters that stay as they are written, `${NAME}` and all: who connects fills them in."""
@@ -31,7 +32,7 @@ _SIZE = re.compile(r"(?P<number>\d+)(?P<unit>[KMG]i?B?)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
 
-class UriError(ValueError):
+class UriError(WrongCall, ValueError):
     """A URI that can't be used; the message says why, and what could be."""
 
 

@@ -17,7 +17,7 @@ from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
 from apache_beam.runners.worker import sdk_worker_main
 from google.protobuf.json_format import MessageToJson  # type: ignore[import-untyped]  # it has no types
 
-from runners.forks import Fork
+from runners.forkserver import Fork
 from runners.loopback import keep_in
 
 RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"  # `DirectRunner` tries others

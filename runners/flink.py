@@ -18,8 +18,8 @@ from apache_beam.runners.portability.job_server import JobServer
 
 from runners.flink_rest import FlinkCluster
 from runners.jars import jar
-from runners.launching import QUICK, LaunchedJobServer, java_settings
-from runners.own_workers import OwnWorkers
+from runners.job_server import QUICK, LaunchedJobServer, java_settings
+from runners.local_pool import OwnWorkers
 
 RUNNER = "runners.flink.KeptFlinkRunner"
 _LOCAL = Path(__file__).parent / "flink_local"  # settings of a cluster inside the job server

@@ -8,12 +8,14 @@ import urllib.error
 import urllib.request
 from typing import Any, NamedTuple
 
+from schemas.errors import ElBeamError
+
 _TIMEOUT = 10.0  # seconds of one request
 _PATIENCE = 600.0  # seconds that a savepoint may take
 ENDED = frozenset({"FINISHED", "FAILED", "CANCELED", "SUSPENDED"})
 
 
-class FlinkError(Exception):
+class FlinkError(ElBeamError):
     """What the cluster refuses, or that it isn't there; the message is for people."""
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from schemas.errors import WrongCall
+
 _ROOT = Path(__file__).resolve().parents[1]
 _BUILT = _ROOT / "runners" / "java"
 FOLDER = "EL_JARS"  # a folder with the jars, where the project is installed without its checkout
@@ -41,7 +43,7 @@ def log4j(level: str) -> str:
     return _LOG4J.format(level=level)
 
 
-class JarMissing(Exception):
+class JarMissing(WrongCall):
     """A jar that isn't there; the message says how to get it."""
 
 

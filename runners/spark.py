@@ -21,8 +21,9 @@ from apache_beam.runners.portability.job_server import JobServer
 from apache_beam.runners.portability.portable_runner import PortableRunner
 
 from runners.jars import SPARK_OPENS, job_server_lib, log4j, spark_lib
-from runners.launching import HOST, QUICK, LaunchedJobServer
-from runners.own_workers import OwnWorkers
+from runners.job_server import HOST, QUICK, LaunchedJobServer
+from runners.local_pool import OwnWorkers
+from schemas.errors import ElBeamError
 
 RUNNER = "runners.spark.SparkRunner"
 ADDRESS, POOL = "SPARK", "WORKERS"  # environment variables, as `el stack env` sets them
@@ -34,7 +35,7 @@ OPTIONS = (
 ).split()
 
 
-class SparkAway(Exception):
+class SparkAway(ElBeamError):
     """Nobody answers at the master's address; the message is for people."""
 
 

@@ -28,7 +28,7 @@ import apache_beam
 import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
-from runners.forks import Fork
+from runners.forkserver import Fork
 from runners.malloc import few_arenas
 from schemas import VERSION
 

@@ -17,6 +17,7 @@ from urllib.parse import unquote_to_bytes
 
 from schemas import strict_json
 from schemas.capsule import NotATime, iso8601_from_timestamp
+from schemas.errors import WrongCall
 from schemas.event import LONGEST_LINE
 from schemas.user_agent import parse_user_agent
 
@@ -31,7 +32,7 @@ _LONGEST_UNCERTAIN = (
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
-class FormatError(ValueError):
+class FormatError(WrongCall, ValueError):
     """A format string that no line could be read with; says what is wrong with it."""
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-from el_beam import orphans
+from runners import orphans
 from schemas.event import Destination, Origin, RawLine
 from schemas.registry import Registry, UnknownSchema, with_event_error
 from stack import Stack

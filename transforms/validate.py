@@ -14,9 +14,9 @@ from schemas.bad_event import BadEvent, Reason, Stage
 from schemas.capsule import BadIdentity, check_scid, scid_of
 from schemas.event import Event
 from schemas.registry import InvalidSchema, Registry, RegistryUnavailable, UnknownSchema
-from schemas.validator import Validator
+from schemas.validation.validator import Validator
 from transforms.batches import EachFn
-from transforms.retry import retrying
+from transforms.io.retry import retrying
 
 Validate = Callable[[Event], Event | BadEvent]
 _MOST_VALIDATORS = 5_000  # compiled schemas kept; a run has some hundreds

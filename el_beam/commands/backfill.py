@@ -9,14 +9,14 @@ import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
-from el_beam.commands import GOES_ON, add_hours, answering
+from el_beam.commands.common import GOES_ON, add_hours, answering
 
 if TYPE_CHECKING:
-    from el_beam.backfill_plan import HourPlan, Plan
-    from el_beam.backfill_targets import Target
-    from el_beam.how import How
-    from el_beam.summary import Summary
-    from transforms.write import Sink
+    from el_beam.job import Execution
+    from el_beam.upkeep.backfill.plan import HourPlan, Plan
+    from el_beam.upkeep.backfill.targets import BackfillTarget
+    from transforms.counts.summary import Summary
+    from transforms.write.events import Sink
 
 _EXAMPLE = """examples:
   el backfill plan /tmp/el/raw parquet:/tmp/el/parquet --from 2019-03-10T07 --to 2019-03-10T08
@@ -57,12 +57,12 @@ def register(commands: Any) -> None:
 
 def _command(args: argparse.Namespace) -> int:
     with answering("el backfill", GOES_ON):
-        from el_beam.backfill_plan import BackfillError, plan
-        from el_beam.ends import checked_path
-        from el_beam.execute import diverted
-        from el_beam.wanted import wanted_of
+        from el_beam.connectors.ends import checked_path
+        from el_beam.connectors.selection import selection_of
+        from el_beam.running.bounded import diverted
+        from el_beam.upkeep.backfill.plan import BackfillError, plan
 
-        wanted_of(args.first, args.last, args.schema)
+        selection_of(args.first, args.last, args.schema)
         sinks, how = _prepared(args)
         made = plan(
             checked_path(args.raw),
@@ -82,11 +82,11 @@ def _command(args: argparse.Namespace) -> int:
     return 0
 
 
-def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], How]:
+def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], Execution]:
     """Sinks by their URIs. Raises ConfigError with all mistakes."""
     from el_beam.config import ConfigError, RunConfig, assemble
-    from el_beam.how import How
-    from el_beam.tables import has_tables
+    from el_beam.job import Execution
+    from el_beam.upkeep.replay.rows import has_tables
     from transforms.write.files import FileSink
 
     config = RunConfig(  # `stdin:` stands for the archive, of which the plan tells
@@ -98,20 +98,20 @@ def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], How]:
     if others := [sink for sink in sinks if not (isinstance(sink, FileSink) or has_tables(sink))]:
         fit = "has no hours that can be made again: give parquet:, jsonl:, sqlite: or mysql:"
         raise ConfigError([f"{each} {fit}" for each in others])
-    how = How(job.format, job.registry, config.runner, args.workers, config.beam)
+    how = Execution(job.format, job.registry, config.runner, args.workers, config.beam)
     return dict(zip(args.sinks, sinks, strict=True)), how
 
 
-def _show(plan: Plan, sinks: dict[str, Sink], how: How, as_json: bool) -> None:
+def _show(plan: Plan, sinks: dict[str, Sink], how: Execution, as_json: bool) -> None:
     """What the plan would do, and about how long that takes."""
-    from el_beam.backfill_plan import home_of, is_done
-    from el_beam.backfill_targets import Target, targets_of
+    from el_beam.upkeep.backfill.plan import home_of, is_done
+    from el_beam.upkeep.backfill.targets import BackfillTarget, targets_of
     from transforms.write.files import FileSink
 
     home = home_of(plan.raw, sinks.values())
     targets = {
         str(sink): targets_of(plan, sink.root) if isinstance(sink, FileSink)
-        else [Target(str(sink)) for _ in plan.hours] for sink in sinks.values()
+        else [BackfillTarget(str(sink)) for _ in plan.hours] for sink in sinks.values()
     }  # fmt: skip
     rate = _rate(plan, how)
     hours: list[dict[str, Any]] = []
@@ -131,7 +131,7 @@ def _show(plan: Plan, sinks: dict[str, Sink], how: How, as_json: bool) -> None:
           f"with {how.workers} worker{'s' * (how.workers > 1)}")  # fmt: skip
 
 
-def _told(target: Target) -> dict[str, Any]:
+def _told(target: BackfillTarget) -> dict[str, Any]:
     return {
         "rows": target.rows, "files": len(target.removed), "damaged": target.damaged,
         "kept": target.kept, "unknown": len(target.strays), "mark": target.mark,
@@ -141,7 +141,7 @@ def _told(target: Target) -> dict[str, Any]:
 def _table(hours: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
-    from el_beam.console import console
+    from el_beam.terminal.console import console
 
     table = Table(box=None, pad_edge=False)
     for name in ("hour", "lines", "sink", "replaced", "damaged files", "unknown files", "kept", ""):
@@ -158,7 +158,7 @@ def _table(hours: list[dict[str, Any]]) -> None:
     out.print(table)
 
 
-def _rate(plan: Plan, how: How) -> float:
+def _rate(plan: Plan, how: Execution) -> float:
     """Lines a second that the work on some of them takes, all workers together."""
     from itertools import islice
 
@@ -186,8 +186,8 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"
 
 
-def _apply(plan: Plan, sinks: dict[str, Sink], how: How, as_json: bool) -> None:
-    from el_beam.backfill import apply
+def _apply(plan: Plan, sinks: dict[str, Sink], how: Execution, as_json: bool) -> None:
+    from el_beam.upkeep.backfill.apply import apply
 
     number = 0
 

@@ -39,16 +39,16 @@ def register(commands: Any) -> None:
 
 
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.execute import hush
+    from el_beam.running.bounded import hush
 
     hush()  # first of all: importing Beam warns
     from el_beam.commands.jobs import cluster_of
     from el_beam.config import ConfigError, read_config
-    from el_beam.ends import source_of
-    from el_beam.health import findings
-    from el_beam.stream import job_name
+    from el_beam.connectors.ends import source_of
+    from el_beam.running.streaming.health import findings
+    from el_beam.running.streaming.submit import job_name
     from el_beam.uris import UriError
-    from transforms.read.files import UnreadableInput
+    from transforms.errors import UnreadableInput
     from transforms.read.kafka import KafkaSource
 
     try:

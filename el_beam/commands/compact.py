@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from el_beam.commands import GOES_ON, add_hours, answering
+from el_beam.commands.common import GOES_ON, add_hours, answering
 
 _EXAMPLE = """examples:
   el compact hdfs://namenode:9870/el/events --dry-run
@@ -50,8 +50,8 @@ def _hours(text: str) -> float:
 
 def _command(args: argparse.Namespace) -> int:
     with answering("el compact", GOES_ON):
-        from el_beam.console import printable
-        from el_beam.ends import checked_path
+        from el_beam.connectors.ends import checked_path
+        from el_beam.terminal.console import printable
 
         problems = _compact(checked_path(args.root), args)
     for path, why in problems.items():
@@ -63,15 +63,15 @@ def _compact(root: str, args: argparse.Namespace) -> dict[str, str]:
     """Returns which files stay as they are, and why."""
     from contextlib import nullcontext
 
-    from el_beam.changes import changing
-    from el_beam.compact import Compacted, closed, compact, hours
-    from el_beam.console import printable
-    from el_beam.ledger import read_ledger
-    from el_beam.wanted import wanted_of
+    from el_beam.books.ledger.changes import changing
+    from el_beam.books.ledger.ledger import read_ledger
+    from el_beam.connectors.selection import selection_of
+    from el_beam.terminal.console import printable
+    from el_beam.upkeep.compaction import Compacted, closed, compact, hours
 
     now, age = datetime.now(UTC), timedelta(hours=args.after)
 
-    chosen = wanted_of(args.first, args.last, None)
+    chosen = selection_of(args.first, args.last, None)
 
     def wanted(hour: str) -> bool:
         return chosen.hour(hour) and closed(hour, now, age)

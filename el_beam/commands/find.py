@@ -7,10 +7,10 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from el_beam.commands import answering
+from el_beam.commands.common import answering
 
 if TYPE_CHECKING:
-    from el_beam.find import Found, Line
+    from el_beam.connectors.find import FoundEvent, FoundLine
 
 _EXAMPLE = """examples:
   el find 3f2a8d1e0c9b5f6e8a7d6c5b4a392817 sqlite:/tmp/el/events.db parquet:/tmp/el/parquet
@@ -50,18 +50,18 @@ def register(commands: Any) -> None:
 
 def _command(args: argparse.Namespace) -> int:
     with answering("el find"):
-        from el_beam.console import live
-        from el_beam.find import Archive, find
-        from el_beam.stored import end_of
-        from el_beam.wanted import Heard, Wanted, checked_hour
+        from el_beam.connectors.find import Archive, find
+        from el_beam.connectors.selection import ReadCounter, Selection, checked_hour
+        from el_beam.connectors.stored import store_of
+        from el_beam.terminal.console import live
         from schemas.line_format import DEFAULT_FORMAT
 
         hour = checked_hour("--hour", args.hour)
-        wanted = Wanted(hour, hour)
-        ends = [end_of(each) for each in args.ends]
+        wanted = Selection(hour, hour)
+        ends = [store_of(each) for each in args.ends]
         archive = Archive(args.raw, args.format or DEFAULT_FORMAT) if args.raw else None
-        heard = Heard()
-        lines: list[Line] = []
+        heard = ReadCounter()
+        lines: list[FoundLine] = []
         with live(heard.__str__):
             found = list(find(args.uuid, ends, wanted, heard))
             if archive and not any(each.origin for each in found):
@@ -75,8 +75,8 @@ def _command(args: argparse.Namespace) -> int:
     return 0 if found else 1
 
 
-def _show(uuid: str, found: list[Found], lines: list[Line], asked: bool) -> None:
-    from el_beam.console import printable
+def _show(uuid: str, found: list[FoundEvent], lines: list[FoundLine], asked: bool) -> None:
+    from el_beam.terminal.console import printable
 
     for each in found:
         print(printable(f"{each.schema} {each.hour or 'no time'} in {each.end}: {each.place}"))

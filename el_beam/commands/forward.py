@@ -36,14 +36,13 @@ def register(commands: Any) -> None:
 
 
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.execute import hush
+    from el_beam.running.bounded import hush
 
     hush()  # first of all: importing Beam warns
-    from el_beam.ends import raw_topic_of, source_of
-    from el_beam.forward import forward
+    from el_beam.connectors.ends import raw_topic_of, source_of
+    from el_beam.intake.forwarder.forward import forward
     from el_beam.uris import UriError
-    from transforms.read.files import UnreadableInput
-    from transforms.write.sink import SinkError
+    from transforms.errors import SinkError, UnreadableInput
 
     try:
         if args.rate is not None and args.rate < 1:
@@ -65,8 +64,8 @@ def _command(args: argparse.Namespace) -> int:
 
 def _lines(source: Any, repeat: bool) -> Iterator[RawLine]:
     from el_beam.uris import UriError
-    from transforms.read import FileSource, StdinSource, read_stdin
     from transforms.read.files import read_split
+    from transforms.read.lines import FileSource, StdinSource, read_stdin
 
     if isinstance(source, StdinSource) and not repeat:
         return read_stdin(None)

@@ -7,10 +7,10 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from el_beam.commands import add_hours, answering
+from el_beam.commands.common import add_hours, answering
 
 if TYPE_CHECKING:
-    from el_beam.ledger import Ledger
+    from el_beam.books.ledger.ledger import Ledger
 
 _EXAMPLE = """examples:
   el ledger hdfs://namenode:9870/el/events
@@ -42,17 +42,17 @@ def register(commands: Any) -> None:
 
 def _command(args: argparse.Namespace) -> int:
     with answering("el ledger"):
-        from el_beam.ends import checked_path
-        from el_beam.inventory import compare
-        from el_beam.ledger import read_ledger
-        from el_beam.strays import put_away_strays
-        from el_beam.wanted import wanted_of
+        from el_beam.books.ledger.audit import compare
+        from el_beam.books.ledger.ledger import read_ledger
+        from el_beam.books.ledger.strays import put_away_untracked
+        from el_beam.connectors.ends import checked_path
+        from el_beam.connectors.selection import selection_of
 
-        wanted = wanted_of(args.first, args.last, None).hour
+        wanted = selection_of(args.first, args.last, None).hour
         root = checked_path(args.root)
         ledger = read_ledger(root, wanted=wanted)  # refuses a folder that has none, before writing
         if args.put_away:
-            put_away_strays(ledger.root, wanted)
+            put_away_untracked(ledger.root, wanted)
             ledger = read_ledger(root, wanted=wanted)
         compare(ledger, content=args.content, wanted=wanted)
     if args.json:
@@ -64,7 +64,7 @@ def _command(args: argparse.Namespace) -> int:
 
 def as_json(ledger: Ledger) -> dict[str, Any]:
     """All of it, as plain values."""
-    from el_beam.inventory import mending
+    from el_beam.books.ledger.audit import mending
 
     return {
         "root": ledger.root,
@@ -79,8 +79,8 @@ def _show(ledger: Ledger) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from el_beam.console import console, printable
-    from el_beam.inventory import mending
+    from el_beam.books.ledger.audit import mending
+    from el_beam.terminal.console import console, printable
 
     table = Table(box=None, pad_edge=False)
     numbers = ("read", "bad", "rows", "repeated", "missing", "files")

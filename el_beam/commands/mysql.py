@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from el_beam.commands import GOES_ON, age, answering
+from el_beam.commands.common import GOES_ON, age, answering
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from el_beam.mysql_plan import TablePlan
-    from el_beam.mysql_walk import Target
+    from el_beam.upkeep.mysql.migrations import TablePlan
+    from el_beam.upkeep.mysql.walk import PurgeTarget
     from schemas.registry import Registry
-    from transforms.mysql import MysqlServer
+    from transforms.io.mysql.server import MysqlServer
 
 _DDL = 86_400.0  # seconds that a server may take to make an index
 _PLAN = """examples:
@@ -98,14 +98,14 @@ def _asking(
     """The database and registry that are meant. What goes wrong in the block ends the command;
     where it `changes` something, that may be half done then."""
     with answering(command, GOES_ON):
-        from el_beam.ends import mysql_of
-        from el_beam.execute import JobFailed
-        from el_beam.mysql_tables import FAULTS
+        from el_beam.connectors.ends import mysql_of
+        from el_beam.connectors.selection import StoredError
+        from el_beam.running.bounded import JobFailed
+        from el_beam.upkeep.mysql.tables import FAULTS
         from el_beam.uris import parse_uri
-        from el_beam.wanted import StoredError
         from schemas.registry import RegistryError, RegistryUnavailable, SchemaError, open_registry
-        from transforms.mysql import SETTINGS
-        from transforms.mysql_client import DatabaseAway, reason
+        from transforms.io.mysql.client import DatabaseAway, reason
+        from transforms.io.mysql.server import SETTINGS
 
         uri = parse_uri(args.uri, {"mysql": SETTINGS}, "database")
         try:
@@ -130,8 +130,8 @@ def _plan(args: argparse.Namespace) -> int:
 
 def _apply(args: argparse.Namespace) -> int:
     with _asking("el mysql apply", args, changes=True) as (server, registry):
-        from el_beam.mysql_plan import apply
-        from transforms.mysql_client import engine
+        from el_beam.upkeep.mysql.migrations import apply
+        from transforms.io.mysql.client import engine
 
         left = 0
         plans = _plans(args, server, registry)
@@ -148,12 +148,12 @@ def _apply(args: argparse.Namespace) -> int:
 
 def _plans(args: argparse.Namespace, server: MysqlServer, registry: Registry) -> list[TablePlan]:
     """Of the schemas of the registry, and those whose tables are there."""
-    from el_beam.mysql_plan import plans
-    from el_beam.mysql_tables import tables
-    from el_beam.wanted import wanted_of
-    from transforms.mysql_client import engine
+    from el_beam.connectors.selection import selection_of
+    from el_beam.upkeep.mysql.migrations import plans
+    from el_beam.upkeep.mysql.tables import tables
+    from transforms.io.mysql.client import engine
 
-    wanted, asked = wanted_of(None, None, args.schema), engine(server)
+    wanted, asked = selection_of(None, None, args.schema), engine(server)
     with asked.connect() as connection:
         known = registry.list()
         there = (each.schema for each in tables(connection, known))
@@ -165,7 +165,7 @@ def _plans(args: argparse.Namespace, server: MysqlServer, registry: Registry) ->
 
 def _some(args: argparse.Namespace, chosen: Collection[object]) -> None:
     """A slip of the pen in a timer must not be a success. Raises StoredError."""
-    from el_beam.wanted import StoredError
+    from el_beam.connectors.selection import StoredError
 
     if args.schema and not chosen:
         raise StoredError(f"--schema {args.schema!r}: no schema that is here is called so")
@@ -174,7 +174,7 @@ def _some(args: argparse.Namespace, chosen: Collection[object]) -> None:
 def _sql(plan: TablePlan) -> list[str]:
     """What there is to do, as SQL with comments. Names of what others have made, which may have a
     line's end in them, are in comments only."""
-    from el_beam.console import printable
+    from el_beam.terminal.console import printable
 
     told = [f"by hand: {each}" for each in plan.by_hand] + [*plan.notes]
     head = [f"{plan.schema}: {plan.state}"] if told or not plan.is_done else []
@@ -185,7 +185,7 @@ def _sql(plan: TablePlan) -> list[str]:
 def _tell(
     args: argparse.Namespace, plan: TablePlan, lines: list[str], **more: Collection[str]
 ) -> None:
-    from el_beam.console import printable
+    from el_beam.terminal.console import printable
 
     if args.json:
         print(json.dumps(plan.as_json() | more), flush=True)
@@ -196,13 +196,13 @@ def _tell(
 
 def _purge(args: argparse.Namespace) -> int:
     with _asking("el mysql purge", args, changes=args.yes) as (server, registry):
-        from el_beam.keep import read_keep
-        from el_beam.mysql_purge import check_rights, targets
-        from el_beam.wanted import wanted_of
-        from transforms.mysql_client import engine
+        from el_beam.connectors.selection import selection_of
+        from el_beam.upkeep.mysql.purge import check_rights, targets
+        from el_beam.upkeep.retention.keep_list import read_keep
+        from transforms.io.mysql.client import engine
 
         before = datetime.now(UTC) - args.older_than
-        wanted, asked = wanted_of(None, None, args.schema), engine(server, keep=True)
+        wanted, asked = selection_of(None, None, args.schema), engine(server, keep=True)
         found, problems = targets(asked, registry, read_keep(args.keep), wanted.schema)
         _some(args, [*found, *problems])
         if args.yes:
@@ -213,7 +213,7 @@ def _purge(args: argparse.Namespace) -> int:
             rows, problem = _purged(args, asked, each, before)
             problems |= {each.name: problem} if problem else {}
             total[each.kept is not None] += rows
-    from el_beam.console import printable
+    from el_beam.terminal.console import printable
 
     for name, why in problems.items():
         if args.json and name in untouched:
@@ -226,12 +226,12 @@ def _purge(args: argparse.Namespace) -> int:
 
 
 def _purged(
-    args: argparse.Namespace, asked: Engine, of: Target, before: datetime
+    args: argparse.Namespace, asked: Engine, of: PurgeTarget, before: datetime
 ) -> tuple[int, str]:
     """How many rows, and what went wrong then. Raises DatabaseAway."""
-    from el_beam.console import live, printable
-    from el_beam.mysql_purge import Pace, purge, without_time
-    from transforms.mysql_client import DatabaseAway, MysqlFault
+    from el_beam.terminal.console import live, printable
+    from el_beam.upkeep.mysql.purge import Pace, purge, without_time
+    from transforms.io.mysql.client import DatabaseAway, MysqlFault
 
     rows = looked_at = timeless = 0
     problem = ""
@@ -251,15 +251,15 @@ def _purged(
     return rows, problem
 
 
-def _verb(args: argparse.Namespace, of: Target) -> str:
+def _verb(args: argparse.Namespace, of: PurgeTarget) -> str:
     done, to_do = ("cut", "would be cut") if of.kept else ("gone", "would go")
     return done if args.yes else to_do
 
 
 def _tell_rows(
-    args: argparse.Namespace, of: Target, rows: int, timeless: int, problem: str
+    args: argparse.Namespace, of: PurgeTarget, rows: int, timeless: int, problem: str
 ) -> None:
-    from el_beam.console import printable
+    from el_beam.terminal.console import printable
 
     stays = sorted(of.kept.stays | of.kept.parts) if of.kept else None
     told = {"table": of.name, **of.schema._asdict(), "rows": rows, "keep": stays,

@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from el_beam.commands import GOES_ON, age, answering
+from el_beam.commands.common import GOES_ON, age, answering
 
 _EXAMPLE = """examples:
   el purge hdfs://namenode:9870/el/raw --older-than 90d
@@ -41,8 +41,8 @@ def register(commands: Any) -> None:
 
 def _command(args: argparse.Namespace) -> int:
     with answering("el purge", GOES_ON):
-        from el_beam.console import printable
-        from el_beam.ends import checked_path
+        from el_beam.connectors.ends import checked_path
+        from el_beam.terminal.console import printable
 
         problems = _purge(checked_path(args.root), args)
     for path, why in problems.items():
@@ -54,13 +54,13 @@ def _purge(root: str, args: argparse.Namespace) -> dict[str, str]:
     """Returns which files stay as they are, and why."""
     from contextlib import nullcontext
 
-    from el_beam.changes import changing
-    from el_beam.compact import closed
-    from el_beam.inventory import compare
-    from el_beam.keep import check, read_keep
-    from el_beam.ledger import read_ledger
-    from el_beam.purge import left_over, purge, steps
-    from transforms import filesystem
+    from el_beam.books.ledger.audit import compare
+    from el_beam.books.ledger.changes import changing
+    from el_beam.books.ledger.ledger import read_ledger
+    from el_beam.upkeep.compaction import closed
+    from el_beam.upkeep.retention.keep_list import check, read_keep
+    from el_beam.upkeep.retention.purge import left_over, purge, steps
+    from transforms.io.files import filesystem
 
     now, age = datetime.now(UTC), args.older_than
 
@@ -94,7 +94,7 @@ def _purge(root: str, args: argparse.Namespace) -> dict[str, str]:
 
 
 def _tell(args: argparse.Namespace, path: str, keep: frozenset[str] | None) -> None:
-    from el_beam.console import printable
+    from el_beam.terminal.console import printable
 
     told = {"path": path, "keep": None if keep is None else sorted(keep)}
     kept = ", ".join(sorted({"uuid", "dt"}.union(keep or ())))

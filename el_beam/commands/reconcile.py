@@ -7,11 +7,11 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from el_beam.commands import add_hours, answering
+from el_beam.commands.common import add_hours, answering
 
 if TYPE_CHECKING:
-    from el_beam.reconcile import Comparison, Difference, HourPair
-    from el_beam.stored import End
+    from el_beam.connectors.reconcile import Comparison, Difference, HourPair
+    from el_beam.connectors.stored import Store
 
 _EXAMPLE = """examples:
   el reconcile 'kafka://BROKERS/?pattern=^eventlogging_.*' parquet:hdfs://namenode:9870/el/events \\
@@ -49,14 +49,14 @@ def register(commands: Any) -> None:
 
 def _command(args: argparse.Namespace) -> int:
     with answering("el reconcile"):
-        from el_beam.console import live
-        from el_beam.reconcile import compare
-        from el_beam.stored import end_of
-        from el_beam.wanted import Heard, wanted_of
+        from el_beam.connectors.reconcile import compare
+        from el_beam.connectors.selection import ReadCounter, selection_of
+        from el_beam.connectors.stored import store_of
+        from el_beam.terminal.console import live
 
-        wanted = wanted_of(args.first, args.last, args.schema)
-        a, b = end_of(args.a), end_of(args.b)
-        heard = Heard()
+        wanted = selection_of(args.first, args.last, args.schema)
+        a, b = store_of(args.a), store_of(args.b)
+        heard = ReadCounter()
         with live(heard.__str__):
             found = compare(a, b, wanted, _NAMED_JSON if args.json else _NAMED, heard)
     if args.json:
@@ -66,9 +66,9 @@ def _command(args: argparse.Namespace) -> int:
     return 1 if found.differing else 0
 
 
-def as_json(found: Comparison, a: End, b: End) -> dict[str, Any]:
+def as_json(found: Comparison, a: Store, b: Store) -> dict[str, Any]:
     """All of it, as plain values."""
-    from el_beam.reconcile import advice
+    from el_beam.connectors.reconcile import advice
 
     return {
         "a": str(a),
@@ -86,9 +86,9 @@ def as_json(found: Comparison, a: End, b: End) -> dict[str, Any]:
     }
 
 
-def _show(found: Comparison, a: End, b: End) -> None:
-    from el_beam.console import console, printable
-    from el_beam.reconcile import advice
+def _show(found: Comparison, a: Store, b: Store) -> None:
+    from el_beam.connectors.reconcile import advice
+    from el_beam.terminal.console import console, printable
 
     print(f"A: {printable(str(a))}\nB: {printable(str(b))}")
     out = console()
@@ -108,7 +108,7 @@ def _table(found: Comparison) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    from el_beam.console import printable
+    from el_beam.terminal.console import printable
 
     table = Table(box=None, pad_edge=False)
     for name in ("hour", "schema", "A", "repeats", "only A", "B", "repeats", "only B"):

@@ -97,9 +97,9 @@ def _latest(registry: Any, name: str) -> int:
 
 
 def _show_columns(document: dict[str, Any], name: str, revision: int) -> None:
-    from schemas.arrow import arrow_schema
     from schemas.event import Destination
-    from schemas.sql import create_table_sql, table
+    from schemas.storage.arrow import arrow_schema
+    from schemas.storage.sql import create_table_sql, table
 
     destination = Destination(name, revision)
     print(f"\nIn Parquet, {destination}:")

@@ -41,14 +41,14 @@ def register(commands: Any) -> None:
 
 
 def _show(args: argparse.Namespace) -> int:
-    from el_beam.execute import hush
+    from el_beam.running.bounded import hush
 
     hush()  # first of all: importing Beam warns
     from rich.table import Table
 
-    from el_beam.console import console, printable
-    from el_beam.ends import checked_path
-    from el_beam.state import State, show
+    from el_beam.books.state.state import State, show
+    from el_beam.connectors.ends import checked_path
+    from el_beam.terminal.console import console, printable
     from el_beam.uris import UriError
 
     try:
@@ -84,15 +84,15 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _reset(args: argparse.Namespace) -> int:
-    from el_beam.execute import hush
+    from el_beam.running.bounded import hush
 
     hush()  # first of all: importing Beam warns
-    from el_beam.console import printable
-    from el_beam.ends import checked_path
-    from el_beam.lease import Lease
-    from el_beam.state import State, StateError, reset
+    from el_beam.books.state.lease import Lease
+    from el_beam.books.state.state import State, StateError, reset
+    from el_beam.connectors.ends import checked_path
+    from el_beam.terminal.console import printable
     from el_beam.uris import UriError
-    from transforms.read.kafka_topics import KafkaAway
+    from transforms.io.kafka.topics import KafkaAway
 
     try:
         state = State(checked_path(args.state))
@@ -124,9 +124,9 @@ def _reset(args: argparse.Namespace) -> int:
 
 def _ends(args: argparse.Namespace) -> dict[int, int]:
     """Partition -> next offset. Raises UriError, KafkaAway."""
-    from el_beam.ends import brokers_of
+    from el_beam.connectors.ends import brokers_of
     from el_beam.uris import UriError
-    from transforms.read.kafka_topics import KafkaTopics
+    from transforms.io.kafka.topics import KafkaTopics
 
     if args.to not in ("earliest", "latest"):
         try:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
-from el_beam.execute import hush
+from el_beam.running.bounded import hush
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = ROOT / "tests" / "golden" / "oracle" / "corpus.log.gz"
@@ -104,10 +104,10 @@ def loop(path: Path, sink: str) -> dict[str, Any]:
     from schemas.event import Event
     from schemas.line_format import DEFAULT_FORMAT
     from schemas.registry import open_registry
-    from transforms.count import count_key
+    from transforms.counts.count import count_key
     from transforms.parse import line_parser
-    from transforms.read import without_collecting
     from transforms.read.files import find_splits, read_split
+    from transforms.read.lines import without_collecting
     from transforms.route import route
     from transforms.validate import event_validator
     from transforms.write.encodings import ParquetEncoding
@@ -200,10 +200,10 @@ def stages(path: Path, lines: int = 3_000, rounds: int = 30) -> list[tuple[str, 
     from schemas.event import Event
     from schemas.line_format import DEFAULT_FORMAT
     from schemas.registry import open_registry
-    from transforms.count import count_key
+    from transforms.counts.count import count_key
     from transforms.parse import line_parser
-    from transforms.read import without_collecting
     from transforms.read.files import find_splits, read_split
+    from transforms.read.lines import without_collecting
     from transforms.route import route
     from transforms.validate import event_validator
     from transforms.window import in_minute, outcome_time

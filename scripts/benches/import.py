@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 
 from core import Peak, descendants
-from el_beam.execute import hush
+from el_beam.running.bounded import hush
 from stack import Stack
 from traffic import Importing
 
@@ -93,16 +93,16 @@ def measure(job: Importing, lines: int, rounds: int, *options: str) -> dict[str,
 
 LOOP = """
 import json, sys, time
-from el_beam.execute import hush
+from el_beam.running.bounded import hush
 hush()
 import psutil
 from schemas.bad_event import BadEvent, event_error
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
-from transforms.kafka import KafkaCluster
+from transforms.io.kafka.cluster import KafkaCluster
 from transforms.parse import line_parser
 from transforms.read.kafka_ranges import OffsetRange, read_ranges, splits_of
-from transforms.read.kafka_topics import KafkaTopics
+from transforms.io.kafka.topics import KafkaTopics
 from transforms.route import route
 from transforms.validate import event_validator
 from transforms.write.encodings import ParquetEncoding

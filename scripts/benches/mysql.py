@@ -23,13 +23,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from el_beam.ends import sink_of
-from el_beam.execute import hush
+from el_beam.connectors.ends import sink_of
+from el_beam.running.bounded import hush
 from schemas.capsule import scid_of
 from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import open_registry
-from schemas.sql import insert_parts, table
-from schemas.sql_rows import row
+from schemas.storage.sql import insert_parts, table
+from schemas.storage.sql_rows import row
 from stack import Stack
 from traffic import Database
 from traffic.consuming import TABLES, Consuming, Steady, templates

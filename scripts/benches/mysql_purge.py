@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from el_beam.execute import hush
+from el_beam.running.bounded import hush
 from schemas.event import Destination
 from schemas.registry import open_registry
 from stack import Stack

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 import psutil
 
-from el_beam import orphans
+from runners import orphans
 from stack.component import CACHE, Component, free_ports, listens
 from stack.flink import Flink
 from stack.hdfs import Hdfs

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import psutil
 
-from el_beam.orphans import STACK
+from runners.orphans import STACK
+from schemas.errors import ElBeamError
 
 _TICK = 0.1  # seconds between looks
 _GRACE = 15.0  # seconds that a server has to end by itself
 
 
-class StackError(Exception):
+class StackError(ElBeamError):
     """A server that doesn't do what it should; the message is for people."""
 
 

@@ -7,16 +7,16 @@ from traffic.import_job import ImportJob
 from traffic.import_kills import IMPORT_KILLS, forks
 from traffic.importing import Importing
 from traffic.job import CHECKPOINTS, StreamJob, wait_for
-from traffic.truth import Found, delivered, raw_line, truth
+from traffic.truth import Landed, delivered, raw_line, truth
 
 __all__ = [
     "CHECKPOINTS",
     "IMPORT_KILLS",
     "Database",
     "Feed",
-    "Found",
     "ImportJob",
     "Importing",
+    "Landed",
     "StreamJob",
     "delivered",
     "feed",

@@ -23,7 +23,7 @@ from confluent_kafka import Producer
 from schemas.capsule import scid_of
 from schemas.event import Destination
 from schemas.registry import open_registry
-from schemas.sql_rows import DoesNotFit, row
+from schemas.storage.sql_rows import DoesNotFit, row
 from traffic.database import Database
 from traffic.feed import make_topic
 from traffic.original import events

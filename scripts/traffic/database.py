@@ -8,11 +8,11 @@ from typing import Any
 
 import pymysql
 
-from el_beam.ends import sink_of
+from el_beam.connectors.ends import sink_of
 from schemas.bad_event import BadEvent
 from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import Registry
-from transforms.write import Choice, _WriteFn
+from transforms.write.events import Choice, _WriteFn
 from transforms.write.receipt import Receipt
 from transforms.write.sink import Sink
 

@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow.parquet as pq
 from confluent_kafka.admin import AdminClient
 
+from el_beam.books.state.state import State
 from el_beam.config import RunConfig, assemble
-from el_beam.increments import Report
-from el_beam.loop import work
-from el_beam.state import State
+from el_beam.running.increments.loop import work
+from el_beam.running.increments.round import Report
 from traffic.feed import lines, put
 from traffic.truth import truth
 

@@ -39,7 +39,9 @@ def _server(component: str, name: str) -> Kill:
 
 def forks(driver: psutil.Process) -> list[psutil.Process]:
     """The Python workers that a driver has now."""
-    servers = [each for each in driver.children() if "runners.forks" in " ".join(each.cmdline())]
+    servers = [
+        each for each in driver.children() if "runners.forkserver" in " ".join(each.cmdline())
+    ]
     return [worker for server in servers for worker in server.children()]
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from el_beam.state import State
+from el_beam.books.state.state import State
 from stack import Stack
 from traffic.feed import Feed, feed
 from traffic.truth import truth
-from transforms import filesystem
+from transforms.io.files import filesystem
 
 _MUCH = 1 << 20  # bytes of reports that may wait to be read: some hundred
 _ROOT = Path(__file__).resolve().parents[2]

@@ -17,9 +17,9 @@ from runners.flink_rest import FlinkCluster, FlinkError
 from stack import Stack
 from traffic.feed import Feed, feed
 from traffic.truth import delivered, records, truth
-from transforms.kafka import KafkaCluster
-from transforms.metrics import CountsTotals
-from transforms.read.kafka_topics import KafkaAway, KafkaTopics
+from transforms.counts.metrics import CountsTotals
+from transforms.io.kafka.cluster import KafkaCluster
+from transforms.io.kafka.topics import KafkaAway, KafkaTopics
 
 CHECKPOINTS = 3.0  # seconds between them, unless others are asked for
 _ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import psutil
 
-from el_beam.orphans import members
+from runners.orphans import members
 from stack import Stack
 
 

@@ -18,7 +18,7 @@ from transforms.validate import event_validator
 
 
 @dataclass
-class Found:
+class Landed:
     """Events by uuid, and the destination of each."""
 
     destinations: dict[str, str] = field(default_factory=dict)  # uuid -> Schema_revision
@@ -31,16 +31,16 @@ class Found:
         """Records beyond the first of each uuid."""
         return self.records - len(self.destinations)
 
-    def missing_from(self, other: Found) -> dict[str, str]:
+    def missing_from(self, other: Landed) -> dict[str, str]:
         """Events that are here, but not there, or elsewhere there."""
         there = other.destinations
         return {uuid: name for uuid, name in self.destinations.items() if there.get(uuid) != name}
 
 
-def truth(brokers: str, raw_topic: str) -> Found:
+def truth(brokers: str, raw_topic: str) -> Landed:
     """What a plain loop makes of the raw topic as it is now."""
     parse, validate = line_parser(DEFAULT_FORMAT), event_validator(open_registry(None))
-    found = Found()
+    found = Landed()
     for message in records(brokers, [raw_topic]):
         outcome = parse(raw_line(message))
         outcome = outcome if isinstance(outcome, BadEvent) else validate(outcome)
@@ -60,9 +60,9 @@ def raw_line(message: Message) -> RawLine:
     return RawLine(message.value() or b"", origin)
 
 
-def delivered(brokers: str, prefix: str) -> Found:
+def delivered(brokers: str, prefix: str) -> Landed:
     """What is in the topics PREFIXSchema_revision as they are now."""
-    found = Found()
+    found = Landed()
     for message in records(brokers, topics(brokers, prefix)):
         event = orjson.loads(message.value() or b"null")
         found.destinations[event["uuid"]] = f"{event['schema']}_{event['revision']}"
@@ -120,4 +120,4 @@ def _consumer(brokers: str) -> Consumer:
     )
 
 
-__all__ = ["Found", "delivered", "raw_line", "records", "topics", "truth"]
+__all__ = ["Landed", "delivered", "raw_line", "records", "topics", "truth"]

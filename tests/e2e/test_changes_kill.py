@@ -24,11 +24,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from el_beam.books.ledger.audit import compare
+from el_beam.books.ledger.hours import hour_in
+from el_beam.books.ledger.ledger import Ledger, LedgerFile, read_ledger
 from el_beam.cli import main
-from el_beam.hours import hour_in
-from el_beam.inventory import compare
-from el_beam.ledger import Ledger, LedgerFile, read_ledger
-from transforms import filesystem
+from transforms.io.files import filesystem
 
 ROOT = Path(__file__).parents[2]
 EL = [sys.executable, "-m", "el_beam.cli"]

@@ -17,7 +17,7 @@ import pyarrow.dataset as ds
 import pytest
 from playwright.sync_api import sync_playwright
 
-from el_beam.demo import Answer, everything
+from el_beam.watching.demo import Answer, everything
 from schemas.bad_event import Reason
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,7 +135,7 @@ def test_again_in_a_checkout_with_odd_characters(tmp_path: Path) -> None:
     started = time.monotonic()
     for _ in range(2):
         result = subprocess.run(
-            [sys.executable, "-m", "el_beam.demo"], cwd=checkout, capture_output=True,
+            [sys.executable, "-m", "el_beam.watching.demo"], cwd=checkout, capture_output=True,
             encoding="utf-8", timeout=300, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         assert result.returncode == 0, result.stderr
@@ -146,8 +146,8 @@ def test_again_in_a_checkout_with_odd_characters(tmp_path: Path) -> None:
 
 def test_without_a_sample_it_says_so(tmp_path: Path) -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "el_beam.demo"], cwd=tmp_path, capture_output=True, text=True,
-        check=False, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        [sys.executable, "-m", "el_beam.watching.demo"], cwd=tmp_path, capture_output=True,
+        text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert result.returncode == 1
     assert result.stderr == "demo: no file matches examples/sample.log.gz\n"

@@ -15,7 +15,7 @@ import pytest
 
 from stack import Stack
 from traffic import IMPORT_KILLS, Importing
-from transforms import filesystem
+from transforms.io.files import filesystem
 
 RATE = 400  # lines a second
 SEED = int(os.environ.get("EL_SEED", "20261123"))

@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from el_beam.inventory import compare
-from el_beam.ledger import read_ledger
-from el_beam.stored import end_of
-from el_beam.wanted import Wanted
+from el_beam.books.ledger.audit import compare
+from el_beam.books.ledger.ledger import read_ledger
+from el_beam.connectors.selection import Selection
+from el_beam.connectors.stored import store_of
 from stack import Stack
 from traffic import Importing, delivered, lines, truth
 
@@ -70,7 +70,7 @@ def broken(tmp_path: Path) -> Path:
 
 def there(uri: str) -> Counter[tuple[str, str]]:
     """(uuid, schema) of all that an end has."""
-    return Counter((each.uuid, each.schema) for each in end_of(uri).events(Wanted()))
+    return Counter((each.uuid, each.schema) for each in store_of(uri).events(Selection()))
 
 
 @pytest.mark.usefixtures("kafka")

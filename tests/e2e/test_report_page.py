@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from el_beam.report import render
+from el_beam.watching.report import render
 
 CHROMIUM = "/usr/bin/chromium"
 ATTACK = "<script>document.title='owned'</script><img src='https://example.org/x' onerror=alert(1)>"

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from schemas import sql
 from schemas.addresses import without_addresses
 from schemas.bad_event import BadEvent, Reason, Stage, event_error, named_in
 from schemas.capsule import (
@@ -26,11 +25,12 @@ from schemas.capsule import (
     timestamp_ms,
     uuid5_hex,
 )
-from schemas.columns import RESCUED
 from schemas.event import Destination, Event, Origin, RawLine
 from schemas.line_format import decode_qson
 from schemas.registry import HttpRegistry, UnknownSchema
-from schemas.sql_rows import row
+from schemas.storage import sql
+from schemas.storage.columns import RESCUED
+from schemas.storage.sql_rows import row
 from schemas.user_agent import KEYS, parse_user_agent
 from transforms.parse import line_parser
 from transforms.validate import event_validator

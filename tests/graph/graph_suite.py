@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from el_beam.config import RunConfig, assemble
-from el_beam.execute import JobFailed, execute
-from el_beam.summary import Summary
+from el_beam.running.bounded import JobFailed, execute
 from schemas.bad_event import BadEvent, event_error
 from schemas.event import Event, RawLine
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
+from transforms.counts.summary import Summary
 from transforms.parse import line_parser
 from transforms.read.files import FileSplit, read_split
 from transforms.validate import event_validator

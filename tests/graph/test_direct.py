@@ -10,7 +10,7 @@ import pytest
 
 from graph_suite import GraphSuite
 from runners import direct
-from runners.forks import Fork
+from runners.forkserver import Fork
 
 
 class TestDirect(GraphSuite):

@@ -17,9 +17,9 @@ from schemas.line_format import DEFAULT_FORMAT
 from stack import Stack
 from traffic import put, raw_line, wait_for
 from traffic.truth import records, topics
-from transforms.kafka import KafkaCluster
-from transforms.read.kafka_topics import KafkaTopics
-from transforms.totals import absolute_totals
+from transforms.counts.totals import absolute_totals
+from transforms.io.kafka.cluster import KafkaCluster
+from transforms.io.kafka.topics import KafkaTopics
 
 
 class TestFlink(GraphSuite):

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from el_beam.config import RunConfig
-from el_beam.summary import Summary
 from graph_suite import LINES, GraphSuite, by_uuid, events_in
-from transforms import filesystem
+from transforms.counts.summary import Summary
+from transforms.io.files import filesystem
 
 
 class TestHdfs(GraphSuite):

@@ -14,13 +14,13 @@ from apache_beam.testing.test_stream import TestStream
 
 from el_beam.job import Job
 from el_beam.pipeline import build
-from el_beam.summary import summarize
 from graph_suite import LINES, as_events, uuids_in
 from schemas.bad_event import BadEvent
 from schemas.event import Event
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
-from transforms.write import Choice
+from transforms.counts.summary import summarize
+from transforms.write.events import Choice
 from transforms.write.tables import SqliteSink
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from el_beam import backfill, cli
+from el_beam import cli
+from el_beam.upkeep.backfill import apply as backfill
 from traffic import Database
 
 ROOT = Path(__file__).parents[2]

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer, TopicPartition
 
-from el_beam import closing, intents
-from el_beam.inventory import compare
-from el_beam.ledger import Ledger, read_ledger
-from el_beam.state import Commit, TopicState
+from el_beam.books.ledger import closing
+from el_beam.books.ledger.audit import compare
+from el_beam.books.ledger.ledger import Ledger, read_ledger
+from el_beam.books.state import intents
+from el_beam.books.state.state import Commit, TopicState
 from traffic import ImportJob
 from traffic.feed import lines, make_topic
 

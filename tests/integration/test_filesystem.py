@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from stack import Stack
-from transforms import filesystem
+from transforms.io.files import filesystem
 
 
 @pytest.fixture(params=["local", "hdfs"])

@@ -14,19 +14,21 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from el_beam import execute, increments, intents
-from el_beam.execute import JobFailed
-from el_beam.increments import Increments, Report
+from el_beam.books.state import intents
+from el_beam.books.state.lease import Lease
+from el_beam.books.state.state import Intent
 from el_beam.job import Job
-from el_beam.lease import Lease
-from el_beam.state import Intent
-from schemas.validator import Validator
+from el_beam.running import bounded as execute
+from el_beam.running.bounded import JobFailed
+from el_beam.running.increments import round as increments
+from el_beam.running.increments.round import Increments, Report
+from schemas.validation.validator import Validator
 from traffic import ImportJob, put
 from traffic.feed import lines as lines_of_now
 from traffic.feed import make_topic
-from transforms.kafka import KafkaCluster
+from transforms.io.kafka.cluster import KafkaCluster
+from transforms.io.kafka.topics import KafkaTopics
 from transforms.read.kafka_ranges import KafkaRanges, OffsetRange, splits_of
-from transforms.read.kafka_topics import KafkaTopics
 
 ROOT = Path(__file__).parents[2]
 

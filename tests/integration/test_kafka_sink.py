@@ -22,20 +22,22 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from el_beam.execute import execute
 from el_beam.job import Job
+from el_beam.running.bounded import execute
 from schemas import strict_json
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, event_error
 from schemas.event import LONGEST_LINE, Destination, Event, Origin, RawLine
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
 from stack import Stack
-from transforms.kafka import KafkaCluster
-from transforms.read import FileSource
-from transforms.write import Choice, _WriteFn, kafka, kafka_producer
+from transforms.errors import SinkError
+from transforms.io.kafka import producer as kafka_producer
+from transforms.io.kafka.cluster import KafkaCluster
+from transforms.read.lines import FileSource
+from transforms.write import kafka
+from transforms.write.events import Choice, _WriteFn
 from transforms.write.kafka import KafkaSink
 from transforms.write.receipt import Receipt
-from transforms.write.sink import SinkError
 
 S, T = Destination("S", 1), Destination("T", 2)
 LINE = RawLine(b"raw", Origin("file", "a.log", 7, 1_552_200_000.0, "a-0"))

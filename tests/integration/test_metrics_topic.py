@@ -23,17 +23,17 @@ from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
-from el_beam.execute import execute
 from el_beam.job import Job
+from el_beam.running.bounded import execute
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
-from transforms.count import CountKey, Counts
-from transforms.kafka import KafkaCluster
-from transforms.metrics import KafkaMetrics, _MetricsFn
-from transforms.read import FileSource
-from transforms.totals import CountRecord, absolute_totals
-from transforms.write import kafka_admin
-from transforms.write.sink import SinkError
+from transforms.counts.count import CountKey, Counts
+from transforms.counts.metrics import KafkaMetrics, _MetricsFn
+from transforms.counts.totals import CountRecord, absolute_totals
+from transforms.errors import SinkError
+from transforms.io.kafka import admin as kafka_admin
+from transforms.io.kafka.cluster import KafkaCluster
+from transforms.read.lines import FileSource
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "examples" / "sample.log.gz"

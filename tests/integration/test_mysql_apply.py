@@ -10,13 +10,13 @@ from typing import Any
 
 import pymysql
 
-from el_beam import mysql_plan
+from el_beam.upkeep.mysql import migrations as mysql_plan
 from schemas.bad_event import EVENT_ERROR
 from schemas.event import Destination
 from schemas.registry import open_registry
 from traffic import Database
 from traffic.admin import DOCUMENT, NEW, ODD, OLD, Admin, S, T, aged, status
-from transforms.mysql_client import engine
+from transforms.io.mysql.client import engine
 from transforms.write.mysql import MysqlSink
 
 

@@ -17,19 +17,21 @@ from typing import Any
 
 import pytest
 
-from el_beam import execute, increments
 from el_beam.cli import main
 from el_beam.job import Job
+from el_beam.running import bounded as execute
+from el_beam.running.increments import round as increments
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage
 from schemas.event import Destination, Event, RawLine
 from schemas.registry import Registry
 from stack import Stack
 from traffic import Database, ImportJob, put
 from traffic.database import event, write
-from transforms import mysql_client
+from transforms.errors import SinkError
+from transforms.io.mysql import client as mysql_client
 from transforms.write import mysql
 from transforms.write.mysql import MysqlSink
-from transforms.write.sink import Sink, SinkError
+from transforms.write.sink import Sink
 
 S, T = Destination("S", 1), Destination("T", 1)
 DOCUMENT = {"properties": {"n": {"type": "integer"}, "text": {"type": "string"}}}

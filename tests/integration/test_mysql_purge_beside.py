@@ -14,14 +14,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from el_beam import mysql_purge
-from el_beam.keep import Keep
+from el_beam.upkeep.mysql import purge as mysql_purge
+from el_beam.upkeep.retention.keep_list import Keep
 from schemas.registry import open_registry
 from stack import Stack
 from traffic import Database
 from traffic.admin import NEW, OLD, Admin, S, aged, status
 from traffic.database import write
-from transforms.mysql_client import engine
+from transforms.io.mysql.client import engine
 from transforms.write.mysql import MysqlSink
 
 

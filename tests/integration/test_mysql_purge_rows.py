@@ -13,10 +13,10 @@ import pytest
 
 from el_beam import cli
 from schemas.bad_event import EVENT_ERROR
-from schemas.columns import RESCUED
 from schemas.event import Destination
 from schemas.registry import open_registry
-from schemas.sql import layout
+from schemas.storage.columns import RESCUED
+from schemas.storage.sql import layout
 from stack import Stack, mariadb
 from traffic import Database
 from traffic.admin import DOCUMENT, HOSTILE, NEW, ODD, OLD, Admin, S, T, aged, error

@@ -10,7 +10,7 @@ import pymysql
 import pytest
 
 from el_beam import cli
-from el_beam.tables import delete
+from el_beam.upkeep.replay.rows import delete
 from schemas.bad_event import EVENT_ERROR
 from schemas.registry import open_registry
 from traffic import Database

@@ -13,17 +13,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from el_beam.stored import end_of
-from el_beam.wanted import Wanted
+from el_beam.connectors.selection import Selection
+from el_beam.connectors.stored import store_of
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage
-from schemas.columns import RESCUED, _folded
 from schemas.event import Destination, Event, RawLine
 from schemas.registry import Registry, open_registry
-from schemas.sql import layout, table_name
-from schemas.sql_rows import DoesNotFit, row
+from schemas.storage.columns import RESCUED, _folded
+from schemas.storage.sql import layout, table_name
+from schemas.storage.sql_rows import DoesNotFit, row
 from traffic import Database
 from traffic.database import event, write
-from transforms.write.sink import SinkError
+from transforms.errors import SinkError
 
 ROOT = Path(__file__).parents[2]
 CATALOG = sorted((ROOT / "schemas" / "catalog").glob("*/*.json"))
@@ -385,7 +385,7 @@ def test_hostile_names(database: Database, registry_of: Registries) -> None:
             assert found[column.name] == values[column.path[1]]
     assert found[RESCUED] is None
     assert {name for (name,) in database.ask("SHOW TABLES")} == {"S_1"}
-    (read,) = end_of(database.uri).events(Wanted(), ("event.%s", "event.values"))
+    (read,) = store_of(database.uri).events(Selection(), ("event.%s", "event.values"))
     assert read.values == (values["%s"], values["values"]) and read.place == "S_1@1"
 
 

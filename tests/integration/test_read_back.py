@@ -25,7 +25,7 @@ import pytest
 from runners.jars import SPARK_OPENS, spark_lib
 from stack import Stack
 from traffic import Importing, put, truth
-from transforms import filesystem
+from transforms.io.files import filesystem
 
 ROOT = Path(__file__).parents[2]
 HOURS, INCREMENTS = 6, (2_400, 200)  # lines

@@ -15,7 +15,7 @@ from confluent_kafka import Message
 from el_beam import cli
 from traffic import put
 from traffic.truth import records, topics
-from transforms import filesystem
+from transforms.io.files import filesystem
 
 ROOT = Path(__file__).parents[2]
 LINES = 1_500

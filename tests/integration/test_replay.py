@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from el_beam import replay
 from el_beam.config import RunConfig, assemble
-from el_beam.ends import sink_of
-from el_beam.execute import execute
-from el_beam.how import How
-from el_beam.replay import Replayed
-from el_beam.wanted import Wanted
+from el_beam.connectors.ends import sink_of
+from el_beam.connectors.selection import Selection
+from el_beam.job import Execution
+from el_beam.running.bounded import execute
+from el_beam.upkeep.replay import replay
+from el_beam.upkeep.replay.replay import Replayed
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
 from traffic import Database
@@ -38,8 +38,8 @@ def run(database: Database, folder: Path, schemas: Path) -> None:
 def replayed(end: str, sink: str) -> Replayed:
     registry = open_registry(None)
     sinks = {sink: sink_of(sink, registry, "")}
-    how = How(DEFAULT_FORMAT, registry)
-    return replay.replay(end, sinks, Wanted(), None, how, apply=True)
+    how = Execution(DEFAULT_FORMAT, registry)
+    return replay.replay(end, sinks, Selection(), None, how, apply=True)
 
 
 def test_in_a_database(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

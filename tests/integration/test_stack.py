@@ -15,7 +15,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from el_beam import orphans
+from runners import orphans
 from stack import Stack, StackError
 
 EL = [sys.executable, "-m", "el_beam.cli"]
@@ -116,7 +116,7 @@ def test_a_server_that_ends_says_why(other: Stack) -> None:
 
 SUBMITTER = """
 import subprocess, sys
-from el_beam.orphans import mark_children
+from runners.orphans import mark_children
 mark_children()
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 print(child.pid, flush=True)

@@ -11,12 +11,12 @@ import pytest
 
 from el_beam.cli import parser
 from el_beam.config import RunConfig, read_config
-from el_beam.ends import METRICS, RAW_TOPICS, SINKS, SOURCES
+from el_beam.connectors.ends import METRICS, RAW_TOPICS, SINKS, SOURCES
 from el_beam.uris import parse_uri
 from schemas.bad_event import Reason
 from schemas.capsule import CAPSULE
 from schemas.line_format import Format, FormatError
-from transforms.kafka import SETTINGS
+from transforms.io.kafka.cluster import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

@@ -20,7 +20,8 @@ from typing import IO, Any, NamedTuple, Protocol
 import zstandard
 
 from schemas.event import LONGEST_LINE, Origin, RawLine
-from transforms import filesystem
+from transforms.errors import UnreadableInput
+from transforms.io.files import filesystem
 
 SPLIT_BYTES = 64 * 1024 * 1024
 _CHUNK = 1024 * 1024
@@ -40,10 +41,6 @@ class FileSplit(NamedTuple):
     start: int  # bytes
     end: int | None  # bytes; None: the whole file
     receipt: float  # unix seconds: the file's last modification
-
-
-class UnreadableInput(Exception):
-    """Input that can't be read, or is damaged; the message is for people."""
 
 
 def split_id(path: str, start: int) -> str:

@@ -17,7 +17,7 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.event import Origin, RawLine
-from transforms.kafka import KafkaCluster
+from transforms.io.kafka.cluster import KafkaCluster
 from transforms.read.collecting import without_collecting
 
 _GLOBAL = (GlobalWindow(),)

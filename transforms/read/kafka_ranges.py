@@ -26,9 +26,9 @@ from confluent_kafka import (
 )
 
 from schemas.event import Origin, RawLine
-from transforms.kafka import KafkaCluster
-from transforms.read import read_splits
-from transforms.read.files import UnreadableInput
+from transforms.errors import UnreadableInput
+from transforms.io.kafka.cluster import KafkaCluster
+from transforms.read.lines import read_splits
 
 SPLIT_RECORDS: Final = 250_000  # unless the source says otherwise
 _TOGETHER: Final = 2_000  # records that are asked for at once

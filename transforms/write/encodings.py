@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas import strict_json
-from schemas.arrow import ArrowTable
 from schemas.event import Destination, Event, Origin
 from schemas.registry import Registry
+from schemas.storage.arrow import ArrowTable
 from transforms.write.files import Encoder, Encoding
 
 _GZIP_LEVEL, _GZIP_WRAPPED = 6, 31  # 31: a gzip header without a time, the same bytes always

@@ -25,9 +25,10 @@ from urllib.parse import quote
 
 from schemas.capsule import event_time
 from schemas.event import Destination, Event
-from transforms import filesystem
+from transforms.errors import SinkError
+from transforms.io.files import filesystem
 from transforms.write.receipt import TEMPORARY, NewFile, Receipt
-from transforms.write.sink import Bundle, Sink, SinkError, Writer
+from transforms.write.sink import Bundle, Sink, Writer
 
 _ROWS_BEFORE_ENCODING: Final = 10_000  # events held as Python objects, for a split
 _ROW_BYTES: Final = 2048  # a longer line counts as several rows: hostile ones have a megabyte

@@ -12,11 +12,12 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from schemas.event import Destination
-from transforms.kafka import KafkaCluster, KafkaSettingsError
-from transforms.write.kafka_admin import make_topic
-from transforms.write.kafka_producer import Heard, KafkaProducer, reason, settings
-from transforms.write.kafka_records import RecordBundle, Topic
-from transforms.write.sink import Bundle, Rejected, Sink, SinkError, Writer
+from transforms.errors import SinkError
+from transforms.io.kafka.admin import make_topic
+from transforms.io.kafka.cluster import KafkaCluster, KafkaSettingsError
+from transforms.io.kafka.producer import KafkaProducer, LastError, reason, settings
+from transforms.write.kafka_records import RecordBundle, TargetTopic
+from transforms.write.sink import Bundle, Rejected, Sink, Writer
 from transforms.write.topics import KeyTemplate, TopicError, TopicTemplate
 
 _REACHABLE = 10.0  # seconds in which brokers must answer before a job starts
@@ -43,7 +44,7 @@ class KafkaSink(Sink):
         self._shown = shown
 
     def prepare(self) -> None:
-        heard = Heard()
+        heard = LastError()
         try:
             admin = AdminClient(settings(self.cluster, heard))
         except (KafkaSettingsError, KafkaException) as error:
@@ -52,7 +53,7 @@ class KafkaSink(Sink):
         if self.replication and self.replication > brokers:
             raise SinkError(f"{self}: replication={self.replication}, but brokers: {brokers}")
 
-    def _brokers(self, admin: AdminClient, heard: Heard) -> int:
+    def _brokers(self, admin: AdminClient, heard: LastError) -> int:
         """How many brokers there are, once one of them has answered. Raises SinkError."""
         deadline = time.monotonic() + _REACHABLE
         while True:
@@ -78,13 +79,13 @@ class _KafkaWriter(Writer):
         """Raises SinkError."""
         self._sink = sink
         self._producer = KafkaProducer(sink.cluster)
-        self._topics: dict[Destination, Topic] = {}
+        self._topics: dict[Destination, TargetTopic] = {}
 
     def bundle(self) -> Bundle:
         key = self._sink.key.key if self._sink.key else None
         return RecordBundle(str(self._sink), self._producer, self._topic, key)
 
-    def _topic(self, destination: Destination) -> Topic:
+    def _topic(self, destination: Destination) -> TargetTopic:
         """The topic of a destination, which is there. Raises Rejected, SinkError."""
         found = self._topics.get(destination)
         if found is None:
@@ -96,7 +97,7 @@ class _KafkaWriter(Writer):
             keeps = make_topic(
                 sink.cluster, name, partitions=sink.partitions, replication=sink.replication
             )
-            found = Topic(name, keeps)
+            found = TargetTopic(name, keeps)
             self._topics[destination] = found
         return found
 

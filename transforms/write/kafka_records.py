@@ -19,9 +19,10 @@ from schemas import strict_json
 from schemas.bad_event import EVENT_ERROR, shorter
 from schemas.capsule import event_time
 from schemas.event import LONGEST_LINE, Destination, Event, RawLine
-from transforms.write.kafka_producer import SMALL, KafkaProducer, trouble
+from transforms.errors import SinkError
+from transforms.io.kafka.producer import SMALL, KafkaProducer, trouble
 from transforms.write.receipt import Receipt
-from transforms.write.sink import Bundle, Refused, Rejected, SinkError
+from transforms.write.sink import Bundle, Rejected, RejectedEvent
 
 _Source = tuple[Destination, RawLine]
 _SIZE, _TIME = KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_TIMESTAMP
@@ -30,7 +31,7 @@ _SIZE, _TIME = KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_TIMESTAMP
 _OF_RECORDS = (_SIZE, _TIME, KafkaError.INVALID_RECORD, KafkaError._INVALID_DIFFERENT_RECORD)
 
 
-class Topic(NamedTuple):
+class TargetTopic(NamedTuple):
     """A topic that is there."""
 
     name: str
@@ -51,7 +52,7 @@ class RecordBundle(Bundle):
     """Records on their way. Of those that arrive nothing is kept but their number."""
 
     def __init__(
-        self, sink: str, producer: KafkaProducer, topic: Callable[[Destination], Topic],
+        self, sink: str, producer: KafkaProducer, topic: Callable[[Destination], TargetTopic],
         key: Callable[[dict[str, Any]], bytes | None] | None = None,
     ) -> None:  # fmt: skip
         """`topic` gives topics that are there, or raises Rejected; `key` the keys of events."""
@@ -177,20 +178,20 @@ class RecordBundle(Bundle):
                 return
             failed = again[0]
 
-    def refused(self) -> Iterable[Refused]:
+    def refused(self) -> Iterable[RejectedEvent]:
         self._producer.client.poll(0)  # whatever is known by now
         self._check()
         if self._failed:
             self.settle()
         return self._take_refused() if self._refused else ()
 
-    def _take_refused(self) -> Iterator[Refused]:
+    def _take_refused(self) -> Iterator[RejectedEvent]:
         while self._refused:
             failed = self._refused.popleft()
             assert failed.source
             destination, line = failed.source
             event = Event(strict_json.loads(failed.value), line)
-            yield Refused(destination, event, _too_large(failed.topic, len(failed.value)))
+            yield RejectedEvent(destination, event, _too_large(failed.topic, len(failed.value)))
 
     def commit(self) -> Iterator[Receipt]:
         self.settle()

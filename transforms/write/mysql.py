@@ -14,12 +14,13 @@ from typing import Final
 
 from schemas.event import Destination, Event
 from schemas.registry import Registry
-from transforms.mysql import MysqlServer
-from transforms.mysql_client import DatabaseAway, MysqlFault, TableLocked, engine, fault
-from transforms.retry import retrying
+from transforms.errors import SinkError
+from transforms.io.mysql.client import DatabaseAway, MysqlFault, TableLocked, engine, fault
+from transforms.io.mysql.server import MysqlServer
+from transforms.io.retry import retrying
 from transforms.write.mysql_table import FAULTS, Inserted, MysqlTable, Row
 from transforms.write.receipt import Receipt, Tally
-from transforms.write.sink import Bundle, Refused, Sink, SinkError, Writer
+from transforms.write.sink import Bundle, RejectedEvent, Sink, Writer
 
 _ROWS_IN_MEMORY: Final = 10_000  # of all tables, before they are inserted
 _BYTES_IN_MEMORY: Final = 16 * 2**20  # about, of the same
@@ -80,7 +81,7 @@ class _MysqlWriter(Writer):
 
     def insert(
         self, rows: dict[Destination, list[Row]], faults: dict[Destination, MysqlFault]
-    ) -> Iterator[Receipt | Refused]:
+    ) -> Iterator[Receipt | RejectedEvent]:
         """Insert rows of any tables. What a table can't hold is refused; what is locked is waited
         for when all others are written. Tables that can't be written are added to `faults`.
 
@@ -147,7 +148,7 @@ class _MysqlBundle(Bundle):
         self._writer = writer
         self._rows: dict[Destination, list[Row]] = {}
         self._pending = self._bytes = 0
-        self._refused: deque[Refused] = deque()
+        self._refused: deque[RejectedEvent] = deque()
         self._receipts: list[Receipt] = []
         self._bots = Tally(str(writer.sink))
         self._faults: dict[Destination, MysqlFault] = {}  # of tables that can't be written
@@ -170,14 +171,14 @@ class _MysqlBundle(Bundle):
     def settle(self) -> None:
         rows, self._rows, self._pending, self._bytes = self._rows, {}, 0, 0
         for outcome in self._writer.insert(rows, self._faults):
-            if isinstance(outcome, Refused):
+            if isinstance(outcome, RejectedEvent):
                 self._refused.append(outcome)
             else:
                 self._receipts.append(outcome)
         for destination in rows.keys() & self._faults.keys():
             self._held |= {row.event.line.origin.split: destination for row in rows[destination]}
 
-    def refused(self) -> Iterable[Refused]:
+    def refused(self) -> Iterable[RejectedEvent]:
         while self._refused:
             yield self._refused.popleft()
 

@@ -14,14 +14,14 @@ import sqlalchemy as sa
 from pymysql.converters import encoders, escape_datetime, escape_str
 
 from schemas.bad_event import EVENT_ERROR, in_ascii, shorter, without_addresses
-from schemas.columns import path_text
 from schemas.event import Destination, Event
-from schemas.sql import CreateWithIndexes, insert_parts, layout, table
-from schemas.sql_changes import lacks
-from schemas.sql_rows import DoesNotFit, row
-from transforms.mysql_client import MysqlFault, TableLocked, ValueRefused, fault
-from transforms.mysql_look import look
-from transforms.write.sink import Refused, Rejected
+from schemas.storage.columns import path_text
+from schemas.storage.sql import CreateWithIndexes, insert_parts, layout, table
+from schemas.storage.sql_changes import lacks
+from schemas.storage.sql_rows import DoesNotFit, row
+from transforms.io.mysql.client import MysqlFault, TableLocked, ValueRefused, fault
+from transforms.io.mysql.look import look
+from transforms.write.sink import Rejected, RejectedEvent
 
 FAULTS: Final = (sa.exc.DBAPIError, pymysql.Error, MysqlFault)
 """What a connection may raise: `mysql_client.fault` says what it means."""
@@ -62,7 +62,7 @@ class Inserted(NamedTuple):
     """What became of rows; it is durable."""
 
     counts: dict[str, tuple[int, int]]  # split -> rows that are there, how many of them are new
-    refused: list[Refused]
+    refused: list[RejectedEvent]
 
 
 class MysqlTable:
@@ -103,9 +103,11 @@ class MysqlTable:
         try:
             self._make(connection)
         except Rejected as error:
-            return Inserted({}, [Refused(self._destination, row.event, error) for row in rows])
+            return Inserted(
+                {}, [RejectedEvent(self._destination, row.event, error) for row in rows]
+            )
         counts: dict[str, tuple[int, int]] = {}
-        refused: list[Refused] = []
+        refused: list[RejectedEvent] = []
         for split, of_split in groupby(rows, lambda each: each.event.line.origin.split):
             given, new = counts.get(split, (0, 0))
             for part in _parts(of_split, min(_BYTES, self._room)):
@@ -116,7 +118,9 @@ class MysqlTable:
         connection.commit()
         return Inserted(counts, refused)
 
-    def _insert_all(self, connection: sa.Connection, rows: list[Row]) -> tuple[int, list[Refused]]:
+    def _insert_all(
+        self, connection: sa.Connection, rows: list[Row]
+    ) -> tuple[int, list[RejectedEvent]]:
         """How many are new, and which are refused: half by half, as a statement fails as a whole
         for one row in it."""
         try:
@@ -141,12 +145,12 @@ class MysqlTable:
 
     def _refuse(
         self, connection: sa.Connection, row: Row, why: ValueRefused
-    ) -> tuple[int, list[Refused]]:
+    ) -> tuple[int, list[RejectedEvent]]:
         if self._destination != EVENT_ERROR:
             found = _COLUMN.search(str(why))
             error = Rejected(f"table {self.name}: {why}", self._paths.get(found["name"], "")
                              if found else "")  # fmt: skip
-            return 0, [Refused(self._destination, row.event, error)]
+            return 0, [RejectedEvent(self._destination, row.event, error)]
         event: Event | None = in_ascii(row.event) if _NO_SUCH_CHARACTER in str(why) else row.event
         if event == row.event:
             event = shorter(row.event)

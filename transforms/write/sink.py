@@ -18,11 +18,7 @@ class Rejected(Exception):
         self.path = path
 
 
-class SinkError(Exception):
-    """A sink can't be written at all; the message is for people."""
-
-
-class Refused(NamedTuple):
+class RejectedEvent(NamedTuple):
     """An event that a bundle took, before it turned out that the sink can't hold it."""
 
     destination: Destination
@@ -43,7 +39,7 @@ class Bundle(ABC):
         Only for sinks that learn it late. Raises SinkError."""
         return
 
-    def refused(self) -> Iterable[Refused]:
+    def refused(self) -> Iterable[RejectedEvent]:
         """What is known to be more than the sink can hold: each event is told once, and is in no
         receipt. Others, such as their EventErrors, may be added meanwhile."""
         return ()

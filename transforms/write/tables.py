@@ -15,10 +15,11 @@ import sqlalchemy as sa
 
 from schemas.event import Destination, Event
 from schemas.registry import Registry
-from schemas.sql import insert_ignoring_repeats, table
-from schemas.sql_rows import row
+from schemas.storage.sql import insert_ignoring_repeats, table
+from schemas.storage.sql_rows import row
+from transforms.errors import SinkError
 from transforms.write.receipt import Receipt
-from transforms.write.sink import Bundle, Sink, SinkError, Writer
+from transforms.write.sink import Bundle, Sink, Writer
 
 _ROWS_IN_MEMORY: Final = 10_000  # of all tables, before they are inserted
 _ROW_BYTES: Final = 4096  # of a line that make it count as one more row

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from schemas.bad_event import EVENT_ERROR
 from schemas.capsule import CAPSULE
+from schemas.errors import WrongCall
 from schemas.event import Destination
 
 LONGEST_TOPIC: Final = 249  # characters; Kafka's own limit
@@ -22,7 +23,7 @@ _TOPIC_FIELDS: Final = ("schema", "revision")
 _TOPIC_CHARACTERS: Final = re.compile(r"[a-zA-Z0-9._-]*")
 
 
-class TopicError(ValueError):
+class TopicError(WrongCall, ValueError):
     """A template that can't be used, or a name that no topic can have; the message says why."""
 
 

@@ -1,0 +1,1 @@
+"""The ledger: what was read and written, by hour and schema."""

@@ -1,0 +1,84 @@
+"""The inventory of a folder: what of its ledger is there, and what is there besides."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from shlex import quote
+from urllib.parse import unquote
+
+from el_beam.books.ledger.hours import COMPLETE, REOPENED, folders, hour_in
+from el_beam.books.ledger.ledger import ALL, RAW, HourFilter, Ledger, Trouble, read_ledger
+from transforms.io.files import filesystem
+from transforms.io.files.base import FileInfo
+
+_MARKS = {REOPENED: "reopened", COMPLETE: "complete"}  # the last one counts
+
+
+def compare(
+    ledger: Ledger, *, content: bool = False, wanted: HourFilter = lambda _: True,
+    hours: Iterable[str] | None = None,
+) -> None:  # fmt: skip
+    """Look at what is in the folder, and note what isn't as it should be: files that are lost, not
+    of their size, or unknown; with `content` also those of other bytes. Where `hours` are given
+    only their folders are looked at. Raises OSError."""
+    known = ledger.files
+    present = {}
+    for path, found in _present(ledger.root, hours):
+        name = path.rpartition("/")[2]
+        if name in _MARKS:
+            _mark(ledger, path, name)
+        elif not any(part.startswith("_") for part in path.split("/")):
+            present[path] = found.size
+    for path, file in sorted(known.items()):
+        where = f"{path}, {file.rows:,} rows of {file.schema}"
+        if path not in present:
+            trouble = Trouble("lost", path, file.hour, f"{where}: is not there")
+        elif present[path] != file.size:
+            told = f"{where}: has {present[path]:,} bytes, not {file.size:,}"
+            trouble = Trouble("damaged", path, file.hour, told)
+        elif content and filesystem.digest(f"{ledger.root}/{path}") != file.sha256:
+            trouble = Trouble("damaged", path, file.hour, f"{where}: has other content")
+        else:
+            continue
+        ledger.troubles.append(trouble)
+    unknown = {path for path in present.keys() - known.keys() if wanted(hour_in(path))}
+    if unknown:  # a writer may have noted it since the ledger was read, which was before we looked
+        now = read_ledger(ledger.root, wanted=wanted)
+        unknown -= now.files.keys() | now.naming
+    for path in sorted(unknown):
+        told = f"{path}: no run has written it under this name"
+        ledger.troubles.append(Trouble("unknown", path, hour_in(path), told))
+
+
+def _present(root: str, hours: Iterable[str] | None) -> Iterator[tuple[str, FileInfo]]:
+    places = [root] if hours is None else [each for hour in hours for each in folders(root, hour)]
+    for place in places:
+        for found in filesystem.below(place):
+            yield found.path.removeprefix(f"{root}/"), found
+
+
+def _mark(ledger: Ledger, path: str, name: str) -> None:
+    first = path.partition("/")[0]
+    key = hour_in(path), ALL if "=" in first else unquote(first)
+    if ledger.marks.get(key) != _MARKS[COMPLETE]:
+        ledger.marks[key] = _MARKS[name]
+
+
+def mending(ledger: Ledger) -> list[str]:
+    """The commands that mend what is wrong, for a shell."""
+    by_kind: dict[str, list[str]] = {}
+    for each in ledger.troubles:
+        by_kind.setdefault(each.kind, []).append(each.hour)
+    commands = []
+    if hours := sorted(by_kind.get("lost", []) + by_kind.get("damaged", [])):
+        archive = next(iter(sorted(ledger.archives)), "RAW").removeprefix(RAW)
+        sinks = sorted(each for each in ledger.sinks if not each.startswith(RAW))
+        if sinks:
+            commands.append(
+                f"el backfill apply {quote(archive)} {shlex.join(sinks)} "
+                f"--from {hours[0]} --to {hours[-1]}"
+            )
+    if "unknown" in by_kind or "unfinished" in by_kind:
+        commands.append(f"el ledger {quote(ledger.root)} --put-away")
+    return commands

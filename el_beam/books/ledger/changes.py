@@ -1,0 +1,128 @@
+"""Changes: files of a folder are replaced by others, at once for whoever reads by the ledger.
+
+    ROOT/_ledger/change-NAME.json        decided: these files instead of those
+                 change-NAME.done.json   and all files are where they should be
+    ROOT/_replaced/NAME/…                what was replaced, until `el purge` removes it
+
+Backfills, compactions and purges are changes. What dies before its change is decided has changed
+nothing; what dies after it is finished by whoever changes the folder next. One at a time does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from el_beam.books.ledger.hours import put
+from el_beam.books.ledger.ledger import CHANGE, DONE, FOLDER, FilePart, LedgerFile
+from el_beam.books.state.lease import Lease
+from el_beam.books.state.state import LeaseLost, State
+from transforms.counts.summary import Summary, plain, summary_of
+from transforms.io.files import filesystem
+from transforms.write.encodings import parquet
+from transforms.write.files import for_people, publish
+from transforms.write.receipt import TEMPORARY, NewFile, Receipt
+
+REPLACED = "_replaced"
+_TEMPORARY = f"{TEMPORARY}/changes"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be there instead of what."""
+
+    name: str  # unique in its folder: of an attempt that is made again, the same
+    why: str  # for people
+    made: Summary  # its files, which have temporary names, and the counts of their lines
+    of: dict[str, list[FilePart]]  # path below the root of each new file -> what it is made of
+    removed: tuple[str, ...]  # paths below the root
+    instead_of: tuple[tuple[str, str], ...] = ()  # (entry, hour) whose counts these replace
+    more: dict[str, Any] = field(default_factory=dict)  # to be told
+
+
+@contextmanager
+def changing(root: str) -> Iterator[Lease]:
+    """While the block runs nobody else changes the folder. What was decided before is finished.
+
+    Raises StateError where another does, OSError, SinkError."""
+    with Lease(State(f"{root}/{FOLDER}")) as lease:
+        finish_all(root)
+        filesystem.remove(f"{root}/{_TEMPORARY}")  # of one that died before it was decided
+        yield lease
+
+
+def prepare(root: str, change: Change, lease: Lease) -> None:
+    """From here on it is changed, whatever dies. Raises LeaseLost, OSError."""
+    lease.check()
+    told = {
+        "root": root, "at": time.time(), "why": change.why, **plain(change.made),
+        "of": change.of, "removed": change.removed, "instead_of": change.instead_of, **change.more,
+    }  # fmt: skip
+    if not filesystem.create(_path(root, change.name), json.dumps(told).encode()):
+        raise LeaseLost(f"the change {change.name} of {root} was made already, by another instance")
+
+
+def is_prepared(root: str, name: str) -> bool:
+    """Whether a change of this name has been made."""
+    return filesystem.exists(_path(root, name))
+
+
+def written(root: str, path: str, file: LedgerFile, table: pa.Table) -> Receipt:
+    """Write a table that is to be at `path`, below the root, under a name that nobody sees: of the
+    schema and hour of `file`. Raises SinkError."""
+    content = parquet(table)
+    digest = hashlib.sha256(content).hexdigest()
+    new = NewFile(f"{root}/{_TEMPORARY}/{digest}", f"{root}/{path}", file.hour, digest)
+    with for_people(root):
+        filesystem.make_folder(f"{root}/{_TEMPORARY}")
+        filesystem.write(new.temporary, content)
+    schema, _, revision = file.schema.rpartition("_")
+    return Receipt("", "", schema, int(revision), new.path, table.num_rows, table.num_rows,
+                   size=len(content), file=new)  # fmt: skip
+
+
+def finish_all(root: str) -> None:
+    """Put the files of all that is decided where they should be. Raises OSError, SinkError."""
+    names = filesystem.names(f"{root}/{FOLDER}")
+    for name in names:
+        done = name.replace(".json", DONE)
+        if name.startswith(CHANGE) and not name.endswith(DONE) and done not in names:
+            finish(root, name.removeprefix(CHANGE).removesuffix(".json"))
+
+
+def finish(root: str, name: str) -> None:
+    """Put the files of a decided change where they should be. Doing it again does no harm.
+
+    Old files go first: whoever reads the folder itself sees neither for a moment, and never both.
+    Raises OSError, SinkError."""
+    done = _path(root, name).replace(".json", DONE)
+    if filesystem.exists(done):
+        return
+    told = json.loads(filesystem.read(_path(root, name)))
+    put_away(root, name, told["removed"])
+    made = [each.file for each in summary_of(told).files.values() if each.file]
+    if told["counts"]:  # lines that have been read anew
+        put(made)
+    else:
+        publish(made)
+    filesystem.create(done, b"{}")
+
+
+def put_away(root: str, name: str, paths: Iterable[str]) -> None:
+    """Take files out of a folder, to where nobody reads them. Raises OSError."""
+    for path in paths:
+        to = f"{root}/{REPLACED}/{name}/{path}"
+        if filesystem.exists(f"{root}/{path}") and not filesystem.exists(to):
+            filesystem.make_folder(to.rpartition("/")[0])
+            filesystem.move(f"{root}/{path}", to)
+
+
+def _path(root: str, name: str) -> str:
+    return f"{root}/{FOLDER}/{CHANGE}{name}.json"

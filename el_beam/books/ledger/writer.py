@@ -1,0 +1,110 @@
+"""Entries: who writes files into a folder notes in its ledger what they are. See ledger.py."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from el_beam.books.ledger.ledger import CHANGE, FOLDER, NAMING, RAW, RUN, STATE, read_ledger
+from transforms.counts.summary import Summary, plain
+from transforms.errors import SinkError
+from transforms.io.files import filesystem
+from transforms.write.files import FileSink
+from transforms.write.receipt import NewFile
+
+if TYPE_CHECKING:
+    from transforms.write.events import Sink
+
+
+@contextmanager
+def naming(files: Iterable[NewFile]) -> Iterator[None]:
+    """While the block runs files get their names that no entry tells of yet: nobody shall take them
+    for strays. Where it fails, or is killed, the same run again finishes it. Raises OSError."""
+    notes = []
+    for root, paths in _by_root(files).items():
+        told = {"at": time.time(), "paths": sorted(file.path.removeprefix(f"{root}/")
+                                                   for file in paths)}  # fmt: skip
+        notes.append(f"{root}/{FOLDER}/{NAMING}{_digest(told['paths'])}.json")
+        filesystem.remove(notes[-1])
+        filesystem.make_folder(f"{root}/{FOLDER}")
+        filesystem.create(notes[-1], json.dumps(told).encode())
+    yield
+    for note in notes:
+        filesystem.remove(note)
+
+
+def enter_run(sinks: Iterable[Sink], source: str, books: Mapping[str, Summary]) -> None:
+    """Note what a bounded run has written, split by split, once its files have their names. The
+    same run again finds its entries there; one over a split that has grown makes another, which
+    counts instead. Raises OSError."""
+    sinks = list(sinks)
+    archives = [str(sink) for sink in sinks if str(sink).startswith(RAW)]
+    for sink in sinks:
+        if not isinstance(sink, FileSink):
+            continue
+        for split, book in books.items():
+            name = str(sink)
+            mine = Summary(book.read, book.size, book.counts, {name: book.sinks[name]} if name in
+                           book.sinks else {}, {key: receipt for key, receipt in book.files.items()
+                                                if receipt.sink == name})  # fmt: skip
+            told = {"root": sink.root, "sink": name, "split": split, "source": source,
+                    "at": time.time(), "archives": archives, **plain(mine)}  # fmt: skip
+            made = sorted((file.path, file.sha256) for each in mine.files.values()
+                          if (file := each.file))  # fmt: skip
+            _enter(sink.root, f"{RUN}{_digest(name, split)}-{_digest(made, book.read)}", told)
+
+
+def enter_state(sinks: Iterable[Sink], state_path: str) -> None:
+    """Note in the folders that an import writes where its commits are. Raises OSError."""
+    local = filesystem.is_local(state_path)
+    for sink in sinks:
+        if isinstance(sink, FileSink):
+            path = str(Path(state_path).absolute()) if local else state_path
+            told = {"root": sink.root, "sink": str(sink), "state": path}
+            _enter(sink.root, f"{STATE}{_digest(told)}", told)
+
+
+def _enter(root: str, name: str, told: dict[str, Any]) -> None:
+    folder = f"{root}/{FOLDER}"
+    filesystem.make_folder(folder)
+    filesystem.create(f"{folder}/{name}.json", json.dumps(told).encode())
+
+
+def _digest(*what: object) -> str:
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+
+
+def _by_root(files: Iterable[NewFile]) -> dict[str, list[NewFile]]:
+    found: dict[str, list[NewFile]] = {}
+    for file in files:
+        found.setdefault(file.root, []).append(file)
+    return found
+
+
+def not_replaced(files: Iterable[NewFile]) -> Iterator[NewFile]:
+    """Those of some files that no change has taken out of their folder: a run that is made again
+    doesn't bring back what a backfill, a compaction or a purge has replaced.
+
+    Raises SinkError where such a file would have other content than it had, LedgerError, OSError.
+    """
+    for root, mine in _by_root(files).items():
+        if not any(name.startswith(CHANGE) for name in filesystem.names(f"{root}/{FOLDER}")):
+            yield from mine
+            continue
+        ledger = read_ledger(root, wanted={file.hour for file in mine}.__contains__)
+        removed = {path for entry in ledger.entries for path in entry.removed}
+        digests = {file.path: file.sha256 for entry in ledger.entries for file in entry.files}
+        for file in mine:
+            path = file.path.removeprefix(f"{root}/")
+            if path not in removed:
+                yield file
+            elif digests.get(path) != file.sha256:
+                raise SinkError(
+                    f"{file.path} was there, and has been replaced; the same input gives other "
+                    "content now: write it to another place, or `el backfill` its hours"
+                )

@@ -1,0 +1,1 @@
+"""The state of increments: intents, manifests, commits, and who may write them."""

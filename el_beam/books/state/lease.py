@@ -1,0 +1,136 @@
+"""The lease of a state: one instance works on it at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import uuid
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from el_beam.books.state.state import LeaseLost, State, StateError
+from transforms.io.files import filesystem
+
+_BEAT = 5.0  # seconds between signs of life
+_DEAD = 30.0  # seconds without one, after which an instance is taken for dead
+
+
+@dataclass(frozen=True)
+class Holder:
+    """An instance of `el run`, as its lease tells of it."""
+
+    host: str
+    boot: str  # changes when the machine starts anew
+    pid: int
+    started: float  # unix seconds
+    token: str
+
+    @classmethod
+    def here(cls) -> Holder:
+        started = psutil.Process().create_time()
+        return cls(socket.gethostname(), _boot(), os.getpid(), started, uuid.uuid4().hex)
+
+    def is_gone(self) -> bool | None:
+        """Whether its process has ended; None where that can't be told from here."""
+        if self.host != socket.gethostname():
+            return None
+        if self.boot != _boot():
+            return True
+        try:
+            return psutil.Process(self.pid).create_time() != self.started
+        except psutil.NoSuchProcess:
+            return True
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+def _boot() -> str:
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return str(psutil.boot_time())
+
+
+class Lease:
+    """The right to work on a state, while the block runs. A dead holder's is free at once on its
+    own machine, after half a minute elsewhere.
+
+    Entering raises StateError where another instance works."""
+
+    def __init__(self, state: State) -> None:
+        self._folder = f"{state.path}/lease"
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._live, daemon=True)
+        self.number = 0  # of this instance
+
+    def __enter__(self) -> Lease:
+        filesystem.make_folder(self._folder)
+        numbers = self._numbers()
+        if numbers:
+            self._refuse_if_held(numbers[-1])
+        self.number = (numbers[-1] if numbers else 0) + 1
+        self._holder = Holder.here()
+        self._beat("held")
+        content = json.dumps(asdict(self._holder)).encode()
+        if not filesystem.create(f"{self._folder}/{self.number:08d}.json", content):
+            raise StateError(f"another instance has just begun to work on {self._folder}")
+        for number in numbers[:-1]:
+            for ending in ("json", "beat"):
+                filesystem.remove(f"{self._folder}/{number:08d}.{ending}")
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join(_BEAT)
+        with suppress(OSError):
+            self._beat("released")
+
+    def check(self) -> None:
+        """Raises LeaseLost where another instance has taken us for dead."""
+        numbers = self._numbers()
+        if numbers and numbers[-1] != self.number:
+            raise LeaseLost(f"instance {numbers[-1]} works here now, this one was {self.number}")
+
+    def _numbers(self) -> list[int]:
+        return sorted(
+            int(name.removesuffix(".json"))
+            for name in filesystem.names(self._folder)
+            if name.endswith(".json") and name[0] != "_"
+        )
+
+    def _refuse_if_held(self, number: int) -> None:
+        path = f"{self._folder}/{number:08d}"
+        beat = filesystem.find(f"{path}.beat")
+        if not beat or filesystem.read(f"{path}.beat") == b"released":
+            return
+        holder = Holder(**json.loads(filesystem.read(f"{path}.json")))
+        gone = holder.is_gone()
+        age = self._now() - beat[0].updated
+        if gone or (gone is None and age > _DEAD):
+            return
+        told = f"{holder} works on this state (last sign of life {max(age, 0):.0f} s ago)"
+        if gone is None:
+            told += f"; if it is dead its lease ends {_DEAD:.0f} s after that sign"
+        raise StateError(f"{told}: two instances would read the same offsets")
+
+    def _now(self) -> float:
+        """By the clock of the file system: those of machines differ."""
+        probe = f"{self._folder}/_probe.{uuid.uuid4().hex}"
+        filesystem.write(probe, b"")
+        now = filesystem.find(probe)[0].updated
+        filesystem.remove(probe)
+        return now
+
+    def _beat(self, told: str) -> None:
+        filesystem.write(f"{self._folder}/{self.number:08d}.beat", told.encode())
+
+    def _live(self) -> None:
+        while not self._ended.wait(_BEAT):
+            with suppress(OSError):  # the next one may be written
+                self._beat("held")

@@ -1,0 +1,15 @@
+"""`el bad` and its actions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from el_beam.commands.bad import listing, replay
+
+
+def register(commands: Any) -> None:
+    """Add `el bad list` and `el bad replay` to the command line."""
+    parser = commands.add_parser("bad", help="lines that were no valid events: see, replay them")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    listing.register(actions)
+    replay.register(actions)

@@ -1,0 +1,106 @@
+"""`el bad list`: the lines that were no valid events, counted."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from el_beam.commands.bad.choice import add_choice
+from el_beam.commands.bad.tables import WIDTH, counts_table, cut, reasons_table
+from el_beam.commands.common import answering
+
+if TYPE_CHECKING:
+    from el_beam.connectors.event_errors import BadEvents, Example
+
+_EXAMPLE = """examples:
+  el bad list sqlite:/tmp/el/events.db
+  el bad list parquet:hdfs://namenode:9870/el/events --from 2019-03-10T07 --reason bad_json
+
+Ends: parquet:ROOT jsonl:ROOT sqlite:PATH mysql://USER@HOST/DATABASE
+      kafka://BROKERS/?topics=A,B|pattern=^REGEX
+
+Exit codes: 0 done, 2 the call was wrong, or an end could not be read.
+"""
+
+
+def register(actions: Any) -> None:
+    """Add `el bad list` to the actions of `el bad`."""
+    lister = actions.add_parser(
+        "list",
+        help="count them by reason, by schema and by hour, with examples",
+        description="Counts the EventErrors that are stored in the ENDs.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = lister.add_argument
+    add("ends", nargs="+", metavar="END", help="where EventErrors are; the ends are added up")
+    add_choice(lister)
+    add("--json", action="store_true", help="print all of it as JSON, whole lines too")
+    lister.set_defaults(command=_list)
+
+
+def _list(args: argparse.Namespace) -> int:
+    with answering("el bad list"):
+        from el_beam.connectors.event_errors import bad_events, check_reason
+        from el_beam.connectors.selection import ReadCounter, selection_of
+        from el_beam.connectors.stored import store_of
+        from el_beam.terminal.console import live
+
+        check_reason(args.reason)
+        wanted = selection_of(args.first, args.last, args.schema)
+        ends = [store_of(each) for each in args.ends]
+        heard = ReadCounter()
+        with live(heard.__str__):
+            found = bad_events(ends, wanted, args.reason, heard)
+    if args.json:
+        print(json.dumps(as_json(found)))
+    else:
+        _show(found)
+    return 0
+
+
+def as_json(found: BadEvents) -> dict[str, Any]:
+    """All of it, as plain values."""
+    return {
+        "total": found.total,
+        "reasons": dict(found.reasons.most_common()),
+        "schemas": dict(found.schemas.most_common()),
+        "hours": dict(sorted(found.hours.items())),
+        "examples": {
+            reason: [each._asdict() for each in its] for reason, its in found.examples.items()
+        },
+    }
+
+
+def _show(found: BadEvents) -> None:
+    from el_beam.terminal.console import console, printable
+
+    out = console()
+    out.file = sys.stdout
+    out.width = max(out.width, WIDTH)
+    print(f"{found.total:,} bad events")
+    if not found.total:
+        return
+    out.print(reasons_table(found.reasons))
+    out.print(counts_table("schema", found.schemas.most_common()))
+    hours = [(hour or "no time", count) for hour, count in sorted(found.hours.items())]
+    out.print(counts_table("hour", hours[::-1]))
+    for reason, _ in found.reasons.most_common():
+        print(f"\n{printable(reason) or '(no reason)'}, for example")
+        for example in found.examples[reason]:
+            print(*map(printable, _told(example)), sep="\n")
+
+
+def _told(example: Example) -> list[str]:
+    """Lines about a bad event: what and where it is, what is wrong, and the line itself."""
+    from el_beam.connectors.event_errors import readable
+
+    return [
+        f"  {example.uuid} {cut(example.schema)} {example.hour}",
+        f"    in    {example.end} {example.place}",
+        f"    from  {example.origin}",
+        f"    wrong {cut(example.message)}",
+        f"    line  {cut(readable(example))}",
+    ]

@@ -1,0 +1,163 @@
+"""`el bad replay`: bad lines that are valid now become events."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from el_beam.commands.bad.choice import add_choice
+from el_beam.commands.bad.tables import WIDTH, counts_table, reasons_table
+from el_beam.commands.common import GOES_ON, answering
+
+if TYPE_CHECKING:
+    from el_beam.job import Execution
+    from el_beam.upkeep.replay.replay import Replayed
+    from transforms.write.events import Sink
+
+_EXAMPLE = """examples:
+  el bad replay parquet:/tmp/el/events parquet:/tmp/el/events
+  el bad replay parquet:/tmp/el/events parquet:/tmp/el/events --reason schema_violation --apply
+  el bad replay 'kafka://broker:9092/?topics=eventlogging_EventError_14035058' sqlite:/tmp/el.db
+
+Nothing is written without --apply. Killed, and started again, it goes on where it was; what a sink
+has already is not written again.
+
+Exit codes: 0 done, 1 it failed, 2 the call was wrong, or an end could not be read.
+"""
+
+
+def register(actions: Any) -> None:
+    """Add `el bad replay` to the actions of `el bad`."""
+    replayer = actions.add_parser(
+        "replay",
+        help="run them through the graph again; those that are valid now become events",
+        description="Runs the lines of the EventErrors in END through the graph again, and writes "
+        "those that are valid now into every SINK. Where END is a SINK too, their EventErrors go.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = replayer.add_argument
+    add("end", metavar="END", help="where EventErrors are, as for `el bad list`")
+    add("sinks", nargs="+", metavar="SINK", help="where events go, as for `el run`")
+    add_choice(replayer)
+    add("--format", metavar="FMT", help="the lines' format, as for `el run`")
+    add("--schemas", metavar="DIR|URL", help="as for `el run`")
+    add("--workers", type=int, default=1, metavar="N", help="processes that share the work")
+    add("--apply", action="store_true", help="write; without it, it only says what it would do")
+    add("--json", action="store_true", help="print what it found and did as JSON")
+    replayer.set_defaults(command=_replay)
+
+
+def _replay(args: argparse.Namespace) -> int:
+    with answering("el bad replay", GOES_ON if args.apply else ""):
+        from el_beam.connectors.event_errors import check_reason
+        from el_beam.connectors.selection import ReadCounter, selection_of
+        from el_beam.running.bounded import diverted, interruptible
+        from el_beam.terminal.console import live
+        from el_beam.upkeep.replay.replay import replay
+
+        check_reason(args.reason)
+        wanted = selection_of(args.first, args.last, args.schema)
+        sinks, how = _prepared(args)
+        heard = ReadCounter()
+        with (
+            tempfile.TemporaryDirectory(prefix="el-") as scratch,
+            diverted(f"{scratch}/noise.log"),
+            interruptible(scratch),
+            live(heard.__str__),
+        ):
+            found = replay(args.end, sinks, wanted, args.reason, how, apply=args.apply, heard=heard)
+    if args.json:
+        print(json.dumps(replayed_as_json(found)))
+    else:
+        _show_replayed(found)
+    return 0
+
+
+def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], Execution]:
+    """The sinks by their URIs, and how lines are read. Raises ConfigError with all mistakes."""
+    from el_beam.config import ConfigError, RunConfig, assemble
+    from el_beam.connectors.stored import STORES
+    from el_beam.job import Execution
+    from el_beam.uris import masked
+
+    config = RunConfig(
+        source="stdin:", sinks=tuple(args.sinks), format=args.format, schemas=args.schemas,
+        workers=min(args.workers, 1),  # those of standard input, which isn't read
+    )  # fmt: skip
+    job = assemble(config, "")
+    if others := [each for each in args.sinks if each.partition(":")[0] not in STORES]:
+        there_are = ", ".join(f"{scheme}:" for scheme in STORES)
+        raise ConfigError([
+            f"{masked(each)} can't be asked what is there already; there are {there_are}"
+            for each in others
+        ])  # fmt: skip
+    sinks = [sink for sink, _ in job.sinks]
+    return dict(zip(args.sinks, sinks, strict=True)), Execution(
+        job.format, job.registry, workers=args.workers, beam=tuple(args.beam)
+    )
+
+
+def replayed_as_json(found: Replayed) -> dict[str, Any]:
+    """All of it, as plain values."""
+    return {
+        "applied": found.applied,
+        "read": found.read,
+        "valid": found.lines,
+        "schemas": [
+            {"schema": to.schema, "revision": to.revision, "hour": hour, "lines": lines}
+            for to, hour, lines in found.valid
+        ],
+        "bad": sum(found.still.values()),
+        "reasons": dict(found.still.most_common()),
+        "cut": found.cut,
+        "cut_from": found.cut_from,
+        "other": found.other,
+        "sinks": [vars(report) for report in found.sinks],
+    }
+
+
+def _show_replayed(found: Replayed) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from el_beam.terminal.console import console, printable
+
+    out = console()
+    out.file = sys.stdout
+    out.width = max(out.width, WIDTH)
+    bad = sum(found.still.values())
+    print(f"{found.read:,} bad events: {found.lines:,} valid now, {bad:,} bad still")
+    if found.cut:
+        print(f"{found.cut:,} can't be replayed: longer than what an EventError keeps. Their lines "
+              "are in the raw archive (el backfill), or where they came from, as "
+              f"{printable(', '.join(found.cut_from))}")  # fmt: skip
+    if found.other:
+        print(f"{found.other:,} can't be replayed: what is stored isn't the line that was read")
+    if found.lines:
+        schemas: Counter[str] = Counter()
+        hours: Counter[str] = Counter()
+        for to, hour, lines in found.valid:
+            schemas[str(to)] += lines
+            hours[hour] += lines
+        out.print(counts_table("valid now", schemas.most_common()))
+        out.print(counts_table("hour", sorted(hours.items(), reverse=True)))
+        done = ("written", "removed") if found.applied else ("to write", "to remove")
+        table = Table("sink", box=None, pad_edge=False)
+        for name in ("there", *done):
+            table.add_column(name, justify="right")
+        for each in found.sinks:
+            numbers = (each.there, each.lacked - each.rejected, each.removed)
+            table.add_row(Text(printable(each.sink)), *(f"{number:,}" for number in numbers))
+        out.print(table)
+        for each in found.sinks:
+            if each.rejected:
+                print(f"{printable(each.sink)} can't hold {each.rejected:,} of them: they stay bad")
+    if found.still:
+        out.print(reasons_table(found.still, "bad still"))
+    if not found.applied:
+        print("Nothing was written (say --apply).")

@@ -1,0 +1,5 @@
+"""`el run`: lines from a source go through the graph into sinks."""
+
+from el_beam.commands.run.command import register
+
+__all__ = ["register"]

@@ -1,0 +1,252 @@
+"""Two ends compared: by schema and hour, whether the same events are there, and which are not.
+
+The uuids of both go into a temporary database, which sorts them on disk: memory is the same however
+many there are. From it come the counts of every schema and hour, and then, of those alone that
+differ, the uuids with their places.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+from el_beam.connectors.selection import Selection, StoredError
+from el_beam.connectors.stored import Store
+from schemas.storage.sql import table_name
+
+_PLACES: Final = 2  # that are told of one uuid, at each end
+_NAME = re.compile(r"(?P<schema>.+)_(?P<revision>\d{1,18})", re.DOTALL)
+
+_WRONG = "a = 0 OR b = 0 OR (a > 1 AND :a) OR (b > 1 AND :b)"  # :a, repeats in A are wrong
+# Times that each uuid is in A and in B.
+_EACH = """
+SELECT key, uuid, SUM(side = 0) AS a, SUM(side = 1) AS b FROM seen {where} GROUP BY key, uuid"""
+_COUNTS = f"""
+SELECT key, SUM(a > 0), SUM(a - (a > 0)), checksum(uuid, a), SUM(b > 0), SUM(b - (b > 0)),
+       checksum(uuid, b), SUM(b = 0), SUM(a = 0), SUM({_WRONG})
+FROM ({_EACH.format(where="")}) GROUP BY key"""
+_NAMES = f"""
+CREATE TABLE named AS {_EACH.format(where="WHERE key IN (SELECT key FROM differing)")}
+HAVING {_WRONG} LIMIT :most"""
+_PLACES_OF = """
+SELECT uuid, side, key, place, number FROM seen WHERE uuid IN (SELECT uuid FROM named)"""
+
+
+class Count(NamedTuple):
+    """The events of one schema and hour at one end."""
+
+    different: int  # uuids
+    repeats: int  # events whose uuid is there already
+    checksum: str  # of the uuids, whatever their order: 16 hex digits
+
+
+class HourPair(NamedTuple):
+    """One schema and hour at both ends."""
+
+    schema: str  # Schema_revision; the table's name where an end has tables
+    hour: str  # 2019-03-10T07; empty for rows of tables without a time
+    a: Count
+    b: Count
+    only_a: int  # uuids
+    only_b: int
+    wrong: int  # uuids that are at one end only, or too often at one
+
+
+class Place(NamedTuple):
+    """Where an event is."""
+
+    end: str  # A or B
+    schema: str
+    hour: str
+    place: str
+
+
+class Difference(NamedTuple):
+    """A uuid that is at one end only, or too often at one."""
+
+    schema: str
+    hour: str
+    uuid: str
+    a: int  # times that it is there, in this hour
+    b: int
+    places: tuple[Place, ...]  # some of them, those in other hours too
+
+
+class Comparison(NamedTuple):
+    """What came of it: all hours in order, and the first of the differences."""
+
+    hours: list[HourPair]
+    differences: list[Difference]
+
+    @property
+    def differing(self) -> list[HourPair]:
+        return [each for each in self.hours if each.wrong]
+
+
+class _Checksum:
+    """Of the uuids that are there at all: the sum of their digests."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def step(self, uuid: str, times: int) -> None:
+        if times:
+            self._sum += int.from_bytes(blake2b(uuid.encode(), digest_size=8).digest())
+
+    def finalize(self) -> str:
+        return f"{self._sum % 2**64:016x}"
+
+
+class _Keys:
+    """Numbers for schemas and hours, and for places."""
+
+    def __init__(self) -> None:
+        self._names: list[tuple[str, str]] = []
+        self._numbers: dict[tuple[str, str], int] = {}
+
+    def name(self, number: int) -> tuple[str, str]:
+        return self._names[number]
+
+    def number(self, name: str, hour: str = "") -> int:
+        found = self._numbers.setdefault((name, hour), len(self._names))
+        if found == len(self._names):
+            self._names.append((name, hour))
+        return found
+
+
+def compare(
+    a: Store, b: Store, wanted: Selection, most: int, heard: Callable[[], None] = lambda: None
+) -> Comparison:
+    """Compare all wanted events of two ends; `most` differences are named. `heard` is called for
+    each event. A repeat in a topic is no difference; one in files or tables is. Where an end is
+    without bots, events of bots don't count at either. Raises StoredError, also where there is no
+    room for temporary files."""
+    with tempfile.TemporaryDirectory(prefix="el-") as folder:
+        try:
+            with closing(sqlite3.connect(f"{folder}/seen.db", isolation_level=None)) as database:
+                return _compared(database, (a, b), wanted, most, heard)
+        except sqlite3.Error as error:
+            raise StoredError(
+                f"cannot keep the uuids in {tempfile.gettempdir()}: {error}"
+            ) from error
+
+
+def _compared(
+    database: sqlite3.Connection,
+    ends: tuple[Store, Store],
+    wanted: Selection,
+    most: int,
+    heard: Callable[[], None],
+) -> Comparison:
+    database.execute("PRAGMA journal_mode = OFF")
+    database.execute("PRAGMA synchronous = OFF")
+    database.execute("CREATE TABLE seen (key INT, uuid TEXT, side INT, place INT, number INT)")
+    # typeshed knows aggregates of numbers only; SQLite takes any
+    database.create_aggregate("checksum", 2, _Checksum)  # type: ignore[arg-type]
+    keys, places = _Keys(), _Keys()
+    fields = ("userAgent",) if any(end.without_bots for end in ends) else ()
+
+    def rows(side: int) -> Iterator[tuple[int, str, int, int, int]]:
+        end = ends[side]
+        named = _as_table if ends[1 - side].tables and not end.tables else str
+        for found in end.events(wanted, fields):
+            heard()
+            if fields and _is_a_bots(found.values[0]):
+                continue
+            key = keys.number(named(found.schema), found.hour)
+            yield key, found.uuid, side, places.number(found.where), found.number
+
+    for side in (0, 1):
+        database.execute("BEGIN")
+        database.executemany("INSERT INTO seen VALUES (?, ?, ?, ?, ?)", rows(side))
+        database.execute("COMMIT")
+    strict = {"a": not ends[0].topics, "b": not ends[1].topics}
+    hours = _hours(database, keys, strict)
+    database.execute(_NAMES, {**strict, "most": most})
+    return Comparison(hours, _differences(database, keys, places))
+
+
+def _hours(database: sqlite3.Connection, keys: _Keys, strict: dict[str, bool]) -> list[HourPair]:
+    """All hours in order; the keys of those that differ are in a table of their own then."""
+    pairs = {}
+    for key, *counts in database.execute(_COUNTS, strict):
+        pairs[key] = HourPair(*keys.name(key), Count(*counts[:3]), Count(*counts[3:6]), *counts[6:])
+    differing = [(key,) for key, pair in pairs.items() if pair.wrong]
+    database.execute("CREATE TABLE differing (key INTEGER PRIMARY KEY)")
+    database.executemany("INSERT INTO differing VALUES (?)", differing)
+    return sorted(pairs.values(), key=lambda pair: (pair.hour, pair.schema))
+
+
+def _differences(database: sqlite3.Connection, keys: _Keys, places: _Keys) -> list[Difference]:
+    found: dict[str, list[Place]] = {}
+    for uuid, side, key, place, number in database.execute(_PLACES_OF):
+        its = found.setdefault(uuid, [])
+        if sum(each.end == "AB"[side] for each in its) < _PLACES:
+            its.append(Place("AB"[side], *keys.name(key), f"{places.name(place)[0]}@{number}"))
+    differences = (
+        Difference(*keys.name(key), uuid, a, b, tuple(found[uuid]))
+        for key, uuid, a, b in database.execute("SELECT * FROM named")
+    )
+    return sorted(differences, key=lambda each: (each.hour, each.schema, each.uuid))
+
+
+def _is_a_bots(agent: Any) -> bool:
+    """By a userAgent as an end has it: in tables it is JSON."""
+    if isinstance(agent, str):
+        with suppress(ValueError, RecursionError):
+            agent = json.loads(agent)
+    return isinstance(agent, dict) and agent.get("is_bot") is True
+
+
+def _as_table(schema: str) -> str:
+    """The name of the table of a Schema_revision."""
+    match = _NAME.fullmatch(schema)
+    return table_name(match["schema"], int(match["revision"])) if match else schema
+
+
+def advice(found: Comparison, a: Store, b: Store) -> list[str]:
+    """What to do about the differences: a sentence each."""
+    hours = sorted({each.hour for each in found.differing if each.hour})
+    told = []
+    for end, lacking, repeats in (
+        (
+            a,
+            any(each.only_b for each in found.differing),
+            any(each.a.repeats for each in found.hours),
+        ),
+        (
+            b,
+            any(each.only_a for each in found.differing),
+            any(each.b.repeats for each in found.hours),
+        ),
+    ):
+        if lacking:
+            told.append(f"{end} lacks events: {_if_lacking(end, hours)}")
+        if repeats and not end.topics:
+            told.append(f"{end} has events twice: {_IF_TWICE[end.tables]}")
+    return told
+
+
+_IF_TWICE = {
+    False: "`el ledger` says whether there are files that no run has written",
+    True: "its tables lack a unique index of uuid",
+}
+
+
+def _if_lacking(end: Store, hours: list[str]) -> str:
+    if end.topics:
+        return "where they have expired, compare from a later hour on"
+    if end.tables:
+        return "read these hours of the raw archive again; what is in a table stays as it is"
+    return (
+        "while an import is under way, compare up to an earlier hour; else make these hours again "
+        f"from the raw archive: el backfill apply RAW {shlex.quote(str(end))} --from {hours[0]} "
+        f"--to {hours[-1]}"
+    )

@@ -1,0 +1,1 @@
+"""Lines go to Kafka as they are."""

@@ -1,7 +1,0 @@
-"""The report of a run: one self-contained HTML page of what was read, kept, refused and written."""
-
-from __future__ import annotations
-
-from el_beam.report.page import render
-
-__all__ = ["render"]

@@ -1,0 +1,1 @@
+"""Topics into sinks, some records at a time, each exactly once."""

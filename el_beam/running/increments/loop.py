@@ -1,0 +1,77 @@
+"""Increments again and again, until asked to end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from el_beam.books.state.lease import Lease
+from el_beam.books.state.state import State
+from el_beam.config import seconds
+from el_beam.running.bounded import NotReady, options_of
+from el_beam.running.increments.round import Increments, Report
+from el_beam.running.signals import stop_requested
+from el_beam.terminal.console import live, watching
+from runners import orphans
+from runners.flink_rest import FlinkError
+from transforms.counts.summary import total
+from transforms.io.files.filesystem import FileAway
+from transforms.io.kafka.topics import KafkaAway
+from transforms.read.kafka import KafkaSource
+
+if TYPE_CHECKING:
+    from el_beam.config import RunConfig
+    from el_beam.job import Job
+
+
+def work(
+    job: Job, config: RunConfig, tell: Callable[[Report, float], None], drop: Callable[[], object]
+) -> bool:
+    """Do increments of a job that reads from Kafka, once or until asked to end. `tell` is called
+    after each round, with its seconds, and `drop` where we are asked again: it ends this process,
+    whatever the increment under way waits for; that is done again. Returns whether the last one had
+    no problems.
+
+    Raises JarMissing, StateError where the state can't be used, SinkError; with `once` KafkaAway,
+    FileAway, FlinkError and NotReady too."""
+    assert isinstance(job.source, KafkaSource)
+    options_of(config.runner, config.workers, config.beam)
+    orphans.mark_children()
+    pace = seconds(config.every) if config.every else 0.0
+    with Lease(State(config.state_path)) as lease, stop_requested(drop) as asked:
+        increments = Increments(job, job.source, config, lease)
+        begun = False
+        while True:
+            started = time.monotonic()
+            try:
+                with _watched(job, asked):
+                    if not begun:
+                        increments.begin()
+                        begun = True
+                    report = increments.round()
+            except (KafkaAway, FileAway, FlinkError, NotReady) as error:
+                if config.once:
+                    raise
+                report = Report(total((), ()), problems={"": str(error)})
+            tell(report, time.monotonic() - started)
+            more = bool(report.topics) and report.lag > 0
+            if asked.is_set() or (config.once and not more):
+                return not report.problems
+            if not more and _asked_before(asked, started + pace):
+                return True
+
+
+def _watched(job: Job, asked: threading.Event) -> AbstractContextManager[None]:
+    def remark() -> str:
+        return "ending; Ctrl-C again: at once" if asked.is_set() else ""
+
+    return watching(job.progress, remark) if job.progress else nullcontext()
+
+
+def _asked_before(asked: threading.Event, due: float) -> bool:
+    """Wait until the next round is due. Returns whether we are asked to end."""
+    with live(lambda: f"next increment in {max(0, due - time.monotonic()):.0f} s", logs=False):
+        return asked.wait(max(0.0, due - time.monotonic()))

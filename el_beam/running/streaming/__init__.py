@@ -1,0 +1,1 @@
+"""The continuous job on Flink."""

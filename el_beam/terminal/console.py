@@ -1,0 +1,134 @@
+"""What people see of a run: how far it is, what it did. All of it goes to standard error."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from transforms.counts.summary import Summary
+
+_LOG_EVERY = 10.0  # seconds, where nobody watches
+_SHOW_EVERY = 0.25  # seconds, on a terminal
+_LOOKS = 12  # that a rate is a mean of
+
+
+def console() -> Console:
+    """Standard error, in colours where it is a terminal."""
+    return Console(stderr=True, highlight=False)
+
+
+def printable(text: str) -> str:
+    """Text from anywhere, harmless on a terminal: control characters are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+@contextmanager
+def watching(folder: str, remark: Callable[[], str] = str) -> Iterator[None]:
+    """While the block runs, show how far its bounded job is, and a remark."""
+    from transforms.counts.progress import begin, progress
+
+    begin(folder)
+    started = time.monotonic()
+    looks = deque([(started, 0)], maxlen=_LOOKS)
+
+    def line() -> str:
+        outcomes, bad = progress(folder)
+        now = time.monotonic()
+        looks.append((now, outcomes))
+        (since, before), about = looks[0], ["under way"]  # set up, or worked at elsewhere
+        if outcomes:
+            about = [f"read {outcomes:,}", f"valid {outcomes - bad:,}", f"bad {bad:,}",
+                     f"{(outcomes - before) / (now - since):,.0f} lines/s"]  # fmt: skip
+        return "   ".join(filter(None, [*about, f"{now - started:.0f} s", remark()]))
+
+    with live(line):
+        yield
+
+
+@contextmanager
+def live(line: Callable[[], str], *, logs: bool = True) -> Iterator[None]:
+    """While the block runs, show a line: a live one on a terminal, else one each ten seconds, if
+    it `logs`."""
+    done = threading.Event()
+    out = console()
+
+    def shown() -> None:
+        if done.wait(_SHOW_EVERY):
+            return  # nobody could have read it
+        with out.status(line()) as status:
+            while not done.wait(_SHOW_EVERY):
+                status.update(line())
+
+    def logged() -> None:
+        while not done.wait(_LOG_EVERY if logs else None):
+            print(line(), file=sys.stderr, flush=True)
+
+    thread = threading.Thread(target=shown if out.is_terminal else logged, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def hint(done: Summary, out: Console) -> None:
+    """Where no line at all can be read it is mostly the wrong format."""
+    from schemas.bad_event import Reason
+
+    if done.read and done.read == sum(
+        done.reasons.get(each, 0) for each in (Reason.FORMAT_MISMATCH, Reason.BAD_JSON)
+    ):
+        out.print("el run: none of these lines can be read: is --format theirs? (`json` for events"
+                  " that an earlier run has written)", soft_wrap=True)  # fmt: skip
+
+
+def show(summary: Summary, seconds: float) -> None:
+    """The books of a run as tables: by schema, by reason, by sink."""
+    out = console()
+    rate = summary.read / max(seconds, 0.001)
+    out.print(
+        f"{summary.read:,} lines in {seconds:.1f} s ({rate:,.0f} lines/s): "
+        f"{summary.valid:,} valid, {summary.bad:,} bad"
+    )
+    hint(summary, out)
+    schemas = _table("schema", "valid", "bad")
+    for name, (valid, bad) in sorted(summary.schemas.items(), key=lambda item: -sum(item[1])):
+        shown = "(no known schema)" if name.startswith("unknown_") else name
+        schemas.add_row(Text(printable(shown)), f"{valid:,}", f"{bad:,}" if bad else "")
+    out.print(schemas)
+    if summary.reasons:
+        from schemas.bad_event import sentence_of
+
+        reasons = _table("bad because", "lines", "")
+        reasons.columns[2].justify = "left"
+        for reason, count in sorted(summary.reasons.items(), key=lambda item: -item[1]):
+            reasons.add_row(reason, f"{count:,}", Text(sentence_of(reason), style="dim"))
+        out.print(reasons)
+    counts = ("given", "written", "rejected", "repeated", "filtered", "files")
+    books = summary.sinks.values()
+    columns = [what for what in counts
+               if what in counts[:2] or any(getattr(book, what) for book in books)]  # fmt: skip
+    sinks = _table("sink", *columns)
+    for sink, book in summary.sinks.items():
+        told = (getattr(book, what) for what in columns)
+        sinks.add_row(Text(printable(sink)), *(f"{count:,}" if count else "" for count in told))
+    out.print(sinks)
+
+
+def _table(first: str, *numbers: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column(first, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right")
+    return table

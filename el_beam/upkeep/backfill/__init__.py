@@ -1,0 +1,1 @@
+"""Hours are made anew from the raw archive."""

@@ -1,0 +1,118 @@
+"""Backfill: hours are made again from the raw archive, and take the place of what was there.
+
+What an hour's tables hold is known by the ledger, file by file, with the lines that each was made
+of. So just what is made again is replaced: lines that have come since the plan was made, and those
+that the archive doesn't have, stay as they are.
+
+Tables get the rows that they lack, each uuid once; those that they have stay as they are. What was
+an EventError there and is an event now is no longer an EventError.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import re
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+
+from el_beam.books.ledger.changes import Change, changing, finish, prepare
+from el_beam.books.ledger.ledger import DONE, FOLDER
+from el_beam.connectors.selection import Selection
+from el_beam.job import Execution, Job
+from el_beam.running.bounded import run
+from el_beam.upkeep.backfill.plan import (
+    HourPlan,
+    Plan,
+    home_of,
+    is_done,
+    plan_path,
+    tables_path,
+)
+from el_beam.upkeep.backfill.targets import BackfillTarget, targets_of
+from el_beam.upkeep.replay.lookup import store_uri
+from el_beam.upkeep.replay.replay import replay
+from schemas.registry import Registry
+from transforms.counts.summary import Summary, total
+from transforms.io.files import filesystem
+from transforms.read.lines import FileSource
+from transforms.write.events import Sink
+from transforms.write.files import FileSink
+
+
+def apply(
+    plan: Plan, sinks: Mapping[str, Sink], how: Execution, tell: Callable[[HourPlan, Summary], None]
+) -> None:
+    """Make the hours again, one after the other, for sinks by their URIs; `tell` is called after
+    each. Killed, and started again, it goes on where it was.
+
+    Raises BackfillError, JobFailed, SinkError, StateError, LedgerError, StoredError, OSError."""
+    files = [sink for sink in sinks.values() if isinstance(sink, FileSink)]
+    tables = {uri: sink for uri, sink in sinks.items() if not isinstance(sink, FileSink)}
+    home = home_of(plan.raw, files)
+    with ExitStack() as held:
+        leases = {sink.root: held.enter_context(changing(sink.root)) for sink in files}
+        filesystem.create(plan_path(home, plan.name), json.dumps(asdict(plan)).encode())
+        # Anew, for other changes may have been made since the plan was.
+        targets = {sink.root: targets_of(plan, sink.root) for sink in files}
+        for number, hour in enumerate(plan.hours):
+            name = f"{plan.name}-{hour.hour}"
+            left = [sink for sink in sinks.values() if not is_done(plan, hour, sink, home)]
+            if not left:
+                continue
+            theirs = [sink.attempt(f"{plan.name}/{hour.hour}") for sink in left]
+            books = _run(plan, hour, theirs, how, f"{home}/{FOLDER}/books-{name}.json")
+            for uri, sink in tables.items():
+                if sink in left:
+                    rows = _of(plan, hour, how.registry)
+                    replay(store_uri(uri), {uri: sink}, rows, None, how, apply=True)
+            filesystem.create(tables_path(home, plan.name, hour.hour), b"{}")
+            for sink in files:
+                if sink not in left:
+                    continue
+                target = targets[sink.root][number]
+                change = _change(name, plan, hour, sink, target, books)
+                prepare(sink.root, change, leases[sink.root])
+                finish(sink.root, name)
+            tell(hour, books)
+            gc.collect()  # a pipeline that has run is one large cycle, and collecting is rare here
+        for sink in files:
+            sink.attempt(plan.name).finish()
+        filesystem.create(plan_path(home, plan.name).replace(".json", DONE), b"{}")
+        for hour in plan.hours:
+            filesystem.remove(tables_path(home, plan.name, hour.hour))
+
+
+def _of(plan: Plan, hour: HourPlan, registry: Registry) -> Selection:
+    """The EventErrors that may be events now: their lines have been written."""
+    if not plan.schema:
+        return Selection(hour.hour, hour.hour)
+    chosen = [re.escape(str(each)) for each in registry.list() if plan.choice.wants(each)]
+    return Selection(hour.hour, hour.hour, re.compile(f"(?:{'|'.join(chosen)})\\Z"))
+
+
+def _run(plan: Plan, hour: HourPlan, sinks: list[Sink], how: Execution, books_at: str) -> Summary:
+    job = Job(FileSource(tuple(hour.files)), tuple((sink, plan.choice) for sink in sinks),
+              how.format, how.registry, books_at)  # fmt: skip
+    books = run(job, how.runner, how.workers, how.beam)
+    filesystem.remove(books_at)
+    return total(books.values(), [str(sink) for sink in sinks])
+
+
+def _change(
+    name: str, plan: Plan, hour: HourPlan, sink: FileSink, target: BackfillTarget, books: Summary
+) -> Change:
+    """The files that a job has made for a sink, under names that were never used before."""
+    made, of = Summary(books.read, books.size, books.counts), {}
+    for temporary, receipt in books.files.items():
+        if receipt.sink != str(sink) or receipt.file is None:
+            continue
+        folder, _, last = receipt.file.path.rpartition("/")
+        path = f"{folder}/{plan.name}-{last}"
+        made.files[temporary] = receipt._replace(where=path, file=receipt.file._replace(path=path))
+        of[path.removeprefix(f"{sink.root}/")] = hour.parts[receipt.split]
+    return Change(
+        name, f"backfill of {hour.hour} from {plan.raw}", made, of,
+        (*target.removed, *target.strays), tuple(target.instead_of),
+    )  # fmt: skip

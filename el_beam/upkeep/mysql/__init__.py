@@ -1,0 +1,1 @@
+"""The tables of a MySQL database: made, changed, purged."""

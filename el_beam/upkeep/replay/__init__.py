@@ -1,0 +1,1 @@
+"""EventErrors are run through the graph again."""

@@ -1,0 +1,1 @@
+"""What is old is removed, but for what a list keeps."""

@@ -1,0 +1,228 @@
+"""The API of a wiki as a registry.
+
+It is the original's, asked as the original asks (BEHAVIOUR 8); but what isn't there is
+remembered too, for a bounded time, so that one bad client doesn't stop all.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from functools import cache
+from hashlib import sha256
+from http.client import HTTPException, IncompleteRead
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.error import HTTPError
+from urllib.parse import quote, urlsplit
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    UnknownHandler,
+)
+
+from schemas.event import Destination
+from schemas.registry.base import (
+    Destinations,
+    InvalidSchema,
+    Json,
+    Registry,
+    RegistryError,
+    RegistryUnavailable,
+    SchemaError,
+    UnknownSchema,
+)
+from schemas.registry.folder import LARGEST_SCHEMA, one_line, parse
+from schemas.validation.draft3 import problem_with
+
+META_WIKIMEDIA: Final = "https://meta.wikimedia.org/w/api.php"
+_PASSING: Final = ("ratelimited", "maxlag", "readonly", "internal_api_error")
+"""MediaWiki's error codes that say "not now" rather than "there is none"."""
+
+
+class Opener(Protocol):
+    """What HttpRegistry needs of an HTTP client (urllib's OpenerDirector, or a test's)."""
+
+    def open(self, fullurl: Request, *, timeout: float) -> Any:
+        """The response, to be read and closed; raises OSError (HTTPError for a bad status)."""
+
+
+class _SafeRedirects(HTTPRedirectHandler):
+    """Redirects within http and https, never from https down to http."""
+
+    def redirect_request(self, req: Request, *rest: Any) -> Request | None:
+        scheme = urlsplit(rest[-1]).scheme
+        if scheme != "https" and scheme != req.type:
+            raise HTTPError(rest[-1], 400, f"redirected to {scheme}", rest[-2], rest[0])
+        return super().redirect_request(req, *rest)
+
+
+@cache
+def _http_opener() -> OpenerDirector:
+    """urllib's opener without its handlers for files, FTP and data URLs; one a process."""
+    opener = OpenerDirector()
+    for handler in (
+        ProxyHandler,
+        HTTPHandler,
+        HTTPSHandler,
+        HTTPDefaultErrorHandler,
+        HTTPErrorProcessor,
+        _SafeRedirects,
+        UnknownHandler,
+    ):
+        opener.add_handler(handler())
+    return opener
+
+
+class _Failure(NamedTuple):
+    """What is remembered of a schema that can't be had."""
+
+    until: float
+    kind: type[SchemaError]
+    message: str
+
+
+class HttpRegistry(Registry):
+    """The API of a MediaWiki with EventLogging's `jsonschema` action.
+
+    A revision never changes, so a schema is asked for once. What isn't there, or is no schema, is
+    remembered too, for `negative_ttl` seconds: an event of an unknown schema costs one request,
+    not one for each event. Thread-safe; two threads may ask for the same at once."""
+
+    def __init__(
+        self,
+        url: str = META_WIKIMEDIA,
+        timeout: float = 5.0,
+        attempts: int = 3,
+        negative_ttl: float = 60.0,
+        max_negative: int = 10_000,
+        *,
+        max_schemas: int = 10_000,
+        backoff: float = 0.5,
+        opener: Opener | None = None,
+    ) -> None:
+        """`timeout` is of a whole request, in seconds; `backoff` is before the second attempt and
+        doubles. Raises RegistryError if the URL isn't one of http or https."""
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
+            raise RegistryError(f"{url}: a registry's URL starts with http:// or https://")
+        self.url, self.timeout, self.attempts = url, timeout, max(1, attempts)
+        self.negative_ttl, self.max_negative = negative_ttl, max_negative
+        self.max_schemas, self.backoff = max_schemas, backoff
+        self._opener = opener
+        self._forget()
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._schemas: OrderedDict[tuple[str, int], Json] = OrderedDict()
+        # not the exceptions themselves: their tracebacks would keep whole answers alive
+        self._failures: OrderedDict[tuple[str, int], _Failure] = OrderedDict()
+
+    def __getstate__(self) -> Json:
+        hidden = ("_lock", "_schemas", "_failures")
+        return {name: value for name, value in vars(self).items() if name not in hidden}
+
+    def __setstate__(self, state: Json) -> None:
+        vars(self).update(state)
+        self._forget()
+
+    def __repr__(self) -> str:
+        return f"HttpRegistry({self.url!r})"
+
+    def get(self, schema: str, revision: int) -> Json:
+        key = (schema, int(revision))
+        with self._lock:
+            if key in self._schemas:
+                self._schemas.move_to_end(key)
+                return self._schemas[key]
+            failure = self._failures.get(key)
+        if failure is not None and time.monotonic() < failure.until:
+            raise failure.kind(failure.message)
+        try:
+            document = self._document(*key)
+        except SchemaError as error:
+            with self._lock:
+                until = time.monotonic() + self.negative_ttl
+                self._failures[key] = _Failure(until, type(error), str(error))
+                self._failures.move_to_end(key)
+                while len(self._failures) > self.max_negative:
+                    self._failures.popitem(last=False)
+            raise
+        with self._lock:
+            self._failures.pop(key, None)
+            self._schemas[key] = document
+            while len(self._schemas) > self.max_schemas:
+                self._schemas.popitem(last=False)
+        return document
+
+    def list(self) -> Destinations:
+        """Those that were asked for in this process: the API has no list."""
+        with self._lock:
+            return sorted(Destination(*key) for key in self._schemas)
+
+    def digest(self) -> str:
+        """Of the URL: a wiki's revisions never change, so it pins their content."""
+        return sha256(self.url.encode()).hexdigest()
+
+    def _document(self, schema: str, revision: int) -> Json:
+        name = f"schema {schema!r:.100} revision {revision}"
+        try:
+            document = parse(self._ask(schema, revision))
+        except (ValueError, RecursionError) as error:
+            raise InvalidSchema(f"{name}: the answer is not JSON: {one_line(error)}") from error
+        if not isinstance(document, dict):
+            raise UnknownSchema(f"{name}: the answer is no object")
+        failure = document.get("error")
+        if isinstance(failure, dict) and "properties" not in document:
+            info = f"{failure.get('code')}: {failure.get('info')}"
+            if str(failure.get("code")).startswith(_PASSING):
+                raise RegistryUnavailable(f"{self.url}: {info:.300}")
+            raise UnknownSchema(f"{name}: {info!r:.300}")
+        if problem := problem_with(document):
+            raise InvalidSchema(f"{name}: {problem}")
+        return document
+
+    def _ask(self, schema: str, revision: int) -> bytes:
+        """The body of the API's answer, after as many attempts as it may take."""
+        url = (
+            f"{self.url}?action=jsonschema&title={quote(schema, safe='', errors='replace')}"
+            f"&revid={revision}&formatversion=2&format=json"
+        )
+        why = ""
+        for attempt in range(self.attempts):
+            if attempt:
+                time.sleep(self.backoff * 2 ** (attempt - 1))
+            try:
+                return self._fetch(url)
+            except HTTPError as error:
+                error.close()
+                if error.code < 500 and error.code not in (408, 429):
+                    raise UnknownSchema(
+                        f"schema {schema!r:.100} revision {revision}: HTTP {error.code}"
+                    ) from error
+                why = f"HTTP {error.code}"
+            except (OSError, HTTPException) as error:
+                why = one_line(error)
+        raise RegistryUnavailable(f"{url:.300}: {why} ({self.attempts} attempts)")
+
+    def _fetch(self, url: str) -> bytes:
+        """One request. Raises OSError or HTTPException; InvalidSchema for too large a body."""
+        opener = self._opener or _http_opener()
+        deadline = time.monotonic() + self.timeout
+        request = Request(url, headers={"User-Agent": "el_beam", "Accept": "application/json"})
+        body = b""
+        with opener.open(request, timeout=self.timeout) as response:
+            while chunk := response.read1(65536):
+                body += chunk
+                if len(body) > LARGEST_SCHEMA:
+                    raise InvalidSchema(f"{url:.300}: larger than {LARGEST_SCHEMA} bytes")
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"no whole answer within {self.timeout} s")
+            if left := getattr(response, "length", None):  # read1 doesn't tell a cut answer
+                raise IncompleteRead(body, left)
+        return body

@@ -1,0 +1,59 @@
+"""Which registry a person names; EventError's schema is in all of them."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from schemas.bad_event import EVENT_ERROR
+from schemas.registry.base import Destinations, Json, Problems, Registry
+from schemas.registry.folder import DirectoryRegistry
+from schemas.registry.mediawiki import HttpRegistry
+
+CATALOG: Final = Path(__file__).parents[1] / "catalog"
+
+
+class _WithEventError(Registry):
+    """A registry that always has el_beam's own EventError, whatever it has itself.
+
+    The graph makes EventErrors of that very shape, so no other schema may stand in its place."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._catalog = DirectoryRegistry(CATALOG)
+
+    def get(self, schema: str, revision: int) -> Json:
+        own = (schema, revision) == EVENT_ERROR
+        return (self._catalog if own else self._registry).get(schema, revision)
+
+    def list(self) -> Destinations:
+        return sorted({*self._registry.list(), EVENT_ERROR})
+
+    def problems(self) -> Problems:
+        return self._registry.problems()
+
+    def digest(self) -> str:
+        own = json.dumps(self._catalog.get(*EVENT_ERROR), sort_keys=True)
+        return sha256(f"{self._registry.digest()}\0{own}".encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        return repr(self._registry)
+
+
+def with_event_error(registry: Registry) -> Registry:
+    """The registry, with EventError's schema in it (from the packaged catalog)."""
+    return _WithEventError(registry)
+
+
+def open_registry(where: str | None) -> Registry:
+    """The registry that a person names: a URL, a folder, or None for the packaged catalog.
+
+    EventError is always in it. Raises RegistryError where there are no schemas; a URL is not asked
+    before the first event."""
+    if where is not None and "://" in where:
+        return with_event_error(HttpRegistry(where))
+    registry = with_event_error(DirectoryRegistry(CATALOG if where is None else where))
+    registry.digest()
+    return registry

@@ -1,0 +1,1 @@
+"""How an event is stored: columns of a schema, as Arrow and SQL have them."""

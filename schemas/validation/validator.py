@@ -1,0 +1,123 @@
+"""The verdict on an event: its capsule and its schema (BEHAVIOUR 6 and 7).
+
+Two judges. The authority is jsonschema's Draft3Validator with the meaning that the original knew
+(draft3.py); it says what is wrong and where. The fast path (fast_path.py) may accept an
+event, never reject one: what it doesn't accept goes to the authority.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from jsonschema.exceptions import UnknownType, ValidationError
+from referencing.exceptions import Unresolvable
+
+from schemas.capsule import CAPSULE
+from schemas.validation.draft3 import (
+    AUTHORITY,
+    LONGEST_MESSAGE,
+    NO_REMOTE_SCHEMAS,
+    path_text,
+    plain,
+    printable,
+)
+from schemas.validation.fast_path import compile_schema
+
+Json = dict[str, Any]
+
+MOST_VIOLATIONS: Final = 20
+_COUNTED: Final = 1000  # violations counted, not shown: from there it is "at least"
+
+
+class Violation(NamedTuple):
+    """One thing that is wrong with an event."""
+
+    path: str  # where: `event.uploads.count`, `event.l[2].c`; empty for the capsule itself
+    message: str  # what: at most LONGEST_MESSAGE printable characters
+    keyword: str  # the schema's keyword that is broken: `type`, `required`, …
+
+
+def encapsulate(document: Json) -> Json:
+    """The schema of a whole event: the capsule's, with the document in the place of `event`.
+
+    As in the original, the document then says alone what an event must be (not even an object,
+    where it has no `type`), and its own top level is closed unless it says otherwise itself."""
+    event = plain(document)
+    event.setdefault("additionalProperties", False)  # last: the order of keywords is that of errors
+    return {**CAPSULE, "properties": {**CAPSULE["properties"], "event": event}}
+
+
+class Validator:
+    """The judge of one schema's events. Made once a schema, thread-safe, not to be pickled."""
+
+    accepts: Callable[[Json], bool]
+    """Whether an event (its whole capsule) surely is valid. False says "ask violations"; values are
+    taken to be what orjson reads. Never raises."""
+
+    def __init__(self, document: Json) -> None:
+        schema = encapsulate(document)
+        self.accepts = compile_schema(schema) or _unsure
+        self._authority = AUTHORITY(schema, registry=NO_REMOTE_SCHEMAS)
+
+    def is_valid(self, data: Json) -> bool:
+        """Whether the event fits the capsule and its schema."""
+        return self.accepts(data) or not self.violations(data)
+
+    def violations(self, data: Json) -> list[Violation]:
+        """What is wrong with the event, in the order of the capsule's and the schema's keywords:
+        the first is the one that the original reports. Empty means valid.
+
+        At most MOST_VIOLATIONS; the last of so many says how many more there are. Where the schema
+        itself fails (a type that draft 3 doesn't know, an endless `$ref`), the event is bad, as in
+        the original; this is then the last violation."""
+        found: list[Violation] = []
+        more = 0
+        try:
+            for error in islice(self._authority.iter_errors(data), MOST_VIOLATIONS + _COUNTED):
+                if len(found) < MOST_VIOLATIONS:
+                    found.append(_violation(error))
+                else:
+                    more += 1
+        except _SCHEMA_FAILURES as error:
+            found = [*found[: MOST_VIOLATIONS - 1], _failure(error)]
+        if more:
+            count = f"at least {more}" if more == _COUNTED else str(more)
+            last = found[-1]
+            message = printable(last.message, LONGEST_MESSAGE - 40)
+            found[-1] = last._replace(message=f"{message} (and {count} more violations)")
+        return found
+
+
+_SCHEMA_FAILURES: Final = (
+    UnknownType,
+    Unresolvable,
+    RecursionError,
+    re.error,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+
+
+def _unsure(_: Json) -> bool:
+    return False
+
+
+def _violation(error: ValidationError) -> Violation:
+    message = printable(error.message, LONGEST_MESSAGE)
+    return Violation(path_text(error.absolute_path), message, str(error.validator))
+
+
+def _failure(error: Exception) -> Violation:
+    if isinstance(error, UnknownType):
+        what = f"the schema has a type that draft 3 doesn't know: {error.type!r}"
+    elif isinstance(error, RecursionError):
+        what = "the event or the schema's $ref nests too deep to be checked"
+    else:
+        what = f"the schema can't be applied: {type(error).__name__}: {error}"
+    return Violation("", printable(what, LONGEST_MESSAGE), "schema")

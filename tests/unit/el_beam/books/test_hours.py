@@ -1,0 +1,193 @@
+"""Hours: opened by whoever writes, complete once the source has passed them, opened again."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from el_beam.books.ledger import hours
+from el_beam.books.ledger.audit import compare
+from el_beam.books.ledger.closing import QUIET, close_hour, due, source_time
+from el_beam.books.ledger.hours import (
+    LATENESS,
+    close,
+    folders,
+    open_hours,
+    opened,
+    passed,
+    put,
+)
+from el_beam.books.ledger.ledger import read_ledger
+from el_beam.books.ledger.writer import enter_state
+from el_beam.books.state.state import Commit, State
+from schemas.registry import open_registry
+from transforms.counts.summary import HourKey, Summary, plain
+from transforms.io.files import filesystem
+from transforms.write.encodings import ParquetEncoding
+from transforms.write.files import FileSink, publish
+from transforms.write.receipt import NewFile, Receipt
+
+SEVEN = "2019-03-10T07"
+HOUR = "year=2019/month=03/day=10/hour=07"
+END = 1552204800.0  # 2019-03-10T08:00:00Z
+
+
+class Import:
+    """A folder, and a state whose increments seem to write into it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root, self.state = f"{folder}/out", State(f"{folder}/state")
+        self.sink = FileSink("parquet", self.root, ParquetEncoding(open_registry(None)), "job")
+        enter_state([self.sink], self.state.path)
+        self.number = 0
+
+    def file(self, schema: str, split: str) -> NewFile:
+        content = f"{schema} {split}".encode()
+        temporary = Path(self.root, "_temporary", "job", f"{schema}-{split}")
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        path = f"{self.root}/{schema}/{HOUR}/{split}.parquet"
+        return NewFile(str(temporary), path, SEVEN, hashlib.sha256(content).hexdigest())
+
+    def increment(self, schema: str, split: str) -> list[str]:
+        """One file, one row. Returns the hours that it has opened again."""
+        file = self.file(schema, split)
+        name, _, revision = schema.rpartition("_")
+        size = Path(file.temporary).stat().st_size
+        receipt = Receipt(str(self.sink), split, name, int(revision), file.path, 1, 1, size=size,
+                          file=file)  # fmt: skip
+        books = Summary(1, 0, {HourKey(SEVEN, schema, ""): 1}, files={file.temporary: receipt})
+        reopened = put([file])
+        self.number += 1
+        commit = Commit(self.number, {0: self.number}, "", time.time(), plain(books))
+        self.state.topic("t").commit(commit)
+        return reopened
+
+    def close(self) -> str:
+        return close_hour(self.sink, SEVEN, self.state.path)
+
+    def marks(self) -> dict[str, str]:
+        ledger = read_ledger(self.root)
+        compare(ledger)
+        assert not [each for each in ledger.troubles if each.kind == "unknown"]
+        return {book.schema: book.mark for book in ledger.hours()}
+
+
+@pytest.fixture
+def imported(tmp_path: Path) -> Import:
+    return Import(tmp_path)
+
+
+def test_an_hour_is_open_then_complete_then_open_again(imported: Import) -> None:
+    assert imported.increment("Edit_1", "a") == []
+    assert imported.increment("Move_2", "a") == []
+    assert open_hours(imported.root) == [SEVEN]
+    assert imported.marks() == {"Edit_1": "", "Move_2": ""}
+
+    assert imported.close() == ""
+    assert open_hours(imported.root) == []
+    assert imported.marks() == {"Edit_1": "complete", "Move_2": "complete"}
+
+    assert imported.increment("Edit_1", "late") == [SEVEN]
+    assert open_hours(imported.root) == [SEVEN]
+    assert imported.marks() == {"Edit_1": "reopened", "Move_2": "complete"}
+    assert imported.increment("Edit_1", "later") == []
+
+    assert imported.close() == ""
+    assert imported.marks() == {"Edit_1": "complete", "Move_2": "complete"}
+    assert Path(imported.root, "Edit_1", HOUR, hours.REOPENED).exists()
+    assert imported.increment("Edit_1", "latest") == [SEVEN]  # where it was reopened before
+    assert imported.marks()["Edit_1"] == "reopened"
+
+
+def test_putting_again_does_no_harm(imported: Import) -> None:
+    file = imported.file("Edit_1", "a")
+    for _ in range(2):
+        put([file])
+    assert Path(file.path).exists()
+    since = opened(imported.root, SEVEN)
+    put([imported.file("Edit_1", "b")])
+    assert opened(imported.root, SEVEN) == since
+
+
+def test_where_no_import_writes_nobody_closes_hours(tmp_path: Path) -> None:
+    imported = Import(tmp_path)
+    shutil.rmtree(f"{imported.root}/_ledger")
+    put([imported.file("Edit_1", "a")])
+    assert open_hours(imported.root) == []
+
+
+def test_a_kill_while_an_hour_is_closed_leaves_no_stray_file(
+    imported: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put([imported.file("Edit_1", "a")])
+
+    def killed(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    for call in ("move", "remove"):
+        monkeypatch.setattr(filesystem, call, killed)
+    with pytest.raises(KeyboardInterrupt):
+        close(imported.root, SEVEN)
+    found = sorted(path.name for path in Path(imported.root, "Edit_1", HOUR).iterdir())
+    assert found == ["_SUCCESS", "a.parquet"]
+
+
+def test_an_import_that_closes_the_hour_between(
+    imported: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put([imported.file("Edit_1", "a")])
+
+    def while_publishing(files: list[NewFile]) -> None:
+        publish(files)
+        close(imported.root, SEVEN)
+
+    monkeypatch.setattr(hours, "publish", while_publishing)
+    assert put([imported.file("Edit_1", "b")]) == [SEVEN]
+    assert open_hours(imported.root) == [SEVEN]
+    assert not Path(imported.root, "Edit_1", HOUR, hours.COMPLETE).exists()
+
+
+def test_an_hour_that_lacks_a_file_stays_open(imported: Import) -> None:
+    imported.increment("Edit_1", "a")
+    imported.increment("Edit_1", "b")
+    Path(imported.root, "Edit_1", HOUR, "b.parquet").unlink()
+    assert imported.close() == (
+        f"{SEVEN} stays open: Edit_1/{HOUR}/b.parquet, 1 rows of Edit_1: is not there; "
+        f"see `el ledger {imported.root} --from {SEVEN} --to {SEVEN}`"
+    )
+    assert imported.marks() == {"Edit_1": ""}
+
+
+def test_folders_of_a_raw_archive_and_of_odd_schemas(tmp_path: Path) -> None:
+    for place in (HOUR, f"Edit_1/{HOUR}", f"%2Ehidden_1/{HOUR}", f"_temporary/{HOUR}",
+                  "Edit_1/year=2019/month=03/day=10/hour=08"):  # fmt: skip
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    found = [each.removeprefix(f"{tmp_path}/") for each in folders(str(tmp_path), SEVEN)]
+    assert sorted(found) == [f"%2Ehidden_1/{HOUR}", f"Edit_1/{HOUR}", HOUR]
+
+
+@pytest.mark.parametrize(
+    ("time", "is_passed"), [(END, False), (END + LATENESS - 1, False), (END + LATENESS, True)]
+)
+def test_when_an_hour_is_passed(imported: Import, time: float, is_passed: bool) -> None:
+    imported.increment("Edit_1", "a")
+    assert passed(SEVEN, time) is is_passed
+    assert list(due([imported.sink], time)) == ([(imported.sink, SEVEN)] if is_passed else [])
+
+
+@pytest.mark.parametrize(
+    ("newest", "now", "expected"),
+    [
+        (END, END + 10, END),  # what goes on: the brokers' time
+        (END - 2 * QUIET, END, END - QUIET),  # old records: our clock, behind
+        (0.0, END, END - QUIET),  # nothing there
+        (END + 1e9, END, END),  # a record from the future
+    ],
+)
+def test_the_time_of_a_source(newest: float, now: float, expected: float) -> None:
+    assert source_time(newest, now) == expected

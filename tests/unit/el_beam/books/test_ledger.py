@@ -1,0 +1,328 @@
+"""The ledger: what was written, what of it is there, and what changes do to it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from el_beam.books.ledger import changes
+from el_beam.books.ledger import ledger as ledger_module
+from el_beam.books.ledger.audit import compare, mending
+from el_beam.books.ledger.changes import Change, changing, finish, is_prepared, prepare
+from el_beam.books.ledger.ledger import (
+    Entry,
+    FilePart,
+    Ledger,
+    LedgerError,
+    Trouble,
+    read_ledger,
+)
+from el_beam.books.ledger.strays import put_away_untracked
+from el_beam.books.ledger.writer import enter_run, enter_state, naming, not_replaced
+from el_beam.books.state.state import Commit, Intent, State
+from schemas.registry import open_registry
+from transforms.counts.summary import HourKey, Summary, plain
+from transforms.errors import SinkError
+from transforms.io.files import filesystem
+from transforms.write.encodings import ParquetEncoding
+from transforms.write.files import FileSink
+from transforms.write.receipt import NewFile, Receipt
+
+SEVEN, EIGHT = "2019-03-10T07", "2019-03-10T08"
+
+
+class Folder:
+    """A sink's folder, and files in it that a run seems to have written."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.sink = FileSink("parquet", str(root), ParquetEncoding(open_registry(None)), "job")
+
+    def path(self, schema: str, hour: str, split: str) -> str:
+        day, _, number = hour.partition("T")
+        year, month, day = day.split("-")
+        folder = f"year={year}/month={month}/day={day}/hour={number}"
+        return f"{schema}/{folder}/{split}.parquet"
+
+    def file(self, schema: str, hour: str, rows: int, split: str, *, there: bool = True) -> Receipt:
+        """A file of so many rows, under its name if it is `there`, else under a temporary one."""
+        content = f"{schema} {hour} {rows} {split}".encode()
+        path = self.root / self.path(schema, hour, split)
+        temporary = self.root / "_temporary" / hashlib.sha256(content).hexdigest()
+        place = path if there else temporary
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+        name, _, revision = schema.rpartition("_")
+        new = NewFile(str(temporary), str(path), hour, hashlib.sha256(content).hexdigest())
+        return Receipt(str(self.sink), split, name, int(revision), str(path), rows, rows,
+                       size=len(content), file=new)  # fmt: skip
+
+    def summary(self, *files: Receipt, bad: int = 0) -> Summary:
+        counts: dict[HourKey, int] = {}
+        for each in files:
+            assert each.file
+            key = HourKey(each.file.hour, f"{each.schema}_{each.revision}", "")
+            counts[key] = counts.get(key, 0) + each.written
+        if bad:
+            counts[HourKey(SEVEN, "unknown_-1", "bad_json")] = bad
+        files_ = {each.file.temporary: each for each in files if each.file}
+        return Summary(sum(counts.values()), 0, counts, files=files_)
+
+    def ran(self, *files: Receipt, source: str = "file:a.log", **more: Any) -> None:
+        enter_run([self.sink], source, {source: self.summary(*files, **more)})
+
+    def look(self, **how: Any) -> Ledger:
+        ledger = read_ledger(str(self.root))
+        compare(ledger, **how)
+        return ledger
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "out")
+
+
+def brief(ledger: Ledger) -> list[tuple[Any, ...]]:
+    return [(each.hour, each.schema, each.valid, each.bad, each.rows, each.missing)
+            for each in ledger.hours()]  # fmt: skip
+
+
+def test_hours_by_schemas(folder: Folder) -> None:
+    folder.ran(folder.file("Edit_1", SEVEN, 5, "a"), folder.file("Edit_1", EIGHT, 2, "a"), bad=3)
+    folder.ran(folder.file("Edit_1", SEVEN, 4, "b"), source="file:b.log")
+    ledger = folder.look()
+    assert brief(ledger) == [
+        (SEVEN, "Edit_1", 9, 0, 9, 0),
+        (SEVEN, "unknown_-1", 0, 3, 0, 0),
+        (EIGHT, "Edit_1", 2, 0, 2, 0),
+    ]
+    assert ledger.troubles == []
+    assert ledger.totals == {
+        "read": 14, "valid": 11, "bad": 3, "rows": 11, "repeated": 0, "missing": 0, "files": 3,
+        "rejected": 0, "filtered": 0,
+    }  # fmt: skip
+
+
+def test_the_same_run_again_is_one_entry(folder: Folder) -> None:
+    for _ in range(2):
+        folder.ran(folder.file("Edit_1", SEVEN, 5, "a"))
+    assert len(folder.look().entries) == 1
+
+
+def test_a_split_that_has_grown_counts_once(folder: Folder) -> None:
+    seven = folder.file("Edit_1", SEVEN, 5, "a")
+    folder.ran(seven)
+    folder.ran(seven, folder.file("Edit_1", EIGHT, 2, "a"))
+    folder.ran(folder.file("Edit_1", EIGHT, 1, "b"), source="file:b.log")
+    ledger = folder.look()
+    assert brief(ledger) == [(SEVEN, "Edit_1", 5, 0, 5, 0), (EIGHT, "Edit_1", 3, 0, 3, 0)]
+    assert ledger.troubles == []
+
+
+def test_a_run_again_does_not_bring_back_what_was_replaced(folder: Folder) -> None:
+    old, other = folder.file("Edit_1", SEVEN, 5, "a"), folder.file("Edit_1", EIGHT, 1, "a")
+    assert old.file and other.file
+    folder.ran(old, other)
+    with changing(str(folder.root)) as lease:
+        new = folder.file("Edit_1", SEVEN, 6, "new", there=False)
+        path = folder.path("Edit_1", SEVEN, "a")
+        prepare(str(folder.root), Change("c", "", folder.summary(new), {}, (path,)), lease)
+        finish(str(folder.root), "c")
+    assert list(not_replaced([old.file, other.file])) == [other.file]
+    with pytest.raises(SinkError, match=r"a\.parquet was there, and has been replaced"):
+        list(not_replaced([old.file._replace(sha256="0" * 64)]))
+
+
+@pytest.mark.parametrize(("content", "found"), [(False, []), (True, ["damaged"])])
+def test_other_bytes_of_the_same_size(folder: Folder, content: bool, found: list[str]) -> None:
+    file = folder.file("Edit_1", SEVEN, 5, "a")
+    folder.ran(file)
+    Path(file.where).write_bytes(b"x" * file.size)
+    assert [each.kind for each in folder.look(content=content).troubles] == found
+
+
+def test_what_is_lost_truncated_or_unknown(folder: Folder) -> None:
+    files = [folder.file("Edit_1", SEVEN, rows, split) for rows, split in ((5, "a"), (6, "b"))]
+    folder.ran(*files, folder.file("Edit_1", EIGHT, 7, "c"))
+    Path(files[0].where).unlink()
+    Path(files[1].where).write_bytes(b"short")
+    double = Path(files[1].where).with_name("double.parquet")
+    double.write_bytes(b"x")
+    ledger = folder.look()
+    assert [(each.kind, Path(each.what).name, each.hour) for each in ledger.troubles] == [
+        ("lost", "a.parquet", SEVEN),
+        ("damaged", "b.parquet", SEVEN),
+        ("unknown", "double.parquet", SEVEN),
+    ]
+    assert "6 rows of Edit_1: has 5 bytes" in ledger.troubles[1].sentence
+    assert brief(ledger)[0] == (SEVEN, "Edit_1", 11, 0, 11, 11)
+
+
+def test_some_hours_alone(folder: Folder) -> None:
+    folder.ran(folder.file("Edit_1", SEVEN, 5, "a"), folder.file("Edit_1", EIGHT, 2, "a"))
+    (folder.root / folder.path("Edit_1", SEVEN, "stray")).write_bytes(b"x")
+    ledger = read_ledger(str(folder.root), wanted=lambda hour: hour == EIGHT)
+    compare(ledger, wanted=lambda hour: hour == EIGHT)
+    assert brief(ledger) == [(EIGHT, "Edit_1", 2, 0, 2, 0)]
+    assert ledger.troubles == []
+
+
+def test_strays_are_put_away(folder: Folder) -> None:
+    file = folder.file("Edit_1", SEVEN, 5, "a")
+    folder.ran(file)
+    double = Path(file.where).with_name("double.parquet")
+    late = folder.root / folder.path("Edit_1", EIGHT, "double")
+    for path in (double, late):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    assert mending(folder.look()) == [f"el ledger {folder.root} --put-away"]
+    put_away_untracked(str(folder.root), lambda hour: hour == SEVEN)
+    assert [each.what for each in folder.look().troubles] == [str(late.relative_to(folder.root))]
+    assert Path(file.where).exists() and not double.exists()
+    put_away_untracked(str(folder.root), lambda _: True)
+    assert folder.look().troubles == []
+    assert len([*(folder.root / "_replaced").rglob("double.parquet")]) == 2
+
+
+def test_files_that_are_being_named_are_no_strays(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor those of a run that has died meanwhile, until it must be dead for long."""
+    first = folder.file("Edit_1", SEVEN, 1, "z")
+    folder.ran(first, source="file:z.log")
+    file = folder.file("Edit_1", SEVEN, 5, "a")
+    assert file.file
+
+    class Killed(Exception):
+        pass
+
+    with pytest.raises(Killed), naming([file.file]):
+        assert folder.look().troubles == []
+        raise Killed
+    put_away_untracked(str(folder.root), lambda _: True)
+    assert folder.look().troubles == []
+
+    monkeypatch.setattr(ledger_module, "_LONGEST_NAMING", -1.0)
+    assert [each.kind for each in folder.look().troubles] == ["unfinished", "unknown"]
+    with naming([file.file]):  # the same run again
+        folder.ran(file)
+    assert folder.look().troubles == []
+
+    with pytest.raises(Killed), naming([folder.file("Edit_1", SEVEN, 3, "b").file]):  # type: ignore[list-item]
+        raise Killed
+    put_away_untracked(str(folder.root), lambda _: True)
+    assert folder.look().troubles == []
+
+
+def test_an_increment_that_is_decided_has_no_strays(folder: Folder, tmp_path: Path) -> None:
+    state = State(str(tmp_path / "state"))
+    enter_state([folder.sink], state.path)
+    file = folder.file("Edit_1", SEVEN, 1, "a")
+    topic = state.topic("raw")
+    topic.intend(Intent("raw", 1, (), {0: 1}), "1-1")
+    topic.decide(1, "1-1", plain(folder.summary(file)) | {"ends": {0: 1}})
+    assert folder.look().troubles == []
+
+
+@pytest.mark.parametrize(
+    ("troubles", "commands"),
+    [
+        ([("lost", "h2"), ("damaged", "h1")],
+         ["el backfill apply '/raw it' parquet:/p --from h1 --to h2"]),
+        ([("unfinished", ""), ("unknown", "h1")], ["el ledger /p --put-away"]),
+        ([("gap", "")], []),
+    ],
+)  # fmt: skip
+def test_how_to_mend(troubles: list[tuple[str, str]], commands: list[str]) -> None:
+    ledger = Ledger("/p", troubles=[Trouble(kind, "", hour, "") for kind, hour in troubles])
+    ledger.sinks, ledger.archives = {"parquet:/p", "raw:/p"}, {"raw:/raw it"}
+    assert mending(ledger) == commands
+
+
+def test_no_ledger(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="has no ledger"):
+        read_ledger(str(tmp_path))
+
+
+def test_increments_are_entries(folder: Folder, tmp_path: Path) -> None:
+    state = State(str(tmp_path / "state"))
+    enter_state([folder.sink], state.path)
+    topic = state.topic("raw")
+    for number, split in ((1, "a"), (2, "b"), (4, "d")):
+        about = plain(folder.summary(folder.file("Edit_1", SEVEN, number, split)))
+        topic.commit(Commit(number, {0: number}, about=about))
+    topic.commit(Commit(5, {0: 9}, about={"reset": True}))
+    ledger = folder.look()
+    assert brief(ledger) == [(SEVEN, "Edit_1", 7, 0, 7, 0)]
+    assert [(each.kind, each.what) for each in ledger.troubles] == [("gap", "raw 3")]
+    assert f"increment 3 of raw is not in {state.path}" in ledger.troubles[0].sentence
+
+
+def change(folder: Folder, name: str, made: Receipt, old: Receipt, entry: Entry) -> Change:
+    def below(receipt: Receipt) -> str:
+        return receipt.where.removeprefix(f"{folder.root}/")
+
+    return Change(name, "a test", folder.summary(made), {below(made): [FilePart("a", SEVEN)]},
+                  (below(old),), ((entry.name, SEVEN),))  # fmt: skip
+
+
+def test_a_change(folder: Folder) -> None:
+    """Decided, it counts for the ledger; finished, the files are there."""
+    old = folder.file("Edit_1", SEVEN, 5, "a")
+    folder.ran(old, folder.file("Edit_1", EIGHT, 2, "a"))
+    new = folder.file("Edit_1", SEVEN, 6, "new", there=False)
+    (entry,) = folder.look().entries
+    with changing(str(folder.root)) as lease:
+        assert not is_prepared(str(folder.root), "one")
+        prepare(str(folder.root), change(folder, "one", new, old, entry), lease)
+        assert is_prepared(str(folder.root), "one")
+    assert {each.kind for each in folder.look().troubles} == {"lost", "unknown"}
+    assert brief(folder.look())[0] == (SEVEN, "Edit_1", 6, 0, 6, 6)
+    with changing(str(folder.root)):  # whoever comes next finishes it
+        pass
+    for _ in range(2):
+        ledger = folder.look(content=True)
+        assert ledger.troubles == []
+        assert brief(ledger) == [(SEVEN, "Edit_1", 6, 0, 6, 0), (EIGHT, "Edit_1", 2, 0, 2, 0)]
+        assert ledger.files[new.where.removeprefix(f"{folder.root}/")].of == (FilePart("a", SEVEN),)
+        finish(str(folder.root), "one")
+    assert not Path(old.where).exists()
+    kept = folder.root / changes.REPLACED / "one" / folder.path("Edit_1", SEVEN, "a")
+    assert hashlib.sha256(kept.read_bytes()).hexdigest() == (old.file and old.file.sha256)
+
+
+def test_a_change_that_dies_in_the_midst_of_it(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At whichever file operation: finished by the next, it is the same."""
+    old = folder.file("Edit_1", SEVEN, 5, "a")
+    folder.ran(old)
+    new = folder.file("Edit_1", SEVEN, 6, "new", there=False)
+    (entry,) = folder.look().entries
+    with changing(str(folder.root)) as lease:
+        prepare(str(folder.root), change(folder, "one", new, old, entry), lease)
+    for after in range(20):
+        left = [after]
+
+        def step(real: Any, *args: Any, left: list[int] = left) -> Any:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return real(*args)
+
+        with monkeypatch.context() as dying:
+            for name in ("move", "make_folder", "create"):
+                real = getattr(filesystem, name)
+                dying.setattr(filesystem, name, lambda *args, real=real: step(real, *args))
+            try:
+                finish(str(folder.root), "one")
+            except KeyboardInterrupt:
+                continue
+            break
+    else:
+        raise AssertionError("it never came to its end")
+    assert after > 2
+    assert folder.look(content=True).troubles == []

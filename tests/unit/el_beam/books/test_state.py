@@ -1,0 +1,229 @@
+"""The state of increments: nobody overwrites anything, and one instance works at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from el_beam.books.state import lease as leases
+from el_beam.books.state import state as states
+from el_beam.books.state.lease import Holder, Lease
+from el_beam.books.state.state import (
+    Commit,
+    Intent,
+    LeaseLost,
+    State,
+    StateError,
+    reset,
+    show,
+)
+from transforms.read.kafka_ranges import OffsetRange, splits_of
+
+SPLITS = tuple(splits_of("raw", 1, [OffsetRange(0, 5, 700), OffsetRange(1, 0, 3)], size=500))
+
+
+def intent(number: int = 1) -> Intent:
+    return Intent("raw", number, SPLITS, {0: 700, 1: 3}, (OffsetRange(0, 0, 5),), "id", "r", "c", 9)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
+    return State(f"{tmp_path}/state")
+
+
+def names(state: State, topic: str = "raw") -> list[str]:
+    return sorted(path.name for path in Path(state.path, "topics", topic).iterdir())
+
+
+def test_from_nothing_to_a_commit(state: State) -> None:
+    topic = state.topic("raw")
+    assert (topic.last(), topic.pending()) == (None, (None, None))
+    topic.intend(intent(), "7")
+    assert state.topic("raw").pending() == (intent(), None)
+    assert state.topic("raw").pending()[0] == replace(intent())
+    topic.decide(1, "7", {"files": ["x"]})
+    assert state.topic("raw").pending() == (intent(), {"files": ["x"]})
+    commit = Commit(1, intent().ends, "id", 10.0, {"files": ["x"]})
+    topic.commit(commit)
+    again = state.topic("raw")
+    assert again.last() == commit
+    assert again.pending() == (None, None)
+    assert names(state) == ["00000001.commit.json"]
+    assert state.topics() == ["raw"]
+
+
+def test_the_newest_instance_counts(state: State) -> None:
+    """What an instance decides after another has taken over its intent is nobody's decision."""
+    topic = state.topic("raw")
+    topic.intend(intent(), "7")
+    topic.intend(replace(intent(), code="newer"), "8")
+    topic.decide(1, "7", {"of": 7})
+    found, manifest = state.topic("raw").pending()
+    assert found is not None
+    assert (found.code, manifest) == ("newer", None)
+    topic.decide(1, "8", {"of": 8})
+    assert state.topic("raw").pending()[1] == {"of": 8}
+
+
+@pytest.mark.parametrize("act", ["intend", "decide", "commit"])
+def test_nothing_is_overwritten(state: State, act: str) -> None:
+    one, two = state.topic("raw"), state.topic("raw")
+    for number, topic in enumerate((one, two)):
+        try:
+            if act == "intend":
+                topic.intend(intent(), "7")
+            elif act == "decide":
+                topic.decide(1, "7", {"by": number})
+            else:
+                topic.commit(Commit(1, {0: number}))
+        except LeaseLost as error:
+            assert number == 1
+            assert "another instance works here" in str(error)
+            break
+    else:
+        raise AssertionError("both were allowed")
+
+
+def test_half_made_files_are_no_state(state: State) -> None:
+    topic = state.topic("raw")
+    topic.commit(Commit(1, {0: 5}))
+    Path(state.path, "topics", "raw", "_00000002.commit.json.0123").write_text("{")
+    assert state.topic("raw").last() == Commit(1, {0: 5})
+
+
+def test_old_commits_share_a_file(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(states, "_KEPT", 10)
+    topic = state.topic("raw")
+    wanted = [Commit(number, {0: number * 5}, "id", float(number)) for number in range(1, 48)]
+    for commit in wanted:
+        topic.commit(commit)
+    assert [*state.topic("raw").history()] == wanted
+    assert state.topic("raw").last() == wanted[-1]
+    assert len(names(state)) < 25
+
+
+def test_a_death_while_commits_are_put_together(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(states, "_KEPT", 3)
+    topic = state.topic("raw")
+    monkeypatch.setattr(topic, "_forget", [].append)
+    for number in range(1, 8):
+        topic.commit(Commit(number, {0: number}))
+    assert [commit.number for commit in state.topic("raw").history()] == [*range(1, 8)]
+
+
+def test_another_cluster(state: State) -> None:
+    state.bind("one")
+    state.bind("one")
+    with pytest.raises(StateError, match="is about the Kafka cluster one, these brokers are two"):
+        state.bind("two")
+
+
+def test_a_second_instance_is_refused(state: State) -> None:
+    with Lease(state) as one:
+        with pytest.raises(StateError, match=rf"process {os.getpid()} on .* works on this state"):
+            Lease(state).__enter__()
+        one.check()
+    with Lease(state) as two:
+        assert two.number == one.number + 1
+
+
+def test_two_instances_that_begin_at_once(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both saw that nobody works here; one of them was first."""
+    monkeypatch.setattr(Lease, "_numbers", lambda _: [])
+    with Lease(state), pytest.raises(StateError, match="has just begun"):
+        Lease(state).__enter__()
+
+
+def test_the_lease_of_a_dead_process_is_free(state: State) -> None:
+    code = (
+        "import sys, time; from el_beam.books.state.lease import *\n"
+        "Lease(State(sys.argv[1])).__enter__(); print('held', flush=True); time.sleep(60)"
+    )
+    call = [sys.executable, "-c", code, state.path]
+    with subprocess.Popen(call, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(StateError, match=f"process {process.pid} "):
+            Lease(state).__enter__()
+        process.kill()
+    with Lease(state) as lease:
+        assert lease.number == 2
+
+
+@pytest.mark.parametrize(("age", "free"), [(5, False), (29, False), (31, True)])
+def test_the_lease_of_another_machine_ends(state: State, age: float, free: bool) -> None:
+    with Lease(state):
+        pass
+    folder = Path(state.path, "lease")
+    far = Holder("elsewhere", "boot", 1, 0.0, "token")
+    (folder / "00000001.json").write_text(json.dumps(asdict(far)))
+    (folder / "00000001.beat").write_text("held")
+    then = time.time() - age
+    os.utime(folder / "00000001.beat", (then, then))
+    if free:
+        with Lease(state) as lease:
+            assert lease.number == 2
+    else:
+        with pytest.raises(StateError, match=r"process 1 on elsewhere .* its lease ends 30 s"):
+            Lease(state).__enter__()
+
+
+def test_this_machine_before_it_started_anew() -> None:
+    here = Holder.here()
+    assert here.is_gone() is False
+    assert replace(here, boot="another").is_gone() is True
+    assert replace(here, started=here.started - 1).is_gone() is True
+    assert replace(here, host="elsewhere").is_gone() is None
+    gone = max(psutil.pids()) + 100_000
+    assert replace(here, pid=gone).is_gone() is True
+
+
+def test_who_was_taken_for_dead_is_told(state: State) -> None:
+    with Lease(state) as one:
+        (Path(state.path) / "lease" / "00000009.json").write_text("{}")
+        with pytest.raises(LeaseLost, match="instance 9 works here now, this one was 1"):
+            one.check()
+
+
+def test_signs_of_life(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "_BEAT", 0.05)
+    beat = Path(state.path, "lease", "00000001.beat")
+    with Lease(state):
+        first = beat.stat().st_mtime_ns
+        end = time.monotonic() + 10
+        while beat.stat().st_mtime_ns == first and time.monotonic() < end:
+            time.sleep(0.02)
+        assert beat.stat().st_mtime_ns > first
+    assert beat.read_text() == "released"
+
+
+def test_show_and_reset(state: State) -> None:
+    topic = state.topic("raw")
+    topic.commit(Commit(1, {0: 5, 1: 6}, "id", 3.0))
+    topic.intend(intent(2), "1")
+    (shown,) = show(state)["topics"]
+    assert (shown["number"], shown["offsets"]) == (1, {"0": 5, "1": 6})
+    assert shown["pending"] == {"number": 2, "records": 698, "since": 9, "decided": False}
+    assert reset(state, "raw", {0: 0, 1: 0}).number == 2
+    again = state.topic("raw")
+    last = again.last()
+    assert last is not None
+    assert (last.ends, last.topic_id, again.pending()) == ({0: 0, 1: 0}, "", (None, None))
+
+
+def test_what_is_decided_is_not_reset(state: State) -> None:
+    topic = state.topic("raw")
+    topic.intend(intent(), "1")
+    topic.decide(1, "1", {})
+    with pytest.raises(StateError, match="waits to be finished"):
+        reset(state, "raw", {0: 0})

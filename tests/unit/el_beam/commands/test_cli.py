@@ -1,0 +1,203 @@
+"""`el`: help at once, exit codes, what people see; in a process of its own where that matters."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from el_beam import cli, config
+from el_beam.commands.run import command as run_command
+from el_beam.running.bounded import describe_error, diverted
+from el_beam.terminal.console import printable
+
+EL = [sys.executable, "-m", "el_beam.cli"]
+ROOT = Path(cli.__file__).parents[1]
+
+
+def el(*arguments: str) -> int:
+    """The exit code of a call in this process."""
+    try:
+        return cli.main(arguments)
+    except SystemExit as error:
+        return int(error.code or 0)
+
+
+def test_help_answers_at_once() -> None:
+    def seconds() -> float:
+        started = time.monotonic()
+        found = subprocess.run(
+            [*EL, "--help"], capture_output=True, text=True, cwd=ROOT, check=True
+        )
+        assert "Exit codes: 0 done, 1 the job failed, 2 the call was wrong." in found.stdout
+        return time.monotonic() - started
+
+    assert min(seconds() for _ in range(3)) < 0.7
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["schema"], ["schema", "list"], ["schema", "show"]]
+)
+def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert el(*command, "--help") == 0
+    assert "usage: el" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        ([], "el: the following arguments are required: COMMAND"),
+        (["nope"], "el: argument COMMAND: invalid choice: 'nope'"),
+        (["run", "--nope"], "el: unrecognized arguments: --nope"),
+        (["run", "--workers", "two"], "el run: argument --workers: invalid int value: 'two'"),
+        (["run", "file:a", "--format"], "el run: argument --format: expected one argument"),
+        (["schema"], "el schema: the following arguments are required: ACTION"),
+        (["schema", "show"], "el schema show: the following arguments are required: NAME"),
+    ],
+)
+def test_a_wrong_call_istold_in_two_lines(
+    call: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert el(*call) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith(says) and err.count("\n") == 2 and "--help'." in err
+    assert out == ""
+
+
+def test_an_option_is_never_guessed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert el("run", "file:a", "jsonl:b", "--work", "2") == 2
+    assert "unrecognized arguments: --work" in capsys.readouterr().err
+
+
+def test_schema_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert el("schema", "list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split() == ["Edit", "13457736", "17541122"] for line in lines)
+    assert el("schema", "list", "--json") == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {"schema": "EventError", "revision": 14035058} in listed
+
+
+def test_schema_show(capsys: pytest.CaptureFixture[str]) -> None:
+    assert el("schema", "show", "Edit") == 0
+    latest = capsys.readouterr().out
+    assert el("schema", "show", "Edit/17541122") == 0
+    assert capsys.readouterr().out == latest
+    assert "In SQL:" in latest and "CREATE TABLE" in latest and "Edit_17541122" in latest
+    assert el("schema", "show", "Edit/13457736", "--json") == 0
+    earlier = capsys.readouterr().out
+    assert "properties" in json.loads(earlier)
+    assert el("schema", "show", "Edit_13457736", "--json") == 0
+    assert capsys.readouterr().out == earlier
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "says"),
+    [
+        (["show", "Nope"], 1, "there is no schema 'Nope'; `el schema list` shows what there is"),
+        (["show", "Edit/5"], 1, "there is no schema 'Edit' revision 5; `el schema list`"),
+        (["show", "Edit/" + "9" * 5000], 1, "there is no schema"),
+        (["show", "a/b"], 1, "there is no schema 'a/b'"),
+        (["show", ""], 1, "there is no schema ''"),
+        (["show", "\x1b[31m"], 1, "there is no schema '\\x1b[31m'"),
+        (["list", "--schemas", "nope"], 2, "nope: there is no such folder of schemas"),
+        (["show", "Edit", "--schemas", "nope"], 2, "nope: there is no such folder of schemas"),
+    ],
+)
+def test_schemas_that_are_not_there(
+    call: list[str], code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert el("schema", *call) == code
+    out, err = capsys.readouterr()
+    assert err.startswith(f"el schema: {says}") and err.count("\n") == 1
+    assert out == ""
+
+
+def test_unusable_schemas_aretold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, text in (("A", "{}"), ("B", "{")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.json").write_text(text)
+    assert el("schema", "list", "--schemas", str(tmp_path)) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0].split() == ["A", "1"]
+    assert err.startswith("el schema: unusable: schema B revision 1: ")
+
+
+def test_the_command_line_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[config.RunConfig] = []
+
+    def assemble(asked: config.RunConfig, *_: object) -> None:
+        found.append(asked)
+        raise config.ConfigError(["enough"])
+
+    monkeypatch.setattr(run_command, "assemble", assemble)
+    path = tmp_path / "job.yaml"
+    path.write_text("source: file:a\nsinks: [jsonl:b]\nworkers: 2\nonly: E\nbeam: [--x]\n")
+    assert el("run", "--config", str(path)) == 2
+    assert el("run", "file:c", "--config", str(path), "--workers", "3", "--", "--y", "--help") == 2
+    assert found == [
+        config.RunConfig("file:a", ("jsonl:b",), only="E", workers=2, beam=("--x",)),
+        config.RunConfig("file:c", ("jsonl:b",), only="E", workers=3, beam=("--y", "--help")),
+    ]
+
+
+def test_json_and_stdout_do_not_mix(capsys: pytest.CaptureFixture[str]) -> None:
+    assert el("run", "stdin:", "stdout:", "--json") == 2
+    assert "would both write to standard output" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("report", "sentence"),
+    [
+        ("x\ntransforms.write.sink.SinkError: full [while running 'a']\n\ny", "full"),
+        ("SinkError: full\nmore", "full"),
+        ("KeyError: 'x'\n\nDuring …\nRegistryUnavailable: away [while running 'a']", "away"),
+        ("Traceback …:\n  File\nKeyError: 'x' [while running 'a']", "unexpected: KeyError: 'x'"),
+        ("MemoryError", "unexpected: MemoryError"),
+        (
+            "RuntimeError: Channel closed prematurely.",
+            "a worker process has died (killed, or out of memory); start the same command again",
+        ),
+        ("\x00", "unexpected: \x00"),
+    ],
+)
+def test_the_sentence_in_a_report_of_failure(report: str, sentence: str) -> None:
+    assert describe_error(report) == sentence
+
+
+def test_what_is_shown_is_printable() -> None:
+    assert printable("é\x1b[31m\n\ud800😀") == "é\\x1b[31m\\n\\ud800😀"
+
+
+def test_noise_is_diverted_and_words_are_not(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, threading; from el_beam.running.bounded import diverted\n"
+        "with diverted(sys.argv[1]):\n"
+        " os.system('echo noise >&2'); print('é words', file=sys.stderr)\n"
+        " broken = threading.Thread(target=lambda: 1 / 0); broken.start(); broken.join()\n"
+        "os.system('echo after >&2')"
+    )
+    call = [sys.executable, "-c", code, str(tmp_path / "noise")]
+    found = subprocess.run(call, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert found.stderr.splitlines() == ["é words", "after"]
+    noise = (tmp_path / "noise").read_text()
+    assert noise.startswith("noise\n") and noise.endswith("ZeroDivisionError: division by zero\n")
+    with diverted(str(tmp_path / "noise")):  # in this process, whose stderr is pytest's
+        pass
+
+
+def test_sinks_may_stand_behind_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("")
+    sinks = [f"jsonl:{tmp_path}/j", f"raw:{tmp_path}/r"]
+    assert el("run", f"file:{log}", sinks[0], "--format", "json", sinks[1], "--dry-run") == 0
+    describe_error = capsys.readouterr().out
+    assert all(f"write   {sink}" in describe_error for sink in sinks)
+    assert el("run", f"file:{log}", sinks[0], "--workers", "1", sinks[1], "--nope") == 2
+    assert el("schema", "list", "x", "y") == 2

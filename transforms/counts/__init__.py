@@ -1,0 +1,1 @@
+"""What was counted: partial sums of a bundle, totals, the summary of a run."""

@@ -1,0 +1,195 @@
+"""The books of a bounded run: what was read, what became of it, what each sink was given."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+from schemas.bad_event import sentence_of
+from transforms.counts.count import Counts, ReadReceipt
+from transforms.io.files import filesystem
+from transforms.write.files import hour_name
+from transforms.write.receipt import NewFile, Receipt
+
+SummaryPart = ReadReceipt | Counts | Receipt
+
+
+@dataclass
+class SinkBook:
+    """One sink's side of the books."""
+
+    given: int = 0
+    written: int = 0
+    rejected: int = 0
+    repeated: int = 0
+    filtered: int = 0
+    files: int = 0
+    size: int = 0  # bytes
+
+    def add(self, other: SinkBook | Receipt) -> None:
+        """Enter more of the same sink."""
+        for column in ("given", "written", "rejected", "repeated", "filtered", "size"):
+            setattr(self, column, getattr(self, column) + getattr(other, column))
+        self.files += other.files if isinstance(other, SinkBook) else other.size > 0
+
+    @property
+    def balanced(self) -> bool:
+        return self.given == self.written + self.rejected + self.repeated + self.filtered
+
+
+class HourKey(NamedTuple):
+    """What the books count apart from what. `reason` is empty for valid events."""
+
+    hour: str  # 2019-03-10T07
+    schema: str  # Schema_revision, as counted: see counts/count.py
+    reason: str
+
+
+@dataclass
+class Summary:
+    """What a run did, or a part of it: parts add up, in any order, and what is kept of them is as
+    small for a million lines as for one. No `imbalances` is the promise that nothing was lost."""
+
+    read: int = 0  # lines
+    size: int = 0  # bytes of the lines
+    counts: dict[HourKey, int] = field(default_factory=dict)
+    sinks: dict[str, SinkBook] = field(default_factory=dict)
+    files: dict[str, Receipt] = field(default_factory=dict)  # by their temporary names
+    held: str = ""  # why a part of it can't be written now; then all else says nothing
+
+    def add(self, part: SummaryPart) -> None:
+        """Enter what a step said of some lines. No part may come twice: a bounded run gives those
+        of bundles that have succeeded."""
+        if isinstance(part, ReadReceipt):
+            self.read += part.lines
+            self.size += part.size
+        elif isinstance(part, Counts):
+            for key, count in part.sums:
+                hour = HourKey(
+                    hour_name(key.minute // 3600), f"{key.schema}_{key.revision}", key.reason
+                )
+                self.counts[hour] = self.counts.get(hour, 0) + count
+        else:
+            self.sinks.setdefault(part.sink, SinkBook()).add(part)
+            self.held = self.held or part.held
+            if part.file:
+                self.files[part.file.temporary] = part
+
+    def merge(self, other: Summary) -> None:
+        """Enter all that another summary says."""
+        self.read += other.read
+        self.size += other.size
+        for key, count in other.counts.items():
+            self.counts[key] = self.counts.get(key, 0) + count
+        for sink, book in other.sinks.items():
+            self.sinks.setdefault(sink, SinkBook()).add(book)
+        self.files |= other.files
+        self.held = self.held or other.held
+
+    @property
+    def valid(self) -> int:
+        return sum(count for key, count in self.counts.items() if not key.reason)
+
+    @property
+    def bad(self) -> int:
+        return sum(count for key, count in self.counts.items() if key.reason)
+
+    @property
+    def schemas(self) -> dict[str, tuple[int, int]]:
+        """Schema_revision -> (valid, bad)."""
+        found: dict[str, tuple[int, int]] = {}
+        for key, count in self.counts.items():
+            valid, bad = found.get(key.schema, (0, 0))
+            found[key.schema] = (valid, bad + count) if key.reason else (valid + count, bad)
+        return found
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Reason -> bad lines."""
+        found: Counter[str] = Counter()
+        for key, count in self.counts.items():
+            if key.reason:
+                found[key.reason] += count
+        return dict(found)
+
+    @property
+    def imbalances(self) -> list[str]:
+        """What does not add up, for people; empty where the books balance."""
+        found = []
+        if self.read != self.valid + self.bad:
+            found.append(f"{self.read} lines read, but {self.valid} valid + {self.bad} bad")
+        for name, book in self.sinks.items():
+            if not book.balanced:
+                found.append(f"{name}: {book}")
+            if book.given != self.read + book.rejected:  # a rejected event comes again as its error
+                found.append(f"{name} was given {book.given} of {self.read}")
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, for --json and for the report page."""
+        return {
+            "totals": {
+                "read": self.read, "valid": self.valid, "bad": self.bad, "bytes": self.size,
+            },
+            "schemas": [
+                {"schema": name.rpartition("_")[0], "revision": int(name.rpartition("_")[2]),
+                 "valid": valid, "bad": bad}
+                for name, (valid, bad) in sorted(self.schemas.items())
+            ],
+            "reasons": [
+                {"reason": reason, "sentence": sentence_of(reason), "count": count}
+                for reason, count in sorted(
+                    self.reasons.items(), key=lambda item: (-item[1], item[0])
+                )
+            ],
+            "sinks": [{"sink": name, **vars(book)} for name, book in self.sinks.items()],
+            "balanced": not self.imbalances,
+        }  # fmt: skip
+
+
+def summarize(parts: Iterable[SummaryPart], sinks: Sequence[str]) -> Summary:
+    """Add up what the steps of a run said. Each of `sinks` has a book, in this order."""
+    summary = Summary(sinks={name: SinkBook() for name in sinks})
+    for part in parts:
+        summary.add(part)
+    return summary
+
+
+def plain(summary: Summary) -> dict[str, Any]:
+    """A summary as JSON holds it."""
+    return {
+        "read": summary.read,
+        "size": summary.size,
+        "counts": [[*key, count] for key, count in summary.counts.items()],
+        "sinks": {name: asdict(book) for name, book in summary.sinks.items()},
+        "files": list(summary.files.values()),
+    } | ({"held": summary.held} if summary.held else {})
+
+
+def summary_of(plain: dict[str, Any]) -> Summary:
+    """What `plain` was made of."""
+    files = [Receipt._make([*each[:-1], NewFile(*each[-1])]) for each in plain["files"]]
+    return Summary(
+        plain["read"],
+        plain["size"],
+        {HourKey(*key): count for *key, count in plain["counts"]},
+        {name: SinkBook(**book) for name, book in plain["sinks"].items()},
+        {each.file.temporary: each for each in files if each.file},
+        plain.get("held", ""),
+    )
+
+
+def load_books(path: str) -> dict[str, Summary]:
+    """What WriteSummary left at `path`: a summary of each split. Raises OSError."""
+    return {split: summary_of(each) for split, each in json.loads(filesystem.read(path)).items()}
+
+
+def total(books: Iterable[Summary], sinks: Sequence[str]) -> Summary:
+    """All books in one. Each of `sinks` has its part of it, in this order."""
+    summary = summarize((), sinks)
+    for book in books:
+        summary.merge(book)
+    return summary

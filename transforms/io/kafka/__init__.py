@@ -1,0 +1,1 @@
+"""How a Kafka cluster is reached, asked and written to."""

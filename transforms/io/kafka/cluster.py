@@ -1,0 +1,171 @@
+"""KafkaCluster: how a Kafka cluster is reached, by librdkafka and by Java clients alike.
+
+People use one vocabulary, librdkafka's. A secret is never part of a job: it stays the name of an
+environment variable or of a file, which the process that connects reads.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from schemas.errors import WrongCall
+
+SECRETS: Final = ("sasl.password", "ssl.key.password")
+SETTINGS: Final = frozenset(
+    {
+        "client.id",
+        "sasl.mechanism",
+        "sasl.username",
+        "security.protocol",
+        "ssl.ca.location",
+        "ssl.certificate.location",
+        "ssl.endpoint.identification.algorithm",
+        "ssl.key.location",
+        *SECRETS,
+        *(f"{name}.file" for name in SECRETS),
+    }
+)
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
+_BROKER = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5}")
+_CHOICES: Final = {
+    "security.protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
+    "sasl.mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
+    "ssl.endpoint.identification.algorithm": ("https", "none"),
+}
+
+
+class KafkaSettingsError(WrongCall, ValueError):
+    """Settings that can't reach a cluster; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class KafkaCluster:
+    """Brokers and how to connect to them. Holds no secret: only where it is to be found."""
+
+    brokers: str  # host:port,host:port
+    settings: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.brokers:
+            raise KafkaSettingsError("kafka: has no brokers: write kafka://host:9092/")
+        for broker in self.brokers.split(","):
+            if "@" in broker:  # what stands before it is a secret, most likely
+                raise KafkaSettingsError("brokers have no user: give sasl.username and a password")
+            if not _BROKER.fullmatch(broker):
+                raise KafkaSettingsError(f"{broker!r} is no broker: write host:port,host:port")
+        self._check_settings(dict(self.settings))
+
+    def _check_settings(self, settings: Mapping[str, str]) -> None:
+        for name, value in settings.items():
+            if name in SECRETS and not _VARIABLE.fullmatch(value):
+                raise KafkaSettingsError(
+                    f"{name} must not be written down: give ${{VARIABLE}}, or {name}.file=PATH"
+                )
+            if name in _CHOICES and value not in _CHOICES[name]:
+                known = ", ".join(_CHOICES[name])
+                raise KafkaSettingsError(f"{name} {value!r} is unknown; there are {known}")
+        protocol = settings.get("security.protocol", "PLAINTEXT")
+        for prefix in ("SASL", "SSL"):
+            given = [name for name in settings if name.startswith(f"{prefix.lower()}.")]
+            if given and prefix not in protocol:  # it would be passed over in silence
+                raise KafkaSettingsError(f"{given[0]} needs security.protocol with {prefix} in it")
+        for name in SECRETS:
+            if name in settings and f"{name}.file" in settings:
+                raise KafkaSettingsError(f"{name} is given twice")
+        if "SASL" in protocol:
+            password = {"sasl.password", "sasl.password.file"} & set(settings)
+            if "sasl.username" not in settings or not password:
+                raise KafkaSettingsError("SASL needs sasl.username and one password")
+
+    @classmethod
+    def of(cls, rest: str, parameters: Mapping[str, str]) -> KafkaCluster:
+        """The cluster of a URI kafka://BROKERS/?PARAMETERS. Raises KafkaSettingsError."""
+        chosen = sorted((name, value) for name, value in parameters.items() if name in SETTINGS)
+        return cls(rest.removeprefix("//").rstrip("/"), tuple(chosen))
+
+    def for_librdkafka(self) -> dict[str, Any]:
+        """Settings for confluent-kafka, secrets filled in: for the process that connects.
+
+        Raises KafkaSettingsError where a secret isn't there."""
+        settings: dict[str, Any] = {"bootstrap.servers": self.brokers, "client.id": "el_beam"}
+        if "sasl.username" in dict(self.settings):
+            settings["sasl.mechanism"] = "PLAIN"  # unless given; librdkafka's own is Kerberos
+        for name, value in self.settings:
+            if name in SECRETS:
+                settings[name] = _of_environment(name, value)
+            elif name.removesuffix(".file") in SECRETS:
+                settings[name.removesuffix(".file")] = _of_file(name, value)
+            else:
+                settings[name] = value
+        return settings
+
+    def for_java(self) -> dict[str, str]:
+        """The same settings for a Java client; it looks for the secrets itself, where it runs."""
+        given = dict(self.settings)
+        java = {"bootstrap.servers": self.brokers, "client.id": given.get("client.id", "el_beam")}
+        for name in ("security.protocol", "ssl.endpoint.identification.algorithm"):
+            if name in given:
+                # what librdkafka calls none, Java calls the empty text
+                java[name] = "" if given[name] == "none" else given[name]
+        if "ssl.ca.location" in given:
+            java["ssl.truststore.type"] = "PEM"
+            java["ssl.truststore.location"] = given["ssl.ca.location"]
+        if "ssl.certificate.location" in given and "ssl.key.location" in given:
+            java["ssl.keystore.type"] = "PEM"
+            java["ssl.keystore.certificate.chain"] = _in_file(given["ssl.certificate.location"])
+            java["ssl.keystore.key"] = _in_file(given["ssl.key.location"])
+        if key_password := _for_java(given, "ssl.key.password"):
+            java["ssl.key.password"] = key_password
+        if "sasl.username" in given:
+            mechanism = given.get("sasl.mechanism", "PLAIN")
+            java["sasl.mechanism"] = mechanism
+            java["sasl.jaas.config"] = _jaas(mechanism, given)
+        if any("${" in value for value in java.values()):
+            providers = "org.apache.kafka.common.config.provider"
+            java["config.providers"] = "env,directory"
+            java["config.providers.env.class"] = f"{providers}.EnvVarConfigProvider"
+            java["config.providers.directory.class"] = f"{providers}.DirectoryConfigProvider"
+        return java
+
+    def __str__(self) -> str:
+        return self.brokers
+
+
+def _jaas(mechanism: str, given: Mapping[str, str]) -> str:
+    package = "org.apache.kafka.common.security"
+    module = "plain.PlainLoginModule" if mechanism == "PLAIN" else "scram.ScramLoginModule"
+    user = given["sasl.username"].replace("\\", "\\\\").replace('"', '\\"')
+    password = _for_java(given, "sasl.password")
+    return f'{package}.{module} required username="{user}" password="{password}";'
+
+
+def _for_java(given: Mapping[str, str], name: str) -> str:
+    if match := _VARIABLE.fullmatch(given.get(name, "")):
+        return f"${{env:{match['name']}}}"
+    return _in_file(given[f"{name}.file"]) if f"{name}.file" in given else ""
+
+
+def _in_file(path: str) -> str:
+    folder, _, name = path.rpartition("/")
+    return f"${{directory:{folder or '.'}:{name}}}"
+
+
+def _of_environment(name: str, value: str) -> str:
+    match = _VARIABLE.fullmatch(value)
+    variable = match["name"] if match else ""
+    found = os.environ.get(variable)
+    if found is None:
+        raise KafkaSettingsError(f"{name}: the environment variable {variable} is not set here")
+    return found
+
+
+def _of_file(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text().rstrip("\n")
+    except (OSError, ValueError) as error:
+        raise KafkaSettingsError(f"{name}: cannot read {path}: {error}") from error

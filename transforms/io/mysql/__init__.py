@@ -1,0 +1,1 @@
+"""How a MySQL server is reached, and what its errors mean."""

@@ -1,0 +1,183 @@
+"""Connections to a MysqlServer, and what the database's errors mean."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any, Final
+
+import pymysql
+import sqlalchemy as sa
+
+from schemas.errors import ElBeamError
+from transforms.io.mysql.server import MysqlServer, MysqlSettingsError, content
+
+_CONNECT = 10.0  # seconds to reach the server
+_ANSWER = 60.0  # seconds that it may take for a statement
+_LOCK = 5  # seconds that a statement waits for a lock
+_SESSION: Final = (
+    "SET SESSION sql_mode='STRICT_ALL_TABLES,STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
+    "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', time_zone='+00:00', "
+    "lock_wait_timeout={0}, innodb_lock_wait_timeout={0} /*M!100100 , max_statement_time=0 */"
+)
+"""Whatever the server's own settings are: a value is held or refused, never changed, and a
+backslash in a literal is what the client means by it."""
+
+_KEPT: Final = " /*M!100300 , idle_transaction_timeout=120 */"
+"""Where a connection is kept, MariaDB ends a transaction whose client has vanished with its host:
+else its locks would stay for hours."""
+
+_AWAY: Final = frozenset(
+    {
+        *(2002, 2003, 2006, 2013, 2014, 2027, 2055),  # no connection, or none any more
+        *(1040, 1203, 1226),  # too many of them
+        *(1053, 1927),  # shut down, killed
+        *(1047, 1158, 1159, 1160, 1161),  # a cluster or a network that isn't well
+    }
+)
+_LOCKED: Final = frozenset(
+    {
+        *(1205, 1213, 1412, 1615),
+        *(1317, 1969, 3024),  # the statement was interrupted, or took too long
+    }
+)
+_GONE: Final = frozenset({1054, 1146})  # a column, the table
+_OF_RIGHTS: Final = frozenset({1044, 1142, 1143, 1370})
+_OF_VALUES: Final = frozenset(
+    {
+        *(1048, 1118, 1264, 1265, 1292, 1366, 1367, 1406, 1411, 1416, 1525, 1690),
+        *(3140, 3819, 4025),  # what a check says
+    }
+)
+_RIGHTS = "docs/mysql.md says which rights this needs"
+_REPLICA = "is it a replica? Write to the server that it follows"
+_SENTENCES: Final = {
+    167: "its ids are used up: ALTER TABLE … MODIFY id BIGINT NOT NULL AUTO_INCREMENT",
+    1045: "docs/mysql.md says how a password is given",
+    1044: f"the user may not use this database; {_RIGHTS}",
+    1049: "is its name right? CREATE DATABASE … CHARACTER SET utf8mb4 makes it",
+    1142: _RIGHTS,
+    1143: _RIGHTS,
+    1370: _RIGHTS,
+    1290: _REPLICA,
+    1364: "`el mysql plan` says what to do",
+    1836: _REPLICA,
+}
+
+
+class MysqlFault(ElBeamError):
+    """The database refuses, and will again; the message is for people."""
+
+
+class DatabaseAway(MysqlFault):
+    """The server can't be reached, or has let go of us. It will be back."""
+
+
+class TableLocked(MysqlFault):
+    """Others hold a lock, or the table has just changed. It will be free."""
+
+
+class NoRight(MysqlFault):
+    """The user may not do this."""
+
+
+class ValueRefused(MysqlFault):
+    """A column can't hold a value of one of the rows."""
+
+
+def engine(
+    server: MysqlServer, *, answer: float = _ANSWER, lock: int | None = None, keep: bool = False
+) -> sa.Engine:
+    """A new engine, whose connections are in strict mode, UTC and utf8mb4, and make transactions.
+
+    `answer` is for how many seconds a statement may be silent, `lock` how many of them it may wait
+    for a lock. With `keep` there is one connection, tried before each use; without it each use
+    makes one."""
+    pool: dict[str, Any] = {"poolclass": sa.NullPool}
+    if keep:
+        pool = {"pool_size": 1, "max_overflow": 0, "pool_pre_ping": True}
+    session = _SESSION.format(lock or _LOCK) + (_KEPT if keep else "")
+    return sa.create_engine(
+        "mysql+pymysql://", creator=lambda: _connect(server, answer, session), **pool
+    )
+
+
+def _connect(server: MysqlServer, answer: float, session: str) -> Any:
+    """Raises MysqlFault, pymysql.Error."""
+    try:
+        connection = pymysql.connect(
+            host=server.host, port=server.port, unix_socket=server.settings.get("unix_socket"),
+            user=server.user, password=server.password(), database=server.database,
+            charset="utf8mb4", init_command=session, autocommit=False,
+            connect_timeout=_CONNECT, read_timeout=answer, write_timeout=answer, **_tls(server),
+        )  # fmt: skip
+    except pymysql.Error as error:
+        if _mistrusted(error):
+            raise MysqlFault(reason(error)) from error  # waiting doesn't mend it
+        if error.args[:1] == (2003,) and (path := server.settings.get("unix_socket")):
+            error.args = (
+                2003,
+                f"Can't connect to MySQL server at {path}",
+            )  # PyMySQL names the host
+        raise
+    except (MysqlSettingsError, RuntimeError) as error:  # PyMySQL lacks what a way to log in needs
+        raise MysqlFault(str(error)) from error
+    if connection.escape("\\") != r"'\\'":
+        connection.close()
+        raise MysqlFault("the server keeps NO_BACKSLASH_ESCAPES, whatever a session says")
+    return connection
+
+
+def _mistrusted(error: pymysql.Error) -> bool:
+    """Whether one of the two says that the other's certificate is wrong."""
+    cause = getattr(error, "original_exception", None) or error.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return True
+    return isinstance(cause, ssl.SSLError) and "ALERT" in (cause.reason or "")
+
+
+def _tls(server: MysqlServer) -> dict[str, Any]:
+    mode, given = server.ssl_mode, server.settings
+    if mode in ("DISABLED", "PREFERRED"):
+        return {"ssl_disabled": mode == "DISABLED"}
+    for name in ("ssl_ca", "ssl_cert", "ssl_key"):
+        if name in given:
+            content(given[name], name)  # TLS wouldn't say which is missing
+    try:
+        context = ssl.create_default_context(cafile=given.get("ssl_ca"))
+        context.check_hostname = mode == "VERIFY_IDENTITY"
+        if mode == "REQUIRED":
+            context.verify_mode = ssl.CERT_NONE
+        if "ssl_cert" in given:
+            context.load_cert_chain(given["ssl_cert"], given["ssl_key"])
+    except OSError as error:
+        raise MysqlFault(f"ssl_ca, ssl_cert or ssl_key: {error}") from error
+    return {"ssl": context}
+
+
+def reason(error: BaseException) -> str:
+    """An error of the database, or SQLAlchemy's about one, in a line for people."""
+    origin = getattr(error, "orig", None) or error
+    if not isinstance(origin, pymysql.Error) or len(origin.args) < 2:
+        return " ".join(str(origin).split()) or type(origin).__name__
+    code, text = origin.args[:2]
+    told = " ".join(str(text).split()) or "the connection is lost"
+    more = f"; {_SENTENCES[code]}" if code in _SENTENCES else ""
+    return f"{told} ({code}){more}" if code else told
+
+
+def fault(error: BaseException) -> MysqlFault:
+    """What an error of the database means. What isn't known to pass isn't waited for."""
+    origin = getattr(error, "orig", None) or error
+    if isinstance(origin, MysqlFault):
+        return origin
+    code = origin.args[0] if origin.args else 0
+    told = reason(error)
+    if isinstance(origin, pymysql.InterfaceError) or code in _AWAY:
+        return DatabaseAway(told)
+    if isinstance(origin, pymysql.InternalError) and not isinstance(code, int):
+        return DatabaseAway(told)  # packets that make no sense: some are lost
+    if code in _LOCKED or code in _GONE:
+        return TableLocked(told)
+    if code in _OF_RIGHTS:
+        return NoRight(told)
+    return ValueRefused(told) if code in _OF_VALUES else MysqlFault(told)

@@ -1,0 +1,112 @@
+"""MysqlServer: how a database of MariaDB or MySQL is reached.
+
+A password is never part of a job: it stays the name of an environment variable or of a file, which
+the process that connects reads.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from schemas.errors import WrongCall
+
+SETTINGS: Final = frozenset(
+    {"password", "password.file", "ssl_ca", "ssl_cert", "ssl_key", "ssl_mode", "unix_socket"}
+)
+MODES: Final = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
+"""What ssl_mode may be, as MySQL's own client calls it."""
+_EXAMPLE: Final = "mysql://USER@HOST:PORT/DATABASE"
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
+_HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+))(?::(?P<port>\d+))?")
+
+
+class MysqlSettingsError(WrongCall, ValueError):
+    """Settings that can't reach a database; the message says which and why."""
+
+
+def content(path: str, setting: str) -> bytes:
+    """What is in the file that a setting names. Raises MysqlSettingsError."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise MysqlSettingsError(f"{setting}={path}: {error.strerror}") from error
+
+
+@dataclass(frozen=True)
+class MysqlServer:
+    """A database and how to connect to it. Holds no secret: only where it is to be found."""
+
+    user: str
+    host: str
+    port: int
+    database: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, user: str, address: str, database: str, settings: Mapping[str, str]) -> MysqlServer:
+        """The server at `address`, HOST or HOST:PORT; what is no setting is passed over.
+
+        Raises MysqlSettingsError."""
+        match = _HOST.fullmatch(address)
+        if not match or not user or not database or not 0 < int(match["port"] or 1) < 2**16:
+            raise MysqlSettingsError(f"write {_EXAMPLE}")
+        known = {name: value for name, value in settings.items() if name in SETTINGS}
+        return cls(user, match["host"] or match["v6"], int(match["port"] or 3306), database, known)
+
+    def __post_init__(self) -> None:
+        given = self.settings
+        if "password" in given and not _VARIABLE.fullmatch(given["password"]):
+            raise MysqlSettingsError(
+                "a password must not be written down: give ${VARIABLE}, or password.file=PATH"
+            )
+        if {"password", "password.file"} <= given.keys():
+            raise MysqlSettingsError("the password is given twice")
+        if self.ssl_mode not in MODES:
+            raise MysqlSettingsError(
+                f"ssl_mode {self.ssl_mode!r} is unknown; there are {', '.join(MODES)}"
+            )
+        if "ssl_ca" in given and not self.ssl_mode.startswith("VERIFY"):
+            raise MysqlSettingsError(f"ssl_ca is of no use with ssl_mode={self.ssl_mode}: "
+                                     "leave out one of them")  # fmt: skip
+        if self.ssl_mode.startswith("VERIFY") and "ssl_ca" not in given:
+            raise MysqlSettingsError("ssl_mode VERIFY_CA and VERIFY_IDENTITY need ssl_ca=PATH")
+        if ("ssl_cert" in given) != ("ssl_key" in given):
+            raise MysqlSettingsError("ssl_cert and ssl_key go together")
+        if "ssl_cert" in given and self.ssl_mode in MODES[:2]:
+            raise MysqlSettingsError("ssl_cert needs ssl_mode=REQUIRED, or ssl_ca")
+
+    @property
+    def ssl_mode(self) -> str:
+        """One of MODES: with ssl_ca the server's name is checked, unless it is said otherwise."""
+        return self.settings.get("ssl_mode", "VERIFY_IDENTITY" if "ssl_ca" in self.settings
+                                 else "PREFERRED")  # fmt: skip
+
+    def password(self) -> bytes:
+        """The password, for the process that connects; empty where none is named.
+
+        Raises MysqlSettingsError where it isn't there."""
+        if match := _VARIABLE.fullmatch(self.settings.get("password", "")):
+            where, found = (
+                f"the environment variable {match['name']}",
+                os.environ.get(match["name"]),
+            )
+            if found is None:
+                raise MysqlSettingsError(f"{where} isn't set here")
+            password = found.encode()
+        elif path := self.settings.get("password.file"):
+            where, password = path, content(path, "password.file").rstrip(b"\r\n")
+        else:
+            return b""
+        if not password:
+            raise MysqlSettingsError(
+                f"{where} is empty: leave it out for a user without a password"
+            )
+        return password
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}/{self.database}"

@@ -1,0 +1,147 @@
+"""WriteEvents: outcomes are made durable, bundle by bundle; a Receipt says what was.
+
+What a bundle writes is named after its splits (files) or keyed by uuid (tables), so that a bundle
+which is run again does no harm. Where and how is the business of a sink: see `sink.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindows
+from apache_beam.utils.windowed_value import WindowedValue
+
+from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, event_error
+from schemas.event import Destination, Event
+from transforms.batches import Batch, BatchedFn
+from transforms.route import Routed
+from transforms.window import in_minute
+from transforms.write.receipt import Receipt, Tally
+from transforms.write.sink import Bundle, Rejected, Sink
+
+
+class Choice:
+    """Which outcomes a sink is given: by schema name, and whether EventErrors too.
+
+    `only` and `except_` are matched against the schema's name from its start, as the original's
+    blacklist was, or against Schema_revision. EventErrors are left out by `errors=False` or by an
+    `except_` that matches them: choosing some schemas doesn't hide bad lines. An event that the
+    sink itself rejects leaves its EventError in that sink whatever the choice: it alone knows of
+    it."""
+
+    def __init__(
+        self, only: str | None = None, except_: str | None = None, *, events: bool = True,
+        errors: bool = True,
+    ) -> None:  # fmt: skip
+        self.only, self.except_, self.events, self.errors = only, except_, events, errors
+        self._only = re.compile(only) if only else None
+        self._except = re.compile(except_) if except_ else None
+
+    def wants(self, destination: Destination) -> bool:
+        if self._except and _names(self._except, destination):
+            return False
+        if destination == EVENT_ERROR:
+            return self.errors
+        return self.events and (self._only is None or _names(self._only, destination))
+
+
+def _names(pattern: re.Pattern[str], destination: Destination) -> bool:
+    return any(map(pattern.match, (destination.schema, str(destination))))
+
+
+class _WriteFn(BatchedFn):
+    def __init__(self, sink: Sink, choice: Choice) -> None:
+        self._sink, self._choice = sink, choice
+
+    def setup(self) -> None:
+        self._wanted: dict[Destination, bool] = {}
+        self._writer = self._sink.writer()
+
+    def start_bundle(self) -> None:
+        self._bundle: Bundle | None = self._writer.bundle()
+        self._tally = Tally(str(self._sink))
+
+    def process(self, routed: Routed) -> None:
+        self._write(routed)
+        self._take_back()
+
+    @beam.DoFn.yields_elements
+    def process_batch(self, batch: Batch) -> None:
+        for routed in batch:
+            self._write(routed)
+        self._take_back()
+
+    def _write(self, routed: Routed) -> None:
+        destination, outcome = routed
+        wanted = self._wanted.get(destination)
+        if wanted is None:
+            wanted = self._wanted[destination] = self._choice.wants(destination)
+        if not wanted:
+            self._tally.filtered(outcome.line.origin.split, destination)
+            return
+        self._put(destination, outcome)
+
+    def _put(self, destination: Destination, outcome: Event | BadEvent) -> None:
+        event = event_error(outcome) if isinstance(outcome, BadEvent) else outcome
+        assert self._bundle is not None
+        try:
+            self._bundle.add(destination, event)
+        except Rejected as error:
+            self._reject(destination, event, error)
+
+    def _take_back(self) -> bool:
+        """Reject what the sink took and can't hold after all; whether there was any such event."""
+        assert self._bundle is not None
+        found = False
+        for refused in self._bundle.refused():
+            self._reject(*refused)
+            found = True
+        return found
+
+    def _reject(self, destination: Destination, event: Event, error: Rejected) -> None:
+        self._tally.rejected(event.line.origin.split, destination)
+        if destination == EVENT_ERROR:
+            raise error  # not even its error can be held: the sink is broken, not the event
+        dt = event.data.get("dt")
+        bad = BadEvent(
+            event.line,
+            Stage.WRITE,
+            Reason.ROW_REJECTED,
+            str(error),
+            error.path,
+            *destination,
+            dt=dt if isinstance(dt, str) else None,
+        )
+        self._put(EVENT_ERROR, bad)
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        assert self._bundle is not None
+        self._bundle.settle()
+        while self._take_back():
+            self._bundle.settle()
+        receipts = [*self._bundle.commit(), *self._tally.receipts()]
+        self._bundle = None
+        for receipt in receipts:
+            yield in_minute(receipt, 0)
+
+    def teardown(self) -> None:
+        if writer := getattr(self, "_writer", None):
+            writer.close()
+
+
+class WriteEvents(beam.PTransform):
+    """(Destination, outcome) -> a Receipt for each durable write, in the global window."""
+
+    def __init__(self, sink: Sink, choice: Choice | None = None) -> None:
+        super().__init__()
+        self._sink = sink
+        self._choice = choice or Choice()
+
+    def expand(self, routed: beam.PCollection) -> beam.PCollection:
+        receipts = routed | "Write" >> beam.ParDo(_WriteFn(self._sink, self._choice))
+        return receipts | "Receipts" >> beam.WindowInto(GlobalWindows())
+
+
+__all__ = ["Choice", "Receipt", "Sink", "WriteEvents"]
