@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "examples/README.md")),
     *sorted(path for path in DOCS.glob("*.md") if path.name != "DESIGN.md"),  # it is ahead of us
 ]
+RECORDS = sorted((DOCS / "decisions").glob("*.md"))
+PROSE = [*PAGES, DOCS / "DESIGN.md", ROOT / "CHANGELOG.md", *RECORDS]
+GLOSSARY = DOCS / "glossary.md"
 SHELL_ENDS = re.compile(r"[|;&<>#]+")
 NAMES = ("run", "forward", "jobs", "jobs stop", "schema", "schema show", "stack")
 
@@ -118,7 +122,7 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("path", [*PAGES, ROOT / "CHANGELOG.md"], ids=shown)
+@pytest.mark.parametrize("path", PROSE, ids=shown)
 def test_every_link_leads_somewhere(path: Path) -> None:
     for link in links(path.read_text(encoding="utf-8")):
         if "://" in link:
@@ -139,7 +143,9 @@ def test_every_page_is_linked() -> None:
     found = linked(ROOT / "README.md")
     assert not [shown(path) for path in [*DOCS.glob("*.md"), *PAGES] if path not in found
                 and path.name != "README.md"]  # fmt: skip
-    pictures = {path for path in DOCS.iterdir() if path.suffix != ".md"}
+    index = linked(DOCS / "decisions" / "README.md") | {DOCS / "decisions" / "README.md"}
+    assert set(RECORDS) <= index
+    pictures = {path for path in DOCS.iterdir() if path.is_file() and path.suffix != ".md"}
     assert pictures <= {target for path in PAGES for target in linked(path)}
 
 
@@ -241,3 +247,81 @@ def test_the_topology_has_the_steps_of_the_graph() -> None:
     told = page("docs/streaming.svg")
     assert steps == set(re.findall(r'class="part[^"]*"[^>]*>(\w+)', told))
     assert steps < set(re.findall(r'class="name[^"]*"[^>]*>(\w+)', page("docs/graph.svg")))
+
+
+AVOIDED = {
+    r"\b(two|both|any|all|these|other|several|neither|of the|three) ends\b": "sources, sinks, stores",
+    r"\b(an|each|other|neither|either|any|one) end\b(?! of)": "a source, a sink, a store",
+    r"\btold\b": "is reported, the message says",
+    r"\bwanted\b": "selected, the Selection",
+    r"\bstrays?\b": "untracked",
+    r"\bmend(s|ed|ing)?\b": "repair, correct",
+    r"\bwho(m|ever)\b": "the actor's name",
+    r"\b(is|are|was|were|be) (no|none)\b(?! longer| more\b)(?<!here is no)(?<!here are no)"
+    r"(?<!here was no)(?<!here were no)(?<!here is none)(?<!here are none)": "is not a",
+    r"\bfaults that pass\b": "transient errors",
+    r"\b(of old|in earnest)\b": "earlier, in production",
+}
+"""Words that docs/glossary.md retires, and what is said instead."""
+PLAIN: tuple[str, ...] = ()
+"""The packages whose docstrings and messages have none of them; the others are being read."""
+
+
+def avoided(text: str) -> list[str]:
+    """The retired words of a text, each with what stands around it."""
+    text = " ".join(text.split())
+    return [
+        f"…{text[max(0, found.start() - 40) : found.end() + 20]}… -> {instead}"
+        for pattern, instead in AVOIDED.items()
+        for found in re.finditer(pattern, text, re.IGNORECASE)
+    ]
+
+
+def prose(text: str) -> str:
+    """A page without what is in code, and without the glossary's list of retired words."""
+    text = text.partition("## Words that we avoid")[0]
+    for block in re.findall(r"^```[^`]*^```|^(?: {4}.*\n)+", text, re.MULTILINE):
+        text = text.replace(block, "\n")
+    return re.sub(r"`[^`]*`", "`…`", text)
+
+
+def sentences(path: Path) -> Iterator[str]:
+    """The docstrings and messages of a module: its strings with a blank in them."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield node.value
+
+
+def test_avoided_words_are_found() -> None:
+    bad = "It tells whoever wanted both ends, an end is no sink and no one is told of strays."
+    assert len(avoided(bad)) == 7
+    good = (
+        "There is no such end of the list, it is no longer there; `told` ends, at both ends of it"
+    )
+    assert len(avoided(prose(good))) == 1  # both ends
+
+
+@pytest.mark.parametrize("path", PROSE, ids=shown)
+def test_pages_use_the_words_of_the_glossary(path: Path) -> None:
+    found = avoided(prose(path.read_text(encoding="utf-8")))
+    if found:
+        pytest.xfail(f"being rewritten: {found}")
+
+
+@pytest.mark.parametrize("package", ["schemas", "transforms", "runners", "el_beam", "scripts"])
+def test_code_uses_the_words_of_the_glossary(package: str) -> None:
+    found = [
+        f"{shown(path)}: {word}"
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for sentence in sentences(path)
+        for word in avoided(sentence)
+    ]
+    if package not in PLAIN and found:
+        pytest.xfail(f"{len(found)} retired words, the first: {found[0]}")
+    assert not found
+
+
+def test_a_term_has_one_meaning() -> None:
+    rows = re.findall(r"^\| (.+?) \|.*\|.*\|$", page("docs/glossary.md"), re.MULTILINE)
+    terms = [term.strip("`") for row in rows if row != "term" for term in row.split(", ")]
+    assert len(terms) == len(set(terms)) > 60
