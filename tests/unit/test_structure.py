@@ -353,7 +353,7 @@ MACHINE_PATH = re.compile(r"(?<![\w/.$}])/(?:work|root|home|Users|tmp/pytest-of-
 
 def sources() -> Iterator[Path]:
     """Every text of ours that a person may read: code, scripts, settings and pages."""
-    yield from (path for path in ROOT.iterdir() if path.is_file())
+    yield from (path for path in ROOT.iterdir() if path.is_file() and path.name != ".git")
     for folder in (*MAY_IMPORT, "tests", "scripts", "docs", "examples", ".ci"):
         yield from (path for path in (ROOT / folder).rglob("*") if path.is_file())
 
