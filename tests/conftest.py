@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,17 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from runners import orphans
+from runners.flink_rest import FlinkCluster
 from schemas.event import Destination, Origin, RawLine
 from schemas.registry import Registry, UnknownSchema, with_event_error
-from stack import Stack
+from stack import Component, Stack
 from stack.exposed import exposed
 from traffic import Database
 
 PASSWORD = "hunter2-and-more"
 _MARK = "EL_TESTS"  # whose tests started a process
+_FAILED = pytest.StashKey[list[bool]]()
+_SERVERS = ("stack", "secure")  # what each fixture with a server has below it
 _STACKS = {  # tests that share servers
     "files": r"tests/(graph/test_(hdfs|spark)|e2e/test_(changes|increments|replay)"
     r"|integration/test_(changes|completeness|increments|filesystem|gs|read_back|reconcile"
@@ -67,8 +70,26 @@ class _Scheduling(LoadScopeScheduling):
         return _scope(nodeid)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first, from the last stack on: what is short fills the end."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--every-runner", action="store_true", help="run all of the behaviour suite on each runner"
+    )
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note which tests have ended, for scripts/test: see there."""
+    if report.when == "teardown" and (noted := os.environ.get("EL_TESTS_ENDED")):
+        with Path(noted).open("a") as file:
+            print(report.nodeid, file=file)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes longest begins first, from the last stack on: what is short fills the end.
+    Tests that ended before an internal error of pytest are not run again."""
+    if before := os.environ.get("EL_TESTS_BEFORE"):
+        ended = {*Path(before).read_text().splitlines()}
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in ended])
+        items[:] = [item for item in items if item.nodeid not in ended]
     ranks = {scope: rank for rank, scope in enumerate(reversed(_STACKS))}
     items.sort(
         key=lambda item: (ranks.get(_scope(item.nodeid), len(ranks)), "/e2e/" not in item.nodeid)
@@ -115,6 +136,50 @@ def what_tests_start_listens_on_loopback_alone() -> Iterator[None]:
     assert not found
 
 
+_stacks: list[Stack] = []  # that this process has
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note for the fixtures of a test whether it has failed."""
+    report = yield
+    item.stash.setdefault(_FAILED, []).extend([True] if report.failed else [])
+    return report
+
+
+@pytest.fixture(autouse=True)
+def servers_are_well(request: pytest.FixtureRequest) -> Iterator[None]:
+    """One failure stays one failure: a test begins with servers that run and answer, and what it
+    has killed runs again afterwards. A test that passes and leaves a server dead is at fault."""
+    if not {*_SERVERS} & {*request.fixturenames}:
+        yield
+        return
+    for component in _ailing():
+        component.restore()
+    jobs = _flink_jobs() if "servers" in request.fixturenames else set()
+    yield
+    failed = bool(request.node.stash.get(_FAILED, None))
+    left = _ailing()
+    for component in left:
+        component.restore()
+    if failed and "servers" in request.fixturenames:
+        for cluster, job in _flink_jobs() - jobs:  # they would keep the slots
+            FlinkCluster(cluster).cancel(job)
+    assert failed or not left, f"it left dead: {', '.join(each.name for each in left)}"
+
+
+def _ailing() -> list[Component]:
+    return [each for stack in _stacks for each in stack.components() if each.ails]
+
+
+def _flink_jobs() -> set[tuple[str, str]]:
+    """(cluster, id) of the jobs that are under way."""
+    clusters = [at for stack in _stacks if (at := stack.status().get("flink"))]
+    return {(at, job.id) for at in clusters for job in FlinkCluster(at).jobs() if not job.ended}
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack of this session's own, with nothing started yet. If the session is killed, the next
@@ -122,6 +187,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     orphans.mark_children()
     os.environ["EL_PASSWORD"] = PASSWORD  # of `secure`: TaskManager and workers look for it here
     stack = Stack(tmp_path_factory.mktemp("stack"))
+    _stacks.append(stack)
     yield stack
     stack.down()
 
@@ -184,6 +250,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     (folder / "secure.txt").write_text(PASSWORD)
     for _ in stack.up(["kafka"]):
         pass
+    _stacks.append(stack)
     yield stack
     stack.down()
 

@@ -107,17 +107,16 @@ class Stack:
 
     def status(self) -> dict[str, str]:
         """Endpoints of the components that run and answer."""
-        return {
-            name: self.component(name).endpoint()
-            for name in self._noted()
-            if name in COMPONENTS and self.component(name).is_ready
-        }
+        return {each.name: each.endpoint() for each in self.components() if each.is_ready}
+
+    def components(self) -> list[Component]:
+        """The components that were ever asked for here."""
+        return [self.component(name) for name in self._noted() if name in COMPONENTS]
 
     def processes(self) -> Iterator[ServerProcess]:
         """All processes of all components that this stack knows."""
-        for name in self._noted():
-            if name in COMPONENTS:
-                yield from self.component(name).processes
+        for component in self.components():
+            yield from component.processes
 
     def sweep(self) -> None:
         """End processes of this stack that no pid file knows, and those of killed submitters."""

@@ -64,6 +64,19 @@ class Component(ABC):
         for process in self.processes:
             process.wait()
 
+    @property
+    def ails(self) -> bool:
+        """Whether a part of it should run, and doesn't run or doesn't answer."""
+        return any(each.was_started and not each.is_ready for each in self.processes)
+
+    def restore(self) -> None:
+        """Bring back what was killed or stopped by a signal. Raises StackError."""
+        for process in self.processes:
+            process.resume()
+        if self.ails:
+            self.stop()
+            self.start()
+
     def stop(self) -> None:
         """End all of it, last started first."""
         for process in reversed(self.processes):

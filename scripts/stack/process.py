@@ -58,8 +58,10 @@ class ServerProcess:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it runs and answers."""
-        return self.pid is not None and self._ready()
+        """Whether it runs and answers. One that a signal has stopped doesn't, though the system
+        still accepts connections for it."""
+        pid = self.pid
+        return pid is not None and not _is_stopped(pid) and self._ready()
 
     def start(self) -> None:
         """Start it, if it doesn't run. `wait` says when it is ready."""
@@ -74,6 +76,16 @@ class ServerProcess:
             )  # fmt: skip
         started = psutil.Process(self._child.pid).create_time()
         self._pid_file.write_text(json.dumps({"pid": self._child.pid, "started": started}))
+
+    @property
+    def was_started(self) -> bool:
+        """Whether somebody started it and nobody stopped it: it should run."""
+        return self._pid_file.exists()
+
+    def resume(self) -> None:
+        """Let it go on, if a signal has stopped it."""
+        if (pid := self.pid) is not None:
+            _signal_group(pid, signal.SIGCONT)
 
     def wait(self) -> None:
         """Return when it is ready. Raises StackError if it ends, or takes too long."""
@@ -114,6 +126,13 @@ class ServerProcess:
         with suppress(OSError):
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
         return ""
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False
 
 
 def _signal_group(pid: int, number: int) -> None:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from el_beam.books.state.state import State
 from stack import Stack
 from traffic.feed import Feed, feed
+from traffic.started import Started
 from traffic.truth import truth
 from transforms.io.files import filesystem
 
@@ -73,9 +74,9 @@ class Importing:
             *("--state", self.state.path, *options),
         ]
 
-    def start(self, *options: str, **more: tuple[str, ...]) -> subprocess.Popen[str]:
+    def start(self, *options: str, **more: tuple[str, ...]) -> Started:
         """Start `el run`; its reports come as lines of JSON."""
-        return subprocess.Popen(
+        return Started(
             self.command("--json", *options, **more),
             env={**os.environ, **self.environment, "PYTHONPATH": str(self.code)},
             cwd=self.code, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -16,6 +16,7 @@ from typing import Any
 from runners.flink_rest import FlinkCluster, FlinkError
 from stack import Stack
 from traffic.feed import Feed, feed
+from traffic.started import Started
 from traffic.truth import delivered, records, truth
 from transforms.counts.metrics import CountsTotals
 from transforms.io.kafka.cluster import KafkaCluster
@@ -56,7 +57,7 @@ class StreamJob:
 
     def el(
         self, *options: str, workers: int = 2, checkpoints: float = CHECKPOINTS, pool: bool = True
-    ) -> subprocess.Popen[str]:
+    ) -> Started:
         """Start `el run` for this job; `checkpoints` is the time between two, in seconds. Without
         `pool` the workers are part of that process."""
         kafka = f"kafka://{self.kafka}/"
@@ -66,7 +67,7 @@ class StreamJob:
             "WORKERS": self.stack.workers.endpoint() if pool else "",
             "PYTHONPATH": str(_ROOT),
         }
-        return subprocess.Popen(
+        return Started(
             [
                 *(sys.executable, "-m", "el_beam.cli", "run"),
                 f"{kafka}?topics={self.raw}&group={self.name}",

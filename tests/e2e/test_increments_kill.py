@@ -146,30 +146,17 @@ def importing(kafka: str, hdfs: str, stack: Stack) -> Importing:
     return job
 
 
-SPARK = "Spark's Worker"
+KINDS = ("the driver", "a worker", "the NameNode")  # the others: scripts/soak import
 
 
 def test_kills_under_traffic(importing: Importing) -> None:
     """Increment after increment into HDFS, every two seconds, by two workers."""
     rng = random.Random(SEED)
-    kinds = [kind for kind in IMPORT_KILLS if kind != SPARK]
-    killed(importing, rng.sample(kinds, len(kinds)), rng)
-
-
-def test_kills_under_traffic_on_spark(importing: Importing, spark_cluster: str) -> None:
-    importing.environment = {
-        "SPARK": spark_cluster, "WORKERS": importing.stack.workers.endpoint(),
-    }  # fmt: skip
-    killed(importing, [SPARK], random.Random(SEED), "--runner", "spark")
-
-
-def killed(importing: Importing, kinds: list[str], rng: random.Random, *more: str) -> None:
-    """One dies after the other, once an increment is done since the last; nothing comes of it."""
-    options = ["--every", "2s", "--workers", "2", *more]
+    options = ["--every", "2s", "--workers", "2"]
     runs = [importing.start(*options)]
     try:
         with importing.traffic(RATE):
-            for kind in kinds:
+            for kind in rng.sample(KINDS, len(KINDS)):
                 importing.wait_for(importing.committed() + 1)
                 time.sleep(rng.uniform(0, 3))
                 IMPORT_KILLS[kind](importing, runs[-1], rng)

@@ -28,6 +28,11 @@ from transforms.validate import event_validator
 
 SAMPLE = Path(__file__).parents[2] / "examples" / "sample.log.gz"
 LINES = 3_000
+FACTS_OF_THE_GRAPH = frozenset({
+    "test_errors_have_an_end_of_their_own", "test_compressed_input_gives_the_same_events",
+    "test_the_archive_gives_back_the_same_events", "test_events_in_json_keep_their_uuid",
+})  # fmt: skip
+"""Tests to which the runner adds nothing: they are run on DirectRunner."""
 
 
 def run(config: RunConfig, scratch: Path) -> Summary:
@@ -108,6 +113,7 @@ class GraphSuite:
     workers = 1
     runner = "direct"
     unsupported: ClassVar[dict[str, str]] = {}  # a test's name, and why this runner can't
+    shown_elsewhere: ClassVar[frozenset[str]] = frozenset()  # run here only with --every-runner
     _whole: ClassVar[Delivered]
 
     @pytest.fixture(autouse=True)

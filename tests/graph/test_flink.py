@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from el_beam.config import RunConfig
-from graph_suite import Delivered, GraphSuite, as_events, el_run, plain_loop
+from graph_suite import FACTS_OF_THE_GRAPH, Delivered, GraphSuite, as_events, el_run, plain_loop
 from runners.flink_rest import FlinkCluster
 from schemas.line_format import DEFAULT_FORMAT
 from stack import Stack
@@ -27,6 +27,7 @@ class TestFlink(GraphSuite):
 
     workers = 2
     runner = "flink"
+    shown_elsewhere: ClassVar = FACTS_OF_THE_GRAPH
 
     @pytest.fixture(autouse=True)
     def _cluster(self, servers: Stack) -> None:
@@ -49,6 +50,7 @@ _FILES = "file sinks need splits, which a topic without an end hasn't: refused b
 class TestFlinkContinuous(TestFlink):
     """The same cluster, from a topic to topics, for as long as it is let run."""
 
+    shown_elsewhere: ClassVar = frozenset[str]()  # its ends are other ones
     unsupported: ClassVar[dict[str, str]] = {
         "test_every_sink_holds_everything": _FILES,
         "test_the_same_input_gives_the_same_files": _FILES,

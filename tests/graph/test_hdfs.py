@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from el_beam.config import RunConfig
-from graph_suite import LINES, GraphSuite, by_uuid, events_in
+from graph_suite import FACTS_OF_THE_GRAPH, LINES, GraphSuite, by_uuid, events_in
 from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
 
@@ -19,6 +19,7 @@ class TestHdfs(GraphSuite):
     what is then there is fetched, to be looked at."""
 
     workers = 2
+    shown_elsewhere: ClassVar = FACTS_OF_THE_GRAPH
 
     @pytest.fixture(autouse=True)
     def _hdfs(self, hdfs: str) -> None:

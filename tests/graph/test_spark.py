@@ -6,14 +6,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import apache_beam as beam
 import psutil
 import pytest
 
 from el_beam.config import RunConfig
-from graph_suite import GraphSuite
+from graph_suite import FACTS_OF_THE_GRAPH, GraphSuite
 from runners import spark
 from stack import Stack
 from traffic import wait_for
@@ -25,6 +25,7 @@ class TestSpark(GraphSuite):
 
     workers = 2
     runner = "spark"
+    shown_elsewhere: ClassVar = FACTS_OF_THE_GRAPH
 
     @pytest.fixture(autouse=True)
     def _nowhere_else(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +53,14 @@ class TestSpark(GraphSuite):
 
 
 class TestSparkStandalone(TestSpark):
-    """A cluster with a Worker of two cores, and a pool of workers."""
+    """A cluster with a Worker of two cores, and a pool of workers.
+
+    Splits and names don't depend on where Spark's threads are: TestSpark has shown them."""
+
+    shown_elsewhere: ClassVar = FACTS_OF_THE_GRAPH | {
+        "test_the_same_input_gives_the_same_files", "test_running_it_again_changes_nothing",
+        "test_no_lines_are_no_trouble",
+    }  # fmt: skip
 
     @pytest.fixture(autouse=True)
     def _cluster(self, stack: Stack, spark_cluster: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from runners import orphans
 from stack import Stack, StackError
+from traffic import wait_for
 
 EL = [sys.executable, "-m", "el_beam.cli"]
 
@@ -49,6 +51,19 @@ def test_a_killed_broker_comes_back_with_its_data(stack: Stack, kafka: str) -> N
     assert broker.pid != before
     assert stack.status()["kafka"] == kafka
     assert "kept" in topics(kafka)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_what_ails_is_restored(stack: Stack, kafka: str, number: signal.Signals) -> None:
+    broker = stack.kafka.process("kafka")
+    assert broker.pid is not None and not stack.kafka.ails
+    os.kill(broker.pid, number)
+    wait_for(lambda: stack.kafka.ails, 30)
+    stack.kafka.restore()
+    assert not stack.kafka.ails
+    assert topics(kafka) is not None
+    stack.kafka.restore()  # which does nothing to what is well
+    assert stack.status()["kafka"] == kafka
 
 
 def test_two_stacks_do_not_collide(kafka: str, other: Stack) -> None:
