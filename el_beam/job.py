@@ -1,4 +1,4 @@
-"""A job: what the graph of `pipeline.build` is told."""
+"""A job: what the graph of `pipeline.build` is made from, and who runs it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,16 @@ class Job:
     metrics: KafkaMetrics | None = None  # counts topic, for a run without an end
 
 
-class Execution(NamedTuple):
-    """How the graph is run."""
+class Rules(NamedTuple):
+    """What makes events of lines: their format, and the schemas that they must keep to."""
 
-    format: str
+    format: str  # as in Job
     registry: Registry
+
+
+class Execution(NamedTuple):
+    """Who runs the graph: a runner's name, its number of workers, options of Beam's own."""
+
     runner: str = "direct"
     workers: int = 1
     beam: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from el_beam.commands.common import GOES_ON, add_hours, answering
 
 if TYPE_CHECKING:
-    from el_beam.job import Execution
+    from el_beam.job import Execution, Rules
     from el_beam.upkeep.backfill.plan import HourPlan, Plan
     from el_beam.upkeep.backfill.targets import BackfillTarget
     from transforms.counts.summary import Summary
@@ -63,7 +63,7 @@ def _command(args: argparse.Namespace) -> int:
         from el_beam.upkeep.backfill.plan import BackfillError, plan
 
         selection_of(args.first, args.last, args.schema)
-        sinks, how = _prepared(args)
+        sinks, rules, execution = _prepared(args)
         made = plan(
             checked_path(args.raw),
             sinks.values(),
@@ -75,17 +75,17 @@ def _command(args: argparse.Namespace) -> int:
         if not made.hours:
             raise BackfillError(f"{args.raw} has no lines of {args.first} to {args.last}")
         if args.act == "plan":
-            _show(made, sinks, how, args.json)
+            _show(made, sinks, rules, execution.workers, args.json)
             return 0
         with tempfile.TemporaryDirectory(prefix="el-") as scratch, diverted(f"{scratch}/noise.log"):
-            _apply(made, sinks, how, args.json)
+            _apply(made, sinks, rules, execution, args.json)
     return 0
 
 
-def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], Execution]:
+def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], Rules, Execution]:
     """Sinks by their URIs. Raises ConfigError with all mistakes."""
     from el_beam.config import ConfigError, RunConfig, assemble
-    from el_beam.job import Execution
+    from el_beam.job import Execution, Rules
     from el_beam.upkeep.replay.rows import has_tables
     from transforms.write.files import FileSink
 
@@ -98,11 +98,11 @@ def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], Execution]:
     if others := [sink for sink in sinks if not (isinstance(sink, FileSink) or has_tables(sink))]:
         fit = "has no hours that can be made again: give parquet:, jsonl:, sqlite: or mysql:"
         raise ConfigError([f"{each} {fit}" for each in others])
-    how = Execution(job.format, job.registry, config.runner, args.workers, config.beam)
-    return dict(zip(args.sinks, sinks, strict=True)), how
+    execution = Execution(config.runner, args.workers, config.beam)
+    return dict(zip(args.sinks, sinks, strict=True)), Rules(job.format, job.registry), execution
 
 
-def _show(plan: Plan, sinks: dict[str, Sink], how: Execution, as_json: bool) -> None:
+def _show(plan: Plan, sinks: dict[str, Sink], rules: Rules, workers: int, as_json: bool) -> None:
     """What the plan would do, and about how long that takes."""
     from el_beam.upkeep.backfill.plan import home_of, is_done
     from el_beam.upkeep.backfill.targets import BackfillTarget, targets_of
@@ -113,7 +113,7 @@ def _show(plan: Plan, sinks: dict[str, Sink], how: Execution, as_json: bool) -> 
         str(sink): targets_of(plan, sink.root) if isinstance(sink, FileSink)
         else [BackfillTarget(str(sink)) for _ in plan.hours] for sink in sinks.values()
     }  # fmt: skip
-    rate = _rate(plan, how)
+    rate = workers * _rate(plan, rules)
     hours: list[dict[str, Any]] = []
     for number, hour in enumerate(plan.hours):
         there = {name: of[number] for name, of in targets.items()}
@@ -128,7 +128,7 @@ def _show(plan: Plan, sinks: dict[str, Sink], how: Execution, as_json: bool) -> 
         return
     _table(hours)
     print(f"{plan.lines:,} lines: about {_duration(plan.lines / rate)} at {rate:,.0f} lines/s "
-          f"with {how.workers} worker{'s' * (how.workers > 1)}")  # fmt: skip
+          f"with {workers} worker{'s' * (workers > 1)}")  # fmt: skip
 
 
 def _told(target: BackfillTarget) -> dict[str, Any]:
@@ -158,8 +158,8 @@ def _table(hours: list[dict[str, Any]]) -> None:
     out.print(table)
 
 
-def _rate(plan: Plan, how: Execution) -> float:
-    """Lines a second that the work on some of them takes, all workers together."""
+def _rate(plan: Plan, rules: Rules) -> float:
+    """Lines a second that one worker does, from the work on some of them."""
     from itertools import islice
 
     from schemas.bad_event import BadEvent
@@ -167,7 +167,7 @@ def _rate(plan: Plan, how: Execution) -> float:
     from transforms.read.files import find_splits, read_split
     from transforms.validate import event_validator
 
-    parse, validate = line_parser(how.format), event_validator(how.registry)
+    parse, validate = line_parser(rules.format), event_validator(rules.registry)
     lines = list(islice(read_split(find_splits((plan.hours[0].files[0],))[0]), _TRIED))
     started = 0.0
     for number, line in enumerate(lines):
@@ -177,7 +177,7 @@ def _rate(plan: Plan, how: Execution) -> float:
         if not isinstance(outcome, BadEvent):
             validate(outcome)
     seconds = max(time.perf_counter() - started, 1e-9)
-    return how.workers * (len(lines) - len(lines) // 2) / seconds / _ALL_OF_IT
+    return (len(lines) - len(lines) // 2) / seconds / _ALL_OF_IT
 
 
 def _duration(seconds: float) -> str:
@@ -186,7 +186,9 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"
 
 
-def _apply(plan: Plan, sinks: dict[str, Sink], how: Execution, as_json: bool) -> None:
+def _apply(
+    plan: Plan, sinks: dict[str, Sink], rules: Rules, execution: Execution, as_json: bool
+) -> None:
     from el_beam.upkeep.backfill.apply import apply
 
     number = 0
@@ -200,4 +202,4 @@ def _apply(plan: Plan, sinks: dict[str, Sink], how: Execution, as_json: bool) ->
             print(f"{hour.hour}: {books.valid:,} valid, {books.bad:,} bad "
                   f"({number} of {len(plan.hours)})", file=sys.stderr)  # fmt: skip
 
-    apply(plan, sinks, how, tell)
+    apply(plan, sinks, rules, execution, tell)

@@ -22,7 +22,7 @@ from el_beam.terminal.console import console
 from schemas.errors import ElBeamError
 
 if TYPE_CHECKING:
-    from el_beam.job import Job
+    from el_beam.job import Execution, Job
     from transforms.counts.summary import Summary
     from transforms.write.events import Sink
 
@@ -134,7 +134,7 @@ def _descriptor(stream: IO[str] | None) -> int | None:
         return None
 
 
-def execute(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) -> Summary:
+def execute(job: Job, execution: Execution) -> Summary:
     """Run the job and return its balanced books. Doing it again after any failure, or a kill,
     finishes it: what is there already is found to be the same.
 
@@ -147,7 +147,7 @@ def execute(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) 
 
     sinks = [sink for sink, _ in job.sinks]
     try:
-        books = run(job, runner, workers, beam_options)
+        books = run(job, execution)
         summary = total(books.values(), [*map(str, sinks)])
         files = [*not_replaced(each.file for each in summary.files.values() if each.file)]
         with naming(files):
@@ -161,7 +161,7 @@ def execute(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) 
     return summary
 
 
-def run(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) -> dict[str, Summary]:
+def run(job: Job, execution: Execution) -> dict[str, Summary]:
     """Run the job and return its books, of each split: balanced, but for those that are held. New
     files don't have their names yet: see `files.publish`.
 
@@ -179,11 +179,12 @@ def run(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) -> d
     try:
         orphans.mark_children()
         few_arenas()
-        options = options_of(runner, workers, beam_options)
+        options = options_of(execution)
         FileSystems.set_options(options)  # gs:// has some
         for sink in sinks:
             _prepare(sink)
-        pipeline = beam.Pipeline(import_module(f"runners.{runner}").RUNNER, options=options)
+        runner = import_module(f"runners.{execution.runner}").RUNNER
+        pipeline = beam.Pipeline(runner, options=options)
         build(pipeline, job)
         pipeline.run().wait_until_finish()
         books = load_books(job.summary or "")
@@ -203,9 +204,10 @@ def run(job: Job, runner: str, workers: int, beam_options: tuple[str, ...]) -> d
     return books
 
 
-def options_of(runner: str, workers: int, beam_options: tuple[str, ...]) -> Any:
+def options_of(execution: Execution) -> Any:
     """The pipeline options of a job. Raises JarMissing."""
-    return import_module(f"runners.{runner}").options(workers, beam_options)
+    runner = import_module(f"runners.{execution.runner}")
+    return runner.options(execution.workers, execution.beam)
 
 
 def _prepare(sink: Sink) -> None:

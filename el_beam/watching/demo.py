@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from el_beam.config import ConfigError, RunConfig, assemble
+from el_beam.job import Execution
 from el_beam.running.bounded import JobFailed, execute, hush
 
 SAMPLE: Final = "examples/sample.log.gz"
@@ -131,7 +132,7 @@ def _run() -> dict[str, Any]:
         progress.mkdir()
         job = assemble(CONFIG, scratch, str(progress))
         with watching(str(progress)):
-            summary = execute(job, CONFIG.runner, CONFIG.workers, CONFIG.beam)
+            summary = execute(job, Execution(CONFIG.runner, CONFIG.workers, CONFIG.beam))
     seconds = time.time() - started
     with contextlib.redirect_stderr(sys.stdout):
         show(summary, seconds)

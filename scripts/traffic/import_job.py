@@ -12,8 +12,9 @@ from confluent_kafka.admin import AdminClient
 
 from el_beam.books.state.state import State
 from el_beam.config import RunConfig, assemble
+from el_beam.job import Execution
 from el_beam.running.increments.loop import work
-from el_beam.running.increments.round import Report
+from el_beam.running.increments.round import IncrementsOptions, Report
 from traffic.feed import lines, put
 from traffic.truth import truth
 
@@ -53,7 +54,10 @@ class ImportJob:
         scratch = self.folder / "scratch"
         scratch.mkdir(exist_ok=True)
         job = assemble(config, str(scratch))
-        return work(job, config, lambda report, _: reports.append(report), lambda: None), reports
+        execution = Execution(config.runner, config.workers, config.beam)
+        once = IncrementsOptions(self.state.path, None, config.on_expired == "skip")
+        done = work(job, execution, once, lambda report, _: reports.append(report), lambda: None)
+        return done, reports
 
     def uuids(self) -> Counter[str]:
         """Of all rows."""

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from el_beam.config import RunConfig, assemble
+from el_beam.job import Execution
 from el_beam.running.bounded import JobFailed, execute
 from schemas.bad_event import BadEvent, event_error
 from schemas.event import Event, RawLine
@@ -37,7 +38,8 @@ FACTS_OF_THE_GRAPH = frozenset({
 
 def run(config: RunConfig, scratch: Path) -> Summary:
     scratch.mkdir(exist_ok=True)
-    return execute(assemble(config, str(scratch)), config.runner, config.workers, config.beam)
+    job = assemble(config, str(scratch))
+    return execute(job, Execution(config.runner, config.workers, config.beam))
 
 
 def files_below(root: Path) -> dict[str, bytes]:

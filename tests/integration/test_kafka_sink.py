@@ -22,7 +22,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from el_beam.job import Job
+from el_beam.job import Execution, Job
 from el_beam.running.bounded import execute
 from schemas import strict_json
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, event_error
@@ -496,7 +496,7 @@ def test_a_whole_job_balances_its_books(
         open_registry(None),
         summary=str(tmp_path / "summary.json"),
     )
-    summary = execute(job, "direct", workers, ())
+    summary = execute(job, Execution(workers=workers))
     assert summary.imbalances == []
     assert (summary.read, summary.valid, summary.bad) == (2_000, 1_800, 200)
     book = summary.sinks[str(sink)]

@@ -23,7 +23,7 @@ from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
-from el_beam.job import Job
+from el_beam.job import Execution, Job
 from el_beam.running.bounded import execute
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
@@ -139,7 +139,7 @@ def test_the_graph_counts_into_it(target: KafkaMetrics, tmp_path: Path) -> None:
         summary=str(tmp_path / "summary"), metrics=target,
     )  # fmt: skip
     for _ in range(2):
-        summary = execute(job, "direct", 1, ())
+        summary = execute(job, Execution())
         totals = absolute_totals(values(target))
         assert sum(totals.values()) == LINES
         assert sum(n for key, n in totals.items() if key.reason) == summary.bad

@@ -13,7 +13,7 @@ import pytest
 from el_beam.config import RunConfig, assemble
 from el_beam.connectors.ends import sink_of
 from el_beam.connectors.selection import Selection
-from el_beam.job import Execution
+from el_beam.job import Execution, Rules
 from el_beam.running.bounded import execute
 from el_beam.upkeep.replay import replay
 from el_beam.upkeep.replay.replay import Replayed
@@ -32,14 +32,14 @@ def dies(*_: Any) -> None:
 
 def run(database: Database, folder: Path, schemas: Path) -> None:
     config = RunConfig(f"file:{ROOT}/examples/sample.log.gz", (database.uri,), schemas=str(schemas))
-    execute(assemble(config, str(folder)), "direct", 1, ())
+    execute(assemble(config, str(folder)), Execution())
 
 
 def replayed(end: str, sink: str) -> Replayed:
     registry = open_registry(None)
     sinks = {sink: sink_of(sink, registry, "")}
-    how = Execution(DEFAULT_FORMAT, registry)
-    return replay.replay(end, sinks, Selection(), None, how, apply=True)
+    rules = Rules(DEFAULT_FORMAT, registry)
+    return replay.replay(end, sinks, Selection(), None, rules, Execution(), apply=True)
 
 
 def test_in_a_database(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

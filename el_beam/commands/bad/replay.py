@@ -14,7 +14,7 @@ from el_beam.commands.bad.tables import WIDTH, counts_table, reasons_table
 from el_beam.commands.common import GOES_ON, answering
 
 if TYPE_CHECKING:
-    from el_beam.job import Execution
+    from el_beam.job import Execution, Rules
     from el_beam.upkeep.replay.replay import Replayed
     from transforms.write.events import Sink
 
@@ -62,7 +62,7 @@ def _replay(args: argparse.Namespace) -> int:
 
         check_reason(args.reason)
         wanted = selection_of(args.first, args.last, args.schema)
-        sinks, how = _prepared(args)
+        sinks, rules, execution = _prepared(args)
         heard = ReadCounter()
         with (
             tempfile.TemporaryDirectory(prefix="el-") as scratch,
@@ -70,7 +70,8 @@ def _replay(args: argparse.Namespace) -> int:
             interruptible(scratch),
             live(heard.__str__),
         ):
-            found = replay(args.end, sinks, wanted, args.reason, how, apply=args.apply, heard=heard)
+            found = replay(args.end, sinks, wanted, args.reason, rules, execution,
+                           apply=args.apply, heard=heard)  # fmt: skip
     if args.json:
         print(json.dumps(replayed_as_json(found)))
     else:
@@ -78,11 +79,11 @@ def _replay(args: argparse.Namespace) -> int:
     return 0
 
 
-def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], Execution]:
+def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], Rules, Execution]:
     """The sinks by their URIs, and how lines are read. Raises ConfigError with all mistakes."""
     from el_beam.config import ConfigError, RunConfig, assemble
     from el_beam.connectors.stored import STORES
-    from el_beam.job import Execution
+    from el_beam.job import Execution, Rules
     from el_beam.uris import masked
 
     config = RunConfig(
@@ -97,9 +98,8 @@ def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], Execution]:
             for each in others
         ])  # fmt: skip
     sinks = [sink for sink, _ in job.sinks]
-    return dict(zip(args.sinks, sinks, strict=True)), Execution(
-        job.format, job.registry, workers=args.workers, beam=tuple(args.beam)
-    )
+    execution = Execution(workers=args.workers, beam=tuple(args.beam))
+    return dict(zip(args.sinks, sinks, strict=True)), Rules(job.format, job.registry), execution
 
 
 def replayed_as_json(found: Replayed) -> dict[str, Any]:

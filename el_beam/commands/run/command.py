@@ -133,6 +133,7 @@ def command(args: argparse.Namespace) -> int:
 
 
 def _bounded(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
+    from el_beam.job import Execution
     from el_beam.running.bounded import JobFailed, execute, interruptible
     from el_beam.terminal.console import show, watching
 
@@ -142,7 +143,7 @@ def _bounded(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
     started = time.monotonic()
     try:
         with interruptible(args.scratch), watching(job.progress or ""):
-            summary = execute(job, config.runner, config.workers, config.beam)
+            summary = execute(job, Execution(config.runner, config.workers, config.beam))
     except JobFailed as error:
         return _failed(error, args.scratch)
     seconds = time.monotonic() - started
@@ -156,9 +157,11 @@ def _bounded(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
 def _increments(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
     from el_beam.books.state.state import StateError
     from el_beam.commands.run.rounds import show_increment
+    from el_beam.config import seconds as seconds_of
+    from el_beam.job import Execution
     from el_beam.running.bounded import NotReady, leave, temporaries_in
     from el_beam.running.increments.loop import work
-    from el_beam.running.increments.round import Report
+    from el_beam.running.increments.round import IncrementsOptions, Report
     from el_beam.terminal.console import printable
     from runners.flink_rest import FlinkError
     from runners.jars import JarMissing
@@ -169,6 +172,10 @@ def _increments(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
         _show_plan(job, config)
         return 0
 
+    execution = Execution(config.runner, config.workers, config.beam)
+    every = seconds_of(config.every) if config.every else None
+    options = IncrementsOptions(config.state_path, every, config.on_expired == "skip")
+
     def tell(report: Report, seconds: float) -> None:
         if args.json:
             told = report.as_json() | {"seconds": round(seconds, 3)}
@@ -177,7 +184,7 @@ def _increments(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
 
     try:
         with temporaries_in(args.scratch):
-            return 0 if work(job, config, tell, lambda: leave(args.scratch)) else 1
+            return 0 if work(job, execution, options, tell, lambda: leave(args.scratch)) else 1
     except (JarMissing, StateError) as error:
         print(f"el run: {printable(str(error))}", file=sys.stderr)
         return 2
@@ -187,12 +194,14 @@ def _increments(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
 
 
 def _stream(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
+    from el_beam.job import Execution
     from el_beam.running.bounded import JobFailed
     from el_beam.running.streaming.submit import PreflightFailed, prepare, submit
     from el_beam.running.streaming.supervise import supervise
 
+    execution = Execution(config.runner, config.workers, config.beam)
     try:
-        stream = prepare(job, config)
+        stream = prepare(job, execution, detach=config.detach)
     except PreflightFailed as error:
         for reason in error.reasons:
             print(f"el run: {reason}", file=sys.stderr)
@@ -203,7 +212,7 @@ def _stream(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
         _show_plan(stream.job, config)
         return 0
     try:
-        flink_job = submit(stream, config)
+        flink_job = submit(stream, execution, config.savepoint)
         assert stream.cluster is not None
         about = {"job": flink_job.id, "name": flink_job.name, "ui": stream.cluster.ui(flink_job.id)}
         if args.json:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import State
-from el_beam.config import seconds
 from el_beam.running.bounded import NotReady, options_of
-from el_beam.running.increments.round import Increments, Report
+from el_beam.running.increments.round import Increments, IncrementsOptions, Report
 from el_beam.running.signals import stop_requested
 from el_beam.terminal.console import live, watching
 from runners import orphans
@@ -23,26 +22,25 @@ from transforms.io.kafka.topics import KafkaAway
 from transforms.read.kafka import KafkaSource
 
 if TYPE_CHECKING:
-    from el_beam.config import RunConfig
-    from el_beam.job import Job
+    from el_beam.job import Execution, Job
 
 
 def work(
-    job: Job, config: RunConfig, tell: Callable[[Report, float], None], drop: Callable[[], object]
-) -> bool:
+    job: Job, execution: Execution, options: IncrementsOptions,
+    tell: Callable[[Report, float], None], drop: Callable[[], object],
+) -> bool:  # fmt: skip
     """Do increments of a job that reads from Kafka, once or until asked to end. `tell` is called
     after each round, with its seconds, and `drop` where we are asked again: it ends this process,
     whatever the increment under way waits for; that is done again. Returns whether the last one had
     no problems.
 
-    Raises JarMissing, StateError where the state can't be used, SinkError; with `once` KafkaAway,
-    FileAway, FlinkError and NotReady too."""
+    Raises JarMissing, StateError where the state can't be used, SinkError; without `every`
+    KafkaAway, FileAway, FlinkError and NotReady too."""
     assert isinstance(job.source, KafkaSource)
-    options_of(config.runner, config.workers, config.beam)
+    options_of(execution)
     orphans.mark_children()
-    pace = seconds(config.every) if config.every else 0.0
-    with Lease(State(config.state_path)) as lease, stop_requested(drop) as asked:
-        increments = Increments(job, job.source, config, lease)
+    with Lease(State(options.state)) as lease, stop_requested(drop) as asked:
+        increments = Increments(job, job.source, execution, options, lease)
         begun = False
         while True:
             started = time.monotonic()
@@ -53,14 +51,14 @@ def work(
                         begun = True
                     report = increments.round()
             except (KafkaAway, FileAway, FlinkError, NotReady) as error:
-                if config.once:
+                if options.every is None:
                     raise
                 report = Report(total((), ()), problems={"": str(error)})
             tell(report, time.monotonic() - started)
             more = bool(report.topics) and report.lag > 0
-            if asked.is_set() or (config.once and not more):
+            if asked.is_set() or (options.every is None and not more):
                 return not report.problems
-            if not more and _asked_before(asked, started + pace):
+            if options.every and not more and _asked_before(asked, started + options.every):
                 return True
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from el_beam.books.ledger.closing import Closing
 from el_beam.books.ledger.hours import put
@@ -42,11 +42,18 @@ from transforms.io.kafka.topics import KafkaAway, KafkaTopics, matching
 from transforms.read.kafka_ranges import KafkaRanges
 
 if TYPE_CHECKING:
-    from el_beam.config import RunConfig
-    from el_beam.job import Job
+    from el_beam.job import Execution, Job
     from transforms.read.kafka import KafkaSource
 
 _LONGEST_PAUSE = 600.0  # seconds until a topic that fails is tried again
+
+
+class IncrementsOptions(NamedTuple):
+    """How increments follow each other, and where it is noted which were done."""
+
+    state: str  # path of a folder
+    every: float | None = None  # seconds from one to the next; None: read what is there, then end
+    skip_expired: bool = False  # records that are gone hold up nothing
 
 
 @dataclass
@@ -86,10 +93,14 @@ class Report:
 class Increments:
     """The increments of one job. Its lease must be held while it works."""
 
-    def __init__(self, job: Job, source: KafkaSource, config: RunConfig, lease: Lease) -> None:
+    def __init__(
+        self, job: Job, source: KafkaSource, execution: Execution, options: IncrementsOptions,
+        lease: Lease,
+    ) -> None:  # fmt: skip
         """`job` is the job but for its source: that is another one each time."""
-        self._job, self._source, self._config, self._lease = job, source, config, lease
-        self._state = State(config.state_path)
+        self._job, self._source, self._lease = job, source, lease
+        self._execution, self._skip = execution, options.skip_expired
+        self._state = State(options.state)
         self._id = hashlib.sha256(self._state.path.encode()).hexdigest()[:16]
         self._kafka = KafkaTopics(source.cluster)
         self._topics: dict[str, _Topic] = {}
@@ -104,8 +115,8 @@ class Increments:
 
         Raises StateError, KafkaAway, SinkError."""
         orphans.end(orphans.orphans())
-        if self._config.runner == "flink":
-            flink.cancel(self._config.beam, self._name)
+        if self._execution.runner == "flink":
+            flink.cancel(self._execution.beam, self._name)
         self._state.bind(self._kafka.cluster_id())
         enter_state([sink for sink, _ in self._job.sinks], self._state.path)
         for name in self._state.topics():
@@ -187,8 +198,8 @@ class Increments:
             return None
         reset = f"`el state reset {self._state.path} --topic {topic.name} --to earliest`"
         check(last, there, f"{reset} reads it anew")
-        gap, skip = topic.state.gap(), self._config.on_expired == "skip"
-        intent = again(gap, before, there) if gap else intend(last, before, there, skip=skip)
+        gap = topic.state.gap()
+        intent = again(gap, before, there) if gap else intend(last, before, there, skip=self._skip)
         return intent and replace(
             intent, registry=self._job.registry.digest(), code=self._code, created=time.time()
         )
@@ -208,10 +219,10 @@ class Increments:
         sinks = tuple((sink.attempt(f"{self._id}/{attempt}").holding(), choice)
                       for sink, choice in self._job.sinks)  # fmt: skip
         job = replace(self._job, source=source, sinks=sinks, summary=books_at)
-        beam = (f"--job_name={self._name}", *self._config.beam)
+        beam = (f"--job_name={self._name}", *self._execution.beam)
         try:
             try:
-                books = run(job, self._config.runner, self._config.workers, beam)
+                books = run(job, self._execution._replace(beam=beam))
             except JobFailed as error:
                 if isinstance(error, NotReady):
                     raise
@@ -233,8 +244,8 @@ class Increments:
 
     def _whole(self, topics: list[_Topic]) -> frozenset[str]:
         """Topics of which a missing record is an error."""
-        skip = self._config.on_expired == "skip"
-        return frozenset() if skip else self._kafka.compacted(topic.name for topic in topics)
+        names = (topic.name for topic in topics)
+        return frozenset() if self._skip else self._kafka.compacted(names)
 
     def _done(
         self, topic: _Topic, intent: Intent, attempt: str, books: dict[str, Summary],

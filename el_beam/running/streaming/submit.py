@@ -18,8 +18,7 @@ from transforms.io.kafka.topics import KafkaAway, KafkaTopics, matching
 from transforms.read.kafka import KafkaSource
 
 if TYPE_CHECKING:
-    from el_beam.config import RunConfig
-    from el_beam.job import Job
+    from el_beam.job import Execution, Job
 
 _FAILOVER = "jobmanager.execution.failover-strategy"
 _TICK = 0.5  # seconds between looks
@@ -50,22 +49,22 @@ def job_name(source: KafkaSource) -> str:
     return f"el {source.group}"
 
 
-def prepare(job: Job, config: RunConfig) -> Stream:
+def prepare(job: Job, execution: Execution, *, detach: bool = False) -> Stream:
     """Check that the job can run where it is to. A pattern becomes the topics that it matches now.
 
-    Raises Refused with all that stands against it."""
+    Raises PreflightFailed with all that stands against it."""
     source = job.source
     assert isinstance(source, KafkaSource)
-    facts = _facts(job, source, config)
+    facts = _facts(job, source, execution, detach)
     if reasons := preflight.refusals(facts):
         raise PreflightFailed(reasons)
     chosen = source.settled(facts.topics, KafkaExpansion())
     warnings = tuple(preflight.warnings(facts))
     job = replace(job, source=chosen)
-    return Stream(job, chosen, facts.job_name, flink.cluster(config.beam), warnings)
+    return Stream(job, chosen, facts.job_name, flink.cluster(execution.beam), warnings)
 
 
-def _facts(job: Job, source: KafkaSource, config: RunConfig) -> preflight.Facts:
+def _facts(job: Job, source: KafkaSource, execution: Execution, detach: bool) -> preflight.Facts:
     topics, partitions, members, brokers_away = source.topics, {}, 0, None
     try:
         kafka = KafkaTopics(source.cluster)
@@ -81,36 +80,36 @@ def _facts(job: Job, source: KafkaSource, config: RunConfig) -> preflight.Facts:
         jar("kafka-expansion")
     except JarMissing as error:
         jar_missing = str(error)
-    cluster = flink.cluster(config.beam)
-    if config.runner == "flink" and not cluster:
+    cluster = flink.cluster(execution.beam)
+    if execution.runner == "flink" and not cluster:
         flink_away = "a continuous job needs a Flink cluster: set FLINK=host:port, or give "
         flink_away += "--flink_master=host:port after --"
-    if config.runner == "flink" and cluster:
+    if execution.runner == "flink" and cluster:
         try:
             running = {each.name: each.id for each in cluster.jobs() if not each.ended}
             free_slots = cluster.slots()[0]
             failover = cluster.settings().get(_FAILOVER, "region")
         except FlinkError as error:
             flink_away = str(error)
-    pool = flink.pool(config.beam)
-    if config.runner == "flink" and pool:
+    pool = flink.pool(execution.beam)
+    if execution.runner == "flink" and pool:
         try:
             pool_about = worker_pool.ask(pool)
         except OSError as error:
             pool_away = str(error)
-    given = flink.value_of(config.beam, "checkpointing_interval")
+    given = flink.value_of(execution.beam, "checkpointing_interval")
     return preflight.Facts(
-        runner=config.runner,
+        runner=execution.runner,
         sinks=tuple(str(sink).partition(":")[0] for sink, _ in job.sinks),
         topics=topics,
         pattern=source.pattern,
         group=source.group,
         consumer=source.consumer_config(),
         schemas=len(job.registry.list()),
-        workers=config.workers,
-        detach=config.detach,
+        workers=execution.workers,
+        detach=detach,
         checkpointing=given if given is not None else str(flink.CHECKPOINT_EVERY),
-        finishing=flink.value_of(config.beam, "finish_bundle_before_checkpointing"),
+        finishing=flink.value_of(execution.beam, "finish_bundle_before_checkpointing"),
         job_name=job_name(source),
         brokers_away=brokers_away,
         partitions=partitions,
@@ -127,8 +126,9 @@ def _facts(job: Job, source: KafkaSource, config: RunConfig) -> preflight.Facts:
     )
 
 
-def submit(stream: Stream, config: RunConfig) -> FlinkJob:
-    """Submit the job and return it once all its tasks run. Raises JobFailed."""
+def submit(stream: Stream, execution: Execution, savepoint: str | None = None) -> FlinkJob:
+    """Submit the job, to go on from a savepoint where one is given, and return it once all its
+    tasks run. Raises JobFailed."""
     import apache_beam as beam
 
     from el_beam.pipeline import build
@@ -142,8 +142,8 @@ def submit(stream: Stream, config: RunConfig) -> FlinkJob:
         pipeline = beam.Pipeline(
             flink.RUNNER,
             options=flink.options(
-                config.workers, config.beam, name=stream.name, streaming=True,
-                savepoint=config.savepoint,
+                execution.workers, execution.beam, name=stream.name, streaming=True,
+                savepoint=savepoint,
             ),
         )  # fmt: skip
         build(pipeline, stream.job)

@@ -20,7 +20,7 @@ from dataclasses import asdict
 from el_beam.books.ledger.changes import Change, changing, finish, prepare
 from el_beam.books.ledger.ledger import DONE, FOLDER
 from el_beam.connectors.selection import Selection
-from el_beam.job import Execution, Job
+from el_beam.job import Execution, Job, Rules
 from el_beam.running.bounded import run
 from el_beam.upkeep.backfill.plan import (
     HourPlan,
@@ -42,8 +42,9 @@ from transforms.write.files import FileSink
 
 
 def apply(
-    plan: Plan, sinks: Mapping[str, Sink], how: Execution, tell: Callable[[HourPlan, Summary], None]
-) -> None:
+    plan: Plan, sinks: Mapping[str, Sink], rules: Rules, execution: Execution,
+    tell: Callable[[HourPlan, Summary], None],
+) -> None:  # fmt: skip
     """Make the hours again, one after the other, for sinks by their URIs; `tell` is called after
     each. Killed, and started again, it goes on where it was.
 
@@ -62,11 +63,13 @@ def apply(
             if not left:
                 continue
             theirs = [sink.attempt(f"{plan.name}/{hour.hour}") for sink in left]
-            books = _run(plan, hour, theirs, how, f"{home}/{FOLDER}/books-{name}.json")
+            job = Job(FileSource(tuple(hour.files)), tuple((sink, plan.choice) for sink in theirs),
+                      *rules, f"{home}/{FOLDER}/books-{name}.json")  # fmt: skip
+            books = _run(job, execution)
             for uri, sink in tables.items():
                 if sink in left:
-                    rows = _of(plan, hour, how.registry)
-                    replay(store_uri(uri), {uri: sink}, rows, None, how, apply=True)
+                    rows = _of(plan, hour, rules.registry)
+                    replay(store_uri(uri), {uri: sink}, rows, None, rules, execution, apply=True)
             filesystem.create(tables_path(home, plan.name, hour.hour), b"{}")
             for sink in files:
                 if sink not in left:
@@ -92,12 +95,10 @@ def _of(plan: Plan, hour: HourPlan, registry: Registry) -> Selection:
     return Selection(hour.hour, hour.hour, re.compile(f"(?:{'|'.join(chosen)})\\Z"))
 
 
-def _run(plan: Plan, hour: HourPlan, sinks: list[Sink], how: Execution, books_at: str) -> Summary:
-    job = Job(FileSource(tuple(hour.files)), tuple((sink, plan.choice) for sink in sinks),
-              how.format, how.registry, books_at)  # fmt: skip
-    books = run(job, how.runner, how.workers, how.beam)
-    filesystem.remove(books_at)
-    return total(books.values(), [str(sink) for sink in sinks])
+def _run(job: Job, execution: Execution) -> Summary:
+    books = run(job, execution)
+    filesystem.remove(job.summary or "")
+    return total(books.values(), [str(sink) for sink, _ in job.sinks])
 
 
 def _change(

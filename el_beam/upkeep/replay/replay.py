@@ -23,7 +23,7 @@ from el_beam.books.state.lease import Lease
 from el_beam.connectors.bad_lines import BadLine, bad_lines
 from el_beam.connectors.selection import Selection, StoredError
 from el_beam.connectors.stored import Store, store_of
-from el_beam.job import Execution, Job
+from el_beam.job import Execution, Job, Rules
 from el_beam.running.bounded import JobFailed, run
 from el_beam.upkeep.replay.candidates import CandidateLine, Candidates
 from el_beam.upkeep.replay.lookup import same_place, selection_in, stored_in
@@ -91,14 +91,15 @@ class _Replay(NamedTuple):
 
     end: Store
     lines: Candidates
-    how: Execution
+    rules: Rules
+    execution: Execution
     folder: str  # for files that nobody needs afterwards
     heard: Callable[[], None]
 
 
 def replay(
     end_text: str, sinks: Mapping[str, Sink], wanted: Selection, reason: str | None,
-    how: Execution, *,
+    rules: Rules, execution: Execution, *,
     apply: bool = False, heard: Callable[[], None] = lambda: None,
 ) -> Replayed:  # fmt: skip
     """Replay the EventErrors of an end: those of wanted hours, of lines that name a wanted schema,
@@ -124,7 +125,7 @@ def replay(
         folder = held.enter_context(tempfile.TemporaryDirectory(prefix="el-"))
         try:
             lines = held.enter_context(closing(Candidates(f"{folder}/lines.db", whole=apply)))
-            this = _Replay(store_of(end_text), lines, how, folder, heard)
+            this = _Replay(store_of(end_text), lines, rules, execution, folder, heard)
             lines.fill(_valid_now(this, bad_lines(this.end, wanted, reason), found))
             found.valid = lines.counts()
             for target in targets:
@@ -147,7 +148,7 @@ def _valid_now(
     this: _Replay, all_bad: Iterator[BadLine | None], found: Replayed
 ) -> Iterator[CandidateLine]:
     """Those that are valid now; of all others `found` is told."""
-    parse, validate = line_parser(this.how.format), event_validator(this.how.registry)
+    parse, validate = line_parser(this.rules.format), event_validator(this.rules.registry)
     for bad in all_bad:
         this.heard()
         if bad is None:
@@ -256,10 +257,10 @@ def _raw_files(this: _Replay, folder: Path, known: Provenance | None) -> list[Ra
 def _run(this: _Replay, sink: Sink, raws: list[RawFile]) -> Summary:
     """Write the events of these files into a sink: by the graph that all lines go through. Raises
     JobFailed."""
-    how, books_at = this.how, f"{this.folder}/books.json"
     source = FileSource(tuple(raw.path for raw in raws))
-    job = Job(source, ((sink, Choice(errors=False)),), how.format, how.registry, books_at)
-    books = total(run(job, how.runner, how.workers, how.beam).values(), [str(sink)])
+    choices = ((sink, Choice(errors=False)),)
+    job = Job(source, choices, *this.rules, f"{this.folder}/books.json")
+    books = total(run(job, this.execution).values(), [str(sink)])
     if books.bad:
         raise JobFailed(f"the schemas have changed meanwhile: {books.bad:,} lines are bad again")
     return books

@@ -52,7 +52,7 @@ def call(monkeypatch: pytest.MonkeyPatch, found: Replayed, *options: str) -> dic
     given: dict[str, Any] = {}
 
     def replaced(end: str, sinks: Any, *args: Any, **how: Any) -> Replayed:
-        given.update(end=end, sinks=list(sinks), how=args[2], **how)
+        given.update(end=end, sinks=list(sinks), rules=args[2], execution=args[3], **how)
         return found
 
     monkeypatch.setattr(replay, "replay", replaced)
@@ -96,8 +96,8 @@ def test_as_people_see_it(
 def test_as_machines_see_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    how = call(monkeypatch, FOUND, "--json", "--workers", "3", "--format", "json")["how"]
-    assert (how.workers, how.format) == (3, "json")
+    given = call(monkeypatch, FOUND, "--json", "--workers", "3", "--format", "json")
+    assert (given["execution"].workers, given["rules"].format) == (3, "json")
     shown = capsys.readouterr().out
     assert shown.count("\n") == 1
     assert json.loads(shown) == {

@@ -26,7 +26,7 @@ from el_beam.connectors.ends import sink_of
 from el_beam.connectors.selection import Selection, StoredError, selection_of
 from el_beam.connectors.stored import store_of
 from el_beam.connectors.stored_base import Fields, Store, StoredEvent
-from el_beam.job import Execution, Job
+from el_beam.job import Execution, Job, Rules
 from el_beam.running.bounded import JobFailed, execute, run
 from el_beam.upkeep.backfill.apply import apply
 from el_beam.upkeep.backfill.plan import plan
@@ -109,7 +109,7 @@ class World:
         )
         source = FileSource((str(path),), split_bytes=split)
         books = str(self.folder / "books.json")
-        execute(Job(source, sinks, format_, registry, books), "direct", 1, ())
+        execute(Job(source, sinks, format_, registry, books), Execution())
 
     def replay(self, end: str, *names: str, format_: str = DEFAULT_FORMAT, **how: Any) -> Replayed:
         sinks = {self.uri(name): sink_of(self.uri(name), self.mended, "") for name in names}
@@ -119,7 +119,8 @@ class World:
         uri = end if "//" in end else self.uri(end)
         reason = how.pop("reason", None)
         how = {"apply": True, **how}
-        return replay.replay(uri, sinks, wanted, reason, Execution(format_, self.mended), **how)
+        rules = Rules(format_, self.mended)
+        return replay.replay(uri, sinks, wanted, reason, rules, Execution(), **how)
 
     def backfill(
         self, name: str, first: str = SEVEN, last: str = EIGHT, format_: str = DEFAULT_FORMAT
@@ -128,7 +129,8 @@ class World:
         sink = sink_of(self.uri(name), self.mended, "")
         assert isinstance(sink, FileSink)
         made = plan(str(self.folder / "raw"), [sink], first, last)
-        apply(made, {str(sink): sink}, Execution(format_, self.mended), lambda *_: None)
+        rules = Rules(format_, self.mended)
+        apply(made, {str(sink): sink}, rules, Execution(), lambda *_: None)
 
     def rows(self, name: str) -> list[tuple[str, str, str, Any]]:
         """(schema, hour, uuid, n) of all that is there, in order."""
