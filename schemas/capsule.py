@@ -88,11 +88,6 @@ def iso8601_from_timestamp(value: object) -> str:
     return parse_time(value).isoformat().replace("+00:00", "Z")
 
 
-def timestamp_ms(value: object) -> int:
-    """Milliseconds since 1970 of a time in any form that parse_time reads."""
-    return int(parse_time(value).timestamp() * 1000)
-
-
 @lru_cache(maxsize=65536)
 def _unix_seconds(text: str) -> float | None:
     try:

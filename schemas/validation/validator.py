@@ -62,10 +62,6 @@ class Validator:
         self.accepts = compile_schema(schema) or _unsure
         self._authority = AUTHORITY(schema, registry=NO_REMOTE_SCHEMAS)
 
-    def is_valid(self, data: Json) -> bool:
-        """Whether the event fits the capsule and its schema."""
-        return self.accepts(data) or not self.violations(data)
-
     def violations(self, data: Json) -> list[Violation]:
         """What is wrong with the event, in the order of the capsule's and the schema's keywords:
         the first is the one that the original reports. Empty means valid.

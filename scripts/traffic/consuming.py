@@ -78,11 +78,6 @@ class Steady:
         self._done.set()
         self._thread.join()
 
-    def sent_before(self, table: str, moment: float) -> int:
-        """How many different events of a table had been sent by then (monotonic seconds)."""
-        place = bisect.bisect_right(self.history[table], moment, key=lambda entry: entry[1])
-        return self.history[table][place - 1][0] if place else 0
-
     def lag(self, table: str, rows: int) -> float:
         """Seconds for which the first event has been waiting that isn't among so many rows."""
         now, history = time.monotonic(), self.history[table]

@@ -17,8 +17,7 @@ from runners.flink_rest import FlinkCluster, FlinkError
 from stack import Stack
 from traffic.feed import Feed, feed
 from traffic.started import Started
-from traffic.truth import delivered, records, truth
-from transforms.counts.metrics import CountsTotals
+from traffic.truth import absolute_totals, delivered, records, truth
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.topics import KafkaAway, KafkaTopics
 
@@ -132,11 +131,9 @@ class StreamJob:
 
     def counted(self) -> tuple[int, int]:
         """(valid, bad) lines by the counts topic."""
-        totals = CountsTotals()
-        for message in records(self.kafka, [self.counts]):
-            totals.add(message.value() or b"")
         counted: Counter[bool] = Counter()
-        for key, number in totals.totals().items():
+        values = (message.value() or b"" for message in records(self.kafka, [self.counts]))
+        for key, number in absolute_totals(values).items():
             counted[bool(key.reason)] += number
         return counted[False], counted[True]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import orjson
@@ -12,6 +12,8 @@ from schemas.bad_event import BadEvent, event_error
 from schemas.event import Origin, RawLine
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
+from transforms.counts.count import CountKey
+from transforms.counts.totals import CountsTotals
 from transforms.parse import line_parser
 from transforms.route import route
 from transforms.validate import event_validator
@@ -58,6 +60,14 @@ def raw_line(message: Message) -> RawLine:
     received = message.timestamp()[1] / 1000
     origin = Origin("kafka", partition, message.offset() or 0, received, partition)
     return RawLine(message.value() or b"", origin)
+
+
+def absolute_totals(values: Iterable[bytes]) -> dict[CountKey, int]:
+    """The totals of a counts topic, by the values of its records in the order of its log."""
+    totals = CountsTotals()
+    for value in values:
+        totals.add(value)
+    return dict(totals.totals())
 
 
 def delivered(brokers: str, prefix: str) -> Landed:
@@ -120,4 +130,4 @@ def _consumer(brokers: str) -> Consumer:
     )
 
 
-__all__ = ["Landed", "delivered", "raw_line", "records", "topics", "truth"]
+__all__ = ["Landed", "absolute_totals", "delivered", "raw_line", "records", "topics", "truth"]

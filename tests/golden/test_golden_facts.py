@@ -21,8 +21,8 @@ from schemas.capsule import (
     capsule_uuid,
     check_scid,
     iso8601_from_timestamp,
+    parse_time,
     scid_from_uri,
-    timestamp_ms,
     uuid5_hex,
 )
 from schemas.event import Destination, Event, Origin, RawLine
@@ -203,7 +203,9 @@ CHECKS: dict[str, Callable[[Fact], None]] = {
     "validate_scid": lambda fact: agrees(lambda: check_scid(*fact["input"]), fact),
     "url_from_scid": lambda fact: agrees(lambda: url_asked(*fact["input"]), fact),
     "capsule_uuid": lambda fact: agrees(lambda: capsule_uuid(fact["input"]), fact),
-    "timestamp_ms": lambda fact: agrees(lambda: timestamp_ms(fact["input"]), fact),
+    "timestamp_ms": lambda fact: agrees(
+        lambda: int(parse_time(fact["input"]).timestamp() * 1000), fact
+    ),
     "iso8601_from_timestamp": lambda fact: agrees(
         lambda: iso8601_from_timestamp(fact["input"]), fact
     ),

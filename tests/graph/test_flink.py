@@ -16,8 +16,7 @@ from runners.flink_rest import FlinkCluster
 from schemas.line_format import DEFAULT_FORMAT
 from stack import Stack
 from traffic import put, raw_line, wait_for
-from traffic.truth import records, topics
-from transforms.counts.totals import absolute_totals
+from traffic.truth import absolute_totals, records, topics
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.topics import KafkaTopics
 

@@ -36,7 +36,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from transforms.counts.count import CountKey, Counts
@@ -270,11 +270,3 @@ class CountsTotals:
 
     def _is_kept(self, key: CountKey) -> bool:
         return self._oldest is None or key.minute >= self._oldest
-
-
-def absolute_totals(values: Iterable[bytes]) -> dict[CountKey, int]:
-    """The totals of records by their values, those of each split in the order of the log."""
-    totals = CountsTotals()
-    for value in values:
-        totals.add(value)
-    return dict(totals.totals())

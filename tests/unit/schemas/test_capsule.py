@@ -20,7 +20,6 @@ from schemas.capsule import (
     parse_time,
     scid_from_uri,
     scid_of,
-    timestamp_ms,
     uuid5_hex,
 )
 
@@ -88,11 +87,6 @@ def test_a_long_time_is_refused_unread() -> None:
 )
 def test_event_time(data: dict[str, Any], expected: float) -> None:
     assert event_time(data, RECEIPT) == expected
-
-
-def test_milliseconds() -> None:
-    assert timestamp_ms("2018-01-02T03:04:05.678Z") == 1_514_862_245_678
-    assert timestamp_ms(1_514_862_245_678) == timestamp_ms(1_514_862_245.678)
 
 
 @pytest.mark.parametrize("timestamp", [None, [], "garbage", 1e20, {}])

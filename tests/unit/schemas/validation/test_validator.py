@@ -35,7 +35,8 @@ def violations(document: Json, event: object) -> list[Violation]:
 
 
 def fits(document: Json, event: object) -> bool:
-    return Validator(document).is_valid({**CAPSULE, "event": event})
+    validator, data = Validator(document), {**CAPSULE, "event": event}
+    return validator.accepts(data) or not validator.violations(data)
 
 
 def oracle_validators() -> dict[tuple[str, int], Validator]:
@@ -92,7 +93,7 @@ def test_a_schema_without_a_type_takes_any_event(event: object) -> None:
     document = {"properties": {"a": {"type": "string"}}}
     assert fits(document, event)
     assert not fits({**document, "type": "object"}, event) or event == {}
-    assert Validator(document).is_valid(CAPSULE)  # no event at all
+    assert not Validator(document).violations(CAPSULE)  # no event at all
 
 
 def test_the_documents_top_level_alone_is_closed() -> None:
@@ -213,4 +214,4 @@ def test_event_errors_fit_their_schema(raw: bytes) -> None:
     assert all(each["description"] for each in schema["properties"].values())
     for required in ("rawEvent", "message", "code", "schema", "revision"):
         event = {key: value for key, value in error.data["event"].items() if key != required}
-        assert not validator.is_valid({**error.data, "event": event})
+        assert validator.violations({**error.data, "event": event})

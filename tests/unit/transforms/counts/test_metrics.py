@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.bad_event import Reason
+from traffic.truth import absolute_totals
 from transforms.counts import count
 from transforms.counts.count import CountKey, Counts
-from transforms.counts.totals import CountRecord, CountsTotals, absolute_totals
+from transforms.counts.totals import CountRecord, CountsTotals
 
 KEYS = [CountKey(60 * m, name, 1, why) for m in (1, 2) for name in "ab" for why in ("", "bad_json")]
 LONGEST_BUNDLE = 7
