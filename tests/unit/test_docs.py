@@ -29,7 +29,17 @@ RECORDS = sorted((DOCS / "decisions").glob("*.md"))
 PROSE = [*PAGES, DOCS / "DESIGN.md", ROOT / "CHANGELOG.md", *RECORDS]
 GLOSSARY = DOCS / "glossary.md"
 SHELL_ENDS = re.compile(r"[|;&<>#]+")
-NAMES = ("run", "forward", "jobs", "jobs stop", "schema", "schema show", "stack")
+NAMES = (
+    "run",
+    "bad list",
+    "ledger",
+    "forward",
+    "jobs",
+    "jobs stop",
+    "schema",
+    "schema show",
+    "stack",
+)
 
 
 def shown(path: Path) -> str:
