@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-CONTINUOUS_SINKS = frozenset({"kafka"})  # at least once, without a split to name a file after
-
 
 @dataclass(frozen=True)
 class Facts:
     """What is to run, and what was found where it is to run. None is what could not be asked."""
 
     runner: str
-    sinks: tuple[str, ...]  # schemes
+    exact_sinks: tuple[str, ...]  # URIs of sinks that only a job with splits may write to
     topics: tuple[str, ...]  # to be read
     pattern: str | None  # that gave the topics
     group: str
@@ -71,7 +69,7 @@ def _not_here(runner: str) -> str:
 
 
 def _of_the_job(facts: Facts) -> Iterator[str]:
-    for scheme in sorted(set(facts.sinks) - CONTINUOUS_SINKS):
+    for scheme in sorted({uri.partition(":")[0] for uri in facts.exact_sinks}):
         yield (
             f"{scheme}: can't be a sink of a continuous job, which has no splits to make it exact: "
             "write to kafka: here; files and tables are made of topics by increments, with "

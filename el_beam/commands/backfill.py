@@ -86,8 +86,6 @@ def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], Rules, Executi
     """Sinks by their URIs. Raises ConfigError with all mistakes."""
     from el_beam.config import ConfigError, RunConfig, assemble
     from el_beam.job import Execution, Rules
-    from el_beam.upkeep.replay.rows import has_tables
-    from transforms.write.files import FileSink
 
     config = RunConfig(  # `stdin:` stands for the archive, of which the plan tells
         source="stdin:", sinks=tuple(args.sinks), format=args.format, schemas=args.schemas,
@@ -95,7 +93,7 @@ def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], Rules, Executi
     )  # fmt: skip
     job = assemble(config, "")
     sinks = [sink for sink, _ in job.sinks]
-    if others := [sink for sink in sinks if not (isinstance(sink, FileSink) or has_tables(sink))]:
+    if others := [sink for sink in sinks if not (sink.root or sink.has_rows)]:
         fit = "has no hours that can be made again: give parquet:, jsonl:, sqlite: or mysql:"
         raise ConfigError([f"{each} {fit}" for each in others])
     execution = Execution(config.runner, args.workers, config.beam)
@@ -106,11 +104,10 @@ def _show(plan: Plan, sinks: dict[str, Sink], rules: Rules, workers: int, as_jso
     """What the plan would do, and about how long that takes."""
     from el_beam.upkeep.backfill.plan import home_of, is_done
     from el_beam.upkeep.backfill.targets import BackfillTarget, targets_of
-    from transforms.write.files import FileSink
 
     home = home_of(plan.raw, sinks.values())
     targets = {
-        str(sink): targets_of(plan, sink.root) if isinstance(sink, FileSink)
+        str(sink): targets_of(plan, sink.root) if sink.root
         else [BackfillTarget(str(sink)) for _ in plan.hours] for sink in sinks.values()
     }  # fmt: skip
     rate = workers * _rate(plan, rules)

@@ -121,7 +121,7 @@ def sink_of(text: str, registry: Registry, job_id: str) -> Sink:
     if uri.scheme == "mysql":
         from transforms.write.mysql import MysqlSink
 
-        return MysqlSink(mysql_of(uri), registry, str(uri), drop_bots=drops_bots(uri))
+        return MysqlSink(mysql_of(uri), registry, str(uri), drops_bots=drops_bots(uri))
     if uri.scheme == "sqlite":
         if "://" in (path := _path(uri)):
             raise UriError(f"{uri}: a database is a local file")

@@ -162,8 +162,8 @@ def execute(job: Job, execution: Execution) -> Summary:
 
 
 def run(job: Job, execution: Execution) -> dict[str, Summary]:
-    """Run the job and return its books, of each split: balanced, but for those that are held. New
-    files don't have their names yet: see `files.publish`.
+    """Run the job and return its books, of each split: balanced, but for those that are deferred.
+    New files don't have their names yet: see `files.publish`.
 
     Raises JobFailed, NotReady; nothing of the attempt is left then, or only what nobody sees."""
     import apache_beam as beam
@@ -197,7 +197,7 @@ def run(job: Job, execution: Execution) -> dict[str, Summary]:
         clean_up(sinks)
         details = traceback.format_exc()
         raise JobFailed(describe_error(f"{error}\n{details}"), details) from error
-    done = (each for each in books.values() if not each.held)
+    done = (each for each in books.values() if not each.deferred)
     if imbalances := total(done, [str(sink) for sink in sinks]).imbalances:
         clean_up(sinks)
         raise JobFailed("the books do not balance: " + "; ".join(imbalances))

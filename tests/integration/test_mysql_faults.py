@@ -272,7 +272,7 @@ def test_another_unique_index_swallows_nothing(database: Database, sink: Sink) -
         if number == 1:
             database.ask("ALTER TABLE S_1 ADD UNIQUE (event_n)")
     bundle.settle()
-    (refused,) = bundle.refused()
+    (refused,) = bundle.rejected()
     assert "Data too long for column 'uuid'" in str(refused.error)
     assert database.ask("SELECT uuid FROM S_1") == [(f"{1:032x}",)]
     writer.close()

@@ -10,7 +10,6 @@ import pymysql
 import pytest
 
 from el_beam import cli
-from el_beam.upkeep.replay.rows import delete
 from schemas.bad_event import EVENT_ERROR
 from schemas.registry import open_registry
 from traffic import Database
@@ -69,7 +68,7 @@ def test_users_can_do_their_work(granted: Admin) -> None:
     assert (granted.database.count("S_1"), granted.database.count("T_1")) == (2, 0)
     both = granted.database.sink(registry, uri=used_by(granted, "el_admin"))
     assert write(both, [(S, aged(9, NEW)), (T, aged(9, NEW))]) == {"given": 2, "written": 2}
-    assert delete(both, [("S_1", f"{9:032x}"), ("T_1", "none")]) == 1
+    assert both.delete_rows([("S_1", f"{9:032x}"), ("T_1", "none")]) == 1
 
 
 def test_users_can_do_no_more(granted: Admin) -> None:

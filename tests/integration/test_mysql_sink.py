@@ -314,7 +314,7 @@ def test_the_servers_own_mode_does_not_matter(
             bundle = writer.bundle()
             bundle.add(S, event(9, event={"text": "x" * 9}))
             bundle.settle()
-            assert [each.error.path for each in bundle.refused()] == ["event.text"]
+            assert [each.error.path for each in bundle.rejected()] == ["event.text"]
             database.ask(*(
                 f"KILL {number}" for (number,) in database.ask(
                     "SELECT id FROM information_schema.processlist"

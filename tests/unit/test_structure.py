@@ -68,7 +68,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "events mysql kafka tables encodings stdout",
         "files kafka_records mysql_table topics",
         "sink",
-        "receipt",
+        "receipt rows",
     ),
     "transforms.counts": ("write_summary metrics", "summary totals", "count", "progress"),
     "runners": (

@@ -58,7 +58,7 @@ class Summary:
     counts: dict[HourKey, int] = field(default_factory=dict)
     sinks: dict[str, SinkBook] = field(default_factory=dict)
     files: dict[str, Receipt] = field(default_factory=dict)  # by their temporary names
-    held: str = ""  # why a part of it can't be written now; then all else says nothing
+    deferred: str = ""  # why a part of it can't be written now; then all else says nothing
 
     def add(self, part: SummaryPart) -> None:
         """Enter what a step said of some lines. No part may come twice: a bounded run gives those
@@ -74,7 +74,7 @@ class Summary:
                 self.counts[hour] = self.counts.get(hour, 0) + count
         else:
             self.sinks.setdefault(part.sink, SinkBook()).add(part)
-            self.held = self.held or part.held
+            self.deferred = self.deferred or part.deferred
             if part.file:
                 self.files[part.file.temporary] = part
 
@@ -87,7 +87,7 @@ class Summary:
         for sink, book in other.sinks.items():
             self.sinks.setdefault(sink, SinkBook()).add(book)
         self.files |= other.files
-        self.held = self.held or other.held
+        self.deferred = self.deferred or other.deferred
 
     @property
     def valid(self) -> int:
@@ -166,7 +166,7 @@ def plain(summary: Summary) -> dict[str, Any]:
         "counts": [[*key, count] for key, count in summary.counts.items()],
         "sinks": {name: asdict(book) for name, book in summary.sinks.items()},
         "files": list(summary.files.values()),
-    } | ({"held": summary.held} if summary.held else {})
+    } | ({"held": summary.deferred} if summary.deferred else {})
 
 
 def summary_of(plain: dict[str, Any]) -> Summary:

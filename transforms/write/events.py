@@ -95,15 +95,15 @@ class _WriteFn(BatchedFn):
         """Reject what the sink took and can't hold after all; whether there was any such event."""
         assert self._bundle is not None
         found = False
-        for refused in self._bundle.refused():
-            self._reject(*refused)
+        for rejected in self._bundle.rejected():
+            self._reject(*rejected)
             found = True
         return found
 
     def _reject(self, destination: Destination, event: Event, error: Rejected) -> None:
         self._tally.rejected(event.line.origin.split, destination)
         if destination == EVENT_ERROR:
-            raise error  # not even its error can be held: the sink is broken, not the event
+            raise error  # it can't hold even its error: the sink is broken, not the event
         dt = event.data.get("dt")
         bad = BadEvent(
             event.line,

@@ -29,6 +29,8 @@ class KafkaSink(Sink):
     `topic` and `key` are templates (see topics.py). A topic that isn't there is made, with so many
     partitions and replicas, or as many as the brokers' default."""
 
+    continuous = True
+
     def __init__(
         self, cluster: KafkaCluster, topic: str, shown: str, *, key: str | None = None,
         partitions: int | None = None, replication: int | None = None,

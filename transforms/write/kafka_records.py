@@ -2,7 +2,7 @@
 
 A record that is too large for its topic is a matter of its event alone: what shared a batch with it
 is produced again. What librdkafka hands back of a failed record is enough for that, so that nothing
-is kept of those that arrive; only large ones, which may be refused, keep their line meanwhile.
+is kept of those that arrive; only large ones, which may be rejected, keep their line meanwhile.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class RecordBundle(Bundle):
         self._produce = producer.client.produce
         self._given: Counter[tuple[str, Destination]] = Counter()
         self._failed: list[_Failed] = []  # no more than the producer's queue holds
-        self._refused: deque[_Failed] = deque()
+        self._rejected: deque[_Failed] = deque()
         self._fault: SinkError | None = None
         self._now = round(time.time() * 1000)  # when last asked for
 
@@ -167,7 +167,7 @@ class RecordBundle(Bundle):
                 raise trouble(topic, error)
             elif source[0] != EVENT_ERROR:
                 self._given[source[1].origin.split, source[0]] -= 1
-                self._refused.append(failed)
+                self._rejected.append(failed)
                 return
             else:
                 event = Event(strict_json.loads(value), source[1])
@@ -178,16 +178,16 @@ class RecordBundle(Bundle):
                 return
             failed = again[0]
 
-    def refused(self) -> Iterable[RejectedEvent]:
+    def rejected(self) -> Iterable[RejectedEvent]:
         self._producer.client.poll(0)  # whatever is known by now
         self._check()
         if self._failed:
             self.settle()
-        return self._take_refused() if self._refused else ()
+        return self._take_rejected() if self._rejected else ()
 
-    def _take_refused(self) -> Iterator[RejectedEvent]:
-        while self._refused:
-            failed = self._refused.popleft()
+    def _take_rejected(self) -> Iterator[RejectedEvent]:
+        while self._rejected:
+            failed = self._rejected.popleft()
             assert failed.source
             destination, line = failed.source
             event = Event(strict_json.loads(failed.value), line)
@@ -195,7 +195,7 @@ class RecordBundle(Bundle):
 
     def commit(self) -> Iterator[Receipt]:
         self.settle()
-        assert not self._refused, "what is refused must be taken back first"
+        assert not self._rejected, "rejected events must be taken back first"
         for (split, destination), given in self._given.items():
             if given:
                 where = self._topic(destination).name

@@ -20,6 +20,7 @@ from transforms.io.mysql.server import MysqlServer
 from transforms.io.retry import retrying
 from transforms.write.mysql_table import FAULTS, Inserted, MysqlTable, Row
 from transforms.write.receipt import Receipt, Tally
+from transforms.write.rows import delete_rows
 from transforms.write.sink import Bundle, RejectedEvent, Sink, Writer
 
 _ROWS_IN_MEMORY: Final = 10_000  # of all tables, before they are inserted
@@ -27,23 +28,25 @@ _BYTES_IN_MEMORY: Final = 16 * 2**20  # about, of the same
 _REACHABLE: Final = 10.0  # seconds in which the server must answer before a job starts
 _AWAY: Final = 600.0  # seconds that a server is waited for
 _LOCKED: Final = 20.0  # seconds that a table is waited for, after all others are written
-_HOLDING: Final = 2  # the same where it is tried again later, while others have gone on
+_DEFERRING: Final = 2  # the same where it is tried again later, while others have gone on
 
 
 class MysqlSink(Sink):
     """Tables of a database, with the names and types that EventLogging's had. Holds no connection
     and no secret."""
 
-    def __init__(
-        self, server: MysqlServer, registry: Registry, shown: str, *, drop_bots: bool = False
-    ) -> None:
-        """With `drop_bots` events whose userAgent is a bot's are filtered; EventErrors never."""
-        self.server, self.registry, self.drop_bots = server, registry, drop_bots
-        self._shown, self.holds = shown, False
+    has_rows = True
 
-    def holding(self) -> MysqlSink:
+    def __init__(
+        self, server: MysqlServer, registry: Registry, shown: str, *, drops_bots: bool = False
+    ) -> None:
+        """With `drops_bots` events whose userAgent is a bot's are filtered; EventErrors never."""
+        self.server, self.registry, self.drops_bots = server, registry, drops_bots
+        self._shown, self.defers = shown, False
+
+    def deferring(self) -> MysqlSink:
         other = copy.copy(self)
-        other.holds = True
+        other.defers = True
         return other
 
     def prepare(self) -> None:
@@ -61,6 +64,9 @@ class MysqlSink(Sink):
     def writer(self) -> Writer:
         return _MysqlWriter(self)
 
+    def delete_rows(self, rows: Iterable[tuple[str, str]]) -> int:
+        return delete_rows(str(self), engine(self.server), rows)
+
     def __str__(self) -> str:
         return self._shown
 
@@ -68,8 +74,8 @@ class MysqlSink(Sink):
 class _MysqlWriter(Writer):
     def __init__(self, sink: MysqlSink) -> None:
         self.sink = sink
-        self._engine = engine(sink.server, keep=True, lock=_HOLDING if sink.holds else None)
-        self._patience = float(_HOLDING) if sink.holds else _LOCKED
+        self._engine = engine(sink.server, keep=True, lock=_DEFERRING if sink.defers else None)
+        self._patience = float(_DEFERRING) if sink.defers else _LOCKED
         self._tables: dict[Destination, MysqlTable] = {}
 
     def table(self, destination: Destination) -> MysqlTable:
@@ -82,7 +88,7 @@ class _MysqlWriter(Writer):
     def insert(
         self, rows: dict[Destination, list[Row]], faults: dict[Destination, MysqlFault]
     ) -> Iterator[Receipt | RejectedEvent]:
-        """Insert rows of any tables. What a table can't hold is refused; what is locked is waited
+        """Insert rows of any tables. What a table can't hold is rejected; what is locked is waited
         for when all others are written. Tables that can't be written are added to `faults`.
 
         Raises SinkError where none can."""
@@ -114,8 +120,8 @@ class _MysqlWriter(Writer):
             pass  # `faults` has it
         except DatabaseAway as error:
             raise SinkError(f"{self.sink}: {error}") from error
-        for destination, (counts, refused) in done:
-            yield from refused
+        for destination, (counts, rejected) in done:
+            yield from rejected
             where = self.table(destination).name
             for split, (given, new) in counts.items():
                 yield Receipt(
@@ -148,17 +154,17 @@ class _MysqlBundle(Bundle):
         self._writer = writer
         self._rows: dict[Destination, list[Row]] = {}
         self._pending = self._bytes = 0
-        self._refused: deque[RejectedEvent] = deque()
+        self._rejected: deque[RejectedEvent] = deque()
         self._receipts: list[Receipt] = []
         self._bots = Tally(str(writer.sink))
         self._faults: dict[Destination, MysqlFault] = {}  # of tables that can't be written
-        self._held: dict[str, Destination] = {}  # split -> a table that lacks rows of it
+        self._deferred: dict[str, Destination] = {}  # split -> a table that lacks rows of it
 
     def add(self, destination: Destination, event: Event) -> None:
         if destination in self._faults:  # so the bundle fails at its end: all others are written
-            self._held[event.line.origin.split] = destination
+            self._deferred[event.line.origin.split] = destination
             return
-        if self._writer.sink.drop_bots and event.is_bot:
+        if self._writer.sink.drops_bots and event.is_bot:
             self._bots.filtered(event.line.origin.split, destination)
             return
         row = self._writer.table(destination).row(event)
@@ -172,24 +178,25 @@ class _MysqlBundle(Bundle):
         rows, self._rows, self._pending, self._bytes = self._rows, {}, 0, 0
         for outcome in self._writer.insert(rows, self._faults):
             if isinstance(outcome, RejectedEvent):
-                self._refused.append(outcome)
+                self._rejected.append(outcome)
             else:
                 self._receipts.append(outcome)
         for destination in rows.keys() & self._faults.keys():
-            self._held |= {row.event.line.origin.split: destination for row in rows[destination]}
+            for row in rows[destination]:
+                self._deferred[row.event.line.origin.split] = destination
 
-    def refused(self) -> Iterable[RejectedEvent]:
-        while self._refused:
-            yield self._refused.popleft()
+    def rejected(self) -> Iterable[RejectedEvent]:
+        while self._rejected:
+            yield self._rejected.popleft()
 
     def commit(self) -> Iterator[Receipt]:
         self.settle()
-        if self._faults and not self._writer.sink.holds:
+        if self._faults and not self._writer.sink.defers:
             first = min(self._faults.values(), key=lambda each: isinstance(each, TableLocked))
             raise SinkError(f"{self._writer.sink}: {first}") from first
-        assert not self._refused, "what is refused must be taken back first"
+        assert not self._rejected, "rejected events must be taken back first"
         sink = str(self._writer.sink)
-        for split, to in self._held.items():
-            yield Receipt(sink, split, *to, held=f"{sink}: {self._faults[to]}")
+        for split, to in self._deferred.items():
+            yield Receipt(sink, split, *to, deferred=f"{sink}: {self._faults[to]}")
         yield from self._receipts
         yield from self._bots.receipts()

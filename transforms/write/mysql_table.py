@@ -62,7 +62,7 @@ class Inserted(NamedTuple):
     """What became of rows; it is durable."""
 
     counts: dict[str, tuple[int, int]]  # split -> rows that are there, how many of them are new
-    refused: list[RejectedEvent]
+    rejected: list[RejectedEvent]
 
 
 class MysqlTable:
@@ -107,21 +107,21 @@ class MysqlTable:
                 {}, [RejectedEvent(self._destination, row.event, error) for row in rows]
             )
         counts: dict[str, tuple[int, int]] = {}
-        refused: list[RejectedEvent] = []
+        rejected: list[RejectedEvent] = []
         for split, of_split in groupby(rows, lambda each: each.event.line.origin.split):
             given, new = counts.get(split, (0, 0))
             for part in _parts(of_split, min(_BYTES, self._room)):
                 written, more = self._insert_all(connection, part)
                 given, new = given + len(part) - len(more), new + written
-                refused += more
+                rejected += more
             counts[split] = given, new
         connection.commit()
-        return Inserted(counts, refused)
+        return Inserted(counts, rejected)
 
     def _insert_all(
         self, connection: sa.Connection, rows: list[Row]
     ) -> tuple[int, list[RejectedEvent]]:
-        """How many are new, and which are refused: half by half, as a statement fails as a whole
+        """How many are new, and which are rejected: half by half, as a statement fails as a whole
         for one row in it."""
         try:
             if len(rows) == 1 and rows[0].size > self._room:

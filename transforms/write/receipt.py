@@ -27,7 +27,7 @@ class NewFile(NamedTuple):
 
 class Receipt(NamedTuple):
     """One durable write, or what was left out: given = written + rejected + repeated + filtered.
-    Where a split is held its books don't count: it will be written again."""
+    Where a split is deferred its books don't count: it will be written again."""
 
     sink: str
     split: str
@@ -40,7 +40,7 @@ class Receipt(NamedTuple):
     repeated: int = 0  # had been written before
     filtered: int = 0  # not chosen
     size: int = 0  # bytes of the file, 0 for tables
-    held: str = ""  # why a part of the split can't be written now
+    deferred: str = ""  # why a part of the split can't be written now
     file: NewFile | None = None
 
 

@@ -39,16 +39,17 @@ class Bundle(ABC):
         Only for sinks that learn it late. Raises SinkError."""
         return
 
-    def refused(self) -> Iterable[RejectedEvent]:
-        """What is known to be more than the sink can hold: each event is told once, and is in no
-        receipt. Others, such as their EventErrors, may be added meanwhile."""
+    def rejected(self) -> Iterable[RejectedEvent]:
+        """The events that the bundle took and that the sink, as it knows by now, can't hold. Each
+        is given once, and is in no receipt. Other events, such as their EventErrors, may be added
+        meanwhile."""
         return ()
 
     @abstractmethod
     def commit(self) -> Iterable[Receipt]:
         """Make all events durable and say so. Doing it again for the same events changes nothing.
 
-        Called once, when nothing is refused any more. Raises SinkError."""
+        Called once, when `rejected` gives nothing more. Raises SinkError."""
 
 
 class Writer(ABC):
@@ -64,7 +65,21 @@ class Writer(ABC):
 
 
 class Sink(ABC):
-    """Where events go, as a picklable description without connections."""
+    """Where events go, as a picklable description without connections.
+
+    What a sink is able to do is said here: nobody asks for the class of a sink."""
+
+    root: str = ""
+    """The folder that its files are below, which has a ledger; empty for a sink without files."""
+    temporary: str = ""
+    """A folder below `root`, for files that nobody is to see yet."""
+    has_rows: bool = False
+    """Whether it keeps events as rows of tables, which `delete_rows` can take out again."""
+    drops_bots: bool = False
+    """Whether it leaves out the events of bots."""
+    continuous: bool = False
+    """Whether a job without an end may write to it. Such a job has no splits, so a sink can't name
+    files after them, nor tell rows that come again from new ones."""
 
     @abstractmethod
     def writer(self) -> Writer:
@@ -80,11 +95,16 @@ class Sink(ABC):
         path. To finish it finishes all below it."""
         return self
 
-    def holding(self) -> Sink:
-        """This sink, but one that doesn't fail a job for a table of its that can't be written now:
-        a Receipt says which splits are `held`, and why. For those who try these again later, by
-        themselves, while all others have gone on."""
+    def deferring(self) -> Sink:
+        """This sink, but a table that can't be written now doesn't fail the job: a Receipt says
+        which splits are `deferred`, and why. The caller tries those again later, each by itself,
+        while all others have gone on."""
         return self
+
+    def delete_rows(self, rows: Iterable[tuple[str, str]]) -> int:
+        """Delete rows (table, uuid), which come in the order of tables, and return how many were
+        there. Doing it again does no harm. Only for a sink that `has_rows`. Raises SinkError."""
+        raise NotImplementedError(f"{self} has no rows")
 
     def finish(self) -> None:
         """Called once after the job has succeeded, or failed: remove what was left half done."""

@@ -7,7 +7,7 @@ that is run again finds its uuids there, so its rows count as repeated and nothi
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +19,7 @@ from schemas.storage.sql import insert_ignoring_repeats, table
 from schemas.storage.sql_rows import row
 from transforms.errors import SinkError
 from transforms.write.receipt import Receipt
+from transforms.write.rows import delete_rows
 from transforms.write.sink import Bundle, Sink, Writer
 
 _ROWS_IN_MEMORY: Final = 10_000  # of all tables, before they are inserted
@@ -127,6 +128,8 @@ class _TableWriter(Writer):
 class SqliteSink(Sink):
     """Tables in a SQLite file, with the names and types that EventLogging's MySQL tables had."""
 
+    has_rows = True
+
     def __init__(self, path: str, registry: Registry, shown: str | None = None) -> None:
         self._shown = shown or f"sqlite:{path}"
         self.path = path
@@ -158,6 +161,9 @@ class SqliteSink(Sink):
 
     def writer(self) -> Writer:
         return _TableWriter(self)
+
+    def delete_rows(self, rows: Iterable[tuple[str, str]]) -> int:
+        return delete_rows(str(self), self.engine(), rows)
 
     def __str__(self) -> str:
         return self._shown

@@ -8,7 +8,6 @@ from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.hours import close, open_hours, opened, passed
 from el_beam.books.ledger.ledger import Ledger, LedgerError, read_ledger, read_state
 from transforms.write.events import Sink
-from transforms.write.files import FileSink
 
 _LOOK_AGAIN = 600.0  # seconds until an hour that lacks files is looked at again
 QUIET = 3600.0  # seconds that a source may be silent before our own clock counts, so much behind
@@ -21,7 +20,7 @@ def source_time(newest: float, now: float) -> float:
     return min(now, max(newest, now - QUIET))
 
 
-def due(sinks: Iterable[FileSink], time: float) -> Iterator[tuple[FileSink, str]]:
+def due(sinks: Iterable[Sink], time: float) -> Iterator[tuple[Sink, str]]:
     """The open hours that a source which was read to this time has passed. Raises OSError."""
     for sink in sinks:
         for hour in open_hours(sink.root):
@@ -29,7 +28,7 @@ def due(sinks: Iterable[FileSink], time: float) -> Iterator[tuple[FileSink, str]
                 yield sink, hour
 
 
-def close_hour(sink: FileSink, hour: str, state: str) -> str:
+def close_hour(sink: Sink, hour: str, state: str) -> str:
     """Say that an hour is complete, if all files are there that this import has written of it.
     Returns what is wrong, for people; '' where nothing is. Raises LedgerError, OSError."""
     ledger = Ledger(sink.root)
@@ -50,7 +49,7 @@ class Closing:
     """The hours of an import's sinks. Its state is at `state_path`."""
 
     def __init__(self, sinks: Iterable[Sink], state_path: str) -> None:
-        self._sinks = [sink for sink in sinks if isinstance(sink, FileSink)]
+        self._sinks = [sink for sink in sinks if sink.root]
         self._state = state_path
         self._not_before: dict[tuple[str, str], float] = {}  # hours that lack files
 

@@ -11,7 +11,6 @@ from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
 from transforms.read.kafka_ranges import number_in
 from transforms.write.events import Sink
-from transforms.write.files import FileSink
 
 
 def put_away_lost_increment(sinks: Iterable[Sink], topic: str, gap: Gap, made: Summary) -> None:
@@ -19,7 +18,7 @@ def put_away_lost_increment(sinks: Iterable[Sink], topic: str, gap: Gap, made: S
     those that the increment which is `made` in their place has put there itself. Raises OSError."""
     mine = {file.path: file.sha256 for each in made.files.values() if (file := each.file)}
     for sink in sinks:
-        if not isinstance(sink, FileSink):
+        if not sink.root:
             continue
         known = read_ledger(sink.root).files
         strays = []

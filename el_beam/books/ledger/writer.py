@@ -14,7 +14,6 @@ from el_beam.books.ledger.ledger import CHANGE, FOLDER, NAMING, RAW, RUN, STATE,
 from transforms.counts.summary import Summary, plain
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
-from transforms.write.files import FileSink
 from transforms.write.receipt import NewFile
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def enter_run(sinks: Iterable[Sink], source: str, books: Mapping[str, Summary]) 
     sinks = list(sinks)
     archives = [str(sink) for sink in sinks if str(sink).startswith(RAW)]
     for sink in sinks:
-        if not isinstance(sink, FileSink):
+        if not sink.root:
             continue
         for split, book in books.items():
             name = str(sink)
@@ -63,7 +62,7 @@ def enter_state(sinks: Iterable[Sink], state_path: str) -> None:
     """Note in the folders that an import writes where its commits are. Raises OSError."""
     local = filesystem.is_local(state_path)
     for sink in sinks:
-        if isinstance(sink, FileSink):
+        if sink.root:
             path = str(Path(state_path).absolute()) if local else state_path
             told = {"root": sink.root, "sink": str(sink), "state": path}
             _enter(sink.root, f"{STATE}{_digest(told)}", told)

@@ -216,7 +216,7 @@ class Increments:
         source = KafkaRanges(self._source.cluster, tuple(splits), str(self._source),
                              self._whole(topics))  # fmt: skip
         books_at = f"{self._state.path}/books-{attempt}.json"
-        sinks = tuple((sink.attempt(f"{self._id}/{attempt}").holding(), choice)
+        sinks = tuple((sink.attempt(f"{self._id}/{attempt}").deferring(), choice)
                       for sink, choice in self._job.sinks)  # fmt: skip
         job = replace(self._job, source=source, sinks=sinks, summary=books_at)
         beam = (f"--job_name={self._name}", *self._execution.beam)
@@ -254,8 +254,8 @@ class Increments:
         sinks = [str(sink) for sink, _ in self._job.sinks]
         mine = {split.id: books.get(split.id, Summary()) for split in intent.splits}
         summary = total(mine.values(), sinks)
-        if summary.held:
-            raise SinkError(summary.held)
+        if summary.deferred:
+            raise SinkError(summary.deferred)
         manifest = {
             **plain(summary),
             "splits": {name: each.read for name, each in mine.items()},

@@ -100,7 +100,7 @@ def _facts(job: Job, source: KafkaSource, execution: Execution, detach: bool) ->
     given = flink.value_of(execution.beam, "checkpointing_interval")
     return preflight.Facts(
         runner=execution.runner,
-        sinks=tuple(str(sink).partition(":")[0] for sink, _ in job.sinks),
+        exact_sinks=tuple(str(sink) for sink, _ in job.sinks if not sink.continuous),
         topics=topics,
         pattern=source.pattern,
         group=source.group,

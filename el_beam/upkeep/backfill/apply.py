@@ -38,7 +38,6 @@ from transforms.counts.summary import Summary, total
 from transforms.io.files import filesystem
 from transforms.read.lines import FileSource
 from transforms.write.events import Sink
-from transforms.write.files import FileSink
 
 
 def apply(
@@ -49,8 +48,8 @@ def apply(
     each. Killed, and started again, it goes on where it was.
 
     Raises BackfillError, JobFailed, SinkError, StateError, LedgerError, StoredError, OSError."""
-    files = [sink for sink in sinks.values() if isinstance(sink, FileSink)]
-    tables = {uri: sink for uri, sink in sinks.items() if not isinstance(sink, FileSink)}
+    files = [sink for sink in sinks.values() if sink.root]
+    tables = {uri: sink for uri, sink in sinks.items() if not sink.root}
     home = home_of(plan.raw, files)
     with ExitStack() as held:
         leases = {sink.root: held.enter_context(changing(sink.root)) for sink in files}
@@ -102,7 +101,7 @@ def _run(job: Job, execution: Execution) -> Summary:
 
 
 def _change(
-    name: str, plan: Plan, hour: HourPlan, sink: FileSink, target: BackfillTarget, books: Summary
+    name: str, plan: Plan, hour: HourPlan, sink: Sink, target: BackfillTarget, books: Summary
 ) -> Change:
     """The files that a job has made for a sink, under names that were never used before."""
     made, of = Summary(books.read, books.size, books.counts), {}

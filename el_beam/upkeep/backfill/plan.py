@@ -20,7 +20,6 @@ from el_beam.connectors.selection import Selection as Hours
 from transforms.io.files import filesystem
 from transforms.read.files import find_splits
 from transforms.write.events import Choice, Sink
-from transforms.write.files import FileSink
 
 _PLAN = "plan-"
 
@@ -83,12 +82,12 @@ def plan(
 
 def home_of(raw: str, sinks: Iterable[Sink]) -> str:
     """The folder where the plan is noted: that of the first sink that has one, else the archive."""
-    return next((sink.root for sink in sinks if isinstance(sink, FileSink)), raw)
+    return next((sink.root for sink in sinks if sink.root), raw)
 
 
 def is_done(plan: Plan, hour: HourPlan, sink: Sink, home: str) -> bool:
     """Whether a plan that is taken up again has done this hour for a sink."""
-    if isinstance(sink, FileSink):
+    if sink.root:
         return is_prepared(sink.root, f"{plan.name}-{hour.hour}")
     return filesystem.exists(tables_path(home, plan.name, hour.hour))
 

@@ -27,7 +27,6 @@ from el_beam.job import Execution, Job, Rules
 from el_beam.running.bounded import JobFailed, run
 from el_beam.upkeep.replay.candidates import CandidateLine, Candidates
 from el_beam.upkeep.replay.lookup import same_place, selection_in, stored_in
-from el_beam.upkeep.replay.rows import delete, has_tables
 from el_beam.upkeep.replay.swap import Provenance, RawFile, raw_files, swap
 from schemas.bad_event import BadEvent
 from schemas.capsule import event_time
@@ -39,7 +38,7 @@ from transforms.read.lines import FileSource
 from transforms.route import route
 from transforms.validate import event_validator
 from transforms.write.events import Choice, Sink
-from transforms.write.files import FileSink, hour_name
+from transforms.write.files import hour_name
 
 EXAMPLES: Final = 3  # of lines that are whole elsewhere only
 _ATTEMPT = "replay"  # name of temporary folders: there is one at a time
@@ -112,13 +111,13 @@ def replay(
     with ExitStack() as held:
         leases = {}
         for sink in sinks.values():
-            if apply and isinstance(sink, FileSink):
+            if apply and sink.root:
                 if sink.root not in leases:  # first of all: what was decided is finished then
                     leases[sink.root] = held.enter_context(changing(sink.root))
                 sink.attempt(_ATTEMPT).finish()  # one that was killed
         targets = [
             _Target(number, text, sink, same_place(end_text, text),
-                    leases.get(getattr(sink, "root", "")), SinkReport(str(sink)))
+                    leases.get(sink.root), SinkReport(str(sink)))
             for number, (text, sink) in enumerate(sinks.items())
         ]  # fmt: skip
         found.sinks = [target.report for target in targets]
@@ -184,7 +183,7 @@ def _line(event: Event, bad: BadLine) -> CandidateLine:
 
 def _look(this: _Replay, target: _Target) -> None:
     """Note which of the events a sink has, or will never have."""
-    if getattr(target.sink, "drop_bots", False):
+    if target.sink.drops_bots:
         this.lines.leaves_out_bots(target.number)
     found = {to for to, _, _ in this.lines.counts()}
     end = stored_in(target.text, target.sink, found) if found else None
@@ -203,7 +202,7 @@ def _write(this: _Replay, target: _Target) -> int:
     """Write what a sink lacks, and take from it the EventErrors whose events it has then. Returns
     how many these are."""
     number, sink, lines = target.number, target.sink, this.lines
-    if isinstance(sink, FileSink):
+    if sink.root:
         return _change(this, target, sink.attempt(_ATTEMPT))
     if lines.lack(number):
         raws = _raw_files(this, Path(this.folder, str(number)), None)
@@ -213,12 +212,12 @@ def _write(this: _Replay, target: _Target) -> int:
             _look(this, target)
         else:
             lines.wrote(number)
-    if not target.same or not has_tables(sink):
+    if not target.same or not sink.has_rows:
         return 0
-    return delete(sink, ((table, error) for table, _, error in lines.errors(number)))
+    return sink.delete_rows((table, error) for table, _, error in lines.errors(number))
 
 
-def _change(this: _Replay, target: _Target, sink: FileSink) -> int:
+def _change(this: _Replay, target: _Target, sink: Sink) -> int:
     number, lines = target.number, this.lines
     hours = {*lines.error_hours(), *(hour for _, hour, _ in lines.counts())}
     known = Provenance(this.end, sink, hours, same=target.same)

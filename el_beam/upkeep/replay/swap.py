@@ -29,8 +29,9 @@ from transforms.io.files import filesystem
 from transforms.read.files import ARCHIVE, find_splits, split_id
 from transforms.read.kafka_ranges import OffsetRange, splits_of
 from transforms.write.encodings import RawEncoding, parquet
-from transforms.write.files import FileSink, for_people
+from transforms.write.files import for_people
 from transforms.write.receipt import NewFile, Receipt
+from transforms.write.sink import Sink
 
 _PENDING = 16 * 1024 * 1024  # bytes of lines, before they are encoded
 _HELD = 64 * 1024 * 1024  # encoded bytes in memory, of a raw file
@@ -103,7 +104,7 @@ def raw_files(
 class Provenance:
     """What the ledgers of a sink, and of the end that has the EventErrors, know about lines."""
 
-    def __init__(self, end: Store, sink: FileSink, hours: set[str], *, same: bool) -> None:
+    def __init__(self, end: Store, sink: Sink, hours: set[str], *, same: bool) -> None:
         """`same`: the sink is the end. Raises OSError."""
         self.ledger = _ledger_of(sink.root, hours)
         self.end_root, self.files = "", {}
@@ -160,7 +161,7 @@ def _start(part: FilePart) -> int:
 
 
 def swap(
-    name: str, sink: FileSink, books: Summary, raws: Iterable[RawFile],
+    name: str, sink: Sink, books: Summary, raws: Iterable[RawFile],
     gone: Iterable[tuple[str, int]], lost: Iterable[tuple[str, HourKey, int]], known: Provenance,
 ) -> Change:  # fmt: skip
     """A change of a sink's folder: the files that a job has made of raw files come; the EventErrors
@@ -214,9 +215,7 @@ def _counts(
     return Counter({key: lines for key, lines in counts.items() if lines})
 
 
-def _rest(
-    name: str, sink: FileSink, place: str, gone: set[int], known: Provenance
-) -> Receipt | None:
+def _rest(name: str, sink: Sink, place: str, gone: set[int], known: Provenance) -> Receipt | None:
     """A file without some rows, under a temporary name; None where none are left."""
     try:
         content, rows = _without(place, gone)

@@ -11,7 +11,7 @@ from runners.preflight import Facts, refusals, warnings
 
 GOOD = Facts(
     runner="flink",
-    sinks=("kafka",),
+    exact_sinks=(),
     topics=("raw",),
     pattern=None,
     group="processor",
@@ -62,8 +62,8 @@ def test_a_sound_job_passes() -> None:
         ({"pool_about": {"el_beam": "0.1.0", "apache-beam": "2.69.0"}}, "apache-beam 2.69.0"),
         ({"pool_about": {"el_beam": "0.0.9", "apache-beam": "2.70.0"}}, "el_beam 0.0.9"),
         ({"pool": None}, "--detach needs a worker pool"),
-        ({"sinks": ("kafka", "parquet")}, "parquet: can't be a sink of a continuous job"),
-        ({"sinks": ("sqlite",)}, "sqlite: can't be a sink"),
+        ({"exact_sinks": ("raw:a", "raw:b")}, "raw: can't be a sink of a continuous job"),
+        ({"exact_sinks": ("sqlite:a",)}, "sqlite: can't be a sink"),
         ({"runner": "spark"}, "Spark can't run a continuous job"),
         ({"runner": "direct"}, "--runner direct can't run a continuous job: use --runner flink"),
     ],

@@ -52,7 +52,7 @@ from transforms.read.lines import FileSource
 from transforms.write.events import Choice
 from transforms.write.files import FileSink
 from transforms.write.sink import Rejected
-from transforms.write.tables import _TableBundle
+from transforms.write.tables import SqliteSink, _TableBundle
 
 SEVEN, EIGHT = "2019-03-10T07", "2019-03-10T08"
 ERRORS = "EventError_14035058"
@@ -351,7 +351,7 @@ def test_killed_between_the_rows(world: World, monkeypatch: pytest.MonkeyPatch) 
     """Events are there, and their EventErrors too."""
     world.run("sqlite")
     with monkeypatch.context() as dying:
-        dying.setattr(replay, "delete", dies)
+        dying.setattr(SqliteSink, "delete_rows", dies)
         with pytest.raises(KeyboardInterrupt):
             world.replay("sqlite", "sqlite")
     assert world.schemas("sqlite") == {ERRORS: 7, "Good_1": 2, "S_1": 3, "New_1": 1}

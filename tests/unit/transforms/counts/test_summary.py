@@ -112,7 +112,7 @@ def test_the_file_says_the_same(tmp_path: Path) -> None:
         Counts("s", 0, 5_002, 5_003, (*minutes, (CountKey(0, "unknown", -1, "bad_json"), 3))),
         Receipt("jsonl:a", "s", "Edit", 1, "f", 5_000, 5_000, 0, 0, 0, 7, file=FILE),
         Receipt("jsonl:a", "other", "Edit", 1, "t", 3, 3),
-        Receipt("jsonl:a", "other", "Edit", 1, held="it is locked"),
+        Receipt("jsonl:a", "other", "Edit", 1, deferred="it is locked"),
     ]
     assert written(parts, path) == summarize(parts, SINKS)
     assert path.stat().st_size < 5_000  # an entry for each of the hours, not of the minutes

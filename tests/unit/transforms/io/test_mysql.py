@@ -299,24 +299,24 @@ def test_a_broken_table_holds_up_no_other(sink: MysqlSink, monkeypatch: pytest.M
     assert {schema for schema, _ in tables.rows} == {"T", "U"}
 
 
-def test_splits_of_a_table_that_cannot_be_written_are_held(
+def test_splits_of_a_table_that_cannot_be_written_are_deferred(
     sink: MysqlSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where who attempts it tries again later: others are done, and the job goes well."""
-    monkeypatch.setattr(mysql, "_HOLDING", 0)
+    monkeypatch.setattr(mysql, "_DEFERRING", 0)
     monkeypatch.setattr(mysql, "_ROWS_IN_MEMORY", 4)
     tables = _Tables(S=[MysqlFault("it is broken")] * 99, T=[TableLocked("x")] * 99)
     monkeypatch.setattr(mysql._MysqlWriter, "_insert", tables.insert)
-    bundle = sink.holding().writer().bundle()
+    bundle = sink.deferring().writer().bundle()
     for number, schema in enumerate("USUTUSUU"):  # S is known to be broken when 5 comes
         bundle.add(Destination(schema, 1), event(number, split=f"a-{number}"))
     receipts = list(bundle.commit())
-    assert {each.split: each.held for each in receipts if each.held} == {
+    assert {each.split: each.deferred for each in receipts if each.deferred} == {
         "a-1": "mysql://el@h/log: it is broken", "a-5": "mysql://el@h/log: it is broken",
         "a-3": "mysql://el@h/log: x",
     }  # fmt: skip
     assert tables.rows == [("U", 0), ("U", 2), ("U", 4), ("U", 6), ("U", 7)]
-    assert not sink.holds
+    assert not sink.defers
 
 
 def test_what_is_away_is_waited_for_and_nothing_is_written_twice(
@@ -366,7 +366,7 @@ def test_bots_are_filtered_where_that_is_wanted(
 ) -> None:
     tables = _Tables()
     monkeypatch.setattr(mysql._MysqlWriter, "_insert", tables.insert)
-    sink.drop_bots = drop
+    sink.drops_bots = drop
     bundle = sink.writer().bundle()
     for number, agent in enumerate(AGENTS):
         bundle.add(HERE, event(number, userAgent=agent))

@@ -348,7 +348,7 @@ class _Late(Sink, Writer, Bundle):
     def settle(self) -> None:
         self.settled = len(self.taken)
 
-    def refused(self) -> list[RejectedEvent]:
+    def rejected(self) -> list[RejectedEvent]:
         bad = [each for each in self.taken[: self.settled] if each[1].data["uuid"] == "13"]
         self.taken = [each for each in self.taken if each not in bad]
         return [RejectedEvent(*each, Rejected("13 brings bad luck", "uuid")) for each in bad]

@@ -1,4 +1,4 @@
-"""Rows of a sink's tables that are to go."""
+"""Rows of a database's tables are deleted by their uuids."""
 
 from __future__ import annotations
 
@@ -11,30 +11,20 @@ import sqlalchemy as sa
 from transforms.errors import SinkError
 from transforms.io.mysql import client as mysql_client
 from transforms.io.retry import retrying
-from transforms.write.events import Sink
-from transforms.write.mysql import MysqlSink
-from transforms.write.tables import SqliteSink
 
 _TOGETHER = 500  # rows of a transaction
 _LOCKED, _AWAY = 60.0, 600.0  # seconds that a table, and a server, is waited for
 
 
-def has_tables(sink: Sink) -> bool:
-    return isinstance(sink, (SqliteSink, MysqlSink))
-
-
-def delete(sink: Sink, gone: Iterable[tuple[str, str]]) -> int:
-    """Delete rows (table, uuid), which come in the order of tables. Returns how many were there.
-    Doing it again does no harm.
-
-    Raises SinkError."""
+def delete_rows(sink: str, engine: sa.Engine, rows: Iterable[tuple[str, str]]) -> int:
+    """Delete rows (table, uuid), which come in the order of tables, and return how many were there.
+    The engine is disposed of. Raises SinkError, which names the sink."""
     deleted = 0
-    engine = _engine(sink)
     try:
-        for name, rows in groupby(gone, lambda each: each[0]):
+        for name, of_table in groupby(rows, lambda each: each[0]):
             uuid: sa.ColumnClause[str] = sa.column("uuid")
             table = sa.table(sa.quoted_name(name, quote=True), uuid)
-            while uuids := [each for _, each in islice(rows, _TOGETHER)]:
+            while uuids := [each for _, each in islice(of_table, _TOGETHER)]:
                 statement = sa.delete(table).where(uuid.in_(uuids))
                 deleted += _waiting(partial(_delete, engine, statement))
     except mysql_client.MysqlFault as error:
@@ -59,10 +49,3 @@ def _waiting(call: Callable[[], int]) -> int:
         mysql_client.DatabaseAway,
         patience=_AWAY,
     )
-
-
-def _engine(sink: Sink) -> sa.Engine:
-    if isinstance(sink, MysqlSink):
-        return mysql_client.engine(sink.server)
-    assert isinstance(sink, SqliteSink)
-    return sink.engine()
