@@ -27,6 +27,7 @@ from el_beam.books.ledger.ledger import Ledger, LedgerFile
 from el_beam.books.state.lease import Lease
 from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
+from transforms.io.files.base import FileAway
 
 LARGE: Final = 64 * 1024 * 1024  # bytes of files that become one
 MEMORY: Final = 256 * 1024 * 1024  # of their rows, decompressed; some of it is held twice
@@ -131,7 +132,7 @@ def attempt(what: Callable[[], Read], path: str, problems: dict[str, str]) -> Re
     FileAway, which is raised."""
     try:
         return what()
-    except filesystem.FileAway:
+    except FileAway:
         raise
     except FileNotFoundError:
         problems[path] = "it is not there"

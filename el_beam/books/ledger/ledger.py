@@ -23,7 +23,7 @@ from el_beam.books.state.state import State
 from schemas.errors import WrongCall
 from transforms.counts.summary import HourKey, SinkBook, summary_of
 from transforms.io.files import filesystem
-from transforms.io.files.filesystem import FileAway
+from transforms.io.files.base import FileAway
 
 FOLDER = "_ledger"
 CHANGE, NAMING, RUN, STATE = "change-", "naming-", "run-", "state-"

@@ -17,7 +17,7 @@ from el_beam.terminal.console import live, watching
 from runners import orphans
 from runners.flink_rest import FlinkError
 from transforms.counts.summary import total
-from transforms.io.files.filesystem import FileAway
+from transforms.io.files.base import FileAway
 from transforms.io.kafka.topics import KafkaAway
 from transforms.read.kafka import KafkaSource
 

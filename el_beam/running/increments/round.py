@@ -37,7 +37,7 @@ from runners.worker_pool import about
 from transforms.counts.summary import Summary, plain, summary_of, total
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
-from transforms.io.files.filesystem import FileAway
+from transforms.io.files.base import FileAway
 from transforms.io.kafka.topics import KafkaAway, KafkaTopics, matching
 from transforms.read.kafka_ranges import KafkaRanges
 

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from el_beam.upkeep.mysql.keep import check, kept, there
 from el_beam.upkeep.mysql.tables import FAULTS, Ours, tables
-from el_beam.upkeep.mysql.walk import COUNTED, Clock, Done, PurgeTarget, Walk
+from el_beam.upkeep.mysql.walk import COUNTED, Done, PurgeTarget, TimeColumn, Walk
 from el_beam.upkeep.retention.keep_list import Keep
 from schemas.event import Destination
 from schemas.registry import Registry, SchemaError
@@ -109,7 +109,7 @@ def _target(
     return PurgeTarget(name, schema, clocks, stays)
 
 
-def _clocks(found: TableFacts) -> Iterator[Clock]:
+def _clocks(found: TableFacts) -> Iterator[TimeColumn]:
     """Raises MysqlFault where one has no index: by another a new row would be an old one."""
     there = {folded(each.name) for each in found.columns}
     for column in _TIMES:
@@ -121,7 +121,7 @@ def _clocks(found: TableFacts) -> Iterator[Clock]:
                 raise MysqlFault(
                     f"{column} has no index of its own: ALTER TABLE … ADD KEY ({column})"
                 )
-            yield Clock(column, index.name)
+            yield TimeColumn(column, index.name)
 
 
 def check_rights(engine: sa.Engine, every: Iterable[PurgeTarget]) -> None:

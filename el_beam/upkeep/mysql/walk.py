@@ -21,7 +21,7 @@ Row = Any  # of `_chosen`
 COUNTED: Final = 10_000  # rows that a statement counts
 
 
-class Clock(NamedTuple):
+class TimeColumn(NamedTuple):
     """A column that says how old a row is, where those before it are null."""
 
     column: str
@@ -33,7 +33,7 @@ class PurgeTarget(NamedTuple):
 
     name: str
     schema: Destination
-    clocks: tuple[Clock, ...]
+    clocks: tuple[TimeColumn, ...]
     kept: Kept | None  # None: they go
 
 
@@ -138,7 +138,7 @@ class Walk:
         return sa.update(self._table).where(mine).values(values)
 
 
-def _by(clock: Clock, chosen: sa.Select[Any], table: sa.TableClause) -> sa.Select[Any]:
+def _by(clock: TimeColumn, chosen: sa.Select[Any], table: sa.TableClause) -> sa.Select[Any]:
     """By this clock's index, whatever the server thinks of it."""
     quoted = dialect_of("mysql").identifier_preparer
     name = quoted.quote(sa.quoted_name(clock.by, quote=True))

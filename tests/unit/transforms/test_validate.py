@@ -216,8 +216,8 @@ def test_what_is_waited_for_is_told_now_and_then(
 
     for every, told in ((60.0, 1), (0.0, 3)):
         caplog.clear()
-        monkeypatch.setattr(retry, "_TELL_EVERY", every)
+        monkeypatch.setattr(retry, "_REPORT_EVERY", every)
         with pytest.raises(OSError, match="away"):
             retry.retrying(call, OSError, patience=0.3, longest_pause=0.01)
         assert len(caplog.messages) == told if told == 1 else len(caplog.messages) > told
-        assert caplog.messages[0] == "waiting for it: the broker is away"
+        assert caplog.messages[0] == "trying again: the broker is away"

@@ -1,9 +1,25 @@
-"""What is asked of a file system, whichever it is."""
+"""Files: what a file system does for us, whichever it is."""
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from typing import IO, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, NamedTuple, TypeVar
+
+from schemas.errors import ElBeamError
+from transforms.io.retry import retrying
+from transforms.io.world import CLOCK, Clock
+
+Result = TypeVar("Result")
+_GLOB = re.compile(r"[*?\[]")
+_TOKEN = re.compile(r"(?P<any>\*\*)|(?P<name>\*)|(?P<one>\?)|\[(?P<of>!?+\]?+[^\]]*+)\]|.", re.S)
+
+
+class FileAway(ElBeamError, OSError):
+    """A file system that doesn't answer now; the message is for people."""
+
+    transient = True
 
 
 class FileInfo(NamedTuple):
@@ -11,17 +27,32 @@ class FileInfo(NamedTuple):
 
     path: str
     size: int  # bytes
-    updated: float  # unix seconds
+    updated: float  # unix seconds, by the clock of the file system
 
 
 class Files(ABC):
-    """What is asked of a file system. Every method may be tried again. Raises OSError."""
+    """A file system. Callers may repeat every method after an error, whether it had worked or not.
+
+    Methods raise OSError: FileAway where the same call may work later. What a client library
+    raises besides is in `faults`, and `ask` makes OSErrors of it."""
+
+    faults: tuple[type[Exception], ...] = ()
+    clock: Clock = CLOCK  # by which `ask` waits
+
+    def is_transient(self, error: Exception) -> bool:
+        """Whether the same call may work later, after one of `faults`."""
+        return False
 
     @abstractmethod
-    def exists(self, path: str) -> bool: ...
+    def info(self, path: str) -> FileInfo | None:
+        """A file, or a folder; None where nothing is there."""
+
+    def exists(self, path: str) -> bool:
+        return self.info(path) is not None
 
     @abstractmethod
-    def make_folder(self, path: str) -> None: ...
+    def make_folder(self, path: str) -> None:
+        """A folder and those above it, unless they are there."""
 
     @abstractmethod
     def write(self, path: str, content: bytes) -> None:
@@ -44,9 +75,67 @@ class Files(ABC):
         """What is in a folder, sorted; nothing where there is no folder."""
 
     @abstractmethod
+    def walk(self, folder: str) -> Iterable[FileInfo]:
+        """All files in a folder and in those in it; none where there is no folder."""
+
     def find(self, pattern: str) -> list[FileInfo]:
-        """The files that match: `*` stays within a folder, `**` doesn't."""
+        """The files that match: `*` stays within a folder, `**` doesn't. A path without a glob is
+        found as it is, be it a folder."""
+        fixed = _GLOB.split(pattern, maxsplit=1)[0]
+        if fixed == pattern:
+            found = self.info(pattern)
+            return [found] if found else []
+        matches = glob(pattern)
+        folder, slash, _ = fixed.rpartition("/")
+        return [each for each in self.walk(folder or slash) if matches(each.path)]
 
     def sync(self, folder: str) -> None:
         """Make renames into this folder last, where the file system doesn't do so itself."""
         return
+
+
+def glob(pattern: str) -> Callable[[str], object]:
+    """A function that says whether a path matches. Raises OSError for what is no pattern."""
+    try:
+        return re.compile(_TOKEN.sub(_regex, pattern), re.DOTALL).fullmatch
+    except re.error as error:
+        raise OSError(f"{pattern} is not a valid pattern of paths: {error}") from error
+
+
+def _regex(token: re.Match[str]) -> str:
+    if token["of"] is None:
+        known = {"any": ".*", "name": "[^/]*", "one": "[^/]"}
+        return known[token.lastgroup] if token.lastgroup else re.escape(token[0])
+    chosen = token["of"].replace("\\", r"\\").replace("^", r"\^")
+    return f"[^{chosen[1:]}]" if chosen[0] == "!" else f"[{chosen}]"
+
+
+def ask(files: Files, path: str, call: Callable[[Files], Result]) -> Result:
+    """Call a file system; again, for ten minutes, while it is away.
+
+    Raises FileAway then, and OSError at once for what lasts; both name the path."""
+
+    def once() -> Result:
+        try:
+            return call(files)
+        except files.faults as error:
+            message = f"{path}: {_first_line(error)}"
+            if files.is_transient(error):
+                raise FileAway(message) from error
+            raise OSError(message) from error
+
+    return retrying(once, FileAway, clock=files.clock)
+
+
+def _first_line(error: BaseException) -> str:
+    """What an error says, on one line. Beam's have several in them, by path."""
+    details = getattr(error, "exception_details", None)
+    if isinstance(details, dict) and details:
+        return "; ".join(str(each) for each in details.values())
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def names_below(folder: str, files: Iterable[FileInfo]) -> Iterator[str]:
+    """What is in a folder, by all files below it, for file systems without folders."""
+    for each in files:
+        yield each.path.removeprefix(f"{folder}/").partition("/")[0]

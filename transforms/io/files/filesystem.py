@@ -1,150 +1,76 @@
 """Files wherever they are: local paths, hdfs://[USER@]HOST:PORT/PATH, gs://BUCKET/PATH.
 
-An hdfs:// path names the port of WebHDFS, 9870 if none. Faults that pass, such as a DataNode that
-is away, are waited for; what is tried again after one does no harm when the first try had worked.
+An hdfs:// path names the port of WebHDFS, 9870 if none. Transient errors, such as a DataNode that
+is away, are retried; a call that is repeated does no harm when it had worked the first time.
+
+A caller that wants other files than those of the machine mounts them (docs/decisions/006).
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
-from typing import IO, Any, TypeVar, cast
+from typing import IO, Final, TypeVar
 
-import hdfs
-import requests
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
-from apache_beam.io.filesystems import FileSystems
-
-from schemas.errors import ElBeamError
-from transforms.io.files.base import FileInfo, Files
-from transforms.io.files.hdfs import HdfsFiles, passes
-from transforms.io.retry import retrying
+from transforms.io.files.base import FileInfo, Files, ask
+from transforms.io.files.local import LocalFiles
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 _AT_ONCE = 8
-
-
-class FileAway(ElBeamError, OSError):
-    """A file system that doesn't answer now; the message is for people."""
-
-
-class _Local(Files):
-    def exists(self, path: str) -> bool:
-        return Path(path).exists()
-
-    def make_folder(self, path: str) -> None:
-        Path(path).mkdir(parents=True, exist_ok=True)
-
-    def write(self, path: str, content: bytes) -> None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with Path(path).open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-
-    def open(self, path: str) -> IO[bytes]:
-        return Path(path).open("rb")
-
-    def move(self, source: str, target: str) -> bool:
-        try:
-            os.link(source, target)  # a rename would put itself in the place of what is there
-        except FileExistsError:
-            return False
-        Path(source).unlink()
-        return True
-
-    def remove(self, path: str) -> None:
-        if Path(path).is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            Path(path).unlink(missing_ok=True)
-
-    def names(self, folder: str) -> list[str]:
-        try:
-            return sorted(each.name for each in Path(folder).iterdir())
-        except FileNotFoundError:
-            return []
-
-    def find(self, pattern: str) -> list[FileInfo]:
-        # Beam finds nothing where a glob has no folder before it
-        here = not pattern.startswith(("/", "."))
-        found = _matched(FileSystems, f"./{pattern}" if here else pattern)
-        return [each._replace(path=each.path.removeprefix("./")) if here else each
-                for each in found]  # fmt: skip
-
-    def sync(self, folder: str) -> None:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-class _Beam(Files):
-    """A file system of Beam's, gs:// above all. Objects have no folders."""
-
-    def exists(self, path: str) -> bool:
-        return bool(FileSystems.exists(path))
-
-    def make_folder(self, path: str) -> None:
-        return
-
-    def write(self, path: str, content: bytes) -> None:
-        plain = CompressionTypes.UNCOMPRESSED
-        with FileSystems.create(path, "application/octet-stream", plain) as file:
-            file.write(content)
-
-    def open(self, path: str) -> IO[bytes]:
-        plain = CompressionTypes.UNCOMPRESSED
-        return cast("IO[bytes]", FileSystems.open(path, compression_type=plain))
-
-    def move(self, source: str, target: str) -> bool:
-        if FileSystems.exists(target):
-            return False
-        FileSystems.rename([source], [target])
-        return True
-
-    def remove(self, path: str) -> None:
-        if found := [path, *(each.path for each in self.find(f"{path}/**"))]:
-            FileSystems.delete([each for each in found if FileSystems.exists(each)])
-
-    def names(self, folder: str) -> list[str]:
-        found = (each.path.removeprefix(f"{folder}/") for each in self.find(f"{folder}/**"))
-        return sorted({each.partition("/")[0] for each in found})
-
-    def find(self, pattern: str) -> list[FileInfo]:
-        return _matched(FileSystems, pattern)
-
-
-def _matched(files: Any, pattern: str) -> list[FileInfo]:
-    return [
-        FileInfo(each.path, each.size_in_bytes, each.last_updated_in_seconds or 0.0)
-        for each in files.match([pattern])[0].metadata_list
-    ]
+_LOCAL: Final = LocalFiles()
+_MOUNTED: Final[dict[str, Files]] = {}  # by the paths' beginning, which ends in a slash
 
 
 @lru_cache(maxsize=64)
-def _hdfs(authority: str) -> Files:
-    return HdfsFiles(authority)
+def _remote(place: str) -> Files:
+    """A client for hdfs://AUTHORITY, or for SCHEME://. Its library takes a while to import, Beam
+    seconds: who only has local files doesn't wait for them."""
+    if place.startswith("hdfs://"):
+        from transforms.io.files.hdfs import HdfsFiles
+
+        return HdfsFiles(place.removeprefix("hdfs://"))
+    from transforms.io.files.beam import BeamFiles
+
+    return BeamFiles(place)
 
 
-_LOCAL, _BEAM = _Local(), _Beam()
+def files_of(path: str) -> Files:
+    """The file system that has a path. Raises OSError where nothing can have it."""
+    if "\0" in path:
+        raise OSError(f"{path!r} is not a valid path")
+    mounted = [prefix for prefix in _MOUNTED if f"{path}/".startswith(prefix)]
+    if mounted:
+        return _MOUNTED[max(mounted, key=len)]
+    if scheme := _SCHEME.match(path):
+        rest = path[scheme.end() :].partition("/")[0] if scheme[0] == "hdfs://" else ""
+        return _remote(f"{scheme[0]}{rest}")
+    return _LOCAL
 
 
-def _files(path: str) -> Files:
-    if path.startswith("hdfs://"):
-        return _hdfs(path.removeprefix("hdfs://").partition("/")[0])
-    return _BEAM if _SCHEME.match(path) else _LOCAL
+@contextmanager
+def mount(prefix: str, files: Files) -> Iterator[None]:
+    """While the block runs, `files` has all paths at and below `prefix`, for all threads of this
+    process. It gets whole paths. The longest prefix counts; other processes see nothing of it.
+
+    What a file system that is mounted over another does itself, it does by `files_of(prefix)` of
+    before: so failing disks, slow ones and disks in memory are made."""
+    prefix = f"{prefix.rstrip('/')}/"
+    before = _MOUNTED.get(prefix)
+    _MOUNTED[prefix] = files
+    try:
+        yield
+    finally:
+        if before is None:
+            del _MOUNTED[prefix]
+        else:
+            _MOUNTED[prefix] = before
 
 
 def is_local(path: str) -> bool:
@@ -152,32 +78,8 @@ def is_local(path: str) -> bool:
     return not _SCHEME.match(path)
 
 
-def _passes(error: BaseException) -> bool:
-    if isinstance(error, BeamIOError):
-        return any(passes(each) for each in (error.exception_details or {}).values())
-    return passes(error)
-
-
-def _asked(path: str, what: Callable[[Files], Result]) -> Result:
-    """What a file system gives. Raises FileAway after ten minutes, OSError for all that lasts."""
-
-    def once() -> Result:
-        try:
-            return what(_files(path))
-        except (BeamIOError, hdfs.HdfsError, requests.RequestException, ValueError) as error:
-            told = _told(error)
-            if _passes(error):
-                raise FileAway(f"{path}: {told}") from error
-            raise OSError(f"{path}: {told}") from error
-
-    return retrying(once, FileAway)
-
-
-def _told(error: BaseException) -> str:
-    details = getattr(error, "exception_details", None)
-    if isinstance(details, dict) and details:
-        return "; ".join(str(each) for each in details.values())
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def _asked(path: str, call: Callable[[Files], Result]) -> Result:
+    return ask(files_of(path), path, call)
 
 
 def at_once(call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
@@ -262,6 +164,5 @@ def sync(folder: str) -> None:
 
 
 def below(folder: str) -> Iterator[FileInfo]:
-    """All files in a folder and in those in it."""
-    with suppress(FileNotFoundError):
-        yield from find(f"{folder}/**")
+    """All files in a folder and in those in it; none where there is no folder."""
+    yield from _asked(folder, lambda files: list(files.walk(folder)))

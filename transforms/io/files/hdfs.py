@@ -6,22 +6,19 @@ import getpass
 import io
 import os
 import re
-from typing import IO, Any, cast
+from collections.abc import Iterator
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import hdfs
 import requests
-from apache_beam.io.filesystem import FileSystem
-from apache_beam.io.filesystemio import DownloaderStream
-from apache_beam.io.hadoopfilesystem import HdfsDownloader
 
-from transforms.io.files.base import FileInfo, Files
+from transforms.io.files.base import FileInfo, Files, ask
 
 HDFS_PORT = 9870  # of WebHDFS, unless a path says otherwise
 _TIMEOUT = 60.0  # seconds without an answer to one request
 _READ_AHEAD = 8 * 1024 * 1024  # bytes of one request
-_GLOB = re.compile(r"[*?\[]")
-_PASSING = re.compile(
+_TRANSIENT = re.compile(
     "Failed to find datanode|EOFException|safe mode|SafeMode|startup mode|StandbyException"
     "|RetriableException|could only be (?:replicated|written) to 0|NoRouteToHost"
     "|ConnectException|SocketTimeout"
@@ -30,36 +27,48 @@ _PASSING = re.compile(
 
 
 class HdfsFiles(Files):
-    """HDFS over HTTP: WebHDFS, or HttpFS, which speaks the same."""
+    """The HDFS of one NameNode."""
+
+    faults = (hdfs.HdfsError, requests.RequestException)
 
     def __init__(self, authority: str) -> None:
+        """`authority` is [USER@]HOST[:PORT]. Raises OSError for what is none."""
         at = urlsplit(f"//{authority}")
+        try:
+            url = f"http://{at.hostname}:{at.port or HDFS_PORT}"
+        except ValueError as error:
+            raise OSError(f"hdfs://{authority}: {error}") from error
         user = at.username or os.environ.get("HADOOP_USER_NAME") or getpass.getuser()
         self._prefix = f"hdfs://{authority}"
-        url = f"http://{at.hostname}:{at.port or HDFS_PORT}"
-        self._client = hdfs.InsecureClient(url, user=user, timeout=_TIMEOUT)
+        self.client = hdfs.InsecureClient(url, user=user, timeout=_TIMEOUT)
+
+    def is_transient(self, error: Exception) -> bool:
+        if isinstance(error, hdfs.HdfsError):
+            return _TRANSIENT.search(str(error)) is not None
+        return isinstance(error, (requests.ConnectionError, requests.Timeout))
 
     def _path(self, path: str) -> str:
         return path.removeprefix(self._prefix) or "/"
 
-    def exists(self, path: str) -> bool:
-        return self._client.status(self._path(path), strict=False) is not None
+    def info(self, path: str) -> FileInfo | None:
+        status = self.client.status(self._path(path), strict=False)
+        return _info(path, status) if status else None
 
     def make_folder(self, path: str) -> None:
-        self._client.makedirs(self._path(path))
+        self.client.makedirs(self._path(path))
 
     def write(self, path: str, content: bytes) -> None:
-        self._client.write(self._path(path), data=content, overwrite=True)
+        self.client.write(self._path(path), data=content, overwrite=True)
 
     def open(self, path: str) -> IO[bytes]:
-        stream = DownloaderStream(HdfsDownloader(self._client, self._path(path)))
-        return io.BufferedReader(cast("io.RawIOBase", stream), buffer_size=_READ_AHEAD)
+        size = self.client.status(self._path(path))["length"]
+        return io.BufferedReader(_HdfsStream(self, path, self._path(path), size), _READ_AHEAD)
 
     def move(self, source: str, target: str) -> bool:
         try:
-            self._client.rename(self._path(source), self._path(target))
+            self.client.rename(self._path(source), self._path(target))
         except hdfs.HdfsError as error:
-            if passes(error):
+            if self.is_transient(error):
                 raise
             if not self.exists(source) and self.exists(target):
                 return True  # an earlier try had worked, though its answer was lost
@@ -69,36 +78,58 @@ class HdfsFiles(Files):
         return True
 
     def remove(self, path: str) -> None:
-        self._client.delete(self._path(path), recursive=True)
+        self.client.delete(self._path(path), recursive=True)
 
     def names(self, folder: str) -> list[str]:
         if not self.exists(folder):
             return []
-        return sorted(self._client.list(self._path(folder)))
+        return sorted(self.client.list(self._path(folder)))
 
-    def find(self, pattern: str) -> list[FileInfo]:
-        top = _GLOB.split(pattern, maxsplit=1)[0]
-        if top == pattern:
-            status = self._client.status(self._path(pattern), strict=False)
-            return [self._found(pattern, status)] if status else []
-        top = top.rpartition("/")[0]
-        wanted = re.compile(FileSystem.translate_pattern(pattern))
-        walk = self._client.walk(self._path(top), status=True, ignore_missing=True)
-        if not self.exists(top):
-            return []
-        return [
-            self._found(path, status)
-            for (folder, _), _, files in walk
-            for name, status in files
-            if wanted.fullmatch(path := f"{self._prefix}{folder.rstrip('/')}/{name}")
-        ]
-
-    def _found(self, path: str, status: dict[str, Any]) -> FileInfo:
-        return FileInfo(path, status["length"], status["modificationTime"] / 1000)
+    def walk(self, folder: str) -> Iterator[FileInfo]:
+        if not self.exists(folder):
+            return
+        walk = self.client.walk(self._path(folder), status=True, ignore_missing=True)
+        for (within, _), _, files in walk:
+            for name, status in files:
+                yield _info(f"{self._prefix}{within.rstrip('/')}/{name}", status)
 
 
-def passes(error: object) -> bool:
-    """Whether trying again may help."""
-    if isinstance(error, hdfs.HdfsError):
-        return _PASSING.search(str(error)) is not None
-    return isinstance(error, (requests.ConnectionError, requests.Timeout))
+def _info(path: str, status: dict[str, Any]) -> FileInfo:
+    return FileInfo(path, status["length"], status["modificationTime"] / 1000)
+
+
+class _HdfsStream(io.RawIOBase):
+    """A file's bytes, a request for each read; one that fails is repeated like any other call."""
+
+    def __init__(self, files: HdfsFiles, shown: str, path: str, size: int) -> None:
+        self._files, self._shown, self._path, self._size = files, shown, path, size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(start + offset, 0)
+        return self._position
+
+    def readinto(self, buffer: Any, /) -> int:
+        length = min(len(buffer), self._size - self._position)
+        if length <= 0:
+            return 0
+
+        def read(_: Files) -> bytes:
+            request = self._files.client.read(self._path, offset=self._position, length=length)
+            with request as answer:
+                return bytes(answer.read())
+
+        data = ask(self._files, self._shown, read)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)

@@ -27,6 +27,7 @@ from el_beam.upkeep.compaction import Compacted, closed, compact, hours, name_of
 from schemas.registry import open_registry
 from transforms.counts.summary import HourKey, Summary
 from transforms.io.files import filesystem
+from transforms.io.files.base import FileAway
 from transforms.write.encodings import ParquetEncoding, parquet
 from transforms.write.files import FileSink
 from transforms.write.receipt import NewFile, Receipt
@@ -337,12 +338,12 @@ def test_a_file_system_that_is_away(folder: Folder, monkeypatch: pytest.MonkeyPa
 
     def away(path: str) -> bytes:
         if path.endswith(".parquet"):
-            raise filesystem.FileAway("nobody answers")
+            raise FileAway("nobody answers")
         return read(path)
 
     read = filesystem.read
     monkeypatch.setattr(filesystem, "read", away)
-    with pytest.raises(filesystem.FileAway):
+    with pytest.raises(FileAway):
         folder.compact()
 
 

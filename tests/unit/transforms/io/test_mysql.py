@@ -268,7 +268,7 @@ class _Tables:
 
 @pytest.fixture
 def sink(registry_of: Callable[..., Registry], monkeypatch: pytest.MonkeyPatch) -> MysqlSink:
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     documents = {(name, 1): DOCUMENT for name in ("S", "T", "U")}
     return MysqlSink(
         MysqlServer("el", "127.0.0.1", 1, "log"), registry_of(documents), "mysql://el@h/log"

@@ -1,0 +1,67 @@
+"""Files on file systems that Beam reaches for us: gs:// above all, with the extra `gcp`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import IO, cast
+
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from transforms.io.files.base import FileInfo, Files, names_below
+
+
+class BeamFiles(Files):
+    """A file system of Beam's, by the scheme of a path. Objects have no folders.
+
+    Beam knows no other error than "it failed": none is taken for transient."""
+
+    faults = (BeamIOError,)
+
+    def __init__(self, path: str) -> None:
+        """For paths like this one. Raises OSError where Beam knows no such scheme here."""
+        try:
+            FileSystems.get_filesystem(path)
+        except ValueError as error:
+            raise OSError(f"{path}: {error}") from error
+
+    def info(self, path: str) -> FileInfo | None:
+        return next(iter(self.find(path)), None)
+
+    def exists(self, path: str) -> bool:
+        return bool(FileSystems.exists(path))
+
+    def make_folder(self, path: str) -> None:
+        return
+
+    def write(self, path: str, content: bytes) -> None:
+        plain = CompressionTypes.UNCOMPRESSED
+        with FileSystems.create(path, "application/octet-stream", plain) as file:
+            file.write(content)
+
+    def open(self, path: str) -> IO[bytes]:
+        plain = CompressionTypes.UNCOMPRESSED
+        return cast("IO[bytes]", FileSystems.open(path, compression_type=plain))
+
+    def move(self, source: str, target: str) -> bool:
+        if FileSystems.exists(target):
+            return False
+        FileSystems.rename([source], [target])
+        return True
+
+    def remove(self, path: str) -> None:
+        if found := [path, *(each.path for each in self.walk(path))]:
+            FileSystems.delete([each for each in found if FileSystems.exists(each)])
+
+    def names(self, folder: str) -> list[str]:
+        return sorted({*names_below(folder, self.walk(folder))})
+
+    def walk(self, folder: str) -> Iterable[FileInfo]:
+        return self.find(f"{folder}/**")
+
+    def find(self, pattern: str) -> list[FileInfo]:
+        (result,) = FileSystems.match([pattern])
+        return [
+            FileInfo(each.path, each.size_in_bytes, each.last_updated_in_seconds or 0.0)
+            for each in result.metadata_list
+        ]

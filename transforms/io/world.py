@@ -1,0 +1,42 @@
+"""The world as a job meets it, in protocols: tests and simulations pass their own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the time is, and waiting for it to pass."""
+
+    def time(self) -> float:
+        """Unix seconds."""
+
+    def monotonic(self) -> float:
+        """Seconds since some moment; it never goes back."""
+
+    def sleep(self, seconds: float) -> None:
+        """Return after these seconds."""
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Return once the event is set, or after these seconds: whether it is set."""
+
+
+class SystemClock:
+    """The clock of this machine."""
+
+    def time(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        return event.wait(seconds)
+
+
+CLOCK: Clock = SystemClock()
