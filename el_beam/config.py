@@ -22,9 +22,11 @@ from el_beam.connectors.ends import (
     SINKS,
     checked_path,
     metrics_of,
+    metrics_uri,
     sink_of,
     sink_uri,
     source_of,
+    source_uri,
 )
 from el_beam.uris import UriError, filled
 from schemas.errors import WrongCall
@@ -148,7 +150,7 @@ def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> Jo
         if not registry.list() and registry.problems():
             mistakes.extend(registry.problems())
     with noting(UriError, UnreadableInput):
-        source = source_of(config.source)
+        source = source_of(source_uri(config.source))
     with noting(FormatError):
         line_parser(config.format or DEFAULT_FORMAT)
     for text in (*config.sinks, *filter(None, [config.errors])):
@@ -156,12 +158,15 @@ def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> Jo
             sink_uri(text)
     if config.metrics:
         with noting(UriError):
-            metrics = metrics_of(config.metrics)
+            metrics = metrics_of(metrics_uri(config.metrics))
     if not mistakes and registry and source:
         choice = Choice(config.only, config.except_, errors=config.errors is None)
-        sinks += [(sink_of(text, registry, config.job_id), choice) for text in config.sinks]
+        sinks += [
+            (sink_of(sink_uri(text), registry, config.job_id), choice) for text in config.sinks
+        ]
         if config.errors:
-            sinks.append((sink_of(config.errors, registry, config.job_id), Choice(events=False)))
+            errors = sink_of(sink_uri(config.errors), registry, config.job_id)
+            sinks.append((errors, Choice(events=False)))
         shown = [str(sink) for sink, _ in sinks]
         mistakes += [f"{name} is given twice" for name in sorted({*shown}) if shown.count(name) > 1]
     if mistakes or not registry or not source:
@@ -211,9 +216,7 @@ def _plain_mistakes(config: RunConfig) -> Iterator[str]:
         if getattr(config, option) == "":  # a variable that isn't set, most likely
             yield f"--{option.rstrip('_')} is empty: give it a value, or leave it out"
     for uri in (config.source, *config.sinks, config.errors or ""):
-        if uri.startswith(("stdin:", "stdout:")) and not uri.endswith(":"):
-            yield f"{uri.partition(':')[0]}: takes no path"
-        elif uri in ("stdin:", "stdout:") and config.workers > 1:
+        if uri in ("stdin:", "stdout:") and config.workers > 1:
             yield f"{uri} belongs to one process: use it with --workers 1"
 
 

@@ -44,7 +44,7 @@ def _command(args: argparse.Namespace) -> int:
     hush()  # first of all: importing Beam warns
     from el_beam.commands.jobs import cluster_of
     from el_beam.config import ConfigError, read_config
-    from el_beam.connectors.ends import source_of
+    from el_beam.connectors.ends import source_of, source_uri
     from el_beam.running.streaming.health import findings
     from el_beam.running.streaming.submit import job_name
     from el_beam.uris import UriError
@@ -53,7 +53,7 @@ def _command(args: argparse.Namespace) -> int:
 
     try:
         options = read_config(args.config) if args.config else {}
-        source = source_of(args.source or options.get("source", ""))
+        source = source_of(source_uri(args.source or options.get("source", "")))
         if not isinstance(source, KafkaSource):
             raise UriError(f"{source} has an end: there is nothing to check; give a kafka: source")
     except (ConfigError, UriError, UnreadableInput) as error:

@@ -39,7 +39,7 @@ def _command(args: argparse.Namespace) -> int:
     from el_beam.running.bounded import hush
 
     hush()  # first of all: importing Beam warns
-    from el_beam.connectors.ends import raw_topic_of, source_of
+    from el_beam.connectors.ends import raw_topic_of, source_of, source_uri
     from el_beam.intake.forwarder.forward import forward
     from el_beam.uris import UriError
     from transforms.errors import SinkError, UnreadableInput
@@ -47,7 +47,7 @@ def _command(args: argparse.Namespace) -> int:
     try:
         if args.rate is not None and args.rate < 1:
             raise UriError(f"--rate must be 1 or more, not {args.rate}")
-        lines = _lines(source_of(args.source), args.repeat)
+        lines = _lines(source_of(source_uri(args.source)), args.repeat)
         cluster, topic, partitions = raw_topic_of(args.topic)
         began = time.monotonic()
         sent = forward(lines, cluster, topic, rate=args.rate, partitions=partitions)

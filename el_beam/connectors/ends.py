@@ -43,23 +43,44 @@ _AUTHORITY = {
 _EXAMPLES = {"hdfs": "hdfs://HOST:PORT/PATH, the port of WebHDFS", "gs": "gs://BUCKET/PATH"}
 
 
-def source_of(text: str) -> Source:
-    """The source of a URI. Raises UriError, UnreadableInput."""
-    from transforms.read.lines import FileSource, StdinSource
-
+def source_uri(text: str) -> Uri:
+    """Parse the URI of a source, and check it without opening anything. Raises UriError."""
     if not text:
         raise UriError("no source: say what to read, as file:PATH")
     uri = parse_uri(text, SOURCES, "source")
+    if uri.scheme == "kafka":
+        _kafka_source(uri)
+    elif uri.scheme == "stdin":
+        _no_path(uri)
+    else:
+        _path(uri)
+        _split_bytes(uri)
+    return uri
+
+
+def source_of(uri: Uri) -> Source:
+    """Make the source of a checked URI. Raises UnreadableInput where there are no such files."""
+    from transforms.read.lines import FileSource, StdinSource
+
     if uri.scheme == "stdin":
         return StdinSource()
     if uri.scheme == "kafka":
         return _kafka_source(uri)
+    source = FileSource(tuple(_path(uri).split(",")), **_split_bytes(uri))
+    source.splits()  # refuses what isn't there
+    return source
+
+
+def _split_bytes(uri: Uri) -> dict[str, int]:
     split = {"split_bytes": size(uri.parameters["split"])} if "split" in uri.parameters else {}
     if split.get("split_bytes", 1) < 1:
         raise UriError("split must be 1 byte or more")
-    source = FileSource(tuple(_path(uri).split(",")), **split)
-    source.splits()  # refuses what isn't there
-    return source
+    return split
+
+
+def _no_path(uri: Uri) -> None:
+    if uri.rest:
+        raise UriError(f"{uri.scheme}: takes no path")
 
 
 def _kafka_source(uri: Uri) -> Source:
@@ -86,7 +107,7 @@ def _kafka_source(uri: Uri) -> Source:
 
 
 def sink_uri(text: str) -> Uri:
-    """The URI of a sink, checked as far as can be without opening anything. Raises UriError."""
+    """Parse the URI of a sink, and check it without opening anything. Raises UriError."""
     uri = parse_uri(text, SINKS, "sink")
     if uri.scheme == "kafka":
         if not uri.parameters.get("topic"):
@@ -96,19 +117,20 @@ def sink_uri(text: str) -> Uri:
     elif uri.scheme == "mysql":
         mysql_of(uri)
         drops_bots(uri)
-    elif uri.scheme != "stdout":
-        _path(uri)
+    elif uri.scheme == "stdout":
+        _no_path(uri)
+    elif "://" in _path(uri) and uri.scheme == "sqlite":
+        raise UriError(f"{uri}: a database is a local file")
     return uri
 
 
-def sink_of(text: str, registry: Registry, job_id: str) -> Sink:
-    """The sink of a URI. Raises UriError."""
+def sink_of(uri: Uri, registry: Registry, job_id: str) -> Sink:
+    """Make the sink of a checked URI."""
     from transforms.write.encodings import JsonLinesEncoding, ParquetEncoding, RawEncoding
     from transforms.write.files import FileSink
     from transforms.write.stdout import StdoutSink
     from transforms.write.tables import SqliteSink
 
-    uri = sink_uri(text)
     encodings: dict[str, Callable[[], Any]] = {
         "parquet": lambda: ParquetEncoding(registry),
         "jsonl": JsonLinesEncoding,
@@ -123,9 +145,7 @@ def sink_of(text: str, registry: Registry, job_id: str) -> Sink:
 
         return MysqlSink(mysql_of(uri), registry, str(uri), drops_bots=drops_bots(uri))
     if uri.scheme == "sqlite":
-        if "://" in (path := _path(uri)):
-            raise UriError(f"{uri}: a database is a local file")
-        return SqliteSink(path, registry, str(uri))
+        return SqliteSink(_path(uri), registry, str(uri))
     return FileSink(uri.scheme, _path(uri), encodings[uri.scheme](), job_id, str(uri).rstrip("/"))
 
 
@@ -166,11 +186,17 @@ def _kafka_sink(uri: Uri) -> Sink:
         raise UriError(f"{uri}: {error}") from error
 
 
-def metrics_of(text: str) -> KafkaMetrics:
-    """The counts topic of a URI. Raises UriError."""
+def metrics_uri(text: str) -> Uri:
+    """Parse the URI of a counts topic, and check it. Raises UriError."""
+    uri = parse_uri(text, METRICS, "metrics")
+    _cluster(uri), _plain_topic(uri)
+    return uri
+
+
+def metrics_of(uri: Uri) -> KafkaMetrics:
+    """Make the counts topic of a checked URI."""
     from transforms.counts.metrics import KafkaMetrics
 
-    uri = parse_uri(text, METRICS, "metrics")
     return KafkaMetrics(_cluster(uri), _plain_topic(uri), str(uri))
 
 

@@ -23,7 +23,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from el_beam.connectors.ends import sink_of
+from el_beam.connectors.ends import sink_of, sink_uri
 from el_beam.running.bounded import hush
 from schemas.capsule import scid_of
 from schemas.event import Destination, Event, Origin, RawLine
@@ -53,7 +53,7 @@ def events(tables: tuple[str, ...], number: int) -> Routed:
 
 def sink(database: Database, routed: Routed) -> float:
     """Seconds of the sink's writer: events in, rows durable."""
-    made = sink_of(database.uri, open_registry(None), "bench")
+    made = sink_of(sink_uri(database.uri), open_registry(None), "bench")
     writer = made.writer()
     began = time.perf_counter()
     bundle = writer.bundle()
@@ -107,7 +107,7 @@ def writers(address: str, number: int, rounds: int) -> None:
 def empty(database: Database, routed: Routed) -> None:
     """Make the tables, as the sink does."""
     first = dict(routed)
-    writer = sink_of(database.uri, open_registry(None), "bench").writer()
+    writer = sink_of(sink_uri(database.uri), open_registry(None), "bench").writer()
     bundle = writer.bundle()
     for to, event in first.items():
         bundle.add(to, event)

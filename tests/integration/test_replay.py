@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from el_beam.config import RunConfig, assemble
-from el_beam.connectors.ends import sink_of
+from el_beam.connectors.ends import sink_of, sink_uri
 from el_beam.connectors.selection import Selection
 from el_beam.job import Execution, Rules
 from el_beam.running.bounded import execute
@@ -37,7 +37,7 @@ def run(database: Database, folder: Path, schemas: Path) -> None:
 
 def replayed(end: str, sink: str) -> Replayed:
     registry = open_registry(None)
-    sinks = {sink: sink_of(sink, registry, "")}
+    sinks = {sink: sink_of(sink_uri(sink), registry, "")}
     rules = Rules(DEFAULT_FORMAT, registry)
     return replay.replay(end, sinks, Selection(), None, rules, Execution(), apply=True)
 

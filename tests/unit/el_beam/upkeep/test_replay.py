@@ -22,7 +22,7 @@ from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.ledger import FilePart, Ledger, read_ledger
 from el_beam.connectors import stored
 from el_beam.connectors.bad_lines import bad_lines
-from el_beam.connectors.ends import sink_of
+from el_beam.connectors.ends import sink_of, sink_uri
 from el_beam.connectors.selection import Selection, StoredError, selection_of
 from el_beam.connectors.stored import store_of
 from el_beam.connectors.stored_base import Fields, Store, StoredEvent
@@ -105,14 +105,15 @@ class World:
         path.write_bytes(b"\n".join(lines) + b"\n")
         registry = self.mended if mended else self.broken
         sinks = tuple(
-            (sink_of(self.uri(name), registry, "job"), Choice(**choice)) for name in names
+            (sink_of(sink_uri(self.uri(name)), registry, "job"), Choice(**choice)) for name in names
         )
         source = FileSource((str(path),), split_bytes=split)
         books = str(self.folder / "books.json")
         execute(Job(source, sinks, format_, registry, books), Execution())
 
     def replay(self, end: str, *names: str, format_: str = DEFAULT_FORMAT, **how: Any) -> Replayed:
-        sinks = {self.uri(name): sink_of(self.uri(name), self.mended, "") for name in names}
+        uris = map(self.uri, names)
+        sinks = {uri: sink_of(sink_uri(uri), self.mended, "") for uri in uris}
         wanted = selection_of(
             how.pop("first", None), how.pop("last", None), how.pop("schema", None)
         )
@@ -126,7 +127,7 @@ class World:
         self, name: str, first: str = SEVEN, last: str = EIGHT, format_: str = DEFAULT_FORMAT
     ) -> None:
         """From the end `raw`."""
-        sink = sink_of(self.uri(name), self.mended, "")
+        sink = sink_of(sink_uri(self.uri(name)), self.mended, "")
         assert isinstance(sink, FileSink)
         made = plan(str(self.folder / "raw"), [sink], first, last)
         rules = Rules(format_, self.mended)
@@ -623,7 +624,7 @@ def test_many_files_of_lines(world: World, monkeypatch: pytest.MonkeyPatch) -> N
 def test_topics_that_a_sink_writes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked are those that are there, with the settings that the sink has."""
     text = "kafka://h:1/?topic=el_{schema}&partitions=3&client.id=x%26y"
-    sink = sink_of(text, world.mended, "")
+    sink = sink_of(sink_uri(text), world.mended, "")
     monkeypatch.setattr(
         lookup, "KafkaTopics",
         lambda _: type("T", (), {"partitions": lambda _: {"el_S": 1, "other": 2, "el_T": 1}})(),

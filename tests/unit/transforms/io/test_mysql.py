@@ -55,7 +55,7 @@ def event(number: int = 1, split: str = "a-0", **more: Any) -> Event:
 
 
 def server(uri: str) -> MysqlServer:
-    found = sink_of(uri, open_registry(None), "job")
+    found = sink_of(sink_uri(uri), open_registry(None), "job")
     assert isinstance(found, MysqlSink)
     return found.server
 
@@ -90,7 +90,7 @@ def test_passwords_are_found_where_they_are_needed(
 ) -> None:
     monkeypatch.setenv("EL_DB", "h@sh/?=:é")
     (tmp_path / "pw").write_text("h@sh/?=:é\n")
-    sink = sink_of(uri.replace("{file}", f"{tmp_path}/pw"), open_registry(None), "job")
+    sink = sink_of(sink_uri(uri.replace("{file}", f"{tmp_path}/pw")), open_registry(None), "job")
     assert isinstance(sink, MysqlSink)
     assert sink.server.password() == "h@sh/?=:é".encode()
     assert b"h@sh" not in pickle.dumps(sink)
