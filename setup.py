@@ -9,6 +9,7 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = ["schemas", "transforms", "runners", "el_beam"]
+JAVA = ["java/pom.xml", "java/*/pom.xml", "java/*/src/**/*.java"]  # as in runners/jars.py
 BEAM = "2.70.0"  # the Java parts (job servers, Kafka expansion) are of the same release
 
 
@@ -39,9 +40,10 @@ setup(
     # Explicit, because a stray top-level package (tests, scripts, build) must never be shipped.
     packages=find_packages(include=[p for name in PACKAGES for p in (name, f"{name}.*")]),
     package_data={
-        "schemas": ["catalog/**/*.json"],
-        "runners": ["flink_local/*"],
-        "el_beam": ["**/templates/*", "**/templates/**/*"],
+        "transforms": ["py.typed"],
+        "schemas": ["py.typed", "catalog/**/*.json"],
+        "runners": ["py.typed", "flink_local/*", *JAVA],
+        "el_beam": ["py.typed", "**/templates/*", "**/templates/**/*"],
     },
     include_package_data=False,
     entry_points={"console_scripts": ["el = el_beam.cli:main"]},

@@ -18,6 +18,7 @@ from el_beam.commands import (
     compact,
     find,
     forward,
+    jars,
     jobs,
     ledger,
     mysql,
@@ -31,7 +32,7 @@ from el_beam.commands import (
 from el_beam.commands.common import FAILED, WRONG_CALL, Ended
 
 _COMMANDS = (
-    run, backfill, bad, check, compact, find, forward, jobs, ledger, mysql, purge, reconcile,
+    run, backfill, bad, check, compact, find, forward, jars, jobs, ledger, mysql, purge, reconcile,
     schema, stack, state,
 )  # fmt: skip
 

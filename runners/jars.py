@@ -1,19 +1,27 @@
-"""The Java parts of a job: which jar is where."""
+"""The Java parts of a job and of `el stack`: which jar is where.
+
+    flink-job-server-1.jar  kafka-expansion-1.jar
+    spark-job-server/  kafka-broker/  hdfs/           the jars of a class path each
+
+`runners.java_build` makes this folder, from sources and poms that are shipped with us.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
+from functools import cache
 from pathlib import Path
 
+from runners.user_folders import cache_folder
 from schemas.errors import WrongCall
 
-_ROOT = Path(__file__).resolve().parents[1]
-_BUILT = _ROOT / "runners" / "java"
-FOLDER = "EL_JARS"  # a folder with the jars, where the project is installed without its checkout
-_REMEDY = f"run scripts/build-jars, or set {FOLDER} to the folder of the jars"
+SOURCES = Path(__file__).parent / "java"
+FOLDER = "EL_JARS"  # the folder of the jars, where it isn't the one that we have built
+_REMEDY = f"run el jars build, or set {FOLDER} to the folder of the jars"
+NAME = "the Java parts"  # for people
 SPARK_VERSION = "3.5.7"
-SPARK_HOME = "SPARK_HOME"  # Spark's folder, where it isn't the checkout's own
-OUR_SPARK = _ROOT / ".cache" / f"spark-{SPARK_VERSION}"
+SPARK_HOME = "SPARK_HOME"  # Spark's folder, where it isn't the one that we have fetched
 
 # Java 17 keeps these closed; Spark goes into them.
 SPARK_OPENS = [
@@ -47,10 +55,28 @@ class JarMissing(WrongCall):
     """A jar that isn't there; the message says how to get it."""
 
 
+def sources() -> list[Path]:
+    """The files that the Java parts are built from."""
+    patterns = ("pom.xml", "*/pom.xml", "*/src/**/*.java")
+    return sorted(path for pattern in patterns for path in SOURCES.glob(pattern))
+
+
+def built() -> Path:
+    """The folder in the user's cache of what these very sources give, built or not."""
+    return cache_folder() / "java" / _digest()
+
+
+@cache
+def _digest() -> str:
+    digest = hashlib.sha256()
+    for path in sources():
+        digest.update(f"{path.relative_to(SOURCES)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
 def jar(name: str) -> str:
     """Path of `flink-job-server` or `kafka-expansion`. Raises JarMissing."""
-    folder = os.environ.get(FOLDER)
-    path = Path(folder) / f"{name}-1.jar" if folder else _BUILT / name / "target" / f"{name}-1.jar"
+    path = _folder() / f"{name}-1.jar"
     if not path.is_file():
         raise JarMissing(f"{path} is missing: {_REMEDY}")
     return str(path)
@@ -58,17 +84,30 @@ def jar(name: str) -> str:
 
 def job_server_lib() -> Path:
     """The folder with Beam's half of the class path of `spark-job-server`. Raises JarMissing."""
-    folder = os.environ.get(FOLDER)
-    name = "spark-job-server"
-    path = Path(folder) / name if folder else _BUILT / name / "target" / "lib"
+    path = _folder() / "spark-job-server"
     return _with_jars(path, f"Beam's jars for Spark are missing in {path}: {_REMEDY}")
+
+
+def library(name: str) -> Path:
+    """The folder of the jars of `kafka-broker` or `hdfs`, built or not."""
+    named = _folder() / name
+    return named if named.exists() else built() / name
+
+
+def our_spark() -> Path:
+    """The folder in the user's cache of Spark, fetched or not."""
+    return cache_folder() / f"spark-{SPARK_VERSION}"
 
 
 def spark_lib() -> Path:
     """The folder with Spark's half. Raises JarMissing."""
-    path = Path(os.environ.get(SPARK_HOME) or OUR_SPARK) / "jars"
+    path = Path(os.environ.get(SPARK_HOME) or our_spark()) / "jars"
     remedy = f"set {SPARK_HOME} to the folder of a Spark {SPARK_VERSION}, or run el stack up spark"
     return _with_jars(path, f"Spark's jars are missing in {path}: {remedy}")
+
+
+def _folder() -> Path:
+    return Path(os.environ.get(FOLDER) or built())
 
 
 def _with_jars(folder: Path, missing: str) -> Path:

@@ -16,10 +16,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 from runners import orphans
 from runners.flink_rest import FlinkCluster
+from runners.local_stack import Component, Stack
+from runners.local_stack.exposed import exposed
 from schemas.event import Destination, Origin, RawLine
 from schemas.registry import Registry, UnknownSchema, with_event_error
-from stack import Component, Stack
-from stack.exposed import exposed
 from traffic import Database
 
 PASSWORD = "hunter2-and-more"

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stack import Stack  # of scripts/
+    from runners.local_stack import Stack
 
-_SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 _EXAMPLE = """examples:
   el stack up kafka flink       start a broker, a Flink cluster and Python workers
   eval "$(el stack env)"        KAFKA, FLINK, HDFS, SPARK, MARIADB… in this shell: what runs
@@ -38,7 +37,7 @@ def register(commands: Any) -> None:
     ):
         each = actions.add_parser(action, help=help_, description=help_)
         each.add_argument("--dir", metavar="DIR", type=Path, help="the stack's folder "
-                          "(default: .cache/stack of the checkout)")  # fmt: skip
+                          "(default: ~/.local/state/el_beam/stack)")  # fmt: skip
         if action in ("up", "down"):
             each.add_argument("components", nargs="*", metavar="COMPONENT",
                               help="kafka, workers, flink, hdfs, spark, mariadb")  # fmt: skip
@@ -50,26 +49,21 @@ def register(commands: Any) -> None:
 
 
 def _command(args: argparse.Namespace) -> int:
-    if not (_SCRIPTS / "stack").is_dir():
-        print("el stack: works in a checkout of the project only", file=sys.stderr)
-        return 2
-    sys.path.insert(0, str(_SCRIPTS))
-    from stack import COMPONENTS, Stack, StackError
+    from runners.local_stack import Stack
+    from schemas.errors import ElBeamError
 
-    if unknown := set(getattr(args, "components", ())) - set(COMPONENTS):
-        there_are = ", ".join(COMPONENTS)
-        print(f"el stack: no component {', '.join(sorted(unknown))}; there are {there_are}",
-              file=sys.stderr)  # fmt: skip
-        return 2
     try:
-        args.call(Stack(args.dir) if args.dir else Stack(), args)
-    except StackError as error:
+        args.call(Stack(args.dir), args)
+    except ElBeamError as error:
         print(f"el stack: {error}", file=sys.stderr)
-        return 1
+        return error.exit_code
     return 0
 
 
 def _up(stack: Stack, args: argparse.Namespace) -> None:
+    if missing := stack.missing(args.components):
+        names = ", ".join(missing)
+        print(f"el stack: fetching {names} first, which takes minutes", file=sys.stderr)
     for component in stack.up(args.components):
         print(f"{component.name:<10} {component.endpoint()}", flush=True)
 

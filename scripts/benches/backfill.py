@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from el_beam.running.bounded import hush
-from stack import Stack
+from runners.local_stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = "2019-03-10"

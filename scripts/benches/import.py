@@ -22,7 +22,7 @@ import psutil
 
 from core import Peak, descendants
 from el_beam.running.bounded import hush
-from stack import Stack
+from runners.local_stack import Stack
 from traffic import Importing
 
 PER_MINUTE = 300_000  # lines: 5,000 a second

@@ -25,12 +25,12 @@ from typing import Any
 
 from el_beam.connectors.ends import sink_of, sink_uri
 from el_beam.running.bounded import hush
+from runners.local_stack import Stack
 from schemas.capsule import scid_of
 from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import open_registry
 from schemas.storage.sql import insert_parts, table
 from schemas.storage.sql_rows import row
-from stack import Stack
 from traffic import Database
 from traffic.consuming import TABLES, Consuming, Steady, templates
 

@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from el_beam.running.bounded import hush
+from runners.local_stack import Stack
 from schemas.event import Destination
 from schemas.registry import open_registry
-from stack import Stack
 from traffic import Database
 from traffic.database import event, write
 

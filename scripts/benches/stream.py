@@ -22,7 +22,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from core import elsewhere, make_log
 from el_beam.running.bounded import hush
-from stack import Stack
+from runners.local_stack import Stack
 from traffic import Feed, StreamJob, wait_for
 from traffic.feed import FIRST_SEQ_ID
 from traffic.truth import topics

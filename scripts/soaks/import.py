@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from el_beam.running.bounded import hush
-from stack import Stack
+from runners.local_stack import Stack
 from traffic import IMPORT_KILLS, Importing
 
 

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from el_beam.running.bounded import hush
-from stack import Stack
+from runners.local_stack import Stack
 from traffic import CHECKPOINTS, StreamJob
 from traffic.kills import KILLS
 

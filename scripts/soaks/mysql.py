@@ -19,7 +19,7 @@ from contextlib import closing
 from pathlib import Path
 
 from el_beam.running.bounded import hush
-from stack import Stack
+from runners.local_stack import Stack
 from traffic import Database
 from traffic.consuming import TABLES, Consuming, Run, Steady
 from traffic.table_kills import KILLED, full, kill, locked, small_disk

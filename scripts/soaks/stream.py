@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from el_beam.running.bounded import hush
-from stack import Stack
+from runners.local_stack import Stack
 from traffic import StreamJob
 
 EVERY = 10  # seconds between looks

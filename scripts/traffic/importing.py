@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from el_beam.books.state.state import State
-from stack import Stack
+from runners.local_stack import Stack
 from traffic.feed import Feed, feed
 from traffic.started import Started
 from traffic.truth import truth

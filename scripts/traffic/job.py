@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from runners.flink_rest import FlinkCluster, FlinkError
-from stack import Stack
+from runners.local_stack import Stack
 from traffic.feed import Feed, feed
 from traffic.started import Started
 from traffic.truth import absolute_totals, delivered, records, truth

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import psutil
 
+from runners.local_stack import Stack
 from runners.orphans import members
-from stack import Stack
 
 
 def _workers(stack: Stack) -> list[psutil.Process]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from stack import Stack
+from runners.local_stack import Stack
 from traffic.consuming import Consuming, Run
 
 KILLED = ("consumer", "server", "both")

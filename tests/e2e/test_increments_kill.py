@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import Stack
+from runners.local_stack import Stack
 from traffic import IMPORT_KILLS, Importing
 from transforms.io.files import filesystem
 

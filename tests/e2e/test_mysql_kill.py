@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import Stack
+from runners.local_stack import Stack
 from traffic import Database
 from traffic.consuming import TABLES, Consuming, Steady
 from traffic.table_kills import KILLED, full, kill, locked, small_disk

@@ -23,7 +23,7 @@ from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.ledger import read_ledger
 from el_beam.connectors.selection import Selection
 from el_beam.connectors.stored import store_of
-from stack import Stack
+from runners.local_stack import Stack
 from traffic import Importing, delivered, lines, truth
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from stack import Stack
+from runners.local_stack import Stack
 from traffic import StreamJob, delivered, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -118,7 +118,7 @@ def test_a_second_job_of_the_group_is_refused(shell: Shell, running: tuple[Strea
         (("--runner", "flink"), {"KAFKA": "127.0.0.1:9"}, "cannot ask the brokers 127.0.0.1:9"),
         (("--runner", "flink", "--workers", "99"), {}, "--workers asks for 99"),
         (("--runner", "flink", "--detach"), {"WORKERS": ""}, "--detach needs a worker pool"),
-        (("--runner", "flink"), {"EL_JARS": "/nowhere"}, "run scripts/build-jars"),
+        (("--runner", "flink"), {"EL_JARS": "/nowhere"}, "run el jars build"),
         (("parquet:x", "--runner", "flink"), {}, "parquet: can't be a sink of a continuous job"),
         (("--runner", "flink", "--", "--checkpointing_interval=0"), {}, "no checkpoints"),
         (("--runner", "flink", "--", "--checkpoint_interval=5"), {}, "Beam has no option"),

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from runners.flink_rest import FlinkCluster
-from stack import Stack
+from runners.local_stack import Stack
 from traffic import Importing
 
 OPTIONS = ("--runner", "flink", "--workers", "2")

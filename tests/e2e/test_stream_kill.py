@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from stack import Stack
+from runners.local_stack import Stack
 from traffic import CHECKPOINTS, StreamJob, wait_for
 from traffic.kills import KILLS
 

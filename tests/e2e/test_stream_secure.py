@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runners.flink_rest import FlinkCluster
-from stack import Stack
+from runners.local_stack import Stack
 from traffic import delivered, feed, truth, wait_for
 
 ROOT = Path(__file__).parents[2]

@@ -13,8 +13,8 @@ import pytest
 from el_beam.config import RunConfig
 from graph_suite import FACTS_OF_THE_GRAPH, Delivered, GraphSuite, as_events, el_run, plain_loop
 from runners.flink_rest import FlinkCluster
+from runners.local_stack import Stack
 from schemas.line_format import DEFAULT_FORMAT
-from stack import Stack
 from traffic import put, raw_line, wait_for
 from traffic.truth import absolute_totals, records, topics
 from transforms.io.kafka.cluster import KafkaCluster

@@ -15,7 +15,7 @@ import pytest
 from el_beam.config import RunConfig
 from graph_suite import FACTS_OF_THE_GRAPH, GraphSuite
 from runners import spark
-from stack import Stack
+from runners.local_stack import Stack
 from traffic import wait_for
 
 

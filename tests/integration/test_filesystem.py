@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import Stack
+from runners.local_stack import Stack
 from transforms.io.files import filesystem
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from gcp_storage_emulator.server import create_server
 
-from stack.component import free_ports
+from runners.local_stack.component import free_ports
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "examples" / "sample.log.gz"

@@ -24,12 +24,12 @@ from confluent_kafka.cimpl import NewTopic
 
 from el_beam.job import Execution, Job
 from el_beam.running.bounded import execute
+from runners.local_stack import Stack
 from schemas import strict_json
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, event_error
 from schemas.event import LONGEST_LINE, Destination, Event, Origin, RawLine
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
-from stack import Stack
 from transforms.errors import SinkError
 from transforms.io.kafka import producer as kafka_producer
 from transforms.io.kafka.cluster import KafkaCluster

@@ -11,8 +11,8 @@ import grpc
 import psutil
 import pytest
 
+from runners.local_stack.exposed import exposed
 from runners.loopback import keep_in
-from stack.exposed import exposed
 
 _LISTEN = """
 import socket, sys

@@ -21,10 +21,10 @@ from el_beam.cli import main
 from el_beam.job import Job
 from el_beam.running import bounded as execute
 from el_beam.running.increments import round as increments
+from runners.local_stack import Stack
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage
 from schemas.event import Destination, Event, RawLine
 from schemas.registry import Registry
-from stack import Stack
 from traffic import Database, ImportJob, put
 from traffic.database import event, write
 from transforms.errors import SinkError

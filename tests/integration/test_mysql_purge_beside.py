@@ -16,8 +16,8 @@ import pytest
 
 from el_beam.upkeep.mysql import purge as mysql_purge
 from el_beam.upkeep.retention.keep_list import Keep
+from runners.local_stack import Stack
 from schemas.registry import open_registry
-from stack import Stack
 from traffic import Database
 from traffic.admin import NEW, OLD, Admin, S, aged, status
 from traffic.database import write

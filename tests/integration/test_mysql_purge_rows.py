@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from el_beam import cli
+from runners.local_stack import Stack, mariadb
 from schemas.bad_event import EVENT_ERROR
 from schemas.event import Destination
 from schemas.registry import open_registry
 from schemas.storage.columns import RESCUED
 from schemas.storage.sql import layout
-from stack import Stack, mariadb
 from traffic import Database
 from traffic.admin import DOCUMENT, HOSTILE, NEW, ODD, OLD, Admin, S, T, aged, error
 from traffic.database import event, write

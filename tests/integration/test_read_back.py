@@ -23,7 +23,7 @@ import pyarrow.fs as fs
 import pytest
 
 from runners.jars import SPARK_OPENS, spark_lib
-from stack import Stack
+from runners.local_stack import Stack
 from traffic import Importing, put, truth
 from transforms.io.files import filesystem
 

@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from runners import orphans
-from stack import Stack, StackError
+from runners.local_stack import Stack, StackError
 from traffic import wait_for
 
 EL = [sys.executable, "-m", "el_beam.cli"]

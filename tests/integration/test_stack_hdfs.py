@@ -14,7 +14,7 @@ import pytest
 from hdfs import InsecureClient
 from hdfs.util import HdfsError
 
-from stack import Component, Stack
+from runners.local_stack import Component, Stack
 
 
 @pytest.fixture

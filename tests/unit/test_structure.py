@@ -72,10 +72,17 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
     "transforms.counts": ("write_summary metrics", "summary totals", "count", "progress"),
     "runners": (
-        "direct flink spark",
-        "local_pool",
+        "direct flink spark local_stack",
+        "local_pool java_build",
         "worker_pool job_server flink_rest preflight loopback",
-        "forkserver jars malloc orphans",
+        "forkserver jars malloc orphans packages",
+        "user_folders",
+    ),
+    "runners.local_stack": (
+        "stack exposed",
+        "flink hdfs kafka mariadb spark workers",
+        "component",
+        "process",
     ),
     "el_beam": (
         "cli",

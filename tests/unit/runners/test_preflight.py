@@ -52,7 +52,7 @@ def test_a_sound_job_passes() -> None:
         ({"topics": ("raw", "x", "y")}, "no topic x, y at the brokers: make it first"),
         ({"topics": (), "pattern": "^no"}, "no topic matches the pattern ^no"),
         ({"schemas": 0}, "the registry is empty"),
-        ({"jar_missing": "x.jar is missing: run scripts/build-jars"}, "run scripts/build-jars"),
+        ({"jar_missing": "x.jar is missing: run el jars build"}, "run el jars build"),
         ({"flink_away": "no Flink answers at f:1"}, "no Flink answers"),
         ({"running_jobs": {"el processor": "abc"}}, "(abc): el jobs stop abc"),
         ({"free_slots": 1}, "1 free slot(s), --workers asks for 2"),

@@ -89,7 +89,7 @@ def test_missing_jars_say_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(JarMissing, match=r"/nowhere/jars: set SPARK_HOME .*el stack up spark"):
         spark.options(1)
     monkeypatch.setenv(jars.FOLDER, "/nowhere")
-    with pytest.raises(JarMissing, match=r"/nowhere/spark-job-server: run scripts/build-jars.*EL_"):
+    with pytest.raises(JarMissing, match=r"/nowhere/spark-job-server: run el jars build.*EL_"):
         spark.options(1)
 
 

@@ -10,10 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from stack.process import ServerProcess
+from runners.local_stack.process import ServerProcess
 
-ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".cache"
 LOOPBACK = "127.0.0.1"
 _PORTS = (15_000, 32_000)
 
@@ -38,8 +36,14 @@ class Component(ABC):
     def endpoint(self) -> str:
         """Where clients reach it."""
 
-    def install(self) -> None:
-        """Fetch what it runs on, unless it is there. Raises StackError."""
+    @staticmethod
+    def missing() -> str:
+        """What it runs on that isn't on this machine yet, for people; "" if all is there."""
+        return ""
+
+    @staticmethod
+    def install() -> None:
+        """Fetch or build what is missing, which may take minutes. Raises NotInstalled."""
         return
 
     def configure(self) -> None:
@@ -56,8 +60,9 @@ class Component(ABC):
         return all(process.is_ready for process in self.processes)
 
     def start(self) -> None:
-        """Start what doesn't run and wait until all is ready. Raises StackError."""
-        self.install()
+        """Start what doesn't run and wait until all is ready. Raises NotInstalled, StackError."""
+        if self.missing():
+            self.install()
         self.configure()
         for process in self.processes:
             process.start()

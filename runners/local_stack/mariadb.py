@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pymysql
 
-from stack.component import LOOPBACK, Component
-from stack.packages import debian_packages
-from stack.process import ServerProcess, StackError
+from runners.local_stack.component import LOOPBACK, Component
+from runners.local_stack.process import ServerProcess, StackError
+from runners.packages import debian_packages
 
 _FIRST = """\
 CREATE DATABASE IF NOT EXISTS el CHARACTER SET utf8mb4;
@@ -67,9 +67,14 @@ class MariaDb(Component):
     def endpoint(self) -> str:
         return f"{LOOPBACK}:{self.port['server']}"
 
-    def install(self) -> None:
-        if not all(map(shutil.which, map(_path, ("mariadbd", "my_print_defaults")))):
-            debian_packages("mariadb-server-core", "mariadb-client-core")
+    @staticmethod
+    def missing() -> str:
+        there = all(map(shutil.which, map(_path, ("mariadbd", "my_print_defaults"))))
+        return "" if there else "MariaDB"
+
+    @staticmethod
+    def install() -> None:
+        debian_packages("mariadb-server-core", "mariadb-client-core")
 
     def configure(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -64,16 +64,19 @@ class ServerProcess:
         return pid is not None and not _is_stopped(pid) and self._ready()
 
     def start(self) -> None:
-        """Start it, if it doesn't run. `wait` says when it is ready."""
+        """Start it, if it doesn't run. `wait` says when it is ready. Raises StackError."""
         if self.pid is not None:
             return
         for path in (self.log, self._pid_file):
             path.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self._child = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=self._environment, cwd=self._folder, start_new_session=True,
-            )  # fmt: skip
+        try:
+            with self.log.open("ab") as log:
+                self._child = subprocess.Popen(
+                    self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    env=self._environment, cwd=self._folder, start_new_session=True,
+                )  # fmt: skip
+        except OSError as error:
+            raise StackError(f"{self.name} can't be started: {error}") from error
         started = psutil.Process(self._child.pid).create_time()
         self._pid_file.write_text(json.dumps({"pid": self._child.pid, "started": started}))
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from stack.component import LOOPBACK, ROOT, Component, listens
-from stack.process import ServerProcess
+from runners.local_stack.component import LOOPBACK, Component, listens
+from runners.local_stack.process import ServerProcess
+
+_INSTALLED = Path(__file__).resolve().parents[2]
 
 
 class Workers(Component):
-    """A pool with the code of this checkout."""
+    """A pool with the same code as this process."""
 
     name = "workers"
     ports = ("pool",)
 
     def servers(self, folder: Path) -> list[ServerProcess]:
         command = [sys.executable, "-m", "runners.worker_pool", "--port", str(self.port["pool"])]
-        environment = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        environment = {"PYTHONPATH": str(_INSTALLED), "PYTHONUNBUFFERED": "1"}
         return [ServerProcess("workers", folder, command, lambda: listens(self.port["pool"]),
                               environment)]  # fmt: skip
 

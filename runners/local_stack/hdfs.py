@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from stack.component import LOOPBACK, Component
-from stack.packages import build_jars, built_jars
-from stack.process import ServerProcess, StackError
+from runners import jars
+from runners.java_build import build
+from runners.local_stack.component import LOOPBACK, Component
+from runners.local_stack.process import ServerProcess, StackError
 
-_LIB = built_jars("hdfs")
 _OPENS = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in ("java.lang", "java.util")]
 _LOG4J = """\
 log4j.rootLogger=INFO,err
@@ -41,7 +41,7 @@ class Hdfs(Component):
 
     def _java(self, main: str) -> list[str]:
         return ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *_OPENS,
-                "-cp", f"{self.folder}/conf:{_LIB}/*", main]  # fmt: skip
+                "-cp", f"{self.folder}/conf:{jars.library('hdfs')}/*", main]  # fmt: skip
 
     def endpoint(self) -> str:
         """By WebHDFS."""
@@ -54,8 +54,13 @@ class Hdfs(Component):
     def _address(self, port: str) -> str:
         return f"{LOOPBACK}:{self.port[port]}"
 
-    def install(self) -> None:
-        build_jars(_LIB)
+    @staticmethod
+    def missing() -> str:
+        return "" if jars.library("hdfs").exists() else jars.NAME
+
+    @staticmethod
+    def install() -> None:
+        build()
 
     def configure(self) -> None:
         conf = self.folder / "conf"

@@ -1,35 +1,37 @@
-"""Real servers on this machine, on loopback, from packages alone: for trying things, and for tests.
+"""A stack: servers that live in one folder, which has their ports, settings, data, logs and pids.
 
-A stack is a folder: ports, settings, data, logs and pid files are in it. Two stacks know nothing of
-each other. Behind `el stack`; the tests' fixtures use the same code.
+Two stacks know nothing of each other.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import psutil
 
 from runners import orphans
-from stack.component import CACHE, Component, free_ports, listens
-from stack.flink import Flink
-from stack.hdfs import Hdfs
-from stack.kafka import Kafka
-from stack.mariadb import MariaDb
-from stack.process import ServerProcess, StackError
-from stack.spark import Spark
-from stack.workers import Workers
+from runners.local_stack.component import Component, free_ports
+from runners.local_stack.flink import Flink
+from runners.local_stack.hdfs import Hdfs
+from runners.local_stack.kafka import Kafka
+from runners.local_stack.mariadb import MariaDb
+from runners.local_stack.process import ServerProcess, StackError
+from runners.local_stack.spark import Spark
+from runners.local_stack.workers import Workers
+from runners.user_folders import locked, state_folder
+from schemas.errors import WrongCall
 
 COMPONENTS: dict[str, type[Component]] = {
     each.name: each for each in (Kafka, Workers, Flink, Hdfs, Spark, MariaDb)
 }
-DEFAULT_FOLDER = CACHE / "stack"
+
+
+class NoSuchComponent(WrongCall):
+    """A component that isn't one of those that there are."""
 
 
 _C = TypeVar("_C", bound=Component)
@@ -57,15 +59,16 @@ class Stack:
     spark = _OfClass(Spark)
     mariadb = _OfClass(MariaDb)
 
-    def __init__(self, folder: Path = DEFAULT_FOLDER) -> None:
-        """Nothing is started. Ports are chosen when a component is first asked for, and kept."""
-        self.folder = folder.resolve()
+    def __init__(self, folder: Path | None = None) -> None:
+        """Nothing is started. Ports are chosen when a component is first asked for, and kept.
+
+        The folder is below the user's state folder by default. Raises WrongCall without a home."""
+        self.folder = (folder or state_folder() / "stack").resolve()
         self._components: dict[str, Component] = {}
 
     def component(self, name: str) -> Component:
-        """A component, known to this stack from now on. Raises StackError if there is none such."""
-        if name not in COMPONENTS:
-            raise StackError(f"no component {name!r}; there are {', '.join(COMPONENTS)}")
+        """A component, known to this stack from now on. Raises NoSuchComponent."""
+        _check([name])
         if name not in self._components:
             cls = COMPONENTS[name]
             self._components[name] = cls(self.folder, self._ports(cls))
@@ -74,22 +77,32 @@ class Stack:
     def up(self, names: Iterable[str] = ()) -> Iterator[Component]:
         """Start components (all by default) and those they need; each is given as it is ready.
 
-        What an earlier stack here, or a killed `el run`, left running is ended first."""
-        wanted = list(_with_needs(list(names) or list(COMPONENTS)))
-        with self._locked():
+        What an earlier stack here, or a killed `el run`, left running is ended first. Raises
+        NoSuchComponent, NotInstalled, StackError."""
+        needed = _with_needs(names)
+        with locked(self.folder / "lock"):
             self.sweep()
-            for name in wanted:
+            for name in needed:
                 component = self.component(name)
                 component.start()
                 yield component
 
+    @staticmethod
+    def missing(names: Iterable[str] = ()) -> list[str]:
+        """What `up` must fetch or build first, for people. Raises NoSuchComponent."""
+        found = [COMPONENTS[name].missing() for name in _with_needs(names)]
+        return list(dict.fromkeys(filter(None, found)))
+
     def down(self, names: Iterable[str] = (), *, keep_data: bool = True) -> list[str]:
-        """Stop components (all by default). Returns the names of those that ran."""
+        """Stop components (all by default). Returns the names of those that ran.
+
+        Raises NoSuchComponent."""
         names = list(names)
+        _check(names)
         chosen = names or list(COMPONENTS)
         if not self.folder.exists():
             return []
-        with self._locked():
+        with locked(self.folder / "lock"):
             known = [name for name in reversed(list(COMPONENTS))
                      if name in chosen and name in self._noted()]  # fmt: skip
             ran = []
@@ -130,6 +143,9 @@ class Stack:
             return dict(json.loads((self.folder / "stack.json").read_text()))
         except FileNotFoundError:
             return {}
+        except ValueError as error:
+            place = self.folder / "stack.json"
+            raise StackError(f"{place} is damaged ({error}); remove the folder") from error
 
     def _ports(self, cls: type[Component]) -> dict[str, int]:
         noted = self._noted()
@@ -142,21 +158,20 @@ class Stack:
             return ports
         return noted[cls.name]
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+
+def _with_needs(names: Iterable[str]) -> list[str]:
+    """These components (all if none) and those they need, in the order in which they start."""
+    chosen = set(names) or {*COMPONENTS}
+    _check(chosen)
+    needed = chosen.union(*(COMPONENTS[name].needs for name in chosen))
+    return [name for name in COMPONENTS if name in needed]
 
 
-def _with_needs(names: list[str]) -> Iterator[str]:
-    wanted = set(names)
-    for name in names:
-        if name not in COMPONENTS:
-            raise StackError(f"no component {name!r}; there are {', '.join(COMPONENTS)}")
-        wanted |= {*COMPONENTS[name].needs}
-    return (name for name in COMPONENTS if name in wanted)
+def _check(names: Iterable[str]) -> None:
+    if unknown := set(names) - set(COMPONENTS):
+        raise NoSuchComponent(
+            f"no component {', '.join(sorted(unknown))}; there are {', '.join(COMPONENTS)}"
+        )
 
 
 def _below(process: psutil.Process, pids: set[int | None]) -> bool:
@@ -165,6 +180,3 @@ def _below(process: psutil.Process, pids: set[int | None]) -> bool:
         return any(parent.pid in pids for parent in process.parents())
     except psutil.Error:
         return True  # it has just gone
-
-
-__all__ = ["COMPONENTS", "Component", "ServerProcess", "Stack", "StackError", "listens"]

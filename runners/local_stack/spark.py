@@ -7,10 +7,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from runners.jars import OUR_SPARK, SPARK_OPENS, SPARK_VERSION, log4j
-from stack.component import LOOPBACK, Component
-from stack.packages import unpack_package
-from stack.process import ServerProcess
+from runners.jars import SPARK_OPENS, SPARK_VERSION, log4j, our_spark
+from runners.local_stack.component import LOOPBACK, Component
+from runners.local_stack.process import ServerProcess
+from runners.packages import unpack_package
 
 
 class Spark(Component):
@@ -33,13 +33,13 @@ class Spark(Component):
             *SPARK_OPENS,
             f"-Dlog4j2.configurationFile=file:{self.folder}/log4j2.properties",
             f"-Dspark.local.dir={self.folder}/tmp",
-            *("-cp", f"{OUR_SPARK}/jars/*", f"org.apache.spark.deploy.{name}.{name.title()}"),
+            *("-cp", f"{our_spark()}/jars/*", f"org.apache.spark.deploy.{name}.{name.title()}"),
             *("--host", LOOPBACK, "--port", str(self.port[name])),
             *("--webui-port", str(self.port[f"{name}_ui"]), *arguments),
         ]
         # Executors are started by what the Worker's environment says, and listen where it says.
         environment = {
-            "SPARK_HOME": str(OUR_SPARK),
+            "SPARK_HOME": str(our_spark()),
             "SPARK_SCALA_VERSION": "2.12",
             "SPARK_LOCAL_IP": LOOPBACK,
         }
@@ -48,9 +48,14 @@ class Spark(Component):
     def endpoint(self) -> str:
         return f"spark://{LOOPBACK}:{self.port['master']}"
 
-    def install(self) -> None:
-        if not (OUR_SPARK / "jars").exists():  # as the Python API's source package has them
-            unpack_package("pyspark", SPARK_VERSION, "deps/jars", OUR_SPARK / "jars")
+    @staticmethod
+    def missing() -> str:
+        return "" if (our_spark() / "jars").exists() else f"Spark {SPARK_VERSION}"
+
+    @staticmethod
+    def install() -> None:
+        # As the Python API's source package has them.
+        unpack_package("pyspark", SPARK_VERSION, "deps/jars", our_spark() / "jars")
 
     def configure(self) -> None:
         for path in ("work", "tmp"):

@@ -10,11 +10,11 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from stack.component import LOOPBACK, Component, listens
-from stack.packages import build_jars, built_jars
-from stack.process import ServerProcess, StackError
+from runners import jars
+from runners.java_build import build
+from runners.local_stack.component import LOOPBACK, Component, listens
+from runners.local_stack.process import ServerProcess, StackError
 
-_LIB = built_jars("kafka-broker")
 _HEAP = "-Xmx1g"
 _PROPERTIES = """\
 process.roles=broker,controller
@@ -54,7 +54,7 @@ class Kafka(Component):
     def servers(self, folder: Path) -> list[ServerProcess]:
         properties = str(self.folder / "server.properties")
         logging = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
-        command = ["java", _HEAP, logging, "-cp", f"{_LIB}/*", "kafka.Kafka", properties]
+        command = ["java", _HEAP, logging, "-cp", _class_path(), "kafka.Kafka", properties]
         return [ServerProcess("kafka", folder, command, self._answers)]
 
     def _answers(self) -> bool:
@@ -74,8 +74,13 @@ class Kafka(Component):
         """The SASL_SSL port."""
         return f"{LOOPBACK}:{self.port['secure']}"
 
-    def install(self) -> None:
-        build_jars(_LIB)
+    @staticmethod
+    def missing() -> str:
+        return "" if jars.library("kafka-broker").exists() else jars.NAME
+
+    @staticmethod
+    def install() -> None:
+        build()
 
     def configure(self) -> None:
         data = self.folder / "data"
@@ -96,9 +101,13 @@ class Kafka(Component):
 
     def _format(self, properties: Path) -> None:
         done = subprocess.run(
-            ["java", "-cp", f"{_LIB}/*", "kafka.tools.StorageTool", "format",
+            ["java", "-cp", _class_path(), "kafka.tools.StorageTool", "format",
              "-t", str(uuid.uuid4()), "-c", str(properties)],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
             raise StackError(f"cannot format Kafka's storage:\n{done.stdout}{done.stderr}")
+
+
+def _class_path() -> str:
+    return f"{jars.library('kafka-broker')}/*"

@@ -12,12 +12,12 @@ from typing import Any
 import yaml
 
 from runners.jars import log4j
-from stack.component import CACHE, LOOPBACK, Component, listens
-from stack.packages import unpack_package
-from stack.process import ServerProcess, StackError
+from runners.local_stack.component import LOOPBACK, Component, listens
+from runners.local_stack.process import ServerProcess, StackError
+from runners.packages import unpack_package
+from runners.user_folders import cache_folder
 
 VERSION = "1.19.3"
-_DISTRIBUTION = CACHE / f"flink-{VERSION}"
 # Java 17 keeps these closed; Flink serializes what is in them.
 _OPENS = [
     f"--add-opens=java.base/{package}=ALL-UNNAMED"
@@ -57,14 +57,19 @@ class Flink(Component):
     def _java(self, options: list[str]) -> list[str]:
         conf = self.folder / "conf"
         log4j = f"-Dlog4j.configurationFile=file:{conf}/log4j.properties"
-        return ["java", *options, *_OPENS, log4j, "-cp", f"{_DISTRIBUTION}/lib/*"]
+        return ["java", *options, *_OPENS, log4j, "-cp", f"{_distribution()}/lib/*"]
 
     def endpoint(self) -> str:
         return f"http://{LOOPBACK}:{self.port['rest']}"
 
-    def install(self) -> None:
-        if not (_DISTRIBUTION / "lib").exists():  # as the Python API's source package has them
-            unpack_package("apache-flink-libraries", VERSION, "deps", _DISTRIBUTION)
+    @staticmethod
+    def missing() -> str:
+        return "" if _distribution().exists() else f"Flink {VERSION}"
+
+    @staticmethod
+    def install() -> None:
+        # As the Python API's source package has it.
+        unpack_package("apache-flink-libraries", VERSION, "deps", _distribution())
 
     def configure(self) -> None:
         conf = self.folder / "conf"
@@ -124,7 +129,8 @@ class Flink(Component):
     def _work_out_memory(self) -> None:
         """JVM options and arguments of both servers, from Flink's own arithmetic."""
         conf = self.folder / "conf"
-        path = f"{_DISTRIBUTION}/bin/bash-java-utils.jar:{_DISTRIBUTION}/lib/*"
+        flink = _distribution()
+        path = f"{flink}/bin/bash-java-utils.jar:{flink}/lib/*"
         for name, what in (("jobmanager", "JM"), ("taskmanager", "TM")):
             done = subprocess.run(
                 ["java", "-cp", path, "org.apache.flink.runtime.util.bash.BashJavaUtils",
@@ -151,3 +157,7 @@ class Flink(Component):
                 return dict(json.load(answer))
         except (OSError, ValueError, urllib.error.URLError):
             return {}
+
+
+def _distribution() -> Path:
+    return cache_folder() / f"flink-{VERSION}"

@@ -1,0 +1,73 @@
+"""Packages from elsewhere: folders of source packages of PyPI, and packages of Debian."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path, PurePosixPath
+
+from runners.user_folders import locked
+from schemas.errors import ElBeamError
+
+
+class NotInstalled(ElBeamError):
+    """Something that can't be fetched, installed or built; the message says why."""
+
+
+def unpack_package(name: str, version: str, inside: str, to: Path) -> None:
+    """Download a source package and make its folder `inside` the folder `to`, whole or not at all.
+
+    It does nothing where `to` is there. Processes that do it at once wait for each other. Raises
+    NotInstalled."""
+    with locked(to.parent / f"{name}.lock"), tempfile.TemporaryDirectory(dir=to.parent) as scratch:
+        if to.exists():
+            return
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:",
+             "-d", scratch, f"{name}=={version}"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        archives = list(Path(scratch).glob("*.tar.gz"))
+        if done.returncode or not archives:
+            raise NotInstalled(f"cannot download {name} {version}:\n{done.stderr}")
+        with tarfile.open(archives[0]) as archive:
+            extract(archive, PurePosixPath(f"{name}-{version}", inside), Path(scratch, "files"))
+        Path(scratch, "files").rename(to)
+
+
+def extract(archive: tarfile.TarFile, inside: PurePosixPath, to: Path) -> None:
+    """Copy the plain files of an archive's folder below another folder.
+
+    Links, devices and paths that lead elsewhere are left out, as by `filter="data"` of tarfile,
+    which Python has since 3.11.4 alone."""
+    to.mkdir()
+    for member in archive:
+        path = PurePosixPath(member.name)
+        if not (member.isfile() and path.is_relative_to(inside)) or ".." in path.parts:
+            continue
+        content = archive.extractfile(member)
+        assert content  # a plain file has some
+        target = to / path.relative_to(inside)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with content, target.open("wb") as copy:
+            shutil.copyfileobj(content, copy)
+
+
+def debian_packages(*names: str) -> None:
+    """Install packages of Debian as root. Raises NotInstalled, also where we aren't root."""
+    needed = " ".join(names)
+    if os.getuid() or not shutil.which("apt-get"):
+        raise NotInstalled(f"something is missing; on Debian: apt-get install {needed}")
+    apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=600"]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for call in (["update"], ["install", "-y", "--no-install-recommends", *names]):
+        done = subprocess.run(
+            [*apt, *call], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            env=environment,
+        )  # fmt: skip
+        if done.returncode:
+            raise NotInstalled(f"cannot install {needed}:\n{done.stderr}")

@@ -1,0 +1,46 @@
+"""A stack's folder, and what goes wrong before a server is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runners.local_stack import ServerProcess, Stack, StackError
+from runners.local_stack.stack import NoSuchComponent
+
+
+def test_it_is_below_the_users_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert Stack().folder == tmp_path / "el_beam" / "stack"
+    assert Stack().status() == {} and not Stack().folder.exists()
+
+
+@pytest.mark.parametrize("act", [
+    lambda stack: next(stack.up(["kafak"])), lambda stack: stack.down(["kafak"]),
+    lambda stack: stack.missing(["kafak"]), lambda stack: stack.component("kafak"),
+])  # fmt: skip
+def test_a_component_that_is_not_there(tmp_path: Path, act: object) -> None:
+    assert callable(act)
+    with pytest.raises(NoSuchComponent, match="no component kafak; there are kafka, workers,"):
+        act(Stack(tmp_path))
+
+
+def test_what_is_missing_is_known_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("EL_JARS", raising=False)
+    assert Stack.missing(["workers"]) == []
+    assert Stack.missing(["kafka", "hdfs", "flink"]) == ["the Java parts", "Flink 1.19.3"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_folder_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "stack.json").write_text("{")
+    with pytest.raises(StackError, match=r"stack\.json is damaged .*remove the folder"):
+        Stack(tmp_path).status()
+
+
+def test_a_program_that_is_not_there(tmp_path: Path) -> None:
+    server = ServerProcess("java", tmp_path, ["/nowhere/java"], lambda: True)
+    with pytest.raises(StackError, match=r"java can't be started: .*/nowhere/java"):
+        server.start()
