@@ -28,7 +28,7 @@ def answering(command: str, advice: str = "") -> Iterator[None]:
     from el_beam.running.bounded import hush
 
     hush()  # first of all: importing Beam warns
-    from el_beam.books.ledger.ledger import LedgerError
+    from el_beam.books.ledger.model import LedgerError
     from el_beam.books.state.state import StateError
     from el_beam.config import ConfigError
     from el_beam.connectors.selection import StoredError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from el_beam.commands.common import add_hours, answering
 
 if TYPE_CHECKING:
-    from el_beam.books.ledger.ledger import Ledger
+    from el_beam.books.ledger.model import Ledger
 
 _EXAMPLE = """examples:
   el ledger hdfs://namenode:9870/el/events
@@ -43,8 +43,8 @@ def register(commands: Any) -> None:
 def _command(args: argparse.Namespace) -> int:
     with answering("el ledger"):
         from el_beam.books.ledger.audit import compare
-        from el_beam.books.ledger.ledger import read_ledger
-        from el_beam.books.ledger.strays import put_away_untracked
+        from el_beam.books.ledger.reader import read_ledger
+        from el_beam.books.ledger.untracked import put_away_untracked
         from el_beam.connectors.ends import checked_path
         from el_beam.connectors.selection import selection_of
 

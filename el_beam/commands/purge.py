@@ -56,7 +56,7 @@ def _purge(root: str, args: argparse.Namespace) -> dict[str, str]:
 
     from el_beam.books.ledger.audit import compare
     from el_beam.books.ledger.changes import changing
-    from el_beam.books.ledger.ledger import read_ledger
+    from el_beam.books.ledger.reader import read_ledger
     from el_beam.upkeep.compaction import closed
     from el_beam.upkeep.retention.keep_list import check, read_keep
     from el_beam.upkeep.retention.purge import left_over, purge, steps

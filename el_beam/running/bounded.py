@@ -140,7 +140,7 @@ def execute(job: Job, execution: Execution) -> Summary:
 
     Raises JobFailed."""
     from el_beam.books.ledger.hours import put
-    from el_beam.books.ledger.ledger import LedgerError
+    from el_beam.books.ledger.model import LedgerError
     from el_beam.books.ledger.writer import enter_run, naming, not_replaced
     from transforms.counts.summary import total
     from transforms.errors import SinkError

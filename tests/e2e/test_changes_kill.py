@@ -26,7 +26,8 @@ import pytest
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.hours import hour_in
-from el_beam.books.ledger.ledger import Ledger, LedgerFile, read_ledger
+from el_beam.books.ledger.model import Ledger, LedgerFile
+from el_beam.books.ledger.reader import read_ledger
 from el_beam.cli import main
 from transforms.io.files import filesystem
 

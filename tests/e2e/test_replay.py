@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from el_beam.books.ledger.audit import compare
-from el_beam.books.ledger.ledger import read_ledger
+from el_beam.books.ledger.reader import read_ledger
 from el_beam.connectors.selection import Selection
 from el_beam.connectors.stored import store_of
 from runners.local_stack import Stack

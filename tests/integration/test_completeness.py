@@ -17,7 +17,8 @@ from confluent_kafka import Producer, TopicPartition
 
 from el_beam.books.ledger import closing
 from el_beam.books.ledger.audit import compare
-from el_beam.books.ledger.ledger import Ledger, read_ledger
+from el_beam.books.ledger.model import Ledger
+from el_beam.books.ledger.reader import read_ledger
 from el_beam.books.state import intents
 from el_beam.books.state.state import Commit, TopicState
 from traffic import ImportJob

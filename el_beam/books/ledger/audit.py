@@ -8,7 +8,8 @@ from shlex import quote
 from urllib.parse import unquote
 
 from el_beam.books.ledger.hours import COMPLETE, REOPENED, folders, hour_in
-from el_beam.books.ledger.ledger import ALL, RAW, HourFilter, Ledger, Trouble, read_ledger
+from el_beam.books.ledger.model import ALL, RAW, HourFilter, Ledger, Trouble
+from el_beam.books.ledger.reader import read_ledger
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileInfo
 

@@ -20,8 +20,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from el_beam.books.ledger.files import CHANGE, DONE, FOLDER
 from el_beam.books.ledger.hours import put
-from el_beam.books.ledger.ledger import CHANGE, DONE, FOLDER, FilePart, LedgerFile
+from el_beam.books.ledger.model import FilePart, LedgerFile
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import LeaseLost, State
 from transforms.counts.summary import Summary, plain, summary_of

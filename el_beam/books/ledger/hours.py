@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from el_beam.books.ledger.files import FOLDER, STATE
 from transforms.io.files import filesystem
 from transforms.io.files.filesystem import at_once
 from transforms.write.files import for_people, publish
@@ -48,7 +49,7 @@ def put(files: Iterable[NewFile]) -> list[str]:
 
 
 def _has_import(root: str) -> bool:
-    return any(name.startswith("state-") for name in filesystem.names(f"{root}/_ledger"))
+    return any(name.startswith(STATE) for name in filesystem.names(f"{root}/{FOLDER}"))
 
 
 def _open(place: tuple[str, str]) -> None:
@@ -69,13 +70,13 @@ def _reopen(folder: str) -> str:
 
 
 def _path(root: str, hour: str) -> str:
-    return f"{root}/_ledger/{_OPEN}{hour}.json"
+    return f"{root}/{FOLDER}/{_OPEN}{hour}.json"
 
 
 def open_hours(root: str) -> list[str]:
     """Hours of which something has come since they were complete, in order. Raises OSError."""
     return [name.removeprefix(_OPEN).removesuffix(".json")
-            for name in filesystem.names(f"{root}/_ledger") if name.startswith(_OPEN)]  # fmt: skip
+            for name in filesystem.names(f"{root}/{FOLDER}") if name.startswith(_OPEN)]  # fmt: skip
 
 
 def opened(root: str, hour: str) -> float:

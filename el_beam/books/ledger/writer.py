@@ -1,4 +1,4 @@
-"""Entries: who writes files into a folder notes in its ledger what they are. See ledger.py."""
+"""Entries: who writes files into a folder notes in its ledger what they are. See model.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from el_beam.books.ledger.ledger import CHANGE, FOLDER, NAMING, RAW, RUN, STATE, read_ledger
+from el_beam.books.ledger.files import CHANGE, FOLDER, NAMING, RUN, STATE
+from el_beam.books.ledger.model import RAW
+from el_beam.books.ledger.reader import read_ledger
 from transforms.counts.summary import Summary, plain
 from transforms.errors import SinkError
 from transforms.io.files import filesystem

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from el_beam.books.ledger.closing import Closing
 from el_beam.books.ledger.hours import put
-from el_beam.books.ledger.mend import put_away_lost_increment
+from el_beam.books.ledger.untracked import put_away_lost_increment
 from el_beam.books.ledger.writer import enter_state
 from el_beam.books.state.intents import TopicFacts, again, check, intend
 from el_beam.books.state.lease import Lease

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 
 from el_beam.books.ledger.changes import Change, changing, finish, prepare
-from el_beam.books.ledger.ledger import DONE, FOLDER
+from el_beam.books.ledger.files import DONE, FOLDER
 from el_beam.connectors.selection import Selection
 from el_beam.job import Execution, Job, Rules
 from el_beam.running.bounded import run

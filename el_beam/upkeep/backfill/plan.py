@@ -15,7 +15,9 @@ from typing import Any
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.changes import is_prepared
-from el_beam.books.ledger.ledger import DONE, FOLDER, FilePart, LedgerError, read_ledger
+from el_beam.books.ledger.files import DONE, FOLDER
+from el_beam.books.ledger.model import FilePart, LedgerError
+from el_beam.books.ledger.reader import read_ledger
 from el_beam.connectors.selection import Selection as Hours
 from transforms.io.files import filesystem
 from transforms.read.files import find_splits

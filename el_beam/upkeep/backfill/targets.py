@@ -6,8 +6,10 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from el_beam.books.ledger.audit import compare
+from el_beam.books.ledger.files import FOLDER
 from el_beam.books.ledger.hours import open_hours
-from el_beam.books.ledger.ledger import FOLDER, Entry, FilePart, Ledger, LedgerFile, read_ledger
+from el_beam.books.ledger.model import Entry, FilePart, Ledger, LedgerFile
+from el_beam.books.ledger.reader import read_ledger
 from el_beam.upkeep.backfill.plan import BackfillError, HourPlan, Plan
 from schemas.event import Destination
 from transforms.io.files import filesystem

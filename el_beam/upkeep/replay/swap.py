@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from el_beam.books.ledger.changes import Change
 from el_beam.books.ledger.hours import hour_in
-from el_beam.books.ledger.ledger import FilePart, Ledger, LedgerError, LedgerFile, read_ledger
+from el_beam.books.ledger.model import FilePart, Ledger, LedgerError, LedgerFile
+from el_beam.books.ledger.reader import read_ledger
 from el_beam.connectors.selection import StoredError
 from el_beam.connectors.stored import FAULTS, Store
 from schemas.bad_event import EVENT_ERROR

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from el_beam.books.ledger.ledger import ALL, Ledger, LedgerError, LedgerFile
+from el_beam.books.ledger.model import ALL, Ledger, LedgerError, LedgerFile
 from el_beam.upkeep.compaction import attempt, name_of
 from schemas.storage.columns import RESCUED, json_text
 from transforms.io.files import filesystem

@@ -18,8 +18,9 @@ from itertools import groupby
 import pyarrow as pa
 
 from el_beam.books.ledger.changes import REPLACED, Change, finish, prepare, written
+from el_beam.books.ledger.files import FOLDER, STATE
 from el_beam.books.ledger.hours import hour_in
-from el_beam.books.ledger.ledger import ALL, FOLDER, STATE, HourFilter, Ledger, LedgerFile
+from el_beam.books.ledger.model import ALL, HourFilter, Ledger, LedgerFile
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import State
 from el_beam.upkeep.compaction import attempt, name_of

@@ -21,7 +21,7 @@ from el_beam.books.ledger.hours import (
     passed,
     put,
 )
-from el_beam.books.ledger.ledger import read_ledger
+from el_beam.books.ledger.reader import read_ledger
 from el_beam.books.ledger.writer import enter_state
 from el_beam.books.state.state import Commit, State
 from schemas.registry import open_registry

@@ -8,19 +8,12 @@ from typing import Any
 
 import pytest
 
-from el_beam.books.ledger import changes
-from el_beam.books.ledger import ledger as ledger_module
+from el_beam.books.ledger import changes, reader
 from el_beam.books.ledger.audit import compare, mending
 from el_beam.books.ledger.changes import Change, changing, finish, is_prepared, prepare
-from el_beam.books.ledger.ledger import (
-    Entry,
-    FilePart,
-    Ledger,
-    LedgerError,
-    Trouble,
-    read_ledger,
-)
-from el_beam.books.ledger.strays import put_away_untracked
+from el_beam.books.ledger.model import Entry, FilePart, Ledger, LedgerError, Trouble
+from el_beam.books.ledger.reader import read_ledger
+from el_beam.books.ledger.untracked import put_away_untracked
 from el_beam.books.ledger.writer import enter_run, enter_state, naming, not_replaced
 from el_beam.books.state.state import Commit, Intent, State
 from schemas.registry import open_registry
@@ -205,7 +198,7 @@ def test_files_that_are_being_named_are_no_strays(
     put_away_untracked(str(folder.root), lambda _: True)
     assert folder.look().troubles == []
 
-    monkeypatch.setattr(ledger_module, "_LONGEST_NAMING", -1.0)
+    monkeypatch.setattr(reader, "_LONGEST_NAMING", -1.0)
     assert [each.kind for each in folder.look().troubles] == ["unfinished", "unknown"]
     with naming([file.file]):  # the same run again
         folder.ran(file)

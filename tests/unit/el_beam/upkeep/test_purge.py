@@ -19,7 +19,8 @@ import pytest
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.changes import REPLACED, changing
-from el_beam.books.ledger.ledger import Ledger, LedgerFile, read_ledger
+from el_beam.books.ledger.model import Ledger, LedgerFile
+from el_beam.books.ledger.reader import read_ledger
 from el_beam.books.ledger.writer import enter_run, enter_state
 from el_beam.books.state.state import Intent, State
 from el_beam.cli import main as el

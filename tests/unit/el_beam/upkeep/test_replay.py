@@ -19,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from el_beam.books.ledger.audit import compare
-from el_beam.books.ledger.ledger import FilePart, Ledger, read_ledger
+from el_beam.books.ledger.model import FilePart, Ledger
+from el_beam.books.ledger.reader import read_ledger
 from el_beam.connectors import stored
 from el_beam.connectors.bad_lines import bad_lines
 from el_beam.connectors.ends import sink_of, sink_uri

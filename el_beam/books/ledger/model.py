@@ -1,0 +1,151 @@
+"""The ledger of a folder of files: what was written into it.
+
+    ROOT/_ledger/run-3f2a….json      a split that a bounded run has read, and the files made of it
+                 state-77b0….json    a state, whose commits say the same of each increment
+                 change-….json       files that took the place of others: see changes.py
+                 naming-….json       a bounded run gives these files their names now
+
+But for that, nothing in it is ever overwritten or removed. An import leaves nothing there but the
+name of its state: its commits are entries already. See writer.py for who writes it, audit.py for
+what of it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from schemas.errors import WrongCall
+from transforms.counts.summary import HourKey, SinkBook
+
+RAW = "raw:"  # how sinks begin that keep lines as they are
+HourFilter = Callable[[str], bool]  # of an hour, as 2019-03-10T07
+ALL = "*_0"  # the schema of files that hold the lines of all schemas
+
+
+class LedgerError(WrongCall):
+    """A folder without a ledger, or with one that can't be read; the message is for people."""
+
+
+class FilePart(NamedTuple):
+    """Lines that a file is made of: those of a split that are of an hour of the raw archive."""
+
+    split: str
+    hour: str
+
+
+class LedgerFile(NamedTuple):
+    """A file as it was written."""
+
+    path: str  # below the root
+    schema: str  # Schema_revision
+    hour: str  # 2019-03-10T07
+    rows: int
+    size: int  # bytes
+    sha256: str
+    of: tuple[FilePart, ...]  # that it is made of
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one run, one increment of a topic, or one change did."""
+
+    name: str  # for people
+    at: float  # unix seconds
+    counts: dict[HourKey, int]  # lines
+    files: tuple[LedgerFile, ...]
+    sink: SinkBook | None = None  # what its sink was given, where it was
+    repeated: tuple[tuple[str, str, int], ...] = ()  # hour, schema, rows that it left out
+    removed: frozenset[str] = frozenset()  # paths of other entries' files
+    instead_of: frozenset[tuple[str, str]] = frozenset()  # (entry, hour) whose counts don't count
+
+
+@dataclass
+class HourBook:
+    """What is known of the events of one schema in one hour."""
+
+    hour: str
+    schema: str
+    valid: int = 0  # lines
+    bad: int = 0  # lines; they are rows of EventError's
+    rows: int = 0  # in files, as they were written
+    repeated: int = 0  # rows that a compaction found twice
+    missing: int = 0  # rows of files that aren't there, or not whole
+    files: int = 0
+    mark: str = ""  # complete | reopened; '' for an hour that nobody has said to be complete yet
+
+    @property
+    def read(self) -> int:
+        """Lines."""
+        return self.valid + self.bad
+
+
+class Trouble(NamedTuple):
+    """Something that isn't as the ledger has it."""
+
+    kind: str  # lost | damaged | unknown | unfinished | gap
+    what: str  # a path below the root, or an increment
+    hour: str  # '' where it concerns none
+    sentence: str
+
+
+@dataclass
+class Ledger:
+    """All entries of a root, and what is wrong with them."""
+
+    root: str
+    entries: list[Entry] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
+    marks: dict[tuple[str, str], str] = field(default_factory=dict)  # (hour, schema) -> its mark
+    naming: set[str] = field(default_factory=set)  # paths of files that are about to be there
+    sinks: set[str] = field(default_factory=set)  # what writes here, as parquet:ROOT
+    archives: set[str] = field(default_factory=set)  # raw:ROOT that have the same lines
+
+    @property
+    def files(self) -> dict[str, LedgerFile]:
+        """Those that are to be there, by their paths."""
+        removed = {path for entry in self.entries for path in entry.removed}
+        return {file.path: file for entry in self.entries for file in entry.files
+                if file.path not in removed}  # fmt: skip
+
+    def hours(self) -> list[HourBook]:
+        """A book for each hour and schema, in order."""
+        books: dict[tuple[str, str], HourBook] = {}
+
+        def book(hour: str, schema: str) -> HourBook:
+            return books.setdefault((hour, schema), HourBook(hour, schema))
+
+        replaced = {each for entry in self.entries for each in entry.instead_of}
+        for entry in self.entries:
+            for key, count in entry.counts.items():
+                if (entry.name, key.hour) in replaced:
+                    continue
+                if key.reason:
+                    book(key.hour, key.schema).bad += count
+                else:
+                    book(key.hour, key.schema).valid += count
+        gone = {each.what for each in self.troubles if each.kind in ("lost", "damaged")}
+        for file in self.files.values():
+            found = book(file.hour, file.schema)
+            found.rows += file.rows
+            found.files += 1
+            found.missing += file.rows if file.path in gone else 0
+        for entry in self.entries:
+            for hour, schema, rows in entry.repeated:
+                book(hour, schema).repeated += rows
+        for place, its in books.items():
+            its.mark = self.marks.get(place, "")
+        return [books[key] for key in sorted(books)]
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Of all hours and schemas."""
+        hours = self.hours()
+        sums = ("read", "valid", "bad", "rows", "repeated", "missing", "files")
+        sinks = [entry.sink for entry in self.entries if entry.sink]
+        return {
+            **{name: sum(getattr(each, name) for each in hours) for name in sums},
+            "rejected": sum(each.rejected for each in sinks),
+            "filtered": sum(each.filtered for each in sinks),
+        }
