@@ -1,4 +1,4 @@
-"""`el`: one command for all that people do. Each command is a file of commands/.
+"""`el`: one command for all that people do. Each command is a file or a folder of commands/.
 
 Exit codes: 0 done, 1 the job failed, 2 the call was wrong. Nothing slow is imported before a
 command needs it: `--help` answers at once.
@@ -7,8 +7,13 @@ command needs it: `--help` answers at once.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 from el_beam.commands import (
@@ -29,31 +34,47 @@ from el_beam.commands import (
     stack,
     state,
 )
-from el_beam.commands.common import FAILED, WRONG_CALL, Ended
+from el_beam.commands.common import FAILED, WRONG_CALL
+from schemas.errors import ElBeamError
 
 _COMMANDS = (
     run, backfill, bad, check, compact, find, forward, jars, jobs, ledger, mysql, purge, reconcile,
     schema, stack, state,
 )  # fmt: skip
+_GOES_ON = "; the same command goes on where it was"
 
 
 class _Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"allow_abbrev": False, **options})
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does; `prog` of what is found is that of the innermost command."""
+        found, rest = super().parse_known_args(args, namespace)
+        found.prog = getattr(found, "prog", self.prog)
+        return found, rest
+
     def error(self, message: str) -> NoReturn:
         """One line on what is wrong, one on where to look."""
-        print(f"{self.prog}: {message}\nSee '{self.prog} --help'.", file=sys.stderr)
+        from el_beam.terminal.console import printable
+
+        print(f"{self.prog}: {printable(message)}\nSee '{self.prog} --help'.", file=sys.stderr)
         sys.exit(WRONG_CALL)
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """The whole command line. The defaults of a command's parser say what `main` does with it:
+
+    - `command`: the function(args) that does the work, prints its result and returns the exit code;
+      it raises ElBeamError;
+    - `goes_on`: the function(args) that says whether the same call goes on where a failed one was;
+    - `fault`: the exit code of a failure, WRONG_CALL for a command whose 1 is an answer."""
     top = _Parser(
         prog="el",
         description="EventLogging as one Apache Beam graph: read, validate, store, find again.",
         epilog="Exit codes: 0 done, 1 the job failed, 2 the call was wrong.",
     )
+    top.set_defaults(goes_on=lambda _: False, fault=FAILED)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.register(commands)
@@ -61,8 +82,26 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `el` and return its exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    """Run `el` and return its exit code. Only here errors are printed, and become exit codes.
+
+    A command finds in its arguments also `beam`, what follows `--`, and `scratch`, a folder that
+    is removed when it ends."""
+    args = _parsed(list(sys.argv[1:] if arguments is None else arguments))
+    from el_beam.running.bounded import diverted, hush
+
+    with tempfile.TemporaryDirectory(prefix="el-") as args.scratch:
+        noise = Path(args.scratch, "noise.log")  # what libraries and workers write to stderr
+        with diverted(str(noise)):
+            hush()  # first of all: importing Beam warns
+            try:
+                code: int = args.command(args)
+                sys.stdout.flush()  # so that a reader who has gone is noticed here
+                return code
+            except (Exception, KeyboardInterrupt) as error:
+                return _ended(args, error, noise)
+
+
+def _parsed(given: list[str]) -> argparse.Namespace:
     beam: list[str] = []
     if "--" in given:
         place = given.index("--")
@@ -73,19 +112,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif rest:
         parser().error(f"unrecognized arguments: {' '.join(rest)}")
     args.beam = beam
-    try:
-        code: int = args.command(args)
-    except Ended as ended:
-        return ended.code
-    except KeyboardInterrupt:
-        print(
-            "el: interrupted; start the same command again and it will be finished", file=sys.stderr
-        )
-        return FAILED
-    except BrokenPipeError:  # the reader of our output has gone, as in `el … | head`
-        sys.stderr.close()
-        return FAILED
+    return args
+
+
+def _ended(args: argparse.Namespace, error: BaseException, noise: Path) -> int:
+    """Print why the command ended before its time; returns the exit code."""
+    from el_beam.terminal.console import printable
+
+    code: int = args.fault
+    details = ""
+    sentences: Sequence[str]
+    match error:
+        case ElBeamError():
+            sentences, details = error.sentences, error.details
+            code = max(code, error.exit_code)
+        case KeyboardInterrupt():
+            sentences = ["interrupted"]
+        case BrokenPipeError():  # as in `el … | head`
+            sentences = ["nobody reads its output any more, so it stopped"]
+        case OSError():
+            sentences = [f"{error.filename}: {error.strerror}" if error.filename else str(error)]
+        case _:
+            sentences = [f"unexpected: {type(error).__name__}: {error}"]
+            details = traceback.format_exc()
+    advice = _GOES_ON if code == FAILED and args.goes_on(args) else ""
+    if isinstance(error, BrokenPipeError):
+        with suppress(OSError):  # Python flushes standard output once more at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sentences = sentences if advice else []
+    with suppress(BrokenPipeError):  # standard error may go the same way
+        for sentence in sentences:
+            print(f"{args.prog}: {printable(sentence)}{advice}", file=sys.stderr)
+        if details:
+            kept = _kept(details + noise.read_text(errors="replace"))
+            print(f"{args.prog}: details are in {kept}", file=sys.stderr)
     return code
+
+
+def _kept(details: str) -> str:
+    with tempfile.NamedTemporaryFile("w", prefix="el-failure-", suffix=".log", delete=False) as log:
+        log.write(details)
+    return str(log.name)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,10 @@ class ConfigError(WrongCall, ValueError):
         super().__init__("\n".join(mistakes))
         self.mistakes = mistakes
 
+    @property
+    def sentences(self) -> list[str]:
+        return self.mistakes
+
 
 @dataclass(frozen=True)
 class RunConfig:

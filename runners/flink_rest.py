@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import urllib.error
 import urllib.request
@@ -21,6 +22,8 @@ class FlinkError(ElBeamError):
 
 class FlinkAway(FlinkError):
     """Nobody answers at the address."""
+
+    transient = True
 
 
 class FlinkJob(NamedTuple):
@@ -152,3 +155,8 @@ def _reason(error: urllib.error.HTTPError) -> str:
         return str(error)
     lines = [line for each in told for line in each.splitlines() if line and "\tat " not in line]
     return " ".join(lines[:3])
+
+
+def cluster_of(address: str | None) -> FlinkCluster:
+    """The cluster of an address, without one that of the environment, or of this machine."""
+    return FlinkCluster(address or os.environ.get("FLINK", "localhost:8081"))

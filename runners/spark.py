@@ -38,6 +38,8 @@ OPTIONS = (
 class SparkAway(ElBeamError):
     """Nobody answers at the master's address; the message is for people."""
 
+    transient = True
+
 
 def options(workers: int, more: Sequence[str] = ()) -> PipelineOptions:
     """Pipeline options for `workers` slots, each with a Python process of its own.

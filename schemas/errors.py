@@ -1,6 +1,12 @@
-"""The one root of our errors: what the command line needs to know of each."""
+"""The one root of our errors: what the command line needs to know of each.
+
+What a stage of the graph turns into a value never reaches a person, and has other roots: the
+ValueErrors of a line, which become a BadEvent, and `transforms.write.sink.Rejected`.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class ElBeamError(Exception):
@@ -11,6 +17,13 @@ class ElBeamError(Exception):
     """What `el` ends with: 1 where the work failed, 2 where the call was wrong."""
     transient = False
     """Whether the same call may succeed later, without anything being changed."""
+    details = ""
+    """What a developer needs to find the fault; the command line keeps it in a file."""
+
+    @property
+    def sentences(self) -> Sequence[str]:
+        """What went wrong, a sentence for each mistake; the command line prints a line of each."""
+        return [str(self)]
 
 
 class WrongCall(ElBeamError):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
-from el_beam.commands.common import GOES_ON, add_hours, answering
+from el_beam.commands.common import add_hours
 
 if TYPE_CHECKING:
     from el_beam.job import Execution, Rules
@@ -52,33 +51,30 @@ def register(commands: Any) -> None:
         add("--runner", default="direct", metavar="NAME", help="direct, flink or spark")
         add("--workers", type=int, default=1, metavar="N", help="processes that share the work")
         add("--json", action="store_true", help="print it as JSON")
-        act.set_defaults(command=_command)
+        act.set_defaults(command=_command, goes_on=lambda args: args.act == "apply")
 
 
 def _command(args: argparse.Namespace) -> int:
-    with answering("el backfill", GOES_ON):
-        from el_beam.connectors.ends import checked_path
-        from el_beam.connectors.selection import selection_of
-        from el_beam.running.bounded import diverted
-        from el_beam.upkeep.backfill.plan import BackfillError, plan
+    from el_beam.connectors.ends import checked_path
+    from el_beam.connectors.selection import selection_of
+    from el_beam.upkeep.backfill.plan import BackfillError, plan
 
-        selection_of(args.first, args.last, args.schema)
-        sinks, rules, execution = _prepared(args)
-        made = plan(
-            checked_path(args.raw),
-            sinks.values(),
-            args.first,
-            args.last,
-            everything=args.all,
-            schema=args.schema or "",
-        )
-        if not made.hours:
-            raise BackfillError(f"{args.raw} has no lines of {args.first} to {args.last}")
-        if args.act == "plan":
-            _show(made, sinks, rules, execution.workers, args.json)
-            return 0
-        with tempfile.TemporaryDirectory(prefix="el-") as scratch, diverted(f"{scratch}/noise.log"):
-            _apply(made, sinks, rules, execution, args.json)
+    selection_of(args.first, args.last, args.schema)
+    sinks, rules, execution = _prepared(args)
+    made = plan(
+        checked_path(args.raw),
+        sinks.values(),
+        args.first,
+        args.last,
+        everything=args.all,
+        schema=args.schema or "",
+    )
+    if not made.hours:
+        raise BackfillError(f"{args.raw} has no lines of {args.first} to {args.last}")
+    if args.act == "plan":
+        _show(made, sinks, rules, execution.workers, args.json)
+        return 0
+    _apply(made, sinks, rules, execution, args.json)
     return 0
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
+
+from el_beam.commands.common import add_flink
 
 _MOST_LAG = 1_000_000  # records
 _EXAMPLE = """examples:
@@ -27,9 +28,7 @@ def register(commands: Any) -> None:
     )
     parser.add_argument("source", nargs="?", metavar="SOURCE", help="the job's kafka: source")
     parser.add_argument("--config", metavar="FILE", help="the job's YAML file instead")
-    parser.add_argument(
-        "--flink", metavar="HOST:PORT", help="the JobManager (default: $FLINK, or localhost:8081)"
-    )
+    add_flink(parser)
     parser.add_argument(
         "--lag", type=int, default=_MOST_LAG, metavar="RECORDS",
         help=f"more than this is a problem (default {_MOST_LAG:,})",
@@ -39,30 +38,23 @@ def register(commands: Any) -> None:
 
 
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.running.bounded import hush
-
-    hush()  # first of all: importing Beam warns
-    from el_beam.commands.jobs import cluster_of
-    from el_beam.config import ConfigError, read_config
+    from el_beam.config import read_config
     from el_beam.connectors.ends import source_of, source_uri
     from el_beam.running.streaming.health import findings
     from el_beam.running.streaming.submit import job_name
+    from el_beam.terminal.console import printable
     from el_beam.uris import UriError
-    from transforms.errors import UnreadableInput
+    from runners.flink_rest import cluster_of
     from transforms.read.kafka import KafkaSource
 
-    try:
-        options = read_config(args.config) if args.config else {}
-        source = source_of(source_uri(args.source or options.get("source", "")))
-        if not isinstance(source, KafkaSource):
-            raise UriError(f"{source} has an end: there is nothing to check; give a kafka: source")
-    except (ConfigError, UriError, UnreadableInput) as error:
-        print(f"el check: {error}", file=sys.stderr)
-        return 2
-    found = list(findings(source, cluster_of(args), job_name(source), args.lag))
+    options = read_config(args.config) if args.config else {}
+    source = source_of(source_uri(args.source or options.get("source", "")))
+    if not isinstance(source, KafkaSource):
+        raise UriError(f"{source} has an end: there is nothing to check; give a kafka: source")
+    found = list(findings(source, cluster_of(args.flink), job_name(source), args.lag))
     if args.json:
         print(json.dumps([each._asdict() for each in found]))
     else:
-        for level, what, told in found:
-            print(f"{level:<8} {what:<12} {told}")
+        for level, what, message in found:
+            print(f"{level:<8} {what:<12} {printable(message)}")
     return 1 if any(each.level == "problem" for each in found) else 0

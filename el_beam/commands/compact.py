@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from el_beam.commands.common import GOES_ON, add_hours, answering
+from el_beam.commands.common import add_hours
 
 _EXAMPLE = """examples:
   el compact hdfs://namenode:9870/el/events --dry-run
@@ -35,7 +35,7 @@ def register(commands: Any) -> None:
     add("--after", type=_hours, default=2.0, metavar="HOURS", help="since their end (default 2)")
     add("--dry-run", action="store_true", help="only say what it would do")
     add("--json", action="store_true", help="a line of JSON for each hour and schema")
-    parser.set_defaults(command=_command)
+    parser.set_defaults(command=_command, goes_on=lambda args: not args.dry_run)
 
 
 def _hours(text: str) -> float:
@@ -49,11 +49,10 @@ def _hours(text: str) -> float:
 
 
 def _command(args: argparse.Namespace) -> int:
-    with answering("el compact", GOES_ON):
-        from el_beam.connectors.ends import checked_path
-        from el_beam.terminal.console import printable
+    from el_beam.connectors.ends import checked_path
+    from el_beam.terminal.console import printable
 
-        problems = _compact(checked_path(args.root), args)
+    problems = _compact(checked_path(args.root), args)
     for path, why in problems.items():
         print(f"el compact: left as it is: {printable(f'{path}: {why}')}", file=sys.stderr)
     return 1 if problems else 0

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from el_beam.commands.common import answering
+from el_beam.commands.common import WRONG_CALL
 
 if TYPE_CHECKING:
     from el_beam.connectors.find import FoundEvent, FoundLine
@@ -45,28 +45,27 @@ def register(commands: Any) -> None:
         "(default: '%%q %%{recvFrom}s %%{seqId}d %%D %%{ip}i %%u')",
     )
     add("--json", action="store_true", help="print it as JSON")
-    parser.set_defaults(command=_command)
+    parser.set_defaults(command=_command, fault=WRONG_CALL)
 
 
 def _command(args: argparse.Namespace) -> int:
-    with answering("el find"):
-        from el_beam.connectors.find import Archive, find
-        from el_beam.connectors.selection import ReadCounter, Selection, checked_hour
-        from el_beam.connectors.stored import store_of
-        from el_beam.terminal.console import live
-        from schemas.line_format import DEFAULT_FORMAT
+    from el_beam.connectors.find import Archive, find
+    from el_beam.connectors.selection import ReadCounter, Selection, checked_hour
+    from el_beam.connectors.stored import store_of
+    from el_beam.terminal.console import live
+    from schemas.line_format import DEFAULT_FORMAT
 
-        hour = checked_hour("--hour", args.hour)
-        wanted = Selection(hour, hour)
-        ends = [store_of(each) for each in args.ends]
-        archive = Archive(args.raw, args.format or DEFAULT_FORMAT) if args.raw else None
-        heard = ReadCounter()
-        lines: list[FoundLine] = []
-        with live(heard.__str__):
-            found = list(find(args.uuid, ends, wanted, heard))
-            if archive and not any(each.origin for each in found):
-                hours = {each.hour for each in found if each.hour}
-                lines = list(archive.lines(args.uuid, wanted, hours, heard))
+    hour = checked_hour("--hour", args.hour)
+    wanted = Selection(hour, hour)
+    ends = [store_of(each) for each in args.ends]
+    archive = Archive(args.raw, args.format or DEFAULT_FORMAT) if args.raw else None
+    heard = ReadCounter()
+    lines: list[FoundLine] = []
+    with live(heard.__str__):
+        found = list(find(args.uuid, ends, wanted, heard))
+        if archive and not any(each.origin for each in found):
+            hours = {each.hour for each in found if each.hour}
+            lines = list(archive.lines(args.uuid, wanted, hours, heard))
     if args.json:
         places = [each._asdict() for each in found]
         print(json.dumps({"found": places, "lines": [line._asdict() for line in lines]}))

@@ -36,29 +36,19 @@ def register(commands: Any) -> None:
 
 
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.running.bounded import hush
-
-    hush()  # first of all: importing Beam warns
     from el_beam.connectors.ends import raw_topic_of, source_of, source_uri
     from el_beam.intake.forwarder.forward import forward
+    from el_beam.terminal.console import printable
     from el_beam.uris import UriError
-    from transforms.errors import SinkError, UnreadableInput
 
-    try:
-        if args.rate is not None and args.rate < 1:
-            raise UriError(f"--rate must be 1 or more, not {args.rate}")
-        lines = _lines(source_of(source_uri(args.source)), args.repeat)
-        cluster, topic, partitions = raw_topic_of(args.topic)
-        began = time.monotonic()
-        sent = forward(lines, cluster, topic, rate=args.rate, partitions=partitions)
-    except (UriError, UnreadableInput) as error:
-        print(f"el forward: {error}", file=sys.stderr)
-        return 2
-    except SinkError as error:
-        print(f"el forward: {error}", file=sys.stderr)
-        return 1
+    if args.rate is not None and args.rate < 1:
+        raise UriError(f"--rate must be 1 or more, not {args.rate}")
+    lines = _lines(source_of(source_uri(args.source)), args.repeat)
+    cluster, topic, partitions = raw_topic_of(args.topic)
+    began = time.monotonic()
+    sent = forward(lines, cluster, topic, rate=args.rate, partitions=partitions)
     seconds = time.monotonic() - began
-    print(f"{sent:,} lines to {topic} in {seconds:.1f} s", file=sys.stderr)
+    print(f"{sent:,} lines to {printable(topic)} in {seconds:.1f} s", file=sys.stderr)
     return 0
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from el_beam.commands.common import add_flink
+
 if TYPE_CHECKING:
     from runners.flink_rest import FlinkCluster, FlinkJob
 
-_DEFAULT = "localhost:8081"
 _EXAMPLE = """examples:
   el jobs list
   el jobs stop "el processor"           with a savepoint, whose path it prints
@@ -40,42 +40,29 @@ def register(commands: Any) -> None:
     stop.set_defaults(command=_command, call=_stop)
     for each in (listing, stop):
         each.add_argument("--json", action="store_true", help="for machines")
-        each.add_argument(
-            "--flink", metavar="HOST:PORT", help=f"the JobManager (default: $FLINK, or {_DEFAULT})"
-        )
-
-
-def cluster_of(args: argparse.Namespace) -> FlinkCluster:
-    """The cluster that --flink or the environment names."""
-    from runners.flink_rest import FlinkCluster
-
-    return FlinkCluster(args.flink or os.environ.get("FLINK", _DEFAULT))
+        add_flink(each)
 
 
 def _command(args: argparse.Namespace) -> int:
-    from runners.flink_rest import FlinkError
+    from runners.flink_rest import cluster_of
 
-    if getattr(args, "cancel", False) and args.savepoint:
-        print("el jobs: --cancel takes no savepoint", file=sys.stderr)
-        return 2
-    try:
-        args.call(cluster_of(args), args)
-    except FlinkError as error:
-        print(f"el jobs: {error}", file=sys.stderr)
-        return 1
+    args.call(cluster_of(args.flink), args)
     return 0
 
 
 def _list(cluster: FlinkCluster, args: argparse.Namespace) -> None:
+    from el_beam.terminal.console import printable
+
     jobs = [job for job in cluster.jobs() if args.all or not job.ended]
     if args.json:
         print(json.dumps([_as_json(cluster, job) for job in jobs]))
         return
     if not jobs:
-        print(f"no job runs at {cluster.address}", file=sys.stderr)
+        print(printable(f"no job runs at {cluster.address}"), file=sys.stderr)
     for job in jobs:
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(job.started))
-        print(f"{job.id}  {job.state:<10}  {job.running}/{job.tasks} tasks  {started}  {job.name}")
+        tasks = f"{job.running}/{job.tasks} tasks"
+        print(printable(f"{job.id}  {job.state:<10}  {tasks}  {started}  {job.name}"))
 
 
 def _as_json(cluster: FlinkCluster, job: FlinkJob) -> dict[str, Any]:
@@ -83,6 +70,11 @@ def _as_json(cluster: FlinkCluster, job: FlinkJob) -> dict[str, Any]:
 
 
 def _stop(cluster: FlinkCluster, args: argparse.Namespace) -> None:
+    from el_beam.terminal.console import printable
+    from schemas.errors import WrongCall
+
+    if args.cancel and args.savepoint:
+        raise WrongCall("--cancel makes no savepoint: give --cancel or --savepoint")
     job = cluster.job(args.job)
     savepoint = None
     if args.cancel:
@@ -92,4 +84,5 @@ def _stop(cluster: FlinkCluster, args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps({"job": job.id, "name": job.name, "savepoint": savepoint}))
     else:
-        print(f"stopped {job.id} ({job.name})" + (f"; savepoint {savepoint}" if savepoint else ""))
+        made = f"; savepoint {savepoint}" if savepoint else ""
+        print(printable(f"stopped {job.id} ({job.name}){made}"))

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from el_beam.commands.common import add_hours, answering
+from el_beam.commands.common import add_hours
 
 if TYPE_CHECKING:
     from el_beam.books.ledger.model import Ledger
@@ -41,20 +41,19 @@ def register(commands: Any) -> None:
 
 
 def _command(args: argparse.Namespace) -> int:
-    with answering("el ledger"):
-        from el_beam.books.ledger.audit import compare
-        from el_beam.books.ledger.reader import read_ledger
-        from el_beam.books.ledger.untracked import put_away_untracked
-        from el_beam.connectors.ends import checked_path
-        from el_beam.connectors.selection import selection_of
+    from el_beam.books.ledger.audit import compare
+    from el_beam.books.ledger.reader import read_ledger
+    from el_beam.books.ledger.untracked import put_away_untracked
+    from el_beam.connectors.ends import checked_path
+    from el_beam.connectors.selection import selection_of
 
-        wanted = selection_of(args.first, args.last, None).hour
-        root = checked_path(args.root)
-        ledger = read_ledger(root, wanted=wanted)  # refuses a folder that has none, before writing
-        if args.put_away:
-            put_away_untracked(ledger.root, wanted)
-            ledger = read_ledger(root, wanted=wanted)
-        compare(ledger, content=args.content, wanted=wanted)
+    wanted = selection_of(args.first, args.last, None).hour
+    root = checked_path(args.root)
+    ledger = read_ledger(root, wanted=wanted)  # refuses a folder that has none, before writing
+    if args.put_away:
+        put_away_untracked(ledger.root, wanted)
+        ledger = read_ledger(root, wanted=wanted)
+    compare(ledger, content=args.content, wanted=wanted)
     if args.json:
         print(json.dumps(as_json(ledger)))
     else:

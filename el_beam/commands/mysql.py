@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from el_beam.commands.common import GOES_ON, age, answering
+from el_beam.commands.common import WRONG_CALL, age
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -51,7 +51,8 @@ def register(commands: Any) -> None:
     parser = commands.add_parser("mysql", help="tables of MySQL: make, mend, remove what is old")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
-    def action(name: str, told: str, example: str, command: Callable[..., int]) -> Any:
+    def action(name: str, told: str, example: str, command: Callable[..., int],
+               **defaults: Any) -> Any:  # fmt: skip
         made = actions.add_parser(
             name, help=told, description=told[0].upper() + told[1:] + ".", epilog=example,
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -60,12 +61,13 @@ def register(commands: Any) -> None:
         made.add_argument("--schemas", metavar="DIR|URL", help="another registry than the catalog")
         made.add_argument("--schema", metavar="REGEX", help="only those whose name begins so")
         made.add_argument("--json", action="store_true", help="a line of JSON for each table")
-        made.set_defaults(command=command)
+        made.set_defaults(command=command, **defaults)
         return made.add_argument
 
-    action("plan", "show what tables lack, as SQL that adds it", _PLAN, _plan)
-    action("apply", "add what tables lack", _PLAN, _apply)
-    add = action("purge", "remove rows that are older than they may be", _PURGE, _purge)
+    action("plan", "show what tables lack, as SQL that adds it", _PLAN, _plan, fault=WRONG_CALL)
+    action("apply", "add what tables lack", _PLAN, _apply, goes_on=lambda _: True)
+    add = action("purge", "remove rows that are older than they may be", _PURGE, _purge,
+                 goes_on=lambda args: args.yes)  # fmt: skip
     add("--older-than", required=True, type=age, metavar="AGE", help="90d, or 36h")
     add("--keep", metavar="FILE", help="YAML: the fields that stay, by schema")
     add("--batch", type=_rows, default=2_000, metavar="N", help="rows of a transaction, at most "
@@ -92,33 +94,26 @@ def _seconds(text: str) -> float:
 
 
 @contextmanager
-def _asking(
-    command: str, args: argparse.Namespace, *, changes: bool = False
-) -> Iterator[tuple[MysqlServer, Registry]]:
-    """The database and registry that are meant. What goes wrong in the block ends the command;
-    where it `changes` something, that may be half done then."""
-    with answering(command, GOES_ON):
-        from el_beam.connectors.ends import mysql_of
-        from el_beam.connectors.selection import StoredError
-        from el_beam.running.bounded import JobFailed
-        from el_beam.upkeep.mysql.tables import FAULTS
-        from el_beam.uris import parse_uri
-        from schemas.registry import RegistryError, RegistryUnavailable, SchemaError, open_registry
-        from transforms.io.mysql.client import DatabaseAway, reason
-        from transforms.io.mysql.server import SETTINGS
+def _asking(args: argparse.Namespace) -> Iterator[tuple[MysqlServer, Registry]]:
+    """The database and registry that are meant. What the database refuses in the block raises
+    MysqlFault, with its URI."""
+    from el_beam.connectors.ends import mysql_of
+    from el_beam.upkeep.mysql.tables import FAULTS
+    from el_beam.uris import parse_uri
+    from schemas.registry import open_registry
+    from transforms.io.mysql.client import fault
+    from transforms.io.mysql.server import SETTINGS
 
-        uri = parse_uri(args.uri, {"mysql": SETTINGS}, "database")
-        try:
-            yield mysql_of(uri), open_registry(args.schemas)
-        except FAULTS as error:
-            half_done = changes and isinstance(error, DatabaseAway)
-            raise (JobFailed if half_done else StoredError)(f"{uri}: {reason(error)}") from error
-        except (RegistryError, RegistryUnavailable, SchemaError) as error:
-            raise StoredError(str(error)) from error
+    uri = parse_uri(args.uri, {"mysql": SETTINGS}, "database")
+    try:
+        yield mysql_of(uri), open_registry(args.schemas)
+    except FAULTS as error:
+        meant = fault(error)
+        raise type(meant)(f"{uri}: {meant}") from error
 
 
 def _plan(args: argparse.Namespace) -> int:
-    with _asking("el mysql plan", args) as (server, registry):
+    with _asking(args) as (server, registry):
         plans = _plans(args, server, registry)
     for plan in plans:
         _tell(args, plan, _sql(plan))
@@ -129,7 +124,7 @@ def _plan(args: argparse.Namespace) -> int:
 
 
 def _apply(args: argparse.Namespace) -> int:
-    with _asking("el mysql apply", args, changes=True) as (server, registry):
+    with _asking(args) as (server, registry):
         from el_beam.upkeep.mysql.migrations import apply
         from transforms.io.mysql.client import engine
 
@@ -195,7 +190,7 @@ def _tell(
 
 
 def _purge(args: argparse.Namespace) -> int:
-    with _asking("el mysql purge", args, changes=args.yes) as (server, registry):
+    with _asking(args) as (server, registry):
         from el_beam.connectors.selection import selection_of
         from el_beam.upkeep.mysql.purge import check_rights, targets
         from el_beam.upkeep.retention.keep_list import read_keep

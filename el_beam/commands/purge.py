@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from el_beam.commands.common import GOES_ON, age, answering
+from el_beam.commands.common import age
 
 _EXAMPLE = """examples:
   el purge hdfs://namenode:9870/el/raw --older-than 90d
@@ -36,15 +36,14 @@ def register(commands: Any) -> None:
     add("--keep", metavar="FILE", help="YAML: the fields that stay, by schema")
     add("--yes", action="store_true", help="do it; what is removed can't be brought back")
     add("--json", action="store_true", help="a line of JSON for each file")
-    parser.set_defaults(command=_command)
+    parser.set_defaults(command=_command, goes_on=lambda args: args.yes)
 
 
 def _command(args: argparse.Namespace) -> int:
-    with answering("el purge", GOES_ON):
-        from el_beam.connectors.ends import checked_path
-        from el_beam.terminal.console import printable
+    from el_beam.connectors.ends import checked_path
+    from el_beam.terminal.console import printable
 
-        problems = _purge(checked_path(args.root), args)
+    problems = _purge(checked_path(args.root), args)
     for path, why in problems.items():
         print(f"el purge: left as it is: {printable(f'{path}: {why}')}", file=sys.stderr)
     return 1 if problems else 0

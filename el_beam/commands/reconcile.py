@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from el_beam.commands.common import add_hours, answering
+from el_beam.commands.common import WRONG_CALL, add_hours
 
 if TYPE_CHECKING:
     from el_beam.connectors.reconcile import Comparison, Difference, HourPair
@@ -44,21 +44,20 @@ def register(commands: Any) -> None:
     parser.add_argument(
         "--json", action="store_true", help=f"all as JSON, {_NAMED_JSON:,} differences at most"
     )
-    parser.set_defaults(command=_command)
+    parser.set_defaults(command=_command, fault=WRONG_CALL)
 
 
 def _command(args: argparse.Namespace) -> int:
-    with answering("el reconcile"):
-        from el_beam.connectors.reconcile import compare
-        from el_beam.connectors.selection import ReadCounter, selection_of
-        from el_beam.connectors.stored import store_of
-        from el_beam.terminal.console import live
+    from el_beam.connectors.reconcile import compare
+    from el_beam.connectors.selection import ReadCounter, selection_of
+    from el_beam.connectors.stored import store_of
+    from el_beam.terminal.console import live
 
-        wanted = selection_of(args.first, args.last, args.schema)
-        a, b = store_of(args.a), store_of(args.b)
-        heard = ReadCounter()
-        with live(heard.__str__):
-            found = compare(a, b, wanted, _NAMED_JSON if args.json else _NAMED, heard)
+    wanted = selection_of(args.first, args.last, args.schema)
+    a, b = store_of(args.a), store_of(args.b)
+    heard = ReadCounter()
+    with live(heard.__str__):
+        found = compare(a, b, wanted, _NAMED_JSON if args.json else _NAMED, heard)
     if args.json:
         print(json.dumps(as_json(found, a, b)))
     else:

@@ -32,13 +32,11 @@ def register(commands: Any) -> None:
 
 def list_schemas(args: argparse.Namespace) -> int:
     """Print every schema and its revisions, and what of the registry can't be used."""
-    from schemas.registry import RegistryError, open_registry
+    from el_beam.terminal.console import printable
+    from schemas.registry import open_registry
 
-    try:
-        registry = open_registry(args.schemas)
-        destinations = registry.list()
-    except RegistryError as error:
-        return _wrong(str(error))
+    registry = open_registry(args.schemas)
+    destinations = registry.list()
     if args.json:
         print(json.dumps([destination._asdict() for destination in destinations]))
     else:
@@ -47,30 +45,27 @@ def list_schemas(args: argparse.Namespace) -> int:
             revisions[schema].append(revision)
         width = max(map(len, revisions))
         for schema, its in revisions.items():
-            print(f"{schema:{width}}  {' '.join(map(str, its))}")
+            print(printable(f"{schema:{width}}  {' '.join(map(str, its))}"))
     for problem in registry.problems():
-        print(f"el schema: unusable: {problem}", file=sys.stderr)
+        print(printable(f"{args.prog}: unusable: {problem}"), file=sys.stderr)
     return 0
 
 
 def show_schema(args: argparse.Namespace) -> int:
     """Print a schema, the columns it makes, and its table."""
-    from schemas import registry as registries
+    from schemas.registry import SchemaError, open_registry
 
     name, _, revision = args.name.rpartition("/") if "/" in args.name else (args.name, "", "")
     if revision and not (revision.isdecimal() and len(revision) <= 18):  # a nested name alone
         name, revision = args.name, ""
     try:
-        registry = registries.open_registry(args.schemas)
+        registry = open_registry(args.schemas)
         if not revision:
             name, revision = _table(registry, name)
         number = int(revision) if revision else _latest(registry, name)
         document = registry.get(name, number)
-    except registries.RegistryError as error:
-        return _wrong(str(error))
-    except (registries.SchemaError, registries.RegistryUnavailable) as error:
-        print(f"el schema: {error}; `el schema list` shows what there is", file=sys.stderr)
-        return 1
+    except SchemaError as error:
+        raise SchemaError(f"{error}; `el schema list` shows what there is") from error
     print(json.dumps(document, indent=2, ensure_ascii=False))
     if not args.json:
         _show_columns(document, name, number)
@@ -106,8 +101,3 @@ def _show_columns(document: dict[str, Any], name: str, revision: int) -> None:
     print(arrow_schema(document).to_string(show_field_metadata=False))
     print("\nIn SQL:")
     print(create_table_sql(table(document, destination), "mysql"))
-
-
-def _wrong(message: str) -> int:
-    print(f"el schema: {message}", file=sys.stderr)
-    return 2

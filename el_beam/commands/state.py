@@ -41,26 +41,18 @@ def register(commands: Any) -> None:
 
 
 def _show(args: argparse.Namespace) -> int:
-    from el_beam.running.bounded import hush
-
-    hush()  # first of all: importing Beam warns
     from rich.table import Table
 
     from el_beam.books.state.state import State, show
     from el_beam.connectors.ends import checked_path
     from el_beam.terminal.console import console, printable
-    from el_beam.uris import UriError
 
-    try:
-        found = show(State(checked_path(args.state)))
-    except (OSError, UriError) as error:
-        print(f"el state: {printable(str(error))}", file=sys.stderr)
-        return 1
+    found = show(State(checked_path(args.state)))
     if args.json:
         print(json.dumps(found))
         return 0
     if not found["topics"]:
-        print(f"el state: nothing is known at {args.state}", file=sys.stderr)
+        print(printable(f"{args.prog}: nothing is known at {args.state}"), file=sys.stderr)
         return 1
     table = Table(box=None, pad_edge=False)
     for name in ("topic", "partition", "next offset", "increment", "committed", "under way"):
@@ -84,41 +76,30 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _reset(args: argparse.Namespace) -> int:
-    from el_beam.running.bounded import hush
-
-    hush()  # first of all: importing Beam warns
     from el_beam.books.state.lease import Lease
-    from el_beam.books.state.state import State, StateError, reset
+    from el_beam.books.state.state import State, reset
     from el_beam.connectors.ends import checked_path
     from el_beam.terminal.console import printable
     from el_beam.uris import UriError
-    from transforms.io.kafka.topics import KafkaAway
 
-    try:
-        state = State(checked_path(args.state))
-        if args.topic not in state.topics():
-            there_are = ", ".join(state.topics()) or "none"
-            raise UriError(f"no topic {args.topic!r} in {args.state}; there are {there_are}")
-        ends = _ends(args)
-        last = state.topic(args.topic).last()
-        for partition, offset in sorted(ends.items()):
-            before = last.ends.get(partition, 0) if last else 0
-            print(f"{args.topic}/{partition}: {before:,} -> {offset:,}")
-        if not args.yes:
-            print(
-                "What is read a second time gets files of other names: remove the old ones, or "
-                "have it twice. Nothing was changed; --yes does it.",
-                file=sys.stderr,
-            )
-            return 0
-        with Lease(state):
-            reset(state, args.topic, ends)
-    except (UriError, StateError) as error:
-        print(f"el state: {printable(str(error))}", file=sys.stderr)
-        return 2
-    except (KafkaAway, OSError) as error:
-        print(f"el state: {printable(str(error))}", file=sys.stderr)
-        return 1
+    state = State(checked_path(args.state))
+    if args.topic not in state.topics():
+        there_are = ", ".join(state.topics()) or "none"
+        raise UriError(f"no topic {args.topic!r} in {args.state}; there are {there_are}")
+    ends = _ends(args)
+    last = state.topic(args.topic).last()
+    for partition, offset in sorted(ends.items()):
+        before = last.ends.get(partition, 0) if last else 0
+        print(printable(f"{args.topic}/{partition}: {before:,} -> {offset:,}"))
+    if not args.yes:
+        print(
+            "What is read a second time gets files of other names: remove the old ones, or "
+            "have it twice. Nothing was changed; --yes does it.",
+            file=sys.stderr,
+        )
+        return 0
+    with Lease(state):
+        reset(state, args.topic, ends)
     return 0
 
 

@@ -40,7 +40,7 @@ class JobFailed(ElBeamError):
 
     def __init__(self, message: str, details: str = "") -> None:
         super().__init__(message)
-        self.details = details
+        self.details = details if "unexpected: " in message else ""
 
 
 class _ToPeople(logging.Handler):

@@ -28,6 +28,8 @@ class InvalidSchema(SchemaError):
 class RegistryUnavailable(ElBeamError):
     """The registry doesn't answer just now; whoever asked tries again."""
 
+    transient = True
+
 
 class RegistryError(WrongCall):
     """The registry was set up wrongly: a message of one line for whoever did."""

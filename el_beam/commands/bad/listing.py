@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from el_beam.commands.bad.choice import add_choice
 from el_beam.commands.bad.tables import WIDTH, counts_table, cut, reasons_table
-from el_beam.commands.common import answering
+from el_beam.commands.common import WRONG_CALL
 
 if TYPE_CHECKING:
     from el_beam.connectors.event_errors import BadEvents, Example
@@ -38,22 +38,21 @@ def register(actions: Any) -> None:
     add("ends", nargs="+", metavar="END", help="where EventErrors are; the ends are added up")
     add_choice(lister)
     add("--json", action="store_true", help="print all of it as JSON, whole lines too")
-    lister.set_defaults(command=_list)
+    lister.set_defaults(command=_list, fault=WRONG_CALL)
 
 
 def _list(args: argparse.Namespace) -> int:
-    with answering("el bad list"):
-        from el_beam.connectors.event_errors import bad_events, check_reason
-        from el_beam.connectors.selection import ReadCounter, selection_of
-        from el_beam.connectors.stored import store_of
-        from el_beam.terminal.console import live
+    from el_beam.connectors.event_errors import bad_events, check_reason
+    from el_beam.connectors.selection import ReadCounter, selection_of
+    from el_beam.connectors.stored import store_of
+    from el_beam.terminal.console import live
 
-        check_reason(args.reason)
-        wanted = selection_of(args.first, args.last, args.schema)
-        ends = [store_of(each) for each in args.ends]
-        heard = ReadCounter()
-        with live(heard.__str__):
-            found = bad_events(ends, wanted, args.reason, heard)
+    check_reason(args.reason)
+    wanted = selection_of(args.first, args.last, args.schema)
+    ends = [store_of(each) for each in args.ends]
+    heard = ReadCounter()
+    with live(heard.__str__):
+        found = bad_events(ends, wanted, args.reason, heard)
     if args.json:
         print(json.dumps(as_json(found)))
     else:

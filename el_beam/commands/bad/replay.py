@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from el_beam.commands.bad.choice import add_choice
 from el_beam.commands.bad.tables import WIDTH, counts_table, reasons_table
-from el_beam.commands.common import GOES_ON, answering
 
 if TYPE_CHECKING:
     from el_beam.job import Execution, Rules
@@ -49,29 +47,23 @@ def register(actions: Any) -> None:
     add("--workers", type=int, default=1, metavar="N", help="processes that share the work")
     add("--apply", action="store_true", help="write; without it, it only says what it would do")
     add("--json", action="store_true", help="print what it found and did as JSON")
-    replayer.set_defaults(command=_replay)
+    replayer.set_defaults(command=_replay, goes_on=lambda args: args.apply)
 
 
 def _replay(args: argparse.Namespace) -> int:
-    with answering("el bad replay", GOES_ON if args.apply else ""):
-        from el_beam.connectors.event_errors import check_reason
-        from el_beam.connectors.selection import ReadCounter, selection_of
-        from el_beam.running.bounded import diverted, interruptible
-        from el_beam.terminal.console import live
-        from el_beam.upkeep.replay.replay import replay
+    from el_beam.connectors.event_errors import check_reason
+    from el_beam.connectors.selection import ReadCounter, selection_of
+    from el_beam.running.bounded import interruptible
+    from el_beam.terminal.console import live
+    from el_beam.upkeep.replay.replay import replay
 
-        check_reason(args.reason)
-        wanted = selection_of(args.first, args.last, args.schema)
-        sinks, rules, execution = _prepared(args)
-        heard = ReadCounter()
-        with (
-            tempfile.TemporaryDirectory(prefix="el-") as scratch,
-            diverted(f"{scratch}/noise.log"),
-            interruptible(scratch),
-            live(heard.__str__),
-        ):
-            found = replay(args.end, sinks, wanted, args.reason, rules, execution,
-                           apply=args.apply, heard=heard)  # fmt: skip
+    check_reason(args.reason)
+    wanted = selection_of(args.first, args.last, args.schema)
+    sinks, rules, execution = _prepared(args)
+    heard = ReadCounter()
+    with interruptible(args.scratch), live(heard.__str__):
+        found = replay(args.end, sinks, wanted, args.reason, rules, execution,
+                       apply=args.apply, heard=heard)  # fmt: skip
     if args.json:
         print(json.dumps(replayed_as_json(found)))
     else:

@@ -32,6 +32,10 @@ class PreflightFailed(WrongCall):
         super().__init__("\n".join(reasons))
         self.reasons = reasons
 
+    @property
+    def sentences(self) -> list[str]:
+        return self.reasons
+
 
 @dataclass(frozen=True)
 class Stream:

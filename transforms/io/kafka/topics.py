@@ -42,6 +42,8 @@ _PASSING = (
 class KafkaAway(ElBeamError):
     """The brokers don't answer, or not to us; the message is for people."""
 
+    transient = True
+
 
 class Position(NamedTuple):
     """How far a group is in a partition. Offsets are those of the next record."""

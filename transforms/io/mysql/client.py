@@ -67,13 +67,19 @@ _SENTENCES: Final = {
 class MysqlFault(ElBeamError):
     """The database refuses, and will again; the message is for people."""
 
+    exit_code = 2
+
 
 class DatabaseAway(MysqlFault):
     """The server can't be reached, or has let go of us. It will be back."""
 
+    exit_code, transient = 1, True
+
 
 class TableLocked(MysqlFault):
     """Others hold a lock, or the table has just changed. It will be free."""
+
+    exit_code, transient = 1, True
 
 
 class NoRight(MysqlFault):

@@ -113,7 +113,7 @@ def test_schemas_that_are_not_there(
 ) -> None:
     assert el("schema", *call) == code
     out, err = capsys.readouterr()
-    assert err.startswith(f"el schema: {says}") and err.count("\n") == 1
+    assert err.startswith(f"el schema {call[0]}: {says}") and err.count("\n") == 1
     assert out == ""
 
 
@@ -124,7 +124,7 @@ def test_unusable_schemas_aretold(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert el("schema", "list", "--schemas", str(tmp_path)) == 0
     out, err = capsys.readouterr()
     assert out.splitlines()[0].split() == ["A", "1"]
-    assert err.startswith("el schema: unusable: schema B revision 1: ")
+    assert err.startswith("el schema list: unusable: schema B revision 1: ")
 
 
 def test_the_command_line_wins_over_the_file(

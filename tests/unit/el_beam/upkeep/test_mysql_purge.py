@@ -119,8 +119,8 @@ def test_the_pace() -> None:
     ("call", "told"),
     [
         ([*PURGE[:2]], "--older-than"),
-        ([*PURGE, "90"], "'90' is no age"),
-        ([*PURGE, "999999d"], "'999999d' is no age"),
+        ([*PURGE, "90"], "'90' is not a valid age"),
+        ([*PURGE, "999999d"], "'999999d' is not a valid age"),
         ([*PURGE, "1d", "--batch", "0"], "no number of rows"),
         ([*PURGE, "1d", "--pause", "-1"], "no number of seconds"),
         ([*PURGE, "1d", "--pause", "nan"], "no number of seconds"),

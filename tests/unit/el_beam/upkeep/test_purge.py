@@ -531,7 +531,7 @@ def test_the_command_tells_of_strangers(folder: Folder, capsys: pytest.CaptureFi
 def test_an_age_that_is_none(age: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         el(["purge", "/nowhere", f"--older-than={age}"])
-    assert "is no age: write 90d or 36h" in capsys.readouterr().err
+    assert "is not a valid age: write 90d or 36h" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("age", "rows"), [("29h", 0), ("31h", 2), ("1d", 0), ("2d", 2)])
