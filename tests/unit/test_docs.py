@@ -270,7 +270,7 @@ AVOIDED = {
     r"\b(is|are|was|were|be) (no|none)\b(?! longer| more\b)(?<!here is no)(?<!here are no)"
     r"(?<!here was no)(?<!here were no)(?<!here is none)(?<!here are none)": "is not a",
     r"\bfaults that pass\b": "transient errors",
-    r"\b(of old|in earnest)\b": "earlier, in production",
+    r"\b(of old|in earnest)\b(?! [a-z])": "earlier, in production",
 }
 """Words that docs/glossary.md retires, and what is said instead."""
 PLAIN: tuple[str, ...] = ()
