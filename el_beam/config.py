@@ -33,7 +33,7 @@ from schemas.errors import WrongCall
 
 if TYPE_CHECKING:
     from el_beam.job import Job
-    from transforms.write.events import Sink
+    from transforms.write.sink import Sink
 
 RUNNERS = ("direct", "flink", "spark")
 
@@ -135,7 +135,7 @@ def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> Jo
     from schemas.registry import RegistryError, open_registry
     from transforms.errors import UnreadableInput
     from transforms.parse import line_parser
-    from transforms.write.events import Choice
+    from transforms.write.choice import Choice
 
     mistakes: list[str] = []
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from schemas.registry import Registry
 from transforms.counts.metrics import KafkaMetrics
 from transforms.read.lines import Source
-from transforms.write.events import Choice, Sink
+from transforms.write.choice import Choice
+from transforms.write.sink import Sink
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import apache_beam as beam
 
 from el_beam.job import Job
-from transforms.counts.count import CountEvents, CountLines
-from transforms.counts.metrics import WriteMetrics
+from transforms.counts.count_events import CountEvents, CountLines
+from transforms.counts.write_metrics import WriteMetrics
 from transforms.counts.write_summary import WriteSummary
-from transforms.parse import ParseEvents
-from transforms.read.lines import ReadEvents
-from transforms.route import RouteBySchema
-from transforms.validate import ValidateEvents
+from transforms.stages import ParseEvents, ReadEvents, RouteBySchema, ValidateEvents
 from transforms.window import WindowEvents
 from transforms.write.events import WriteEvents
 

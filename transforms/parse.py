@@ -1,4 +1,4 @@
-"""ParseEvents: a raw line becomes an Event or, with what is wrong and where, a BadEvent.
+"""A raw line becomes an Event or, with what is wrong and where, a BadEvent.
 
 The format string is EventLogging's (BEHAVIOUR 1): `%q %{recvFrom}s %{seqId}d %D %{ip}i %u`.
 Fields that the format names come from the line, whatever the client's capsule says; only the apps'
@@ -12,14 +12,11 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-import apache_beam as beam
-
 from schemas import strict_json
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, named_in
 from schemas.capsule import NotATime, capsule_uuid, uuid5_hex
 from schemas.event import LONGEST_LINE, Event, RawLine
 from schemas.line_format import (
-    DEFAULT_FORMAT,
     TIME,
     BadField,
     Format,
@@ -28,7 +25,6 @@ from schemas.line_format import (
     object_in,
 )
 from schemas.user_agent import BadUserAgent, parse_user_agent
-from transforms.batches import EachFn
 
 Parse = Callable[[RawLine], Event | BadEvent]
 
@@ -153,28 +149,3 @@ def _too_long(line: RawLine, longest: int = LONGEST_LINE) -> BadEvent:
     return _bad(
         line, Reason.LINE_TOO_LONG, f"the line has more than {longest:,} bytes: not an event"
     )
-
-
-class _ParseFn(EachFn):
-    def __init__(self, format_: str) -> None:
-        self._format = format_
-
-    def setup(self) -> None:
-        self._parse = line_parser(self._format)
-
-    def each(self, line: RawLine) -> Event | BadEvent:
-        return self._parse(line)
-
-
-class ParseEvents(beam.PTransform):
-    """RawLine -> Event | BadEvent, by a format string or `json`.
-
-    Raises FormatError when the pipeline is built with a wrong format."""
-
-    def __init__(self, format_: str = DEFAULT_FORMAT) -> None:
-        super().__init__()
-        line_parser(format_)  # refuses a wrong format now, not on a worker
-        self._format = format_
-
-    def expand(self, lines: beam.PCollection) -> beam.PCollection:
-        return lines | "Parse" >> beam.ParDo(_ParseFn(self._format))

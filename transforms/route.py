@@ -1,15 +1,15 @@
-"""RouteBySchema: each outcome gets the name of what holds it; bad events go to EventError."""
+"""Where an outcome goes, and when it happened. A bad event goes to EventError."""
 
 from __future__ import annotations
 
-import apache_beam as beam
+from typing import Final
 
 from schemas.bad_event import EVENT_ERROR, BadEvent
-from schemas.capsule import scid_of
+from schemas.capsule import event_time, scid_of
 from schemas.event import Destination, Event
-from transforms.batches import EachFn
 
 Routed = tuple[Destination, Event | BadEvent]
+MINUTE: Final = 60  # seconds: what the counts tell apart
 
 
 def route(outcome: Event | BadEvent) -> Routed:
@@ -21,13 +21,7 @@ def route(outcome: Event | BadEvent) -> Routed:
     return Destination(*scid), outcome
 
 
-class _RouteFn(EachFn):
-    def each(self, outcome: Event | BadEvent) -> Routed:
-        return route(outcome)
-
-
-class RouteBySchema(beam.PTransform):
-    """Event | BadEvent -> (Destination, Event | BadEvent)."""
-
-    def expand(self, outcomes: beam.PCollection) -> beam.PCollection:
-        return outcomes | "Route" >> beam.ParDo(_RouteFn())
+def outcome_time(outcome: Event | BadEvent) -> float:
+    """Unix seconds of an outcome: the line's own dt, or else when the line was received."""
+    data = {"dt": outcome.dt} if isinstance(outcome, BadEvent) else outcome.data
+    return event_time(data, outcome.line.origin.receipt)

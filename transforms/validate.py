@@ -1,4 +1,4 @@
-"""ValidateEvents: an event that breaks its schema, or has none, becomes a BadEvent.
+"""An event that breaks its schema, or has none, becomes a BadEvent.
 
 Order and codes are the original's (BEHAVIOUR 7 to 9): identity, then the schema, then the event.
 """
@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import apache_beam as beam
-
 from schemas.bad_event import BadEvent, Reason, Stage
 from schemas.capsule import BadIdentity, check_scid, scid_of
 from schemas.event import Event
 from schemas.registry import InvalidSchema, Registry, RegistryUnavailable, UnknownSchema
 from schemas.validation.validator import Validator
-from transforms.batches import EachFn
 from transforms.io.retry import retrying
 
 Validate = Callable[[Event], Event | BadEvent]
@@ -90,25 +87,3 @@ def _bad(
         revision if isinstance(revision, int) and not isinstance(revision, bool) else -1,
         dt if isinstance(dt, str) else None,
     )
-
-
-class _ValidateFn(EachFn):
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-
-    def setup(self) -> None:
-        self._validate = event_validator(self._registry)
-
-    def each(self, outcome: Event | BadEvent) -> Event | BadEvent:
-        return outcome if isinstance(outcome, BadEvent) else self._validate(outcome)
-
-
-class ValidateEvents(beam.PTransform):
-    """Event | BadEvent -> Event | BadEvent, by the schemas of a registry; a BadEvent passes."""
-
-    def __init__(self, registry: Registry) -> None:
-        super().__init__()
-        self._registry = registry
-
-    def expand(self, outcomes: beam.PCollection) -> beam.PCollection:
-        return outcomes | "Validate" >> beam.ParDo(_ValidateFn(self._registry))

@@ -16,21 +16,11 @@ from apache_beam.transforms.core import Windowing
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 from apache_beam.utils.windowed_value import HomogeneousWindowedBatch, WindowedValue
 
-from schemas.bad_event import BadEvent
-from schemas.capsule import event_time
-from schemas.event import Event
 from transforms.batches import Batch, BatchedFn
-from transforms.route import Routed
+from transforms.route import MINUTE, Routed, outcome_time
 
-MINUTE = 60  # seconds
 _FOREVER = 100 * 365 * 24 * 3600  # seconds of allowed lateness
 _EARLIEST, _LATEST = MIN_TIMESTAMP.seconds() + 2 * MINUTE, MAX_TIMESTAMP.seconds() - 2 * MINUTE
-
-
-def outcome_time(outcome: Event | BadEvent) -> float:
-    """Unix seconds of an outcome: the line's own dt, or else when the line was received."""
-    data = {"dt": outcome.dt} if isinstance(outcome, BadEvent) else outcome.data
-    return event_time(data, outcome.line.origin.receipt)
 
 
 @lru_cache(maxsize=65536)

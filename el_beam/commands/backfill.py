@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from el_beam.upkeep.backfill.plan import HourPlan, Plan
     from el_beam.upkeep.backfill.targets import BackfillTarget
     from transforms.counts.summary import Summary
-    from transforms.write.events import Sink
+    from transforms.write.sink import Sink
 
 _EXAMPLE = """examples:
   el backfill plan /tmp/el/raw parquet:/tmp/el/parquet --from 2019-03-10T07 --to 2019-03-10T08

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from schemas.registry import Registry
     from transforms.counts.metrics import KafkaMetrics
     from transforms.read.lines import Source
-    from transforms.write.events import Sink
+    from transforms.write.sink import Sink
 
 SOURCES: dict[str, frozenset[str]] = {
     "file": frozenset({"split"}),

@@ -24,7 +24,7 @@ from schemas.errors import ElBeamError
 if TYPE_CHECKING:
     from el_beam.job import Execution, Job
     from transforms.counts.summary import Summary
-    from transforms.write.events import Sink
+    from transforms.write.sink import Sink
 
 _OURS = re.compile(
     r"^(?:[\w.]+\.)?(?:SinkError|UnreadableInput|OffsetsGone|RegistryUnavailable|RegistryError"

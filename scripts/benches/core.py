@@ -106,8 +106,8 @@ def loop(path: Path, sink: str) -> dict[str, Any]:
     from schemas.registry import open_registry
     from transforms.counts.count import count_key
     from transforms.parse import line_parser
+    from transforms.read.collecting import without_collecting
     from transforms.read.files import find_splits, read_split
-    from transforms.read.lines import without_collecting
     from transforms.route import route
     from transforms.validate import event_validator
     from transforms.write.encodings import ParquetEncoding
@@ -202,11 +202,11 @@ def stages(path: Path, lines: int = 3_000, rounds: int = 30) -> list[tuple[str, 
     from schemas.registry import open_registry
     from transforms.counts.count import count_key
     from transforms.parse import line_parser
+    from transforms.read.collecting import without_collecting
     from transforms.read.files import find_splits, read_split
-    from transforms.read.lines import without_collecting
-    from transforms.route import route
+    from transforms.route import outcome_time, route
     from transforms.validate import event_validator
-    from transforms.window import in_minute, outcome_time
+    from transforms.window import in_minute
 
     parse, validate = line_parser(DEFAULT_FORMAT), event_validator(open_registry(None))
     split = find_splits((str(path),))[0]

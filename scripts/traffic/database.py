@@ -12,7 +12,8 @@ from el_beam.connectors.ends import sink_of, sink_uri
 from schemas.bad_event import BadEvent
 from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import Registry
-from transforms.write.events import Choice, _WriteFn
+from transforms.write.choice import Choice
+from transforms.write.events import _WriteFn
 from transforms.write.receipt import Receipt
 from transforms.write.sink import Sink
 

@@ -20,7 +20,7 @@ from schemas.event import Event
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
 from transforms.counts.summary import summarize
-from transforms.write.events import Choice
+from transforms.write.choice import Choice
 from transforms.write.tables import SqliteSink
 
 

@@ -35,7 +35,8 @@ from transforms.io.kafka import producer as kafka_producer
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.read.lines import FileSource
 from transforms.write import kafka
-from transforms.write.events import Choice, _WriteFn
+from transforms.write.choice import Choice
+from transforms.write.events import _WriteFn
 from transforms.write.kafka import KafkaSink
 from transforms.write.receipt import Receipt
 

@@ -29,8 +29,9 @@ from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
 from traffic.truth import absolute_totals
 from transforms.counts.count import CountKey, Counts
-from transforms.counts.metrics import KafkaMetrics, _MetricsFn
+from transforms.counts.metrics import KafkaMetrics
 from transforms.counts.totals import CountRecord
+from transforms.counts.write_metrics import _MetricsFn
 from transforms.errors import SinkError
 from transforms.io.kafka import admin as kafka_admin
 from transforms.io.kafka.cluster import KafkaCluster

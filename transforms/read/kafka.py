@@ -8,19 +8,12 @@ partitions are those of the start.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import apache_beam as beam
-from apache_beam.io.kafka import ReadFromKafka
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.timestamp import MIN_TIMESTAMP
-from apache_beam.utils.windowed_value import WindowedValue
-
-from schemas.event import Origin, RawLine
 from transforms.io.kafka.cluster import KafkaCluster
-from transforms.read.collecting import without_collecting
 
-_GLOBAL = (GlobalWindow(),)
+if TYPE_CHECKING:
+    import apache_beam as beam
 
 
 @dataclass(frozen=True)
@@ -42,7 +35,9 @@ class KafkaSource:
     bounded = False
 
     def lines(self) -> beam.PTransform:
-        return _ReadKafka(self)
+        from transforms.read.read_kafka import ReadKafka
+
+        return ReadKafka(self.consumer_config(), self.topics, self.expansion)
 
     def consumer_config(self) -> dict[str, str]:
         """For KafkaIO's Java consumer."""
@@ -56,38 +51,3 @@ class KafkaSource:
 
     def __str__(self) -> str:
         return self.shown
-
-
-class _ReadKafka(beam.PTransform):
-    def __init__(self, source: KafkaSource) -> None:
-        super().__init__()
-        self._source = source
-
-    def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection:
-        records = root | "Records" >> ReadFromKafka(
-            self._source.consumer_config(),
-            list(self._source.topics),
-            with_metadata=True,
-            commit_offset_in_finalize=True,
-            expansion_service=self._source.expansion,
-        )
-        return records | "Lines" >> beam.ParDo(_LinesFn())
-
-
-def line_of(record: Any) -> RawLine:
-    """A record of KafkaIO's as a line. Its split is its partition, its offset the record's."""
-    partition = f"{record.topic}/{record.partition}"
-    origin = Origin("kafka", partition, record.offset, max(record.timestamp, 0) / 1000, partition)
-    return RawLine((record.value or b"").removesuffix(b"\n"), origin)
-
-
-class _LinesFn(beam.DoFn):
-    """Each record has a time of its own. Lines get one that is the same for all, so that they go on
-    in batches; none is kept for finish_bundle, whose elements Beam gives to a step that takes
-    batches no sooner than with its next bundle."""
-
-    def setup(self) -> None:
-        without_collecting()
-
-    def process(self, record: Any) -> tuple[WindowedValue]:
-        return (WindowedValue(line_of(record), MIN_TIMESTAMP, _GLOBAL),)

@@ -13,9 +13,8 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import apache_beam as beam
 from confluent_kafka import (
     TIMESTAMP_NOT_AVAILABLE,
     Consumer,
@@ -28,7 +27,9 @@ from confluent_kafka import (
 from schemas.event import Origin, RawLine
 from transforms.errors import UnreadableInput
 from transforms.io.kafka.cluster import KafkaCluster
-from transforms.read.lines import read_splits
+
+if TYPE_CHECKING:
+    import apache_beam as beam
 
 SPLIT_RECORDS: Final = 250_000  # unless the source says otherwise
 _TOGETHER: Final = 2_000  # records that are asked for at once
@@ -123,26 +124,12 @@ class KafkaRanges:
     bounded = True
 
     def lines(self) -> beam.PTransform:
-        return _ReadRanges(self)
+        from transforms.read.read_splits import ReadSplits
+
+        return ReadSplits(self.splits, partial(read_ranges, self.cluster, whole=self.whole))
 
     def __str__(self) -> str:
         return self.shown
-
-
-class _ReadRanges(beam.PTransform):
-    def __init__(self, source: KafkaRanges) -> None:
-        super().__init__()
-        self._source = source
-
-    def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection:
-        source = self._source
-        read = partial(read_ranges, source.cluster, whole=source.whole)
-        return (
-            root
-            # Which shuffles them: splits go round the workers, events never.
-            | "Splits" >> beam.Create(source.splits)
-            | "Lines" >> read_splits(read)
-        )
 
 
 def read_ranges(

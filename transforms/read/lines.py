@@ -1,4 +1,4 @@
-"""ReadEvents: lines come in, each with its origin."""
+"""Sources, as descriptions; Beam is imported when one is asked for its transform."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import io
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol, cast
-
-import apache_beam as beam
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from schemas.event import Origin, RawLine
-from transforms.batches import Batch, BatchedFn
-from transforms.read.collecting import without_collecting
 from transforms.read.files import SPLIT_BYTES, FileSplit, cut_lines, find_splits, read_split
 
-_BATCH_BYTES = 4 * 1024 * 1024  # of lines in a batch: hostile ones are long
+if TYPE_CHECKING:
+    import apache_beam as beam
 
 
 class Source(Protocol):
@@ -29,33 +26,6 @@ class Source(Protocol):
         """A transform from nothing to RawLines. Raises UnreadableInput where nothing is there."""
 
     def __str__(self) -> str: ...
-
-
-class _ReadFn(BatchedFn):
-    """Reads a split whole, in one call."""
-
-    def __init__(self, lines_of: Callable[[Any], Iterator[RawLine]], batch: int) -> None:
-        self._lines_of, self._batch = lines_of, batch
-
-    def setup(self) -> None:
-        without_collecting()
-
-    @beam.DoFn.yields_batches
-    def process(self, split: Any) -> Iterator[Batch]:
-        batch, size = Batch(), 0
-        for line in self._lines_of(split):
-            batch.append(line)
-            size += len(line.data)
-            if len(batch) >= self._batch or size >= _BATCH_BYTES:
-                yield batch
-                batch, size = Batch(), 0
-        if batch:
-            yield batch
-
-
-def read_splits(lines_of: Callable[[Any], Iterator[RawLine]], batch: int = 1000) -> beam.PTransform:
-    """split -> RawLine, handed on some at a time."""
-    return beam.ParDo(_ReadFn(lines_of, batch))
 
 
 class FileSource:
@@ -72,24 +42,12 @@ class FileSource:
         return find_splits(self.patterns, self.split_bytes)
 
     def lines(self) -> beam.PTransform:
-        return _ReadFiles(self.splits())
+        from transforms.read.read_splits import ReadSplits
+
+        return ReadSplits(self.splits(), read_split)
 
     def __str__(self) -> str:
         return "file:" + ",".join(self.patterns)
-
-
-class _ReadFiles(beam.PTransform):
-    def __init__(self, splits: list[FileSplit]) -> None:
-        super().__init__()
-        self._splits = splits
-
-    def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection:
-        return (
-            root
-            # Which shuffles them: splits go round the workers, events never.
-            | "Splits" >> beam.Create(self._splits)
-            | "Lines" >> read_splits(read_split)
-        )
 
 
 class StdinSource:
@@ -98,7 +56,10 @@ class StdinSource:
     bounded = True
 
     def lines(self) -> beam.PTransform:
-        return _ReadStdin()
+        from transforms.read.read_splits import ReadSplits
+
+        # One by one: whoever types or tails wants to see each line's event at once.
+        return ReadSplits([None], read_stdin, batch=1)
 
     def __str__(self) -> str:
         return "stdin:"
@@ -117,20 +78,3 @@ def read_stdin(_: object) -> Iterator[RawLine]:
     for length, data in cut_lines(_AtOnce(cast(io.BufferedReader, sys.stdin.buffer).read1)):
         yield RawLine(data, Origin("stdin", name, position, time.time(), name))
         position += length
-
-
-class _ReadStdin(beam.PTransform):
-    def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection:
-        # One by one: whoever types or tails wants to see each line's event at once.
-        return root | beam.Create([None]) | "Lines" >> read_splits(read_stdin, batch=1)
-
-
-class ReadEvents(beam.PTransform):
-    """Nothing -> RawLine: every line of the source, once."""
-
-    def __init__(self, source: Source) -> None:
-        super().__init__()
-        self._source = source
-
-    def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection:
-        return root | "Source" >> self._source.lines()

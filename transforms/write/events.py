@@ -6,7 +6,6 @@ which is run again does no harm. Where and how is the business of a sink: see `s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import apache_beam as beam
@@ -18,37 +17,9 @@ from schemas.event import Destination, Event
 from transforms.batches import Batch, BatchedFn
 from transforms.route import Routed
 from transforms.window import in_minute
-from transforms.write.receipt import Receipt, Tally
+from transforms.write.choice import Choice
+from transforms.write.receipt import Tally
 from transforms.write.sink import Bundle, Rejected, Sink
-
-
-class Choice:
-    """Which outcomes a sink is given: by schema name, and whether EventErrors too.
-
-    `only` and `except_` are matched against the schema's name from its start, as the original's
-    blacklist was, or against Schema_revision. EventErrors are left out by `errors=False` or by an
-    `except_` that matches them: choosing some schemas doesn't hide bad lines. An event that the
-    sink itself rejects leaves its EventError in that sink whatever the choice: it alone knows of
-    it."""
-
-    def __init__(
-        self, only: str | None = None, except_: str | None = None, *, events: bool = True,
-        errors: bool = True,
-    ) -> None:  # fmt: skip
-        self.only, self.except_, self.events, self.errors = only, except_, events, errors
-        self._only = re.compile(only) if only else None
-        self._except = re.compile(except_) if except_ else None
-
-    def wants(self, destination: Destination) -> bool:
-        if self._except and _names(self._except, destination):
-            return False
-        if destination == EVENT_ERROR:
-            return self.errors
-        return self.events and (self._only is None or _names(self._only, destination))
-
-
-def _names(pattern: re.Pattern[str], destination: Destination) -> bool:
-    return any(map(pattern.match, (destination.schema, str(destination))))
 
 
 class _WriteFn(BatchedFn):
@@ -142,6 +113,3 @@ class WriteEvents(beam.PTransform):
     def expand(self, routed: beam.PCollection) -> beam.PCollection:
         receipts = routed | "Write" >> beam.ParDo(_WriteFn(self._sink, self._choice))
         return receipts | "Receipts" >> beam.WindowInto(GlobalWindows())
-
-
-__all__ = ["Choice", "Receipt", "Sink", "WriteEvents"]

@@ -8,7 +8,7 @@ from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.hours import close, open_hours, opened, passed
 from el_beam.books.ledger.model import Ledger, LedgerError
 from el_beam.books.ledger.reader import read_ledger, read_state
-from transforms.write.events import Sink
+from transforms.write.sink import Sink
 
 _LOOK_AGAIN = 600.0  # seconds until an hour that lacks files is looked at again
 QUIET = 3600.0  # seconds that a source may be silent before our own clock counts, so much behind

@@ -17,7 +17,7 @@ from el_beam.books.state.state import Gap
 from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
 from transforms.read.kafka_ranges import number_in
-from transforms.write.events import Sink
+from transforms.write.sink import Sink
 
 
 def put_away_untracked(root: str, wanted: HourFilter) -> None:

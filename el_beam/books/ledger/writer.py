@@ -19,7 +19,7 @@ from transforms.io.files import filesystem
 from transforms.write.receipt import NewFile
 
 if TYPE_CHECKING:
-    from transforms.write.events import Sink
+    from transforms.write.sink import Sink
 
 
 @contextmanager

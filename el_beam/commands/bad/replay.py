@@ -14,7 +14,7 @@ from el_beam.commands.bad.tables import WIDTH, counts_table, reasons_table
 if TYPE_CHECKING:
     from el_beam.job import Execution, Rules
     from el_beam.upkeep.replay.replay import Replayed
-    from transforms.write.events import Sink
+    from transforms.write.sink import Sink
 
 _EXAMPLE = """examples:
   el bad replay parquet:/tmp/el/events parquet:/tmp/el/events

@@ -37,7 +37,7 @@ from schemas.registry import Registry
 from transforms.counts.summary import Summary, total
 from transforms.io.files import filesystem
 from transforms.read.lines import FileSource
-from transforms.write.events import Sink
+from transforms.write.sink import Sink
 
 
 def apply(

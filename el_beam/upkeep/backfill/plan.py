@@ -21,7 +21,8 @@ from el_beam.books.ledger.reader import read_ledger
 from el_beam.connectors.selection import Selection as Hours
 from transforms.io.files import filesystem
 from transforms.read.files import find_splits
-from transforms.write.events import Choice, Sink
+from transforms.write.choice import Choice
+from transforms.write.sink import Sink
 
 _PLAN = "plan-"
 

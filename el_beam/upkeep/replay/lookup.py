@@ -17,9 +17,9 @@ from schemas.event import Destination
 from schemas.storage.sql import table_name
 from transforms.io.files import filesystem
 from transforms.io.kafka.topics import KafkaAway, KafkaTopics
-from transforms.write.events import Sink
 from transforms.write.files import FileSink
 from transforms.write.kafka import KafkaSink
+from transforms.write.sink import Sink
 from transforms.write.tables import SqliteSink
 from transforms.write.topics import TopicError
 

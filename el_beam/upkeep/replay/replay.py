@@ -37,8 +37,9 @@ from transforms.parse import line_parser
 from transforms.read.lines import FileSource
 from transforms.route import route
 from transforms.validate import event_validator
-from transforms.write.events import Choice, Sink
+from transforms.write.choice import Choice
 from transforms.write.files import hour_name
+from transforms.write.sink import Sink
 
 EXAMPLES: Final = 3  # of lines that are whole elsewhere only
 _ATTEMPT = "replay"  # name of temporary folders: there is one at a time

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage
 from schemas.event import Destination, Event, Origin, RawLine
 from transforms.batches import Batch
-from transforms.counts import count
-from transforms.counts.count import CountEvents, Counts, count_key
-from transforms.route import route
-from transforms.window import MINUTE, in_minute, outcome_time
+from transforms.counts import count_events
+from transforms.counts.count import Counts, count_key
+from transforms.counts.count_events import CountEvents, _CountFn
+from transforms.route import MINUTE, outcome_time, route
+from transforms.window import in_minute
 
 LINE = RawLine(b"", Origin("file", "a.log", 0, 1_552_200_030.5, "a"))
 SCID = {"schema": "S", "revision": 1}
@@ -88,7 +89,7 @@ def at(offset: int, split: str = "a", **data: object) -> Event:
 
 def counted(outcomes: list[Event | BadEvent], *, batches: int = 0) -> list[Counts]:
     """What leaves a bundle of these, one by one or in batches of so many."""
-    counting = count._CountFn(None)
+    counting = _CountFn(None)
     counting.setup()
     counting.start_bundle()
     routed = [route(outcome) for outcome in outcomes]
@@ -124,8 +125,8 @@ def test_each_split_leaves_its_own_counts(lines: list[tuple[str, int, int]], bat
 
 def test_many_keys_leave_early(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record must be able to hold them; what is counted where stays clear."""
-    monkeypatch.setattr(count, "MOST_KEYS", 10)
-    monkeypatch.setattr(count, "_TOGETHER", 5)
+    monkeypatch.setattr(count_events, "MOST_KEYS", 10)
+    monkeypatch.setattr(count_events, "SLICE", 5)
     lines = [at(n, timestamp=60 * n) for n in range(50)] + [at(50 + n) for n in range(30)]
     leaving = counted(list(lines))
     assert [(each.first, each.last) for each in leaving] == [(0, 14), (15, 29), (30, 44), (45, 79)]

@@ -50,7 +50,7 @@ from schemas.registry import Registry
 from transforms.read.files import find_splits
 from transforms.read.kafka_ranges import OffsetRange, splits_of
 from transforms.read.lines import FileSource
-from transforms.write.events import Choice
+from transforms.write.choice import Choice
 from transforms.write.files import FileSink
 from transforms.write.sink import Rejected
 from transforms.write.tables import SqliteSink, _TableBundle

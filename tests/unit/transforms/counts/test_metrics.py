@@ -301,7 +301,7 @@ def test_what_is_no_record(value: bytes) -> None:
 def test_the_largest_record_fits() -> None:
     """Kafka takes a million bytes. Schemas are those of the registry: names of 63 characters."""
     reason = max((each.value for each in Reason), key=len)
-    most: Any = count.MOST_KEYS + count._TOGETHER
+    most: Any = count.MOST_KEYS + count.SLICE
     keys = [CountKey(-62_135_596_800 - n, "S" * 63, 2**63 - 1, reason) for n in range(most)]
     counts = Counts(
         "t" * 249 + "/99999", 2**62, 2**62 + 10**9, 10**9, tuple((k, 10**6) for k in keys)

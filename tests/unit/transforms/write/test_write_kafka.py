@@ -23,7 +23,8 @@ from transforms.io.kafka import admin as kafka_admin
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.producer import SMALL, KafkaProducer, LastError, trouble
 from transforms.write import kafka
-from transforms.write.events import Choice, _WriteFn
+from transforms.write.choice import Choice
+from transforms.write.events import _WriteFn
 from transforms.write.kafka import KafkaSink
 from transforms.write.kafka_records import RecordBundle, TargetTopic
 from transforms.write.receipt import Receipt

@@ -15,7 +15,8 @@ from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import Registry
 from transforms.errors import SinkError
 from transforms.write import tables
-from transforms.write.events import Choice, _WriteFn
+from transforms.write.choice import Choice
+from transforms.write.events import _WriteFn
 from transforms.write.receipt import Receipt
 from transforms.write.sink import Bundle, Rejected, Sink, Writer
 from transforms.write.tables import SqliteSink
