@@ -103,6 +103,15 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "job",
         "uris terminal",
     ),
+    "el_beam.commands": (
+        "run backfill bad check compact find forward jars jobs ledger mysql purge reconcile "
+        "schema stack state",
+        "common",
+    ),
+    "el_beam.commands.backfill": ("actions", "apply plan", "request"),
+    "el_beam.commands.bad": ("actions", "listing replay", "choice tables"),
+    "el_beam.commands.mysql": ("actions", "apply", "plan purge", "database"),
+    "el_beam.commands.state": ("actions", "reset show"),
     "el_beam.upkeep": ("mysql backfill", "retention replay", "compaction"),
     "el_beam.running": ("increments streaming", "bounded signals"),
     "el_beam.books": ("ledger", "state"),

@@ -1,0 +1,28 @@
+"""`el state` and its actions."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from el_beam.commands.state import reset, show
+
+_EXAMPLE = """examples:
+  el state show hdfs://namenode:9870/el/state
+  el state reset hdfs://namenode:9870/el/state --topic raw --to earliest \\
+      --source kafka://BROKERS/
+"""
+
+
+def register(commands: Any) -> None:
+    """Add `el state show` and `reset` to the command line."""
+    parser = commands.add_parser(
+        "state",
+        help="show or change how far increments are",
+        description="What `el run --state DIR` has noted of the topics that it reads.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    for action in (show, reset):
+        action.register(actions)
