@@ -87,12 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     A command finds in its arguments also `beam`, what follows `--`, and `scratch`, a folder that
     is removed when it ends."""
     args = _parsed(list(sys.argv[1:] if arguments is None else arguments))
-    from el_beam.running.bounded import diverted, hush
+    from el_beam.running.process import for_command
 
     with tempfile.TemporaryDirectory(prefix="el-") as args.scratch:
         noise = Path(args.scratch, "noise.log")  # what libraries and workers write to stderr
-        with diverted(str(noise)):
-            hush()  # first of all: importing Beam warns
+        with for_command(str(noise)):
             try:
                 code: int = args.command(args)
                 sys.stdout.flush()  # so that a reader who has gone is noticed here

@@ -6,9 +6,12 @@ import os
 import threading
 from collections.abc import Sequence
 
+from apache_beam import Pipeline
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability import python_urns
 from apache_beam.portability.api import beam_fn_api_pb2
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner, worker_handlers
+from apache_beam.runners.portability.fn_api_runner.fn_runner import RunnerResult
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
     BeamFnControlServicer,
     SubprocessSdkWorkerHandler,
@@ -18,20 +21,28 @@ from apache_beam.runners.worker import sdk_worker_main
 from google.protobuf.json_format import MessageToJson  # type: ignore[import-untyped]  # it has no types
 
 from runners.forkserver import Fork
-from runners.loopback import keep_in
+from runners.loopback import kept_in
 
-RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"  # `DirectRunner` tries others
+RUNNER = "runners.direct.LocalRunner"  # Beam's `DirectRunner` tries others
 _DEAD = "a worker process has died"
 _GRACE = 5  # seconds that a worker has to end by itself once its job is over
 
 
 def options(workers: int, more: Sequence[str] = ()) -> PipelineOptions:
     """Pipeline options for one in-process worker, or for `workers` processes."""
-    keep_in()
     mode = "in_memory" if workers == 1 else "multi_processing"
     return PipelineOptions(
         [f"--direct_num_workers={workers}", f"--direct_running_mode={mode}", *more]
     )
+
+
+class LocalRunner(FnApiRunner):
+    """Beam's own, whose servers nobody else reaches."""
+
+    def run_pipeline(self, pipeline: Pipeline, options: PipelineOptions) -> RunnerResult:
+        """Run it to its end."""
+        with kept_in(worker_handlers):
+            return super().run_pipeline(pipeline, options)
 
 
 @WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)

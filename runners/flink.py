@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import time
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from apache_beam.runners.portability.job_server import JobServer
 
 from runners.flink_rest import FlinkCluster
 from runners.jars import jar
-from runners.job_server import QUICK, LaunchedJobServer, java_settings
+from runners.job_server import QUICK, LaunchedJobServer, at_end, java_settings
 from runners.local_pool import OwnWorkers
 
 RUNNER = "runners.flink.KeptFlinkRunner"
@@ -84,11 +83,13 @@ def options(
 _servers: dict[str, LaunchedJobServer] = {}  # by master
 
 
-@atexit.register
 def end_job_servers() -> None:
     """Whatever they still do, such as the jobs of a cluster inside one, ends with them."""
     for server in _servers.values():
         server.stop()
+
+
+at_end(end_job_servers)
 
 
 class KeptFlinkRunner(OwnWorkers, FlinkRunner):

@@ -27,6 +27,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from runners.memory import collect_seldom
+from runners.orphans import environment
+
 _SERVE = "import sys; from runners.forkserver import serve; serve(*sys.argv[1:])"
 _OURS = {"schemas", "transforms", "runners", "el_beam"}
 _GRACE = 5.0  # seconds
@@ -45,7 +48,7 @@ class Fork:
         reading, writing = os.pipe()
         self._told = io.FileIO(reading)
         with os.fdopen(request, "wb") as file, os.fdopen(writing, "wb"):
-            pickle.dump((dict(os.environ), str(Path.cwd()), function, arguments), file)
+            pickle.dump((environment(), str(Path.cwd()), function, arguments), file)
             file.flush()
             _ask([request, writing, 1, 2, _people(), *descriptors])
         if not (pid := self._told.read(8)):
@@ -117,7 +120,7 @@ def _server() -> socket.socket:
     numbers = [theirs.fileno(), lifeline]
     process = subprocess.Popen(
         [sys.executable, "-c", _SERVE, *map(str, numbers), *modules], pass_fds=numbers,
-        stdin=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.DEVNULL, env={**environment(), "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     theirs.close()
     os.close(lifeline)
@@ -139,7 +142,7 @@ def serve(control: str, lifeline: str, *modules: str) -> None:
     for name in ("apache_beam.runners.worker.sdk_worker_main", *modules):
         import_module(name)
     gc.collect()
-    gc.freeze()  # what forks share stays shared
+    collect_seldom()  # what forks share stays shared
     asked = socket.socket(fileno=int(control))
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -197,9 +200,9 @@ def _be(descriptors: list[int], lifeline: int) -> None:
         threading.Thread(target=_end_at, args=(lifeline,), daemon=True).start()
         with os.fdopen(request, "rb") as file:
             file.seek(0)
-            environment, folder, function, arguments = pickle.load(file)
+            variables, folder, function, arguments = pickle.load(file)
         os.environ.clear()
-        os.environ.update(environment)
+        os.environ.update(variables)
         os.chdir(folder)
         function(*arguments, *more)
         code = 0

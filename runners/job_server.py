@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import abc
+import atexit
 import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -17,6 +19,7 @@ from apache_beam.utils.subprocess_server import JavaHelper, pick_port
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from runners.jars import JarMissing, jar
+from runners.orphans import environment
 
 HOST = "127.0.0.1"
 QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -44,6 +47,21 @@ _KAFKA = (
     # default it is all of the expansion service.
     f"--filesToStage={__file__}",
 )
+
+
+_endings: list[Callable[[], object]] = []
+
+
+def at_end(act: Callable[[], object]) -> None:
+    """Let `end_all`, and so the end of this process, call this."""
+    _endings.append(act)
+
+
+@atexit.register
+def end_all() -> None:
+    """End the servers and workers of this process's jobs. The next job starts its own."""
+    for act in reversed(_endings):
+        act()
 
 
 class Launched(abc.ABC):
@@ -76,7 +94,7 @@ class Launched(abc.ABC):
             raise JarMissing(f"there is no {command[0]} here: {self} needs Java 17")
         self._process = subprocess.Popen(
             ["sh", "-c", _WHILE_WE_LIVE, folder, *command],
-            stdin=subprocess.PIPE, stdout=2, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=2, start_new_session=True, env=environment(),
         )  # fmt: skip
         often = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
         large = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]

@@ -6,7 +6,6 @@ Beam would run them as threads, which share one interpreter, or have its pool st
 
 from __future__ import annotations
 
-import atexit
 import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from apache_beam.portability import python_urns
 from apache_beam.portability.api import beam_fn_api_pb2_grpc
 from apache_beam.transforms.environments import ExternalEnvironment
 
-from runners.job_server import HOST
+from runners.job_server import HOST, at_end
 from runners.worker_pool import WorkerPool
 
 
@@ -41,9 +40,14 @@ class OwnWorkers:
 def _pool() -> str:
     """host:port of a worker pool in this process. Its workers are processes of their own."""
     server, pool = grpc.server(ThreadPoolExecutor(4)), WorkerPool(tied=True)
-    atexit.register(pool.close)
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
     port = server.add_insecure_port(f"{HOST}:0")
     server.start()
-    atexit.register(server.stop, 0)
+
+    def end() -> None:
+        _pool.cache_clear()
+        server.stop(0)
+        pool.close()
+
+    at_end(end)
     return f"{HOST}:{port}"

@@ -2,30 +2,51 @@
 
 Those of the direct runner ask for `[::]`, every address of the machine: whoever reaches it could
 read events, or pose as a worker. The servers of Beam's JVMs are kept in by runners/java/loopback.
+Why it is done like this: docs/decisions/004-loopback.md.
 """
 
 from __future__ import annotations
 
 import functools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import grpc
 
 _EVERYWHERE, _HERE = "[::]:", "localhost:"  # what Beam tells its workers
+_lock = threading.Lock()
+_blocks: dict[ModuleType, int] = {}  # that run now
 
 
-def keep_in() -> None:
-    """From now on a gRPC server of this process that asks for all addresses gets loopback's."""
-    if hasattr(grpc.server, "__wrapped__"):
-        return
-    original = grpc.server
+class _LoopbackGrpc(ModuleType):
+    """grpc, but for the addresses of its servers."""
 
-    @functools.wraps(original)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(grpc, name)
+
+    @staticmethod
     def server(*how: Any, **more: Any) -> grpc.Server:
-        made = original(*how, **more)
+        made = grpc.server(*how, **more)
         listen = made.add_insecure_port
         kept_in = functools.wraps(listen)(lambda at: listen(at.replace(_EVERYWHERE, _HERE)))
         vars(made)["add_insecure_port"] = kept_in
         return made
 
-    grpc.server = server
+
+@contextmanager
+def kept_in(module: ModuleType) -> Iterator[None]:
+    """While the block runs, in any thread, a server that this module of Beam's makes and that asks
+    for all addresses gets loopback's."""
+    with _lock:
+        _blocks[module] = _blocks.get(module, 0) + 1
+        vars(module)["grpc"] = _LoopbackGrpc("grpc")
+    try:
+        yield
+    finally:
+        with _lock:
+            _blocks[module] -= 1
+            if not _blocks[module]:
+                vars(module)["grpc"] = grpc

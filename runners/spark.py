@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import os
 import socket
@@ -21,7 +20,7 @@ from apache_beam.runners.portability.job_server import JobServer
 from apache_beam.runners.portability.portable_runner import PortableRunner
 
 from runners.jars import SPARK_OPENS, job_server_lib, log4j, spark_lib
-from runners.job_server import HOST, QUICK, LaunchedJobServer
+from runners.job_server import HOST, QUICK, LaunchedJobServer, at_end
 from runners.local_pool import OwnWorkers
 from schemas.errors import ElBeamError
 
@@ -80,7 +79,7 @@ class SparkRunner(OwnWorkers, PortableRunner):
 @functools.cache
 def _job_server(*how: Any) -> _JobServer:
     server = _JobServer(*how)
-    atexit.register(server.stop)
+    at_end(server.stop)
     return server
 
 

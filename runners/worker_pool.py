@@ -29,7 +29,8 @@ import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
 from runners.forkserver import Fork
-from runners.malloc import few_arenas
+from runners.memory import collect_seldom, share_arenas
+from runners.orphans import environment
 from schemas import VERSION
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -85,6 +86,7 @@ def work(control: str, name: str, begun: int | str) -> None:
     """Be a worker of the runner at `control`; the descriptor `begun` is told once it is found."""
     from apache_beam.runners.worker.sdk_worker import SdkHarness
 
+    collect_seldom()
     harness = SdkHarness(control, worker_id=name)
     os.write(int(begun), b".")
     harness.run()
@@ -110,7 +112,7 @@ class _Worker:
                 self.process = Fork(work, self.control, self._name, descriptors=(writing,))
             else:
                 call = [sys.executable, "-c", _WORKER, self.control, self._name, str(writing)]
-                self.process = subprocess.Popen(call, pass_fds=[writing])
+                self.process = subprocess.Popen(call, pass_fds=[writing], env=environment())
         except OSError:
             os.close(reading)
             raise
@@ -215,7 +217,7 @@ def serve(host: str, port: int) -> None:
     """Serve until a signal to end. Raises OSError where the port can't be had."""
     options = [("grpc.http2.max_pings_without_data", 0), ("grpc.http2.max_ping_strikes", 0),
                ("grpc.so_reuseport", 0)]  # fmt: skip
-    few_arenas()
+    share_arenas()
     server = grpc.server(ThreadPoolExecutor(16), [_AboutHandler()], options=options)
     pool = WorkerPool()
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
@@ -243,7 +245,6 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (default 127.0.0.1)")
     parser.add_argument("--port", type=int, default=50000, help="default 50000")
     args = parser.parse_args()
-    os.environ["PYTHONWARNINGS"] = "ignore"
     try:
         serve(args.host, args.port)
     except OSError as error:

@@ -6,7 +6,7 @@ python scripts/quietly.py SCRIPT [ARGUMENTS]
 import runpy
 import sys
 
-from el_beam.running.bounded import hush
+from el_beam.running.process import hush
 
 hush()
 del sys.argv[0]

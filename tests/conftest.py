@@ -184,7 +184,7 @@ def _flink_jobs() -> set[tuple[str, str]]:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack of this session's own, with nothing started yet. If the session is killed, the next
     stack that starts ends its servers."""
-    orphans.mark_children()
+    os.environ.update(orphans.environment())
     os.environ["EL_PASSWORD"] = PASSWORD  # of `secure`: TaskManager and workers look for it here
     stack = Stack(tmp_path_factory.mktemp("stack"))
     _stacks.append(stack)

@@ -21,7 +21,9 @@ from urllib.parse import unquote
 
 from el_beam.config import ConfigError, RunConfig, assemble
 from el_beam.job import Execution
-from el_beam.running.bounded import JobFailed, execute, hush
+from el_beam.running.bounded import execute
+from el_beam.running.failures import JobFailed
+from el_beam.running.process import quiet
 
 SAMPLE: Final = "examples/sample.log.gz"
 OUTPUT: Final = "demo-output"
@@ -173,11 +175,11 @@ def _shown(cell: object) -> str:
     return f"{cell:,}" if isinstance(cell, int) else printable(str(cell))
 
 
+@quiet()
 def main() -> int:
     """Run the demo in the current folder, a checkout; returns the exit code."""
     from el_beam.watching.report import render
 
-    hush()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     if not sys.stdout.isatty():

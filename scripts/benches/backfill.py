@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from el_beam.running.bounded import hush
+from el_beam.running.process import hush
 from runners.local_stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,7 +96,7 @@ def measure(root: str, options: tuple[str, ...], environment: dict[str, str]) ->
 
 LOOP = """
 import sys, time
-from el_beam.running.bounded import hush
+from el_beam.running.process import hush
 hush()
 from schemas.bad_event import BadEvent, event_error
 from schemas.line_format import DEFAULT_FORMAT

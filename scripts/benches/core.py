@@ -99,6 +99,7 @@ def descendants(pid: int) -> Iterator[int]:
 
 def loop(path: Path, sink: str) -> dict[str, Any]:
     """(a): read, parse, validate, route, count, and serialize as JSON or into Parquet files."""
+    from runners.memory import collect_seldom
     from schemas import strict_json
     from schemas.bad_event import BadEvent, event_error
     from schemas.event import Event
@@ -106,7 +107,6 @@ def loop(path: Path, sink: str) -> dict[str, Any]:
     from schemas.registry import open_registry
     from transforms.counts.count import count_key
     from transforms.parse import line_parser
-    from transforms.read.collecting import without_collecting
     from transforms.read.files import find_splits, read_split
     from transforms.route import route
     from transforms.validate import event_validator
@@ -121,7 +121,7 @@ def loop(path: Path, sink: str) -> dict[str, Any]:
     files.prepare()
     bundle = files.writer().bundle()
     counts: Counter[Any] = Counter()
-    without_collecting()
+    collect_seldom()
     started = time.perf_counter()
     for split in find_splits((str(path),), SPLIT_MIB * 2**20):
         for line in read_split(split):
@@ -195,6 +195,7 @@ def stages(path: Path, lines: int = 3_000, rounds: int = 30) -> list[tuple[str, 
     """Microseconds a line of each pure function: the least of many rounds."""
     from itertools import islice
 
+    from runners.memory import collect_seldom
     from schemas import strict_json
     from schemas.bad_event import BadEvent, event_error
     from schemas.event import Event
@@ -202,7 +203,6 @@ def stages(path: Path, lines: int = 3_000, rounds: int = 30) -> list[tuple[str, 
     from schemas.registry import open_registry
     from transforms.counts.count import count_key
     from transforms.parse import line_parser
-    from transforms.read.collecting import without_collecting
     from transforms.read.files import find_splits, read_split
     from transforms.route import outcome_time, route
     from transforms.validate import event_validator
@@ -215,7 +215,7 @@ def stages(path: Path, lines: int = 3_000, rounds: int = 30) -> list[tuple[str, 
     judged = [validate(each) if isinstance(each, Event) else each for each in parsed]
     routed = [route(each) for each in judged]
     events = [event_error(each) if isinstance(each, BadEvent) else each for each in judged]
-    without_collecting()
+    collect_seldom()
 
     def least(call: Callable[[], object]) -> float:
         times = []

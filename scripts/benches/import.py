@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 
 from core import Peak, descendants
-from el_beam.running.bounded import hush
+from el_beam.running.process import hush
 from runners.local_stack import Stack
 from traffic import Importing
 
@@ -93,7 +93,7 @@ def measure(job: Importing, lines: int, rounds: int, *options: str) -> dict[str,
 
 LOOP = """
 import json, sys, time
-from el_beam.running.bounded import hush
+from el_beam.running.process import hush
 hush()
 import psutil
 from schemas.bad_event import BadEvent, event_error

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from el_beam.connectors.ends import sink_of, sink_uri
-from el_beam.running.bounded import hush
+from el_beam.running.process import hush
 from runners.local_stack import Stack
 from schemas.capsule import scid_of
 from schemas.event import Destination, Event, Origin, RawLine

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from el_beam.running.bounded import hush
+from el_beam.running.process import hush
 from runners.local_stack import Stack
 from schemas.event import Destination
 from schemas.registry import open_registry

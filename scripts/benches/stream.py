@@ -21,7 +21,7 @@ import psutil
 from confluent_kafka import Consumer, TopicPartition
 
 from core import elsewhere, make_log
-from el_beam.running.bounded import hush
+from el_beam.running.process import hush
 from runners.local_stack import Stack
 from traffic import Feed, StreamJob, wait_for
 from traffic.feed import FIRST_SEQ_ID

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from el_beam.running.bounded import hush
+from el_beam.running.process import hush
 from runners.local_stack import Stack
 from traffic import IMPORT_KILLS, Importing
 

@@ -18,7 +18,7 @@ from collections import defaultdict
 from contextlib import closing
 from pathlib import Path
 
-from el_beam.running.bounded import hush
+from el_beam.running.process import hush
 from runners.local_stack import Stack
 from traffic import Database
 from traffic.consuming import TABLES, Consuming, Run, Steady

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from el_beam.running.bounded import hush
+from el_beam.running.process import hush
 from runners.local_stack import Stack
 from traffic import StreamJob
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +16,24 @@ from confluent_kafka.admin import AdminClient
 from el_beam.books.state.state import State
 from el_beam.config import RunConfig, assemble
 from el_beam.job import Execution
+from el_beam.running.bounded import run
 from el_beam.running.increments.loop import work
-from el_beam.running.increments.round import IncrementsOptions, Report
+from el_beam.running.increments.round import IncrementsOptions, Report, Run
 from traffic.feed import lines, put
 from traffic.truth import truth
+
+
+class Reports(list[Report]):
+    """The reports of a loop's rounds."""
+
+    def working(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def waiting(self, left: Callable[[], float]) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def done(self, report: Report, seconds: float) -> None:
+        self.append(report)
 
 
 class ImportJob:
@@ -47,17 +64,18 @@ class ImportJob:
             **options,
         )
 
-    def run(self, which: str = "", **options: Any) -> tuple[bool, list[Report]]:
-        """Whether it went well, and the report of each round."""
+    def run(
+        self, which: str = "", reports: Reports | None = None, run: Run = run, **options: Any
+    ) -> tuple[bool, list[Report]]:
+        """Whether it went well, and the report of each round; `run` runs a bounded job."""
         config = self.config(which, **options)
-        reports: list[Report] = []
+        reports = Reports() if reports is None else reports
         scratch = self.folder / "scratch"
         scratch.mkdir(exist_ok=True)
         job = assemble(config, str(scratch))
         execution = Execution(config.runner, config.workers, config.beam)
         once = IncrementsOptions(self.state.path, None, config.on_expired == "skip")
-        done = work(job, execution, once, lambda report, _: reports.append(report), lambda: None)
-        return done, reports
+        return work(job, execution, once, reports, threading.Event(), run=run), reports
 
     def uuids(self) -> Counter[str]:
         """Of all rows."""

@@ -17,7 +17,8 @@ import pytest
 
 from el_beam.config import RunConfig, assemble
 from el_beam.job import Execution
-from el_beam.running.bounded import JobFailed, execute
+from el_beam.running.bounded import execute
+from el_beam.running.failures import JobFailed
 from schemas.bad_event import BadEvent, event_error
 from schemas.event import Event, RawLine
 from schemas.line_format import DEFAULT_FORMAT

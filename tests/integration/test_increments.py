@@ -18,14 +18,14 @@ from el_beam.books.state import intents
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import Intent
 from el_beam.job import Job
-from el_beam.running import bounded as execute
-from el_beam.running.bounded import JobFailed
-from el_beam.running.increments import round as increments
-from el_beam.running.increments.round import Increments, Report
+from el_beam.running.bounded import run
+from el_beam.running.failures import JobFailed
+from el_beam.running.increments.round import Report
 from schemas.validation.validator import Validator
 from traffic import ImportJob, put
 from traffic.feed import lines as lines_of_now
 from traffic.feed import make_topic
+from traffic.import_job import Reports
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.topics import KafkaTopics
 from transforms.read.kafka_ranges import KafkaRanges, OffsetRange, splits_of
@@ -106,16 +106,13 @@ def test_nothing_is_kept_from_one_to_the_next(
     monkeypatch.setattr(intents, "MOST_RECORDS", 40)
     job.put(100)
     kept = []
-    real = Increments.round
 
-    def round_(increments_: Increments) -> Report:
-        report = real(increments_)
-        made = sum(isinstance(each, Validator) for each in gc.get_objects())
-        kept.append((made, gc.get_freeze_count()))
-        return report
+    class Counted(Reports):
+        def done(self, report: Report, seconds: float) -> None:
+            made = sum(isinstance(each, Validator) for each in gc.get_objects())
+            kept.append((made, gc.get_freeze_count()))
 
-    monkeypatch.setattr(Increments, "round", round_)
-    job.run()
+    job.run(reports=Counted())
     assert len(kept) > 3
     assert len({*kept[1:]}) == 1, kept
 
@@ -247,18 +244,17 @@ def test_a_job_that_fails_is_taken_apart(job: ImportJob, monkeypatch: pytest.Mon
     """One of three topics breaks every job that it is in; the two others are read at once."""
     for topic in "abc":
         job.put(200, topic)
-    real, ran = execute.run, []
+    ran = []
 
-    def run(job_: Job, *more: Any) -> Any:
+    def broken(job_: Job, *more: Any) -> Any:
         assert isinstance(job_.source, KafkaRanges)
         topics = sorted({split.topic[-1] for split in job_.source.splits})
         ran.append("".join(topics))
         if "b" in topics:
             raise JobFailed("b breaks it")
-        return real(job_, *more)
+        return run(job_, *more)
 
-    monkeypatch.setattr(increments, "run", run)
-    ok, (report,) = job.run(f"pattern={job.name}[.].")
+    ok, (report,) = job.run(f"pattern={job.name}[.].", run=broken)
     assert (ok, ran) == (False, ["abc", "a", "b", "c"])
     assert report.problems == {f"{job.name}.b": "b breaks it"}
     job.check("a", "c")
@@ -266,12 +262,11 @@ def test_a_job_that_fails_is_taken_apart(job: ImportJob, monkeypatch: pytest.Mon
         job.put(200, topic)
     with monkeypatch.context() as small:
         small.setattr(intents, "MOST_RECORDS", 200)
-        ok, reports = job.run(f"pattern={job.name}[.].")
+        ok, reports = job.run(f"pattern={job.name}[.].", run=broken)
     assert len(reports) > 1
     assert not ok, "b was held up from the first round on"
     assert {*reports[-1].problems} == {f"{job.name}.b"}
     job.check("a", "c")
-    monkeypatch.undo()
     assert job.run(f"pattern={job.name}[.].")[0]
     job.check("a", "b", "c")
 

@@ -6,13 +6,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import Any
 
 import grpc
 import psutil
 import pytest
 
 from runners.local_stack.exposed import exposed
-from runners.loopback import keep_in
+from runners.loopback import kept_in
 
 _LISTEN = """
 import socket, sys
@@ -40,9 +42,13 @@ def test_who_listens_everywhere_is_found(mark: str, host: str, found: int) -> No
 
 
 def test_a_server_that_asks_for_all_addresses_gets_loopback() -> None:
-    keep_in()
-    keep_in()  # twice is once
-    server = grpc.server(ThreadPoolExecutor(1))
+    module: Any = ModuleType("of_beam")
+    module.grpc = grpc
+    with kept_in(module):
+        with kept_in(module):
+            pass
+        server = module.grpc.server(ThreadPoolExecutor(1))
+    assert module.grpc is grpc
     port = server.add_insecure_port("[::]:0")
     server.start()
     try:

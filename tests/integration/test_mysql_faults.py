@@ -19,8 +19,8 @@ import pytest
 
 from el_beam.cli import main
 from el_beam.job import Job
-from el_beam.running import bounded as execute
-from el_beam.running.increments import round as increments
+from el_beam.running.bounded import run
+from el_beam.running.failures import NotReady
 from runners.local_stack import Stack
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage
 from schemas.event import Destination, Event, RawLine
@@ -455,24 +455,21 @@ def test_tls(database: Database, registry: Registry, stack: Stack, tmp_path: Pat
         assert time.monotonic() - begun < 60  # what is waited for is for ten minutes
 
 
-def test_topics_of_other_schemas_go_on(
-    kafka: str, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_topics_of_other_schemas_go_on(kafka: str, database: Database, tmp_path: Path) -> None:
     """Increments: a table that somebody has locked holds up its topic, and no other."""
     job = ImportJob(kafka, tmp_path)
     runs: list[Job] = []
 
     def counted(job: Job, *how: Any) -> Any:
         runs.append(job)
-        return execute.run(job, *how)
+        return run(job, *how)
 
-    monkeypatch.setattr(increments, "run", counted)
     line = (b'{"schema":"%s","revision":%d,"wiki":"w","uuid":"%032x","dt":"2019-03-10T07:00:00Z",'
             b'"recvFrom":"cp1","event":{}}')  # fmt: skip
     for topic, schema, revision in (("a", b"EmptyAllowed", 1), ("b", b"SearchSatisfaction", 9)):
         put(kafka, f"{job.name}.{topic}",
             [line % (schema, revision, number) for number in range(200)], 2)  # fmt: skip
-    options: dict[str, Any] = {"sinks": (database.uri,), "format": "json"}
+    options: dict[str, Any] = {"sinks": (database.uri,), "format": "json", "run": counted}
     which = f"topics={job.name}.a,{job.name}.b"
     ok, _ = job.run(f"topics={job.name}.a", **options)
     assert ok and database.count("EmptyAllowed_1") == 200
@@ -497,7 +494,7 @@ def test_a_database_that_is_not_there_is_no_topics_fault(
         job.put(10, topic)
     nope = f"mysql://el@{database.address}/nope"
     which, good = f"topics={job.name}.a,{job.name}.b", f"jsonl:{tmp_path}/j"
-    with pytest.raises(execute.NotReady, match="Unknown database 'nope'"):
+    with pytest.raises(NotReady, match="Unknown database 'nope'"):
         job.run(which, sinks=(good, nope))
     ok, reports = job.run(which, sinks=(good, database.uri))
     assert ok and [len(report.topics) for report in reports] == [2]

@@ -131,9 +131,9 @@ def test_a_server_that_ends_says_why(other: Stack) -> None:
 
 SUBMITTER = """
 import subprocess, sys
-from runners.orphans import mark_children
-mark_children()
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+from runners.orphans import environment
+call = [sys.executable, "-c", "import time; time.sleep(600)"]
+child = subprocess.Popen(call, env=environment())
 print(child.pid, flush=True)
 sys.stdin.read()
 """

@@ -65,7 +65,6 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "transforms.read": (
         "lines kafka_ranges kafka",
         "read_splits read_kafka files",
-        "collecting",
     ),
     "transforms.write": (
         "events mysql kafka tables encodings stdout",
@@ -82,8 +81,9 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "direct flink spark local_stack",
         "local_pool java_build",
         "worker_pool job_server flink_rest preflight loopback",
-        "forkserver jars malloc orphans packages",
-        "user_folders",
+        "forkserver jars packages",
+        "orphans user_folders",
+        "memory",
     ),
     "runners.local_stack": (
         "stack exposed",
@@ -113,7 +113,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "el_beam.commands.mysql": ("actions", "apply", "plan purge", "database"),
     "el_beam.commands.state": ("actions", "reset show"),
     "el_beam.upkeep": ("mysql backfill", "retention replay", "compaction"),
-    "el_beam.running": ("increments streaming", "bounded signals"),
+    "el_beam.running": ("increments streaming", "bounded", "failures process"),
     "el_beam.books": ("ledger", "state"),
 }
 """The rooms and modules of each package from the top floor down: what is on one line imports

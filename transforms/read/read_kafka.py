@@ -11,7 +11,6 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.event import Origin, RawLine
-from transforms.read.collecting import without_collecting
 
 _GLOBAL = (GlobalWindow(),)
 
@@ -47,9 +46,6 @@ class _LinesFn(beam.DoFn):
     """Each record has a time of its own. Lines get one that is the same for all, so that they go on
     in batches; none is kept for finish_bundle, whose elements Beam gives to a step that takes
     batches no sooner than with its next bundle."""
-
-    def setup(self) -> None:
-        without_collecting()
 
     def process(self, record: Any) -> tuple[WindowedValue]:
         return (WindowedValue(line_of(record), MIN_TIMESTAMP, _GLOBAL),)

@@ -9,7 +9,6 @@ import apache_beam as beam
 
 from schemas.event import RawLine
 from transforms.batches import Batch, BatchedFn
-from transforms.read.collecting import without_collecting
 
 _BATCH_BYTES = 4 * 1024 * 1024  # of lines in a batch: hostile ones are long
 LinesOf = Callable[[Any], Iterator[RawLine]]
@@ -20,9 +19,6 @@ class _ReadFn(BatchedFn):
 
     def __init__(self, lines_of: LinesOf, batch: int) -> None:
         self._lines_of, self._batch = lines_of, batch
-
-    def setup(self) -> None:
-        without_collecting()
 
     @beam.DoFn.yields_batches
     def process(self, split: Any) -> Iterator[Batch]:

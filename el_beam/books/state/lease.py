@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import threading
 import uuid
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
-
-import psutil
 
 from el_beam.books.state.state import LeaseLost, State, StateError
+from runners.orphans import ThisMachine
 from transforms.io.files import filesystem
+from transforms.io.world import CLOCK, Clock, Processes
 
 _BEAT = 5.0  # seconds between signs of life
 _DEAD = 30.0  # seconds without one, after which an instance is taken for dead
@@ -30,30 +27,8 @@ class Holder:
     started: float  # unix seconds
     token: str
 
-    @classmethod
-    def here(cls) -> Holder:
-        started = psutil.Process().create_time()
-        return cls(socket.gethostname(), _boot(), os.getpid(), started, uuid.uuid4().hex)
-
-    def is_gone(self) -> bool | None:
-        """Whether its process has ended; None where that can't be told from here."""
-        if self.host != socket.gethostname():
-            return None
-        if self.boot != _boot():
-            return True
-        try:
-            return psutil.Process(self.pid).create_time() != self.started
-        except psutil.NoSuchProcess:
-            return True
-
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
-
-
-def _boot() -> str:
-    with suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return str(psutil.boot_time())
 
 
 class Lease:
@@ -62,8 +37,11 @@ class Lease:
 
     Entering raises StateError where another instance works."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(
+        self, state: State, clock: Clock = CLOCK, processes: Processes | None = None
+    ) -> None:
         self._folder = f"{state.path}/lease"
+        self._clock, self._processes = clock, processes or ThisMachine()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._live, daemon=True)
         self.number = 0  # of this instance
@@ -74,7 +52,7 @@ class Lease:
         if numbers:
             self._refuse_if_held(numbers[-1])
         self.number = (numbers[-1] if numbers else 0) + 1
-        self._holder = Holder.here()
+        self._holder = Holder(*self._processes.here(), uuid.uuid4().hex)
         self._beat("held")
         content = json.dumps(asdict(self._holder)).encode()
         if not filesystem.create(f"{self._folder}/{self.number:08d}.json", content):
@@ -110,12 +88,12 @@ class Lease:
         if not beat or filesystem.read(f"{path}.beat") == b"released":
             return
         holder = Holder(**json.loads(filesystem.read(f"{path}.json")))
-        gone = holder.is_gone()
+        alive = self._processes.alive(holder.host, holder.boot, holder.pid, holder.started)
         age = self._now() - beat[0].updated
-        if gone or (gone is None and age > _DEAD):
+        if alive is False or (alive is None and age > _DEAD):
             return
         told = f"{holder} works on this state (last sign of life {max(age, 0):.0f} s ago)"
-        if gone is None:
+        if alive is None:
             told += f"; if it is dead its lease ends {_DEAD:.0f} s after that sign"
         raise StateError(f"{told}: two instances would read the same offsets")
 
@@ -131,6 +109,6 @@ class Lease:
         filesystem.write(f"{self._folder}/{self.number:08d}.beat", told.encode())
 
     def _live(self) -> None:
-        while not self._ended.wait(_BEAT):
+        while not self._clock.wait(self._ended, _BEAT):
             with suppress(OSError):  # the next one may be written
                 self._beat("held")

@@ -21,6 +21,7 @@ def register(actions: Any) -> None:
 
 
 def _apply(args: argparse.Namespace) -> int:
+    from el_beam.running.process import for_job
     from el_beam.upkeep.backfill.apply import apply
 
     plan, sinks, rules, execution = request_of(args)
@@ -35,5 +36,6 @@ def _apply(args: argparse.Namespace) -> int:
             print(f"{hour.hour}: {summary.valid:,} valid, {summary.bad:,} bad "
                   f"({number} of {len(plan.hours)})", file=sys.stderr)  # fmt: skip
 
-    apply(plan, sinks, rules, execution, show)
+    with for_job(args.scratch):
+        apply(plan, sinks, rules, execution, show)
     return 0

@@ -53,7 +53,7 @@ def register(actions: Any) -> None:
 def _replay(args: argparse.Namespace) -> int:
     from el_beam.connectors.event_errors import check_reason
     from el_beam.connectors.selection import ReadCounter, selection_of
-    from el_beam.running.bounded import interruptible
+    from el_beam.running.process import for_job, interruptible
     from el_beam.terminal.console import live
     from el_beam.upkeep.replay.replay import replay
 
@@ -61,7 +61,7 @@ def _replay(args: argparse.Namespace) -> int:
     wanted = selection_of(args.first, args.last, args.schema)
     sinks, rules, execution = _prepared(args)
     heard = ReadCounter()
-    with interruptible(args.scratch), live(heard.__str__):
+    with for_job(args.scratch), interruptible(args.scratch), live(heard.__str__):
         found = replay(args.end, sinks, wanted, args.reason, rules, execution,
                        apply=args.apply, heard=heard)  # fmt: skip
     if args.json:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import atexit
 import json
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +13,6 @@ from el_beam.config import ConfigError, RunConfig, assemble, read_config
 
 if TYPE_CHECKING:
     from el_beam.job import Job
-    from el_beam.running.bounded import JobFailed
 
 _EXAMPLE = """sources:
   file:PATH                          a log, or several: globs, .gz .bz2 .zst
@@ -109,43 +106,30 @@ def config_of(args: argparse.Namespace) -> RunConfig:
 
 def command(args: argparse.Namespace) -> int:
     """Run a job; returns the exit code."""
-    from el_beam.running.bounded import diverted, hush
+    from el_beam.running.process import for_job
 
-    with tempfile.TemporaryDirectory(prefix="el-") as scratch, diverted(f"{scratch}/noise.log"):
-        hush()
-        args.scratch = scratch
-        progress = Path(scratch) / "progress"
-        progress.mkdir()
-        try:
-            config = config_of(args)
-            job = assemble(config, scratch, str(progress))
-        except ConfigError as error:
-            for mistake in error.mistakes:
-                print(f"el run: {mistake}", file=sys.stderr)
-            return 2
-        try:
-            if config.state:
-                return _increments(job, config, args)
-            return (_bounded if job.source.bounded else _stream)(job, config, args)
-        finally:
-            if config.runner != "direct":
-                atexit._run_exitfuncs()  # Beam's hooks complain: not to people
+    progress = Path(args.scratch) / "progress"
+    progress.mkdir()
+    config = config_of(args)
+    job = assemble(config, args.scratch, str(progress))
+    with for_job(args.scratch):
+        if config.state:
+            return _increments(job, config, args)
+        return (_bounded if job.source.bounded else _stream)(job, config, args)
 
 
 def _bounded(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
     from el_beam.job import Execution
-    from el_beam.running.bounded import JobFailed, execute, interruptible
+    from el_beam.running.bounded import execute
+    from el_beam.running.process import interruptible
     from el_beam.terminal.console import show, watching
 
     if args.dry_run:
         _show_plan(job, config)
         return 0
     started = time.monotonic()
-    try:
-        with interruptible(args.scratch), watching(job.progress or ""):
-            summary = execute(job, Execution(config.runner, config.workers, config.beam))
-    except JobFailed as error:
-        return _failed(error, args.scratch)
+    with interruptible(args.scratch), watching(job.progress or ""):
+        summary = execute(job, Execution(config.runner, config.workers, config.beam))
     seconds = time.monotonic() - started
     if args.json:
         print(json.dumps(summary.as_json() | {"seconds": round(seconds, 3)}))
@@ -155,18 +139,12 @@ def _bounded(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
 
 
 def _increments(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
-    from el_beam.books.state.state import StateError
-    from el_beam.commands.run.rounds import show_increment
+    from el_beam.commands.run.rounds import Rounds
     from el_beam.config import seconds as seconds_of
     from el_beam.job import Execution
-    from el_beam.running.bounded import NotReady, leave, temporaries_in
     from el_beam.running.increments.loop import work
-    from el_beam.running.increments.round import IncrementsOptions, Report
-    from el_beam.terminal.console import printable
-    from runners.flink_rest import FlinkError
-    from runners.jars import JarMissing
-    from transforms.errors import SinkError
-    from transforms.io.kafka.topics import KafkaAway
+    from el_beam.running.increments.round import IncrementsOptions
+    from el_beam.running.process import leave, stop_requested
 
     if args.dry_run:
         _show_plan(job, config)
@@ -175,55 +153,36 @@ def _increments(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
     execution = Execution(config.runner, config.workers, config.beam)
     every = seconds_of(config.every) if config.every else None
     options = IncrementsOptions(config.state_path, every, config.on_expired == "skip")
-
-    def tell(report: Report, seconds: float) -> None:
-        if args.json:
-            told = report.as_json() | {"seconds": round(seconds, 3)}
-            print(json.dumps(told), flush=True)
-        show_increment(report, seconds)
-
-    try:
-        with temporaries_in(args.scratch):
-            return 0 if work(job, execution, options, tell, lambda: leave(args.scratch)) else 1
-    except (JarMissing, StateError) as error:
-        print(f"el run: {printable(str(error))}", file=sys.stderr)
-        return 2
-    except (KafkaAway, FlinkError, SinkError, NotReady, OSError) as error:
-        print(f"el run: {printable(str(error))}", file=sys.stderr)
-        return 1
+    with stop_requested(lambda: leave(args.scratch)) as stop:
+        rounds = Rounds(job.progress or "", stop, as_json=args.json)
+        return 0 if work(job, execution, options, rounds, stop) else 1
 
 
 def _stream(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
     from el_beam.job import Execution
-    from el_beam.running.bounded import JobFailed
-    from el_beam.running.streaming.submit import PreflightFailed, prepare, submit
+    from el_beam.running.process import stop_requested
+    from el_beam.running.streaming.submit import prepare, submit
     from el_beam.running.streaming.supervise import supervise
+    from el_beam.terminal.console import live
 
     execution = Execution(config.runner, config.workers, config.beam)
-    try:
-        stream = prepare(job, execution, detach=config.detach)
-    except PreflightFailed as error:
-        for reason in error.reasons:
-            print(f"el run: {reason}", file=sys.stderr)
-        return 2
+    stream = prepare(job, execution, detach=config.detach)
     for warning in stream.warnings:
         print(f"el run: note: {warning}", file=sys.stderr)
     if args.dry_run:
         _show_plan(stream.job, config)
         return 0
-    try:
-        flink_job = submit(stream, execution, config.savepoint)
-        assert stream.cluster is not None
-        about = {"job": flink_job.id, "name": flink_job.name, "ui": stream.cluster.ui(flink_job.id)}
-        if args.json:
-            print(json.dumps(about), flush=True)
-        else:
-            print(f"job {about['job']} ({about['name']})  {about['ui']}", file=sys.stderr)
-        if config.detach:
-            return 0
-        ended, savepoint = supervise(stream.cluster, flink_job, stream.source)
-    except JobFailed as error:
-        return _failed(error, args.scratch)
+    flink_job = submit(stream, execution, config.savepoint)
+    assert stream.cluster is not None
+    about = {"job": flink_job.id, "name": flink_job.name, "ui": stream.cluster.ui(flink_job.id)}
+    if args.json:
+        print(json.dumps(about), flush=True)
+    else:
+        print(f"job {about['job']} ({about['name']})  {about['ui']}", file=sys.stderr)
+    if config.detach:
+        return 0
+    with stop_requested(_interrupt) as stop:
+        ended, savepoint = supervise(stream.cluster, flink_job, stream.source, stop, live)
     if savepoint:
         print(f"el run: stopped; savepoint: {savepoint}", file=sys.stderr)
         return 0
@@ -231,20 +190,8 @@ def _stream(job: Job, config: RunConfig, args: argparse.Namespace) -> int:
     return 0 if ended.state == "FINISHED" else 1
 
 
-def _failed(error: JobFailed, scratch: str) -> int:
-    from el_beam.terminal.console import printable
-
-    print(f"el run: {printable(str(error))}", file=sys.stderr)
-    if error.details and "unexpected: " in str(error):
-        noise = Path(scratch, "noise.log").read_text(errors="replace")
-        print(f"el run: details are in {_kept(error.details + noise)}", file=sys.stderr)
-    return 1
-
-
-def _kept(details: str) -> str:
-    with tempfile.NamedTemporaryFile("w", prefix="el-failure-", suffix=".log", delete=False) as log:
-        log.write(details)
-    return log.name
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def _show_plan(job: Job, config: RunConfig) -> None:

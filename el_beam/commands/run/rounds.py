@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from el_beam.terminal.console import console, hint, printable
+from el_beam.terminal.console import console, hint, live, printable, watching
 
 if TYPE_CHECKING:
     from el_beam.running.increments.round import Report
+
+
+class Rounds:
+    """Shows rounds on a terminal, and as JSON on standard output."""
+
+    def __init__(self, progress: str, stop: threading.Event, *, as_json: bool) -> None:
+        self._progress, self._stop, self._as_json = progress, stop, as_json
+
+    def working(self) -> AbstractContextManager[None]:
+        """A live line, of how far the round is."""
+        return watching(self._progress, self._remark)
+
+    def _remark(self) -> str:
+        return "ending; Ctrl-C again: at once" if self._stop.is_set() else ""
+
+    def waiting(self, left: Callable[[], float]) -> AbstractContextManager[None]:
+        """A live line, of when the next one is."""
+        return live(lambda: f"next increment in {left():.0f} s", logs=False)
+
+    def done(self, report: Report, seconds: float) -> None:
+        """Lines on what a round did."""
+        if self._as_json:
+            summary = report.as_json() | {"seconds": round(seconds, 3)}
+            print(json.dumps(summary), flush=True)
+        show_increment(report, seconds)
 
 
 def show_increment(report: Report, seconds: float) -> None:
@@ -30,5 +59,7 @@ def show_increment(report: Report, seconds: float) -> None:
     for what, hours in (("complete", report.closed), ("late lines", report.reopened)):
         if hours:
             out.print(f"{time.strftime('%H:%M:%S')}  {what}: {', '.join(hours)}", soft_wrap=True)
+    for note in report.notes:
+        out.print(Text(printable(f"el run: note: {note}")), soft_wrap=True)
     for topic, problem in report.problems.items():
         out.print(Text(printable(f"el run: {topic or 'waiting'}: {problem}")), soft_wrap=True)

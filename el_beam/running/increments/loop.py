@@ -3,49 +3,64 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
 
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import State
-from el_beam.running.bounded import NotReady, options_of
-from el_beam.running.increments.round import Increments, IncrementsOptions, Report
-from el_beam.running.signals import stop_requested
-from el_beam.terminal.console import live, watching
-from runners import orphans
+from el_beam.running.bounded import options_of, run
+from el_beam.running.failures import NotReady
+from el_beam.running.increments.round import Increments, IncrementsOptions, Report, Run
 from runners.flink_rest import FlinkError
 from transforms.counts.summary import total
 from transforms.io.files.base import FileAway
 from transforms.io.kafka.topics import KafkaAway
+from transforms.io.world import CLOCK, Clock, Processes
 from transforms.read.kafka import KafkaSource
 
 if TYPE_CHECKING:
     from el_beam.job import Execution, Job
 
 
+class Watcher(Protocol):
+    """Who wants to know how increments go. Its methods are called in the loop's own thread."""
+
+    def working(self) -> AbstractContextManager[object]:
+        """Entered while a round runs."""
+
+    def waiting(self, left: Callable[[], float]) -> AbstractContextManager[object]:
+        """Entered between two rounds; `left` says how many seconds are left."""
+
+    def done(self, report: Report, seconds: float) -> None:
+        """Called after each round."""
+
+
 def work(
-    job: Job, execution: Execution, options: IncrementsOptions,
-    tell: Callable[[Report, float], None], drop: Callable[[], object],
-) -> bool:  # fmt: skip
-    """Do increments of a job that reads from Kafka, once or until asked to end. `tell` is called
-    after each round, with its seconds, and `drop` where we are asked again: it ends this process,
-    whatever the increment under way waits for; that is done again. Returns whether the last one had
-    no problems.
+    job: Job,
+    execution: Execution,
+    options: IncrementsOptions,
+    watcher: Watcher,
+    stop: threading.Event,
+    *,
+    clock: Clock = CLOCK,
+    processes: Processes | None = None,
+    run: Run = run,
+) -> bool:
+    """Do increments of a job that reads from Kafka, once or until `stop` is set: then the one under
+    way is finished. `run` runs each as a bounded job. Returns whether the last one had no problems.
 
     Raises JarMissing, StateError where the state can't be used, SinkError; without `every`
     KafkaAway, FileAway, FlinkError and NotReady too."""
     assert isinstance(job.source, KafkaSource)
     options_of(execution)
-    orphans.mark_children()
-    with Lease(State(options.state)) as lease, stop_requested(drop) as asked:
-        increments = Increments(job, job.source, execution, options, lease)
+    with Lease(State(options.state), clock, processes) as lease:
+        increments = Increments(job, job.source, execution, options, lease, clock, processes, run)
         begun = False
         while True:
-            started = time.monotonic()
+            started = clock.monotonic()
             try:
-                with _watched(job, asked):
+                with watcher.working():
                     if not begun:
                         increments.begin()
                         begun = True
@@ -54,22 +69,20 @@ def work(
                 if options.every is None:
                     raise
                 report = Report(total((), ()), problems={"": str(error)})
-            tell(report, time.monotonic() - started)
+            watcher.done(report, clock.monotonic() - started)
             more = bool(report.topics) and report.lag > 0
-            if asked.is_set() or (options.every is None and not more):
+            if stop.is_set() or (options.every is None and not more):
                 return not report.problems
-            if options.every and not more and _asked_before(asked, started + options.every):
+            due = started + (options.every or 0.0)
+            if not more and _stopped_before(due, stop, watcher, clock):
                 return True
 
 
-def _watched(job: Job, asked: threading.Event) -> AbstractContextManager[None]:
-    def remark() -> str:
-        return "ending; Ctrl-C again: at once" if asked.is_set() else ""
+def _stopped_before(due: float, stop: threading.Event, watcher: Watcher, clock: Clock) -> bool:
+    """Wait until the next round is due, at the monotonic second `due`, or `stop` is set."""
 
-    return watching(job.progress, remark) if job.progress else nullcontext()
+    def left() -> float:
+        return max(0.0, due - clock.monotonic())
 
-
-def _asked_before(asked: threading.Event, due: float) -> bool:
-    """Wait until the next round is due. Returns whether we are asked to end."""
-    with live(lambda: f"next increment in {max(0, due - time.monotonic()):.0f} s", logs=False):
-        return asked.wait(max(0.0, due - time.monotonic()))
+    with watcher.waiting(left):
+        return clock.wait(stop, left())

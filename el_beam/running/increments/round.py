@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,21 +28,24 @@ from el_beam.books.state.state import (
     StateError,
     TopicState,
 )
-from el_beam.running.bounded import JobFailed, NotReady, clean_up, run
-from el_beam.terminal.console import printable
-from runners import flink, orphans
+from el_beam.running.bounded import clean_up, run
+from el_beam.running.failures import JobFailed, NotReady
+from runners import flink
+from runners.orphans import ThisMachine
 from runners.worker_pool import about
 from transforms.counts.summary import Summary, plain, summary_of, total
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway
 from transforms.io.kafka.topics import KafkaAway, KafkaTopics, matching
+from transforms.io.world import CLOCK, Clock, Processes
 from transforms.read.kafka_ranges import KafkaRanges
 
 if TYPE_CHECKING:
     from el_beam.job import Execution, Job
     from transforms.read.kafka import KafkaSource
 
+Run = Callable[..., dict[str, Summary]]  # as `bounded.run`
 _LONGEST_PAUSE = 600.0  # seconds until a topic that fails is tried again
 
 
@@ -81,6 +82,7 @@ class Report:
     lag: int = 0  # records that were there and not read
     closed: list[str] = field(default_factory=list)  # hours that are complete now
     reopened: list[str] = field(default_factory=list)  # hours that were, until late lines came
+    notes: list[str] = field(default_factory=list)  # of what holds up nothing
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, for --json."""
@@ -94,10 +96,18 @@ class Increments:
     """The increments of one job. Its lease must be held while it works."""
 
     def __init__(
-        self, job: Job, source: KafkaSource, execution: Execution, options: IncrementsOptions,
+        self,
+        job: Job,
+        source: KafkaSource,
+        execution: Execution,
+        options: IncrementsOptions,
         lease: Lease,
-    ) -> None:  # fmt: skip
-        """`job` is the job but for its source: that is another one each time."""
+        clock: Clock = CLOCK,
+        processes: Processes | None = None,
+        run: Run = run,
+    ) -> None:
+        """`job` is the job but for its source: that is another one each time, and `run` runs it."""
+        self._clock, self._processes, self._run_job = clock, processes or ThisMachine(), run
         self._job, self._source, self._lease = job, source, lease
         self._execution, self._skip = execution, options.skip_expired
         self._state = State(options.state)
@@ -114,7 +124,7 @@ class Increments:
         """End what a dead instance left running, finish what it had decided, sweep up the rest.
 
         Raises StateError, KafkaAway, SinkError."""
-        orphans.end(orphans.orphans())
+        self._processes.end_orphans()
         if self._execution.runner == "flink":
             flink.cancel(self._execution.beam, self._name)
         self._state.bind(self._kafka.cluster_id())
@@ -132,7 +142,7 @@ class Increments:
 
         Raises KafkaAway, LeaseLost, NotReady. A topic's trouble is in the report."""
         report = Report(total((), [str(sink) for sink, _ in self._job.sinks]))
-        asked, now = time.time(), time.monotonic()
+        asked, now = self._clock.time(), self._clock.monotonic()
         due = []
         for topic in self._matching(report):
             if topic.not_before <= now:
@@ -194,14 +204,14 @@ class Increments:
         last, before = topic.state.last(), topic.state.pending()[0]
         if last is None and self._source.start == "latest":
             ends = {partition: high for partition, (_, high) in there.bounds.items()}
-            topic.state.commit(Commit(1, ends, there.id, time.time(), {"start": "latest"}))
+            topic.state.commit(Commit(1, ends, there.id, self._clock.time(), {"start": "latest"}))
             return None
         reset = f"`el state reset {self._state.path} --topic {topic.name} --to earliest`"
         check(last, there, f"{reset} reads it anew")
-        gap = topic.state.gap()
+        gap, now = topic.state.gap(), self._clock.time()
         intent = again(gap, before, there) if gap else intend(last, before, there, skip=self._skip)
         return intent and replace(
-            intent, registry=self._job.registry.digest(), code=self._code, created=time.time()
+            intent, registry=self._job.registry.digest(), code=self._code, created=now
         )
 
     def _run(self, topics: list[_Topic], intents: dict[str, Intent], report: Report) -> bool:
@@ -222,7 +232,7 @@ class Increments:
         beam = (f"--job_name={self._name}", *self._execution.beam)
         try:
             try:
-                books = run(job, self._execution._replace(beam=beam))
+                books = self._run_job(job, self._execution._replace(beam=beam))
             except JobFailed as error:
                 if isinstance(error, NotReady):
                     raise
@@ -285,7 +295,8 @@ class Increments:
             put_away_lost_increment([sink for sink, _ in self._job.sinks], topic.name, gap, summary)
         self._reopened += put(each.file for each in summary.files.values() if each.file)
         ends = {int(partition): offset for partition, offset in manifest["ends"].items()}
-        topic.state.commit(Commit(intent.number, ends, intent.topic_id, time.time(), manifest))
+        now = self._clock.time()
+        topic.state.commit(Commit(intent.number, ends, intent.topic_id, now, manifest))
         topic.decided = False
 
     def _sweep(self) -> None:
@@ -300,7 +311,7 @@ class Increments:
     def _failed(self, topic: _Topic, problem: str, report: Report) -> None:
         topic.failures += 1
         pause = min(_LONGEST_PAUSE, 2.0 ** min(topic.failures, 12))
-        topic.not_before = time.monotonic() + pause
+        topic.not_before = self._clock.monotonic() + pause
         topic.problem = report.problems[topic.name] = problem
 
     def _tell_group(self, report: Report) -> None:
@@ -313,4 +324,4 @@ class Increments:
             try:
                 self._kafka.commit(self._source.group, offsets)
             except KafkaAway as error:
-                print(f"el run: note: {printable(str(error))}", file=sys.stderr)
+                report.notes.append(str(error))

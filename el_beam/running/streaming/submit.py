@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from el_beam.running.bounded import JobFailed, describe_error
-from runners import flink, orphans, preflight, worker_pool
+from el_beam.running.failures import JobFailed, job_failed
+from runners import flink, preflight, worker_pool
 from runners.flink_rest import FlinkCluster, FlinkError, FlinkJob
 from runners.jars import JarMissing, jar
 from runners.job_server import KafkaExpansion
@@ -136,10 +135,8 @@ def submit(stream: Stream, execution: Execution, savepoint: str | None = None) -
     import apache_beam as beam
 
     from el_beam.pipeline import build
-    from transforms.errors import SinkError
 
     assert stream.cluster is not None, "refused without"
-    orphans.mark_children()
     try:
         for sink, _ in stream.job.sinks:
             sink.prepare()
@@ -154,15 +151,10 @@ def submit(stream: Stream, execution: Execution, savepoint: str | None = None) -
         older = {each.id for each in stream.cluster.jobs()}
         result = pipeline.run()
         return _started(stream.cluster, stream.name, older, lambda: str(result.state))
-    except SinkError as error:
-        raise JobFailed(str(error)) from error
-    except FlinkError as error:
-        raise JobFailed(str(error)) from error
     except JobFailed:
         raise
     except Exception as error:  # a runner's may be any; people get the sentence, we the details
-        details = traceback.format_exc()
-        raise JobFailed(describe_error(f"{error}\n{details}"), details) from error
+        raise job_failed(error) from error
     finally:
         flink.end_job_servers()  # a cluster that has taken a job needs them no more
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections import deque
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 
-from el_beam.running.bounded import JobFailed
-from el_beam.running.signals import stop_requested
+from el_beam.running.failures import JobFailed
 from el_beam.running.streaming.submit import root_cause
-from el_beam.terminal.console import live
 from runners.flink_rest import FlinkAway, FlinkCluster, FlinkError, FlinkJob
 from transforms.io.kafka.topics import KafkaAway, KafkaTopics
+from transforms.io.world import CLOCK, Clock
 from transforms.read.kafka import KafkaSource
 
 _TICK = 1.0  # seconds between looks
@@ -22,8 +22,10 @@ _PATIENCE = 600.0  # seconds without any answer of Flink: its JobManager may be 
 class _View:
     """How a job is, for people: its state, how far its group is, its last checkpoint."""
 
-    def __init__(self, cluster: FlinkCluster, job: FlinkJob, source: KafkaSource) -> None:
-        self._cluster, self._source = cluster, source
+    def __init__(
+        self, cluster: FlinkCluster, job: FlinkJob, source: KafkaSource, clock: Clock
+    ) -> None:
+        self._cluster, self._source, self._clock = cluster, source, clock
         self.job = job
         self._kafka: KafkaTopics | None = None
         self._first: int | None = None  # lines that were done when we first looked
@@ -42,7 +44,7 @@ class _View:
         positions = self._kafka.positions(self._source.topics, self._source.group).values()
         done = sum(each.committed or each.low for each in positions)
         self._first = done if self._first is None else self._first
-        self._looks.append((time.monotonic(), done))
+        self._looks.append((self._clock.monotonic(), done))
         (began, before), (now, _) = self._looks[0], self._looks[-1]
         parts = [f"since then {done - self._first:,}", f"lag {sum(at.lag for at in positions):,}"]
         if now - began > 1:
@@ -54,27 +56,35 @@ class _View:
         latest = told["latest"]["completed"]
         if not latest:
             return []
-        age = max(0.0, time.time() - latest["latest_ack_timestamp"] / 1000)
+        age = max(0.0, self._clock.time() - latest["latest_ack_timestamp"] / 1000)
         return [f"checkpoint {latest['id']} {age:.0f} s ago"]
 
 
-def supervise(cluster: FlinkCluster, job: FlinkJob, source: KafkaSource) -> tuple[FlinkJob, str]:
-    """Stay until the job has ended, or someone asks us to end: then stop it with a savepoint.
+def supervise(
+    cluster: FlinkCluster,
+    job: FlinkJob,
+    source: KafkaSource,
+    stop: threading.Event,
+    show: Callable[[Callable[[], str]], AbstractContextManager[object]],
+    clock: Clock = CLOCK,
+) -> tuple[FlinkJob, str]:
+    """Stay until the job has ended, or `stop` is set: then stop the job with a savepoint. The
+    context of `show` is entered meanwhile, with a function that describes the job.
 
     Returns the job as it ended, and the savepoint's path or ''. While the JobManager is away this
     waits for ten minutes. Raises JobFailed."""
-    view = _View(cluster, job, source)
+    view = _View(cluster, job, source, clock)
     away: float | None = None
-    with stop_requested(_interrupt) as asked, live(lambda: str(view)):
+    with show(lambda: str(view)):
         while not view.job.ended:
-            if asked.wait(_TICK):
+            if clock.wait(stop, _TICK):
                 return view.job, _stopped(cluster, view.job)
             try:
                 view.job, away = cluster.job(job.id), None
             except FlinkAway as error:
-                away = away or time.monotonic()
+                away = away or clock.monotonic()
                 view.job = view.job._replace(state="JobManager away", running=0)
-                if time.monotonic() - away > _PATIENCE:
+                if clock.monotonic() - away > _PATIENCE:
                     raise JobFailed(f"{error}; the job may still run") from error
             except FlinkError as error:
                 raise JobFailed(f"{error}; start the same command again and it goes on") from error
@@ -92,7 +102,3 @@ def _stopped(cluster: FlinkCluster, job: FlinkJob) -> str:
             cluster.cancel(job.id)
             return f"none ({error})"
         raise JobFailed(f"cannot stop the job {job.id}: {error}") from error
-
-
-def _interrupt() -> None:
-    raise KeyboardInterrupt

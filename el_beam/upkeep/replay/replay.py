@@ -24,7 +24,8 @@ from el_beam.connectors.bad_lines import BadLine, bad_lines
 from el_beam.connectors.selection import Selection, StoredError
 from el_beam.connectors.stored import Store, store_of
 from el_beam.job import Execution, Job, Rules
-from el_beam.running.bounded import JobFailed, run
+from el_beam.running.bounded import run
+from el_beam.running.failures import JobFailed
 from el_beam.upkeep.replay.candidates import CandidateLine, Candidates
 from el_beam.upkeep.replay.lookup import same_place, selection_in, stored_in
 from el_beam.upkeep.replay.swap import Provenance, RawFile, raw_files, swap

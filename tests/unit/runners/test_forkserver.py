@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from el_beam.running.bounded import diverted
+from el_beam.running.process import diverted
 from runners.forkserver import Fork
 
 SUBMITTER = """

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,7 +14,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from el_beam.books.state import lease as leases
 from el_beam.books.state import state as states
 from el_beam.books.state.lease import Holder, Lease
 from el_beam.books.state.state import (
@@ -25,6 +25,8 @@ from el_beam.books.state.state import (
     reset,
     show,
 )
+from runners.orphans import ThisMachine
+from transforms.io.world import SystemClock
 from transforms.read.kafka_ranges import OffsetRange, splits_of
 
 SPLITS = tuple(splits_of("raw", 1, [OffsetRange(0, 5, 700), OffsetRange(1, 0, 3)], size=500))
@@ -179,13 +181,13 @@ def test_the_lease_of_another_machine_ends(state: State, age: float, free: bool)
 
 
 def test_this_machine_before_it_started_anew() -> None:
-    here = Holder.here()
-    assert here.is_gone() is False
-    assert replace(here, boot="another").is_gone() is True
-    assert replace(here, started=here.started - 1).is_gone() is True
-    assert replace(here, host="elsewhere").is_gone() is None
-    gone = max(psutil.pids()) + 100_000
-    assert replace(here, pid=gone).is_gone() is True
+    machine = ThisMachine()
+    host, boot, pid, started = machine.here()
+    assert machine.alive(host, boot, pid, started) is True
+    assert machine.alive(host, "another", pid, started) is False
+    assert machine.alive(host, boot, pid, started - 1) is False
+    assert machine.alive("elsewhere", boot, pid, started) is None
+    assert machine.alive(host, boot, max(psutil.pids()) + 100_000, started) is False
 
 
 def test_who_was_taken_for_dead_is_told(state: State) -> None:
@@ -195,10 +197,16 @@ def test_who_was_taken_for_dead_is_told(state: State) -> None:
             one.check()
 
 
-def test_signs_of_life(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "_BEAT", 0.05)
+class _Hurried(SystemClock):
+    """Waits a hundredth of the time."""
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        return event.wait(seconds / 100)
+
+
+def test_signs_of_life(state: State) -> None:
     beat = Path(state.path, "lease", "00000001.beat")
-    with Lease(state):
+    with Lease(state, _Hurried()):
         first = beat.stat().st_mtime_ns
         end = time.monotonic() + 10
         while beat.stat().st_mtime_ns == first and time.monotonic() < end:

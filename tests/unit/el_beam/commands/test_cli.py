@@ -12,7 +12,8 @@ import pytest
 
 from el_beam import cli, config
 from el_beam.commands.run import command as run_command
-from el_beam.running.bounded import describe_error, diverted
+from el_beam.running.failures import describe_error
+from el_beam.running.process import diverted
 from el_beam.terminal.console import printable
 
 EL = [sys.executable, "-m", "el_beam.cli"]
@@ -177,7 +178,7 @@ def test_what_is_shown_is_printable() -> None:
 
 def test_noise_is_diverted_and_words_are_not(tmp_path: Path) -> None:
     code = (
-        "import os, sys, threading; from el_beam.running.bounded import diverted\n"
+        "import os, sys, threading; from el_beam.running.process import diverted\n"
         "with diverted(sys.argv[1]):\n"
         " os.system('echo noise >&2'); print('é words', file=sys.stderr)\n"
         " broken = threading.Thread(target=lambda: 1 / 0); broken.start(); broken.join()\n"

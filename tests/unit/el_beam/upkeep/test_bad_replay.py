@@ -13,7 +13,7 @@ import pytest
 
 from el_beam import cli
 from el_beam.books.state.state import StateError
-from el_beam.running.bounded import JobFailed
+from el_beam.running.failures import JobFailed
 from el_beam.upkeep.replay import replay
 from el_beam.upkeep.replay.replay import Replayed, SinkReport
 from schemas.event import Destination

@@ -28,7 +28,8 @@ from el_beam.connectors.selection import Selection, StoredError, selection_of
 from el_beam.connectors.stored import store_of
 from el_beam.connectors.stored_base import Fields, Store, StoredEvent
 from el_beam.job import Execution, Job, Rules
-from el_beam.running.bounded import JobFailed, execute, run
+from el_beam.running.bounded import execute, run
+from el_beam.running.failures import JobFailed
 from el_beam.upkeep.backfill.apply import apply
 from el_beam.upkeep.backfill.plan import plan
 from el_beam.upkeep.replay import lookup, replay

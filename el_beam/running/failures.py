@@ -1,0 +1,62 @@
+"""Why a job has failed: the sentence for people in what a runner reports."""
+
+from __future__ import annotations
+
+import re
+import traceback
+
+from schemas.errors import ElBeamError, ErrorNote, errors_in
+
+_AGAIN = "start the same command again"
+_KNOWN = {
+    "BrokenPipeError": "the reader of our output has gone",
+    "Channel closed prematurely": f"a worker process has died (killed, or out of memory); {_AGAIN}",
+    "a worker process has died": f"a worker process has died (killed, or out of memory); {_AGAIN}",
+    "_MultiThreadedRendezvous": f"the job server or a worker has died; {_AGAIN}",
+    "CANCELLED": f"the job server or a worker has died; {_AGAIN}",
+}
+_ANY = re.compile(r"^(?P<message>[A-Za-z_][\w.]*(?:: .*?)?)(?: \[while running .*)?$", re.MULTILINE)
+
+
+class JobFailed(ElBeamError):
+    """A job that ended before its time. `str()` is a sentence for people, `details` are for us;
+    `exit_code` and `transient` are those of the error that ended it."""
+
+    def __init__(
+        self, message: str, details: str = "", like: ElBeamError | ErrorNote | None = None
+    ) -> None:
+        """`like` is what to take the exit code from."""
+        if like:
+            self.exit_code, self.transient = like.exit_code, like.transient
+        super().__init__(message)
+        self.details = details if "unexpected: " in message else ""
+
+
+class NotReady(JobFailed):
+    """A sink that can't be written at all: that is no fault of what is read."""
+
+
+def job_failed(error: Exception) -> JobFailed:
+    """What an exception says that ended a job: a runner's own, which quotes the traceback of a
+    worker, or one of ours."""
+    if isinstance(error, JobFailed):
+        return error
+    details = "".join(traceback.format_exception(error))
+    report = f"{error}\n{details}"
+    return JobFailed(describe_error(report), details, like=_last_error(report))
+
+
+def describe_error(report: str) -> str:
+    """The sentence, in a runner's long report of a failure, that says what is wrong."""
+    if ours := _last_error(report):  # which was raised for those before it
+        return ours.message
+    for sign, sentence in _KNOWN.items():
+        if sign in report:
+            return sentence
+    lines = _ANY.findall(report)
+    return f"unexpected: {lines[-1] if lines else report.splitlines()[-1]}"
+
+
+def _last_error(report: str) -> ErrorNote | None:
+    notes = [*errors_in(report)]
+    return notes[-1] if notes else None

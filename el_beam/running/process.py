@@ -1,0 +1,191 @@
+"""What `el` changes in its own process, and sets back when it ends.
+
+    for_command    for each command: what libraries say doesn't reach people, our log does
+    for_job        for those that run jobs: temporary files, memory, servers
+    interruptible  for jobs that a kill doesn't harm: Ctrl-C ends the process at once
+    stop_requested for those that end what they have begun: Ctrl-C asks them to
+
+Only the entries of commands use these. All else of ours leaves its process alone, so that a server
+or a notebook can call it, from any thread.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import IO, NoReturn
+
+from runners.memory import ANY_NUMBER, collect_seldom, share_arenas
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class _ToPeople(logging.Handler):
+    """To what standard error is at the time: a live line steps aside, see console.live."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
+def hush() -> Callable[[], None]:
+    """Keep the warnings of libraries from people. Returns what sets all back."""
+    root, ours, show = logging.getLogger(), logging.getLogger("el_beam"), warnings.showwarning
+    levels = root.level, ours.level
+    handler = _ToPeople()
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+
+    def undo() -> None:
+        warnings.showwarning = show
+        root.removeHandler(handler)
+        root.setLevel(levels[0])
+        ours.setLevel(levels[1])
+
+    warnings.showwarning = lambda *_, **__: None  # filters are undone by the libraries themselves
+    root.addHandler(handler)
+    root.setLevel(logging.CRITICAL)
+    ours.setLevel(logging.INFO)
+    return undo
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """While the block runs, the warnings of libraries don't reach people."""
+    undo = hush()
+    try:
+        yield
+    finally:
+        undo()
+
+
+@contextmanager
+def for_command(noise: str) -> Iterator[None]:
+    """While the block runs, what libraries and worker processes say is in the file `noise`, and
+    people see what we say ourselves."""
+    with diverted(noise), quiet():
+        yield
+
+
+@contextmanager
+def for_job(scratch: str) -> Iterator[None]:
+    """While the block runs, this process serves jobs alone: what is temporary is in the folder
+    `scratch`. Servers of jobs end with the block."""
+    with _temporaries_in(scratch), _memory_for_events():
+        try:
+            yield
+        finally:
+            if servers := sys.modules.get("runners.job_server"):
+                servers.end_all()  # here they may complain
+
+
+@contextmanager
+def diverted(path: str) -> Iterator[None]:
+    """While the block runs, what libraries and worker processes write to standard error, by its
+    descriptor, goes to the file `path`. What we say ourselves goes on to people."""
+    ours, excepthook = sys.stderr, threading.excepthook
+    with (
+        os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace") as people,
+        Path(path).open("a", buffering=1, errors="backslashreplace") as noise,
+    ):
+        if _descriptor(ours) == 2:
+            ours.flush()
+            sys.stderr = people
+        os.dup2(noise.fileno(), 2)
+        threading.excepthook = lambda args: traceback.print_exception(args.exc_value, file=noise)
+        try:
+            yield
+        finally:
+            os.dup2(people.fileno(), 2)
+            sys.stderr, threading.excepthook = ours, excepthook
+
+
+@contextmanager
+def _temporaries_in(folder: str) -> Iterator[None]:
+    elsewhere, tempfile.tempdir = tempfile.tempdir, folder
+    try:
+        yield
+    finally:
+        tempfile.tempdir = elsewhere
+
+
+@contextmanager
+def _memory_for_events() -> Iterator[None]:
+    import_module("el_beam.pipeline")  # what it imports stays: no garbage is looked for in it
+    thresholds, frozen = gc.get_threshold(), gc.get_freeze_count()
+    collect_seldom()
+    share_arenas()
+    try:
+        yield
+    finally:
+        share_arenas(ANY_NUMBER)
+        gc.set_threshold(*thresholds)
+        if not frozen:
+            gc.unfreeze()
+
+
+@contextmanager
+def interruptible(scratch: str) -> Iterator[None]:
+    """While the block runs, Ctrl-C or a request to end ends this process at once, as a kill would:
+    a runner would wait for its workers, and every sink is safe from kills. Only the folder
+    `scratch` is removed. Workers end when they miss us."""
+    people = _descriptor(sys.stderr) or 2
+    with _signals(lambda: leave(scratch, people)):
+        yield
+
+
+@contextmanager
+def stop_requested(again: Callable[[], object]) -> Iterator[threading.Event]:
+    """An event that the first SIGINT or SIGTERM sets; any more call `again`."""
+    stop = threading.Event()
+
+    def note() -> None:
+        if stop.is_set():
+            again()
+        stop.set()
+
+    with _signals(note):
+        yield stop
+
+
+@contextmanager
+def _signals(act: Callable[[], object]) -> Iterator[None]:
+    """Outside the main thread, which signals never reach, nothing calls `act`."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, lambda *_: act()) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def leave(scratch: str, people: int | None = None) -> NoReturn:
+    """End this process at once, as a kill would, but for the folder `scratch`, which is removed."""
+    from el_beam.terminal.console import console
+
+    console().show_cursor()  # the live line hides it
+    message = b"el: interrupted; start the same command again and it will be finished\n"
+    with suppress(OSError):  # nobody is there any more
+        os.write(people or _descriptor(sys.stderr) or 2, message)
+    shutil.rmtree(scratch, ignore_errors=True)
+    os._exit(1)
+
+
+def _descriptor(stream: IO[str] | None) -> int | None:
+    try:
+        return stream.fileno() if stream else None
+    except (AttributeError, OSError):  # a test's, or none at all
+        return None
