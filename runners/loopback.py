@@ -1,7 +1,7 @@
 """Beam's Python servers listen on loopback alone.
 
-Those of the direct runner ask for `[::]`, every address of the machine: whoever reaches it could
-read events, or pose as a worker. The servers of Beam's JVMs are kept in by runners/java/loopback.
+Those of the direct runner ask for `[::]`, every address of the machine: anybody who reaches it
+could read events, or pose as a worker. Those of JVMs are kept in by runners/java/loopback.
 Why it is done like this: docs/decisions/004-loopback.md.
 """
 

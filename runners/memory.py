@@ -12,7 +12,7 @@ FEW, ANY_NUMBER = 2, 0
 
 
 def share_arenas(arenas: int = FEW) -> None:
-    """Let all threads of this process use the same few heaps; why is told at
+    """Let all threads of this process use the same few heaps; the reason is at
     `orphans.environment`. Does nothing without glibc."""
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, arenas)

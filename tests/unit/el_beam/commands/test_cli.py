@@ -12,7 +12,6 @@ import pytest
 
 from el_beam import cli, config
 from el_beam.commands.run import command as run_command
-from el_beam.running.failures import describe_error
 from el_beam.running.process import diverted
 from el_beam.terminal.console import printable
 
@@ -151,25 +150,6 @@ def test_the_command_line_wins_over_the_file(
 def test_json_and_stdout_do_not_mix(capsys: pytest.CaptureFixture[str]) -> None:
     assert el("run", "stdin:", "stdout:", "--json") == 2
     assert "would both write to standard output" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("report", "sentence"),
-    [
-        ("x\ntransforms.write.sink.SinkError: full [while running 'a']\n\ny", "full"),
-        ("SinkError: full\nmore", "full"),
-        ("KeyError: 'x'\n\nDuring …\nRegistryUnavailable: away [while running 'a']", "away"),
-        ("Traceback …:\n  File\nKeyError: 'x' [while running 'a']", "unexpected: KeyError: 'x'"),
-        ("MemoryError", "unexpected: MemoryError"),
-        (
-            "RuntimeError: Channel closed prematurely.",
-            "a worker process has died (killed, or out of memory); start the same command again",
-        ),
-        ("\x00", "unexpected: \x00"),
-    ],
-)
-def test_the_sentence_in_a_report_of_failure(report: str, sentence: str) -> None:
-    assert describe_error(report) == sentence
 
 
 def test_what_is_shown_is_printable() -> None:
