@@ -1,0 +1,24 @@
+"""The scripts: each says in a line what it does, and setup-env keeps to the Python that was asked for."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_help_has_a_line_for_each_script() -> None:
+    scripts = sorted(path.name for path in (ROOT / "scripts").iterdir() if path.is_file())
+    done = subprocess.run([ROOT / "scripts" / "help"], capture_output=True, text=True, check=True)
+    lines = [re.fullmatch(r"scripts/(\S+) +([A-Z].*\.)", line) for line in done.stdout.splitlines()]
+    assert [line and line[1] for line in lines] == scripts, done.stdout
+
+
+def test_every_bench_and_soak_is_named() -> None:
+    for script in ("bench", "soak"):
+        text = (ROOT / "scripts" / script).read_text()
+        parts = {path.stem for path in (ROOT / "scripts").glob(f"{script}*s/[a-z]*.py")}
+        parts |= {path.stem for path in (ROOT / "scripts").glob(f"{script}es/[a-z]*.py")}
+        assert set(re.findall(rf"^#     scripts/{script} (\w+)", text, re.MULTILINE)) == parts
