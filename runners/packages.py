@@ -4,37 +4,28 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
 from pathlib import Path, PurePosixPath
 
+from runners.programs import ProgramFailed, run_program
 from runners.user_folders import locked
-from schemas.errors import ElBeamError
-
-
-class NotInstalled(ElBeamError):
-    """Something that can't be fetched, installed or built; the message says why."""
 
 
 def unpack_package(name: str, version: str, inside: str, to: Path) -> None:
     """Download a source package and make its folder `inside` the folder `to`, whole or not at all.
 
     It does nothing where `to` is there. Processes that do it at once wait for each other. Raises
-    NotInstalled."""
+    ProgramFailed."""
     with locked(to.parent / f"{name}.lock"), tempfile.TemporaryDirectory(dir=to.parent) as scratch:
         if to.exists():
             return
-        done = subprocess.run(
-            [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:",
-             "-d", scratch, f"{name}=={version}"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        archives = list(Path(scratch).glob("*.tar.gz"))
-        if done.returncode or not archives:
-            raise NotInstalled(f"cannot download {name} {version}:\n{done.stderr}")
-        with tarfile.open(archives[0]) as archive:
+        pip = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check"]
+        source = ["--no-deps", "--no-binary", ":all:", "-d", scratch, f"{name}=={version}"]
+        run_program(f"download {name} {version}", [*pip, *source])
+        (archive_file,) = Path(scratch).glob("*.tar.gz")
+        with tarfile.open(archive_file) as archive:
             extract(archive, PurePosixPath(f"{name}-{version}", inside), Path(scratch, "files"))
         Path(scratch, "files").rename(to)
 
@@ -58,16 +49,11 @@ def extract(archive: tarfile.TarFile, inside: PurePosixPath, to: Path) -> None:
 
 
 def debian_packages(*names: str) -> None:
-    """Install packages of Debian as root. Raises NotInstalled, also where we aren't root."""
+    """Install packages of Debian as root. Raises ProgramFailed, also for who isn't root."""
     needed = " ".join(names)
     if os.getuid() or not shutil.which("apt-get"):
-        raise NotInstalled(f"something is missing; on Debian: apt-get install {needed}")
+        raise ProgramFailed(f"something is missing; on Debian: apt-get install {needed}")
     apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=600"]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for call in (["update"], ["install", "-y", "--no-install-recommends", *names]):
-        done = subprocess.run(
-            [*apt, *call], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-            env=environment,
-        )  # fmt: skip
-        if done.returncode:
-            raise NotInstalled(f"cannot install {needed}:\n{done.stderr}")
+        run_program(f"install {needed}", [*apt, *call], env=environment)

@@ -50,13 +50,8 @@ def register(commands: Any) -> None:
 
 def _command(args: argparse.Namespace) -> int:
     from runners.local_stack import Stack
-    from schemas.errors import ElBeamError
 
-    try:
-        args.call(Stack(args.dir), args)
-    except ElBeamError as error:
-        print(f"el stack: {error}", file=sys.stderr)
-        return error.exit_code
+    args.call(Stack(args.dir), args)
     return 0
 
 

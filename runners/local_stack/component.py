@@ -43,7 +43,7 @@ class Component(ABC):
 
     @staticmethod
     def install() -> None:
-        """Fetch or build what is missing, which may take minutes. Raises NotInstalled."""
+        """Fetch or build what is missing, which may take minutes. Raises ProgramFailed."""
         return
 
     def configure(self) -> None:
@@ -60,7 +60,7 @@ class Component(ABC):
         return all(process.is_ready for process in self.processes)
 
     def start(self) -> None:
-        """Start what doesn't run and wait until all is ready. Raises NotInstalled, StackError."""
+        """Start what doesn't run and wait until all is ready. Raises ProgramFailed, StackError."""
         if self.missing():
             self.install()
         self.configure()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -13,8 +12,9 @@ import yaml
 
 from runners.jars import log4j
 from runners.local_stack.component import LOOPBACK, Component, listens
-from runners.local_stack.process import ServerProcess, StackError
+from runners.local_stack.process import ServerProcess
 from runners.packages import unpack_package
+from runners.programs import ProgramFailed, run_program
 from runners.user_folders import cache_folder
 
 VERSION = "1.19.3"
@@ -132,18 +132,18 @@ class Flink(Component):
         flink = _distribution()
         path = f"{flink}/bin/bash-java-utils.jar:{flink}/lib/*"
         for name, what in (("jobmanager", "JM"), ("taskmanager", "TM")):
-            done = subprocess.run(
+            output = run_program(
+                "work out Flink's memory",
                 ["java", "-cp", path, "org.apache.flink.runtime.util.bash.BashJavaUtils",
                  f"GET_{what}_RESOURCE_PARAMS", "--configDir", str(conf)],
-                capture_output=True, text=True, check=False,
             )  # fmt: skip
             mark = "BASH_JAVA_UTILS_EXEC_RESULT:"
-            found = [line.removeprefix(mark) for line in done.stdout.splitlines()
+            found = [line.removeprefix(mark) for line in output.splitlines()
                      if line.startswith(mark)]  # fmt: skip
             if len(found) != 2:
-                raise StackError(f"Flink refuses its settings:\n{done.stdout}{done.stderr}")
-            (conf / f"{name}.jvm").write_text(found[0])
-            (conf / f"{name}.args").write_text(found[1])
+                raise ProgramFailed("Flink refuses its settings", output)
+            for part, text in zip(("jvm", "args"), found, strict=True):
+                (conf / f"{name}.{part}").write_text(text)
 
     def _has_leader(self) -> bool:
         return "taskmanagers" in self._overview()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from xml.sax.saxutils import escape
 from runners import jars
 from runners.java_build import build
 from runners.local_stack.component import LOOPBACK, Component
-from runners.local_stack.process import ServerProcess, StackError
+from runners.local_stack.process import ServerProcess
+from runners.programs import run_program
 
 _OPENS = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in ("java.lang", "java.util")]
 _LOG4J = """\
@@ -107,10 +107,7 @@ class Hdfs(Component):
 
     def _format(self) -> None:
         command = self._java("org.apache.hadoop.hdfs.server.namenode.NameNode")
-        done = subprocess.run([*command, "-format", "-force"], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, check=False)  # fmt: skip
-        if done.returncode:
-            raise StackError(f"cannot format the NameNode's folder:\n{done.stdout}{done.stderr}")
+        run_program("format the NameNode's folder", [*command, "-format", "-force"])
 
     def _has_space(self) -> bool:
         """The NameNode lets write, and knows where to."""

@@ -3,7 +3,6 @@ nothing is ever removed, for sample events are years old."""
 
 from __future__ import annotations
 
-import subprocess
 import uuid
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from confluent_kafka.admin import AdminClient
 from runners import jars
 from runners.java_build import build
 from runners.local_stack.component import LOOPBACK, Component, listens
-from runners.local_stack.process import ServerProcess, StackError
+from runners.local_stack.process import ServerProcess
+from runners.programs import run_program
 
 _HEAP = "-Xmx1g"
 _PROPERTIES = """\
@@ -100,13 +100,9 @@ class Kafka(Component):
             self._format(properties)
 
     def _format(self, properties: Path) -> None:
-        done = subprocess.run(
-            ["java", "-cp", _class_path(), "kafka.tools.StorageTool", "format",
-             "-t", str(uuid.uuid4()), "-c", str(properties)],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            raise StackError(f"cannot format Kafka's storage:\n{done.stdout}{done.stderr}")
+        tool = ["java", "-cp", _class_path(), "kafka.tools.StorageTool", "format"]
+        options = ["-t", str(uuid.uuid4()), "-c", str(properties)]
+        run_program("format Kafka's storage", [*tool, *options])
 
 
 def _class_path() -> str:

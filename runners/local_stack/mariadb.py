@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import getpass
 import shutil
-import subprocess
 from pathlib import Path
 
 import pymysql
 
 from runners.local_stack.component import LOOPBACK, Component
-from runners.local_stack.process import ServerProcess, StackError
+from runners.local_stack.process import ServerProcess
 from runners.packages import debian_packages
+from runners.programs import run_program
 
 _FIRST = """\
 CREATE DATABASE IF NOT EXISTS el CHARACTER SET utf8mb4;
@@ -88,13 +88,9 @@ class MariaDb(Component):
     def _make_data(self) -> None:
         new = self.folder / "data.new"
         shutil.rmtree(new, ignore_errors=True)  # of an attempt that was killed
-        done = subprocess.run(
-            [_path("mariadb-install-db"), "--no-defaults", f"--datadir={new}", "--skip-test-db",
-             "--auth-root-authentication-method=normal", f"--user={getpass.getuser()}"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            raise StackError(f"cannot make MariaDB's data:\n{done.stdout}{done.stderr}")
+        tool = [_path("mariadb-install-db"), "--no-defaults", f"--datadir={new}"]
+        options = ["--auth-root-authentication-method=normal", f"--user={getpass.getuser()}"]
+        run_program("make MariaDB's data", [*tool, "--skip-test-db", *options])
         new.rename(self.folder / "data")
 
 

@@ -21,7 +21,7 @@ _GRACE = 15.0  # seconds that a server has to end by itself
 
 
 class StackError(ElBeamError):
-    """A server that doesn't do what it should; the message is for people."""
+    """A server, or the folder of a stack, that isn't as it should be."""
 
 
 class ServerProcess:
@@ -95,7 +95,7 @@ class ServerProcess:
         end = time.monotonic() + self._patience
         while not self._ready():
             if self.pid is None:
-                raise StackError(f"{self.name} has ended:\n{self.tail()}")
+                raise StackError(f"{self.name} has ended; its log is {self.log}")
             if time.monotonic() > end:
                 raise StackError(f"{self.name} isn't ready after {self._patience:.0f} s; "
                                  f"its log is {self.log}")  # fmt: skip
@@ -123,12 +123,6 @@ class ServerProcess:
         end = time.monotonic() + seconds
         while self.pid is not None and time.monotonic() < end:
             time.sleep(_TICK)
-
-    def tail(self, lines: int = 15) -> str:
-        """The last lines of its log."""
-        with suppress(OSError):
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
-        return ""
 
 
 def _is_stopped(pid: int) -> bool:

@@ -78,7 +78,7 @@ class Stack:
         """Start components (all by default) and those they need; each is given as it is ready.
 
         What an earlier stack here, or a killed `el run`, left running is ended first. Raises
-        NoSuchComponent, NotInstalled, StackError."""
+        NoSuchComponent, ProgramFailed, StackError."""
         needed = _with_needs(names)
         with locked(self.folder / "lock"):
             self.sweep()

@@ -115,10 +115,8 @@ def test_servers_listen_on_loopback_alone(stack: Stack) -> None:
 def test_a_component_that_is_not_there() -> None:
     told = el("stack", "up", "kafak")
     assert told.returncode == 2
-    assert (
-        told.stderr
-        == "el stack: no component kafak; there are kafka, workers, flink, hdfs, spark, mariadb\n"
-    )
+    there_are = "there are kafka, workers, flink, hdfs, spark, mariadb"
+    assert told.stderr == f"el stack up: no component kafak; {there_are}\n"
 
 
 def test_a_server_that_ends_says_why(other: Stack) -> None:

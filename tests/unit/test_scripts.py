@@ -1,4 +1,4 @@
-"""The scripts: each says in a line what it does, and setup-env keeps to the Python that was asked for."""
+"""The scripts: `scripts/help` has a line for each, and each names its parts."""
 
 from __future__ import annotations
 

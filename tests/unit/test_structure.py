@@ -82,7 +82,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "local_pool java_build",
         "worker_pool job_server flink_rest preflight loopback",
         "forkserver jars packages",
-        "orphans user_folders",
+        "orphans programs user_folders",
         "memory",
     ),
     "runners.local_stack": (

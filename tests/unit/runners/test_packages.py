@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from runners.packages import NotInstalled, extract, unpack_package
+from runners.packages import extract, unpack_package
+from runners.programs import ProgramFailed, run_program
 
 
 def archive(path: Path, **kinds: bytes) -> Path:
@@ -50,11 +51,11 @@ def test_a_package_is_there_whole_or_not_at_all(
     def download(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         folder = Path(command[command.index("-d") + 1])
         archive(folder / "p-1.tar.gz", **{"p-1/deps/a": b"a"})
-        return subprocess.CompletedProcess(command, code, "", "no network")
+        return subprocess.CompletedProcess(command, code, "trying\nno network\n")
 
     monkeypatch.setattr(subprocess, "run", download)
     code = 1
-    with pytest.raises(NotInstalled, match="cannot download p 1:\nno network"):
+    with pytest.raises(ProgramFailed, match="cannot download p 1: no network"):
         unpack_package("p", "1", "deps", tmp_path / "cache" / "p")
     assert not (tmp_path / "cache" / "p").exists()
     code = 0
@@ -62,3 +63,8 @@ def test_a_package_is_there_whole_or_not_at_all(
     assert (tmp_path / "cache" / "p" / "a").read_bytes() == b"a"
     code = 1
     unpack_package("p", "1", "deps", tmp_path / "cache" / "p")  # nothing is downloaded again
+
+
+def test_a_program_that_is_not_there_is_a_sentence() -> None:
+    with pytest.raises(ProgramFailed, match=r"cannot look: .*/nowhere/program"):
+        run_program("look", ["/nowhere/program"])
