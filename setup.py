@@ -82,6 +82,7 @@ setup(
             "pytest-timeout",
             "pytest-xdist",
             "ruff",
+            "setuptools>=70.1",  # which makes wheels by itself
             "types-grpcio",
             "types-jsonschema",
             "types-psutil",
