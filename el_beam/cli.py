@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 import tempfile
+import textwrap
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
@@ -41,11 +42,14 @@ _COMMANDS = (
     run, backfill, bad, check, compact, find, forward, jars, jobs, ledger, mysql, purge, reconcile,
     schema, stack, state,
 )  # fmt: skip
+_WIDTH = 78  # columns of help
 _GOES_ON = "; the same command goes on where it was"
 
 
 class _Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
+        options["description"] = textwrap.fill(options.get("description") or "", _WIDTH)
+        options["formatter_class"] = argparse.RawDescriptionHelpFormatter  # for the examples
         super().__init__(**{"allow_abbrev": False, **options})
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

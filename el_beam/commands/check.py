@@ -1,4 +1,4 @@
-"""`el check`: is a continuous job well?"""
+"""`el check`: whether a continuous job works as it should."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EXAMPLE = """examples:
   el check 'kafka://${KAFKA}/?topics=raw&group=processor'
   el check --config processor.yaml --json
 
-Exit code 1 where anything is a problem: fit for a timer that tells people.
+Exit code 1 if there is any problem, so that a timer can alert people.
 """
 
 
@@ -21,17 +21,17 @@ def register(commands: Any) -> None:
     """Add `el check` to the command line."""
     parser = commands.add_parser(
         "check",
-        help="see whether a continuous job is well",
-        description="Looks at the brokers, at how far the job's group is, at the job on Flink.",
+        help="see whether a continuous job works as it should",
+        description="Looks at the brokers, at how far the job's group has read, and at the job on "
+        "Flink.",
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("source", nargs="?", metavar="SOURCE", help="the job's kafka: source")
     parser.add_argument("--config", metavar="FILE", help="the job's YAML file instead")
     add_flink(parser)
     parser.add_argument(
         "--lag", type=int, default=_MOST_LAG, metavar="RECORDS",
-        help=f"more than this is a problem (default {_MOST_LAG:,})",
+        help=f"it is a problem if more than these are unread (default {_MOST_LAG:,})",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="the findings as JSON")
     parser.set_defaults(command=_command)
@@ -40,8 +40,7 @@ def register(commands: Any) -> None:
 def _command(args: argparse.Namespace) -> int:
     from el_beam.config import read_config
     from el_beam.connectors.ends import source_of, source_uri
-    from el_beam.running.streaming.health import findings
-    from el_beam.running.streaming.submit import job_name
+    from el_beam.running.streaming.health import findings, job_name
     from el_beam.terminal.console import printable
     from el_beam.uris import UriError
     from runners.flink_rest import cluster_of

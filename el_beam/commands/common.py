@@ -14,7 +14,9 @@ def add_hours(parser: argparse.ArgumentParser, *, required: bool = False) -> Non
     """Add the options --from and --to: see `selection.selection_of`."""
     parser.add_argument("--from", dest="first", required=required, metavar="HOUR",
                         help="as 2019-03-10T07, or a day")  # fmt: skip
-    parser.add_argument("--to", dest="last", required=required, metavar="HOUR", help="the last one")
+    parser.add_argument(
+        "--to", dest="last", required=required, metavar="HOUR", help="the last hour, or day"
+    )
 
 
 def add_flink(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ _EXAMPLE = """examples:
   el compact hdfs://namenode:9870/el/events --dry-run
   el compact hdfs://namenode:9870/el/events --from 2019-03-10T07 --to 2019-03-10
 
-Killed, and started again, it goes on where it was.
+If it is killed, the same command goes on where it was.
 """
 _MOST = 1_000_000.0  # hours; more than there have been
 
@@ -23,17 +23,22 @@ def register(commands: Any) -> None:
     """Add `el compact` to the command line."""
     parser = commands.add_parser(
         "compact",
-        help="make few files of an hour's many",
-        description="Files of hours that have ended become few large ones, sorted by time, each "
-        "event once. Takes up to 1.5 GiB of memory.",
+        help="merge the many small files of an hour into few",
+        description="Merges the files of hours that have ended into few large ones, sorted by "
+        "time, with each event once. Needs up to 1.5 GiB of memory.",
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("root", metavar="ROOT", help="the folder of a parquet: or raw: sink")
     add_hours(parser)
-    add("--after", type=_hours, default=2.0, metavar="HOURS", help="since their end (default 2)")
-    add("--dry-run", action="store_true", help="only say what it would do")
+    add(
+        "--after",
+        type=_hours,
+        default=2.0,
+        metavar="HOURS",
+        help="skip hours that ended less than this ago (default 2)",
+    )
+    add("--dry-run", action="store_true", help="change nothing, only say what it would do")
     add("--json", action="store_true", help="a line of JSON for each hour and schema")
     parser.set_defaults(command=_command, goes_on=lambda args: not args.dry_run)
 
@@ -44,7 +49,7 @@ def _hours(text: str) -> float:
     except ValueError:
         hours = -1.0
     if not 0 <= hours <= _MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of hours: write 2, or 0.5")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of hours: write 2, or 0.5")
     return hours
 
 
@@ -54,12 +59,12 @@ def _command(args: argparse.Namespace) -> int:
 
     problems = _compact(checked_path(args.root), args)
     for path, why in problems.items():
-        print(f"el compact: left as it is: {printable(f'{path}: {why}')}", file=sys.stderr)
+        print(f"{args.prog}: left as it is: {printable(f'{path}: {why}')}", file=sys.stderr)
     return 1 if problems else 0
 
 
 def _compact(root: str, args: argparse.Namespace) -> dict[str, str]:
-    """Returns which files stay as they are, and why."""
+    """Merge, or say so; returns the files that are left as they are, and why."""
     from contextlib import nullcontext
 
     from el_beam.books.ledger.changes import changing
@@ -95,6 +100,6 @@ def _compact(root: str, args: argparse.Namespace) -> dict[str, str]:
                 print(f"{hour.hour} {printable(hour.schema)}: {len(hour.files)}{became} files, "
                       f"{hour.rows:,} rows", flush=True)  # fmt: skip
     became = f"became {after:,}" if not args.dry_run else "would be compacted"
-    again = f"; {repeated:,} rows were there again" if repeated else ""
+    again = f"; {repeated:,} repeated rows removed" if repeated else ""
     print(f"{before:,} files {became}{again}", file=sys.stderr)
     return problems

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from schemas.event import RawLine
 
 _EXAMPLE = """examples:
-  el forward file:examples/sample.log.gz 'kafka://${KAFKA}/?topic=raw' --rate 1000 --repeat
+  el forward file:examples/sample.log.gz 'kafka://${KAFKA}/?topic=raw' \\
+      --rate 1000 --repeat
   tail -F /var/log/beacon.log | el forward stdin: 'kafka://${KAFKA}/?topic=raw'
 """
 
@@ -23,15 +24,18 @@ def register(commands: Any) -> None:
     parser = commands.add_parser(
         "forward",
         help="put lines into a Kafka topic, as they are",
-        description="Reads lines from SOURCE and puts each into the topic, which is made if need "
-        "be. It ends with its source, and with all lines in the topic.",
+        description="Reads lines from SOURCE and puts each into the topic, which it creates if it "
+        "is missing. It ends when the source has ended and all lines are in the topic.",
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("source", metavar="SOURCE", help="file:PATH or stdin:")
     parser.add_argument("topic", metavar="KAFKA_URI", help="kafka://BROKERS/?topic=NAME")
     parser.add_argument("--rate", type=int, metavar="N", help="lines a second (default: no limit)")
-    parser.add_argument("--repeat", action="store_true", help="begin again at the end of a file")
+    parser.add_argument(
+        "--repeat",
+        action="store_true",
+        help="at the end start again",
+    )
     parser.set_defaults(command=_command)
 
 
@@ -60,7 +64,7 @@ def _lines(source: Any, repeat: bool) -> Iterator[RawLine]:
     if isinstance(source, StdinSource) and not repeat:
         return read_stdin(None)
     if not isinstance(source, FileSource):
-        raise UriError(f"{source}: lines are forwarded from file: or, once, from stdin:")
+        raise UriError(f"{source}: give file:PATH; or stdin:, without --repeat")
     splits = source.splits()
     rounds = itertools.repeat(splits) if repeat else [splits]
     return (line for each in rounds for split in each for line in read_split(split))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _EXAMPLE = """examples:
   el jobs list
   el jobs stop "el processor"           with a savepoint, whose path it prints
-  el jobs stop ID --cancel              without one: its group's offsets are committed
+  el jobs stop ID --cancel              without one: offsets are committed
 """
 
 
@@ -25,21 +25,24 @@ def register(commands: Any) -> None:
     parser = commands.add_parser(
         "jobs",
         help="list and stop continuous jobs",
-        description="The jobs of a Flink cluster.",
+        description="Lists and stops the jobs of a Flink cluster.",
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="the jobs, newest first")
-    listing.add_argument("--all", action="store_true", help="those that have ended, too")
+    listing.add_argument("--all", action="store_true", help="also those that have ended")
     listing.set_defaults(command=_command, call=_list)
     stop = actions.add_parser("stop", help="stop a job with a savepoint")
     stop.add_argument("job", metavar="ID|NAME")
-    stop.add_argument("--savepoint", metavar="DIR", help="where to (default: the cluster's own)")
+    stop.add_argument(
+        "--savepoint",
+        metavar="DIR",
+        help="where it goes (default: the cluster's own folder)",
+    )
     stop.add_argument("--cancel", action="store_true", help="end it at once, without a savepoint")
     stop.set_defaults(command=_command, call=_stop)
     for each in (listing, stop):
-        each.add_argument("--json", action="store_true", help="for machines")
+        each.add_argument("--json", action="store_true", help="print it as JSON")
         add_flink(each)
 
 

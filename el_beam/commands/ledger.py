@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 _EXAMPLE = """examples:
   el ledger hdfs://namenode:9870/el/events
-  el ledger /tmp/el/parquet --from 2019-03-10T07 --to 2019-03-10T08 --content --json
+  el ledger /tmp/el/parquet --from 2019-03-10T07 --to 2019-03-10T08 --content
 
-Exit code 1 where anything is missing, damaged or unknown.
+Exit code 1 if anything is missing, damaged or unknown.
 """
 _SHOWN = 20  # troubles
 
@@ -26,15 +26,14 @@ def register(commands: Any) -> None:
     parser = commands.add_parser(
         "ledger",
         help="see what a folder holds, hour by hour, and what is missing",
-        description="Compares what runs and imports have written into ROOT with what is there.",
+        description="Compares what runs and imports wrote into ROOT with what is there now.",
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "root", metavar="ROOT", help="the folder of a parquet:, jsonl: or raw: sink"
     )
     add_hours(parser)
-    parser.add_argument("--content", action="store_true", help="read every file: is it the same?")
+    parser.add_argument("--content", action="store_true", help="read and compare every file")
     parser.add_argument("--put-away", action="store_true", help="move unknown files to _replaced")
     parser.add_argument("--json", action="store_true", help="print all of it as JSON")
     parser.set_defaults(command=_command)
@@ -103,6 +102,6 @@ def _show(ledger: Ledger) -> None:
     for trouble in ledger.troubles[:_SHOWN]:
         print(f"{trouble.kind}: {printable(trouble.sentence)}", file=sys.stderr)
     if more := ledger.troubles[_SHOWN:]:
-        print(f"and {len(more)} more: --json tells all", file=sys.stderr)
+        print(f"and {len(more)} more: --json shows all", file=sys.stderr)
     for command in mending(ledger):
-        print(f"to mend it: {printable(command)}", file=sys.stderr)
+        print(f"to repair it: {printable(command)}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`el purge`: remove what is older than it may be."""
+"""`el purge`: remove what is too old to be kept."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from el_beam.commands.common import age
 
 _EXAMPLE = """examples:
   el purge hdfs://namenode:9870/el/raw --older-than 90d
-  el purge hdfs://namenode:9870/el/events --older-than 90d --keep keep.yaml --yes
+  el purge hdfs://namenode:9870/el/events --older-than 90d \\
+      --keep keep.yaml --yes
 
-keep.yaml says which fields stay for good:
+keep.yaml says which fields are kept for good:
   Edit: [wiki, event.action]
 
-Without --yes it only says what it would do. Killed, and started again, it goes on where it was.
+Without --yes it only says what it would do. If it is killed, the
+same command goes on where it was.
 """
 
 
@@ -25,15 +27,14 @@ def register(commands: Any) -> None:
     """Add `el purge` to the command line."""
     parser = commands.add_parser(
         "purge",
-        help="remove what is older than it may be",
-        description="Files of old hours go, or keep the fields that a list names.",
+        help="remove what is too old to be kept",
+        description="Removes the files of old hours, or all of their fields but those of a list.",
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("root", metavar="ROOT", help="the folder of a parquet:, jsonl: or raw: sink")
     add("--older-than", required=True, type=age, metavar="AGE", help="90d, or 36h")
-    add("--keep", metavar="FILE", help="YAML: the fields that stay, by schema")
+    add("--keep", metavar="FILE", help="YAML: the fields that are kept, by schema")
     add("--yes", action="store_true", help="do it; what is removed can't be brought back")
     add("--json", action="store_true", help="a line of JSON for each file")
     parser.set_defaults(command=_command, goes_on=lambda args: args.yes)
@@ -45,12 +46,12 @@ def _command(args: argparse.Namespace) -> int:
 
     problems = _purge(checked_path(args.root), args)
     for path, why in problems.items():
-        print(f"el purge: left as it is: {printable(f'{path}: {why}')}", file=sys.stderr)
+        print(f"{args.prog}: left as it is: {printable(f'{path}: {why}')}", file=sys.stderr)
     return 1 if problems else 0
 
 
 def _purge(root: str, args: argparse.Namespace) -> dict[str, str]:
-    """Returns which files stay as they are, and why."""
+    """Remove, or say so; returns the files that are left as they are, and why."""
     from contextlib import nullcontext
 
     from el_beam.books.ledger.audit import compare

@@ -1,4 +1,4 @@
-"""`el reconcile`: whether two ends hold the same events."""
+"""`el reconcile`: whether two stores hold the same events."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from el_beam.connectors.stored import Store
 
 _EXAMPLE = """examples:
-  el reconcile 'kafka://BROKERS/?pattern=^eventlogging_.*' parquet:hdfs://namenode:9870/el/events \\
+  el reconcile 'kafka://BROKERS/?pattern=^eventlogging_.*' \\
+      parquet:hdfs://namenode:9870/el/events \\
       --from 2019-03-10T07 --to 2019-03-10T08
-  el reconcile sqlite:/tmp/el/events.db parquet:/tmp/el/parquet --schema Edit_ --json
+  el reconcile sqlite:/tmp/el/events.db parquet:/tmp/el/parquet --schema Edit_
 
-Ends: parquet:ROOT jsonl:ROOT sqlite:PATH mysql://USER@HOST/DATABASE
-      kafka://BROKERS/?topics=A,B|pattern=^REGEX
+Stores: parquet:ROOT jsonl:ROOT sqlite:PATH mysql://USER@HOST/DATABASE
+        kafka://BROKERS/?topics=A,B|pattern=^REGEX
 
-Exit codes: 0 they are equal, 1 they differ, 2 they could not be compared.
+Exit codes: 0 they are equal, 1 they differ, 2 the comparison failed.
 """
 _WIDTH = 120  # characters of a table, where they aren't a terminal's
 _NAMED, _NAMED_JSON = 20, 10_000  # differences
@@ -31,18 +32,21 @@ def register(commands: Any) -> None:
     """Add `el reconcile` to the command line."""
     parser = commands.add_parser(
         "reconcile",
-        help="compare what two ends hold, by schema and hour",
-        description="Compares the uuids of two ends by schema and hour, and names those that are "
-        "at one end only.",
+        help="compare what two stores hold, by schema and hour",
+        description="Compares the uuids in two stores by schema and hour, and names those that "
+        "only one of them has.",
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("a", metavar="A", help="an end")
+    parser.add_argument("a", metavar="A", help="a store")
     parser.add_argument("b", metavar="B", help="the other one")
     add_hours(parser)
-    parser.add_argument("--schema", metavar="REGEX", help="only what is named like this, as Edit_")
     parser.add_argument(
-        "--json", action="store_true", help=f"all as JSON, {_NAMED_JSON:,} differences at most"
+        "--schema", metavar="REGEX", help="only schemas whose name starts like this"
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help=f"all of it as JSON, {_NAMED_JSON:,} differences at most",
     )
     parser.set_defaults(command=_command, fault=WRONG_CALL)
 
@@ -53,11 +57,11 @@ def _command(args: argparse.Namespace) -> int:
     from el_beam.connectors.stored import store_of
     from el_beam.terminal.console import live
 
-    wanted = selection_of(args.first, args.last, args.schema)
+    selection = selection_of(args.first, args.last, args.schema)
     a, b = store_of(args.a), store_of(args.b)
-    heard = ReadCounter()
-    with live(heard.__str__):
-        found = compare(a, b, wanted, _NAMED_JSON if args.json else _NAMED, heard)
+    counter = ReadCounter()
+    with live(counter.__str__):
+        found = compare(a, b, selection, _NAMED_JSON if args.json else _NAMED, counter)
     if args.json:
         print(json.dumps(as_json(found, a, b)))
     else:

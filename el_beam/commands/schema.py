@@ -14,7 +14,7 @@ def register(commands: Any) -> None:
     parser = commands.add_parser("schema", help="list the schemas, show one")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     lister = actions.add_parser("list", help="all schemas of the registry, with their revisions")
-    lister.add_argument("--json", action="store_true", help="as JSON, for machines")
+    lister.add_argument("--json", action="store_true", help="print it as JSON")
     lister.set_defaults(command=list_schemas)
     shower = actions.add_parser("show", help="a schema, its columns and its SQL table")
     shower.add_argument(
@@ -26,7 +26,7 @@ def register(commands: Any) -> None:
     shower.set_defaults(command=show_schema)
     for action in (lister, shower):
         action.add_argument(
-            "--schemas", metavar="DIR|URL", help="another registry than the catalog"
+            "--schemas", metavar="DIR|URL", help="a registry to use instead of the catalog"
         )
 
 

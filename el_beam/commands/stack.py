@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from runners.local_stack import Stack
 
 _EXAMPLE = """examples:
-  el stack up kafka flink       start a broker, a Flink cluster and Python workers
-  eval "$(el stack env)"        KAFKA, FLINK, HDFS, SPARK, MARIADB… in this shell: what runs
-  el stack down                 stop them; their data stays until `el stack down --purge`
+  el stack up kafka flink       start Kafka, Flink and Python workers
+  eval "$(el stack env)"        KAFKA, FLINK, HDFS … of what runs, in this shell
+  el stack down                 stop them; --purge removes their data too
 """
 
 
@@ -26,7 +26,6 @@ def register(commands: Any) -> None:
         description="Kafka, HDFS, Flink, Spark, Python workers, MariaDB on loopback, from packages "
         "alone.",
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     for action, help_, call in (

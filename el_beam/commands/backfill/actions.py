@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 from el_beam.commands.backfill import apply, plan
@@ -26,7 +25,6 @@ def register(commands: Any) -> None:
         description="The lines of the archive go through the same graph again. The result "
         "replaces what a folder has of these hours; tables get the rows that they lack.",
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     for action in (plan, apply):

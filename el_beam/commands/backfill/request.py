@@ -31,7 +31,7 @@ def add_action(actions: Any, name: str, summary: str) -> argparse.ArgumentParser
     add_hours(parser, required=True)
     add("--schema", metavar="REGEX", help="only schemas whose name starts like this, "
         "and EventErrors")  # fmt: skip
-    add("--all", action="store_true", help="replace all of these hours, whoever wrote it")
+    add("--all", action="store_true", help="replace all of these hours, whatever wrote it")
     add("--format", metavar="FMT", help="the lines' format, as for `el run`")
     add("--schemas", metavar="DIR|URL", help="as for `el run`")
     add("--runner", default="direct", metavar="NAME", help="direct, flink or spark")

@@ -9,7 +9,7 @@ from el_beam.commands.bad import listing, replay
 
 def register(commands: Any) -> None:
     """Add `el bad list` and `el bad replay` to the command line."""
-    parser = commands.add_parser("bad", help="lines that were no valid events: see, replay them")
+    parser = commands.add_parser("bad", help="list and replay lines that are not valid events")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing.register(actions)
     replay.register(actions)

@@ -11,5 +11,5 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     """Add --from, --to, --schema and --reason."""
     add_hours(parser)
     parser.add_argument("--schema", metavar="REGEX",
-                        help="only lines that name such a schema, as Edit_")  # fmt: skip
+                        help="only lines whose schema starts like this, as Edit_")  # fmt: skip
     parser.add_argument("--reason", metavar="REASON", help="only this one, as bad_json")

@@ -1,4 +1,4 @@
-"""`el bad list`: the lines that were no valid events, counted."""
+"""`el bad list`: the lines that are not valid events, counted."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 _EXAMPLE = """examples:
   el bad list sqlite:/tmp/el/events.db
-  el bad list parquet:hdfs://namenode:9870/el/events --from 2019-03-10T07 --reason bad_json
+  el bad list parquet:hdfs://namenode:9870/el/events \\
+      --from 2019-03-10T07 --reason bad_json
 
-Ends: parquet:ROOT jsonl:ROOT sqlite:PATH mysql://USER@HOST/DATABASE
-      kafka://BROKERS/?topics=A,B|pattern=^REGEX
+Stores: parquet:ROOT jsonl:ROOT sqlite:PATH mysql://USER@HOST/DATABASE
+        kafka://BROKERS/?topics=A,B|pattern=^REGEX
 
-Exit codes: 0 done, 2 the call was wrong, or an end could not be read.
+Exit codes: 0 done, 2 the call was wrong, or a store could not be read.
 """
 
 
@@ -30,12 +31,11 @@ def register(actions: Any) -> None:
     lister = actions.add_parser(
         "list",
         help="count them by reason, by schema and by hour, with examples",
-        description="Counts the EventErrors that are stored in the ENDs.",
+        description="Counts the EventErrors in every STORE.",
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = lister.add_argument
-    add("ends", nargs="+", metavar="END", help="where EventErrors are; the ends are added up")
+    add("stores", nargs="+", metavar="STORE", help="where EventErrors are; several are added up")
     add_choice(lister)
     add("--json", action="store_true", help="print all of it as JSON, whole lines too")
     lister.set_defaults(command=_list, fault=WRONG_CALL)
@@ -48,11 +48,11 @@ def _list(args: argparse.Namespace) -> int:
     from el_beam.terminal.console import live
 
     check_reason(args.reason)
-    wanted = selection_of(args.first, args.last, args.schema)
-    ends = [store_of(each) for each in args.ends]
-    heard = ReadCounter()
-    with live(heard.__str__):
-        found = bad_events(ends, wanted, args.reason, heard)
+    selection = selection_of(args.first, args.last, args.schema)
+    stores = [store_of(each) for each in args.stores]
+    counter = ReadCounter()
+    with live(counter.__str__):
+        found = bad_events(stores, selection, args.reason, counter)
     if args.json:
         print(json.dumps(as_json(found)))
     else:
@@ -89,10 +89,10 @@ def _show(found: BadEvents) -> None:
     for reason, _ in found.reasons.most_common():
         print(f"\n{printable(reason) or '(no reason)'}, for example")
         for example in found.examples[reason]:
-            print(*map(printable, _told(example)), sep="\n")
+            print(*map(printable, _lines(example)), sep="\n")
 
 
-def _told(example: Example) -> list[str]:
+def _lines(example: Example) -> list[str]:
     """Lines about a bad event: what and where it is, what is wrong, and the line itself."""
     from el_beam.connectors.event_errors import readable
 

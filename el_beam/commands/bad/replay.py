@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 
 _EXAMPLE = """examples:
   el bad replay parquet:/tmp/el/events parquet:/tmp/el/events
-  el bad replay parquet:/tmp/el/events parquet:/tmp/el/events --reason schema_violation --apply
-  el bad replay 'kafka://broker:9092/?topics=eventlogging_EventError_14035058' sqlite:/tmp/el.db
+  el bad replay parquet:/tmp/el/events parquet:/tmp/el/events \\
+      --reason schema_violation --apply
+  el bad replay 'kafka://broker:9092/?topics=eventlogging_EventError_14035058' \\
+      sqlite:/tmp/el.db
 
-Nothing is written without --apply. Killed, and started again, it goes on where it was; what a sink
-has already is not written again.
+Nothing is written without --apply. If it is killed, the same command goes on
+where it was; what a sink already has is not written again.
 
-Exit codes: 0 done, 1 it failed, 2 the call was wrong, or an end could not be read.
+Exit codes: 0 done; 1 it failed; 2 the call was wrong, or a store could not be
+read.
 """
 
 
@@ -33,19 +36,19 @@ def register(actions: Any) -> None:
     replayer = actions.add_parser(
         "replay",
         help="run them through the graph again; those that are valid now become events",
-        description="Runs the lines of the EventErrors in END through the graph again, and writes "
-        "those that are valid now into every SINK. Where END is a SINK too, their EventErrors go.",
+        description="Runs the lines of the EventErrors in STORE through the graph again, and "
+        "writes those that are valid now into every SINK. If STORE is also a SINK, "
+        "their EventErrors are removed there.",
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = replayer.add_argument
-    add("end", metavar="END", help="where EventErrors are, as for `el bad list`")
+    add("store", metavar="STORE", help="where EventErrors are, as for `el bad list`")
     add("sinks", nargs="+", metavar="SINK", help="where events go, as for `el run`")
     add_choice(replayer)
     add("--format", metavar="FMT", help="the lines' format, as for `el run`")
     add("--schemas", metavar="DIR|URL", help="as for `el run`")
     add("--workers", type=int, default=1, metavar="N", help="processes that share the work")
-    add("--apply", action="store_true", help="write; without it, it only says what it would do")
+    add("--apply", action="store_true", help="write; without it, only say what would be written")
     add("--json", action="store_true", help="print what it found and did as JSON")
     replayer.set_defaults(command=_replay, goes_on=lambda args: args.apply)
 
@@ -58,12 +61,12 @@ def _replay(args: argparse.Namespace) -> int:
     from el_beam.upkeep.replay.replay import replay
 
     check_reason(args.reason)
-    wanted = selection_of(args.first, args.last, args.schema)
+    selection = selection_of(args.first, args.last, args.schema)
     sinks, rules, execution = _prepared(args)
-    heard = ReadCounter()
-    with for_job(args.scratch), interruptible(args.scratch), live(heard.__str__):
-        found = replay(args.end, sinks, wanted, args.reason, rules, execution,
-                       apply=args.apply, heard=heard)  # fmt: skip
+    counter = ReadCounter()
+    with for_job(args.scratch), interruptible(args.scratch), live(counter.__str__):
+        found = replay(args.store, sinks, selection, args.reason, rules, execution,
+                       apply=args.apply, heard=counter)  # fmt: skip
     if args.json:
         print(json.dumps(replayed_as_json(found)))
     else:
@@ -152,4 +155,4 @@ def _show_replayed(found: Replayed) -> None:
     if found.still:
         out.print(reasons_table(found.still, "bad still"))
     if not found.applied:
-        print("Nothing was written (say --apply).")
+        print("Nothing was written (add --apply).")

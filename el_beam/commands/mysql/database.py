@@ -19,7 +19,6 @@ def add_action(actions: Any, name: str, summary: str, example: str) -> argparse.
         help=summary,
         description=f"{summary[0].upper()}{summary[1:]}.",
         epilog=example,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("uri", metavar="URI", help="mysql://USER@HOST:PORT/DATABASE")

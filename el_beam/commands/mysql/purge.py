@@ -1,4 +1,4 @@
-"""`el mysql purge`: remove rows that are older than they may be."""
+"""`el mysql purge`: remove rows that are too old to be kept."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ answer for ten minutes; 2 it can't be done at all.
 
 def register(actions: Any) -> None:
     """Add `el mysql purge` to the actions of `el mysql`."""
-    summary = "remove rows that are older than they may be"
+    summary = "remove rows that are too old to be kept"
     parser = add_action(actions, "purge", summary, _EXAMPLE)
     add = parser.add_argument
     add("--older-than", required=True, type=age, metavar="AGE", help="90d, or 36h")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 from el_beam.commands.state import reset, show
@@ -19,9 +18,8 @@ def register(commands: Any) -> None:
     parser = commands.add_parser(
         "state",
         help="show or change how far increments are",
-        description="What `el run --state DIR` has noted of the topics that it reads.",
+        description="Shows or changes what `el run --state DIR` has noted about its topics.",
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     for action in (show, reset):

@@ -1,4 +1,4 @@
-"""`el state reset`: make a topic go on from elsewhere."""
+"""`el state reset`: make a topic go on from another offset."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 def register(actions: Any) -> None:
     """Add `el state reset` to the actions of `el state`."""
-    parser = actions.add_parser("reset", help="make a topic go on from elsewhere")
+    parser = actions.add_parser("reset", help="make a topic go on from another offset")
     add = parser.add_argument
     add("state", metavar="DIR")
     add("--topic", required=True, metavar="NAME")
     add("--to", required=True, metavar="earliest|latest|0:500,1:730",
-        help="where, or the next offset of each partition")  # fmt: skip
+        help="from where; or the next offset of each partition")  # fmt: skip
     add("--source", metavar="URI", help="kafka://BROKERS/, to ask for offsets")
-    add("--yes", action="store_true", help="do it; otherwise only say what it means")
+    add("--yes", action="store_true", help="do it; without it, only say what would change")
     parser.set_defaults(command=_reset)
 
 
@@ -38,8 +38,8 @@ def _reset(args: argparse.Namespace) -> int:
         print(printable(f"{args.topic}/{partition}: {before:,} -> {offset:,}"))
     if not args.yes:
         print(
-            "What is read a second time gets files of other names: remove the old ones, or "
-            "have it twice. Nothing was changed; --yes does it.",
+            "Records that are read again go to files with other names: remove the old files, "
+            "or the events are there twice. Nothing was changed; --yes does it.",
             file=sys.stderr,
         )
         return 0

@@ -30,7 +30,7 @@ def _show(args: argparse.Namespace) -> int:
         print(json.dumps(found))
         return 0
     if not found["topics"]:
-        print(printable(f"{args.prog}: nothing is known at {args.state}"), file=sys.stderr)
+        print(printable(f"{args.prog}: there is no state in {args.state}"), file=sys.stderr)
         return 1
     out = console()
     out.file = sys.stdout

@@ -22,6 +22,11 @@ class Finding(NamedTuple):
     told: str
 
 
+def job_name(source: KafkaSource) -> str:
+    """A group's job has one name: two jobs of a group would move the same offsets."""
+    return f"el {source.group}"
+
+
 def findings(
     source: KafkaSource, cluster: FlinkCluster, name: str, most_lag: int
 ) -> Iterator[Finding]:

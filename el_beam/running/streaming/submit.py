@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from el_beam.running.failures import JobFailed, job_failed
+from el_beam.running.streaming.health import job_name
 from runners import flink, preflight, worker_pool
 from runners.flink_rest import FlinkCluster, FlinkError, FlinkJob
 from runners.jars import JarMissing, jar
@@ -45,11 +46,6 @@ class Stream:
     name: str
     cluster: FlinkCluster | None
     warnings: tuple[str, ...]
-
-
-def job_name(source: KafkaSource) -> str:
-    """A group's job has one name: two jobs of a group would move the same offsets."""
-    return f"el {source.group}"
 
 
 def prepare(job: Job, execution: Execution, *, detach: bool = False) -> Stream:

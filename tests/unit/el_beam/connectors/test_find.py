@@ -114,18 +114,18 @@ def test_as_people_see_it(
     code, out, err = el(capsys, good.uuid, tables, files, *raw)
     assert (code, err) == (0, "")
     assert f"{good.schema} {good.hour} in {files}: {good.place}\n" in out
-    assert f"made of the line {folder}/a.log@" in out and f", in {folder}/raw/year=" in out
+    assert f"made from the line {folder}/a.log@" in out and f", in {folder}/raw/year=" in out
     code, out, err = el(capsys, error.uuid, files, *raw)
     assert (code, err) == (0, "")
-    assert out.endswith(f"\nmade of the line {error.values[0]}\n")
+    assert out.endswith(f"\nmade from the line {error.values[0]}\n")
     only = next(each for each in stored if each.schema != good.schema)
     code, out, err = el(capsys, only.uuid, f"{files}/{good.schema}", *raw, "--hour", only.hour)
     assert code == 1
-    assert f"{only.uuid} is in none of the ends" in err and " of the line " in out
+    assert f"{only.uuid} is in none of the stores" in err and " from the line " in out
     code, out, err = el(capsys, "\x1b[31m", tables, *raw)
     assert (code, out) == (1, "")
     assert err == (
-        "el find: \\x1b[31m is in none of the ends\n"
+        "el find: \\x1b[31m is in none of the stores\n"
         "el find: no line of the archive gives \\x1b[31m\n"
     )
 

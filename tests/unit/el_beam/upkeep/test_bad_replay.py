@@ -80,7 +80,7 @@ def test_as_people_see_it(
     assert re.search("^sink +there +to write +to remove *\njsonl:/x +1 +5 +6 *\n", shown, re.M)
     assert re.search("^sqlite:/y +0 +4 +0 *\nsqlite:/y can't hold 2 of them", shown, re.MULTILINE)
     assert re.search("^bad_json +2 +The capsule", shown, re.MULTILINE)
-    assert shown.endswith("\nNothing was written (say --apply).\n")
+    assert shown.endswith("\nNothing was written (add --apply).\n")
     assert all(char.isprintable() or char == "\n" for char in shown)
 
     assert call(monkeypatch, replace(FOUND, applied=True), "--apply")["apply"] is True
@@ -89,7 +89,7 @@ def test_as_people_see_it(
     assert "Nothing was written" not in shown
     call(monkeypatch, Replayed(False))
     assert capsys.readouterr().out == (
-        "0 bad events: 0 valid now, 0 bad still\nNothing was written (say --apply).\n"
+        "0 bad events: 0 valid now, 0 bad still\nNothing was written (add --apply).\n"
     )
 
 

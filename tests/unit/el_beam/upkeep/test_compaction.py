@@ -437,7 +437,7 @@ def test_the_command(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None
         "hour": HOUR, "schema": "Edit_1", "rows": 3, "before": 2, "files": 1, "repeated": 1,
         "problems": {},
     }  # fmt: skip
-    assert told.err == "2 files became 1; 1 rows were there again\n"
+    assert told.err == "2 files became 1; 1 repeated rows removed\n"
 
 
 def test_files_made_of_another_hour(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -466,4 +466,4 @@ def test_the_command_says_what_stays(folder: Folder, capsys: pytest.CaptureFixtu
 def test_an_age_that_is_none(hours_: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         el(["compact", "/nowhere", f"--after={hours_}"])
-    assert "is no number of hours" in capsys.readouterr().err
+    assert "is not a number of hours" in capsys.readouterr().err
