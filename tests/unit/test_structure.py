@@ -44,6 +44,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "line_format bad_event",
         "event user_agent strict_json",
         "capsule addresses",
+        "extras",
         "errors",
     ),
     "schemas.registry": ("opening", "mediawiki", "folder", "base"),
