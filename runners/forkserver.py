@@ -52,31 +52,30 @@ class Fork:
             file.flush()
             _ask([request, writing, 1, 2, _people(), *descriptors])
         if not (pid := self._told.read(8)):
+            self._told.close()
             raise OSError("the process that forks workers has died")
         self.pid = int.from_bytes(pid, "little")
         self._code: int | None = None
-        self._reading = threading.Lock()
+        self._ended = threading.Event()
+        threading.Thread(target=self._await_end, daemon=True).start()
+
+    def _await_end(self) -> None:
+        with self._told as told:
+            code = told.read(8)
+        if not code:
+            with suppress(ProcessLookupError):  # the server that forked it has died
+                os.kill(self.pid, signal.SIGKILL)
+        self._code = int.from_bytes(code, "little", signed=True) if code else -signal.SIGKILL
+        self._ended.set()
 
     def poll(self) -> int | None:
         """Its exit code, or minus the signal that has ended it; None while it runs."""
-        return self.wait(0)
+        return self._code
 
     def wait(self, seconds: float | None = None) -> int | None:
         """Its exit code, waited for; None where it still runs after these seconds."""
-        end = select.poll()
-        end.register(self._told, select.POLLIN)
-        if self._code is None and end.poll(None if seconds is None else seconds * 1000):
-            with self._reading:
-                if self._code is None:
-                    self._code = self._end()
+        self._ended.wait(seconds)
         return self._code
-
-    def _end(self) -> int:
-        if code := self._told.read(8):
-            return int.from_bytes(code, "little", signed=True)
-        with suppress(ProcessLookupError):  # who should have told has died
-            os.kill(self.pid, signal.SIGKILL)
-        return -signal.SIGKILL
 
     def terminate(self) -> None:
         """Ask it to end, if it runs."""
