@@ -6,6 +6,7 @@ are shown as `***`. What is unknown is an error that lists what there is.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Mapping
@@ -30,6 +31,12 @@ _SECRET_NAMES = "|".join(map(re.escape, SECRETS))
 _SECRET = re.compile(rf"(?P<name>{_SECRET_NAMES})=(?!\$\{{\w+\}}(?:&|$))[^&]*")
 _SIZE = re.compile(r"(?P<number>\d+)(?P<unit>[KMG]i?B?)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+FILE_SYSTEMS = ("hdfs", "gs")  # beside local paths
+_AUTHORITY = {
+    "hdfs": re.compile(r"(?:[\w.-]+@)?(?:[\w.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?/.+"),
+    "gs": re.compile(r"[a-z0-9][\w.-]+/.+"),
+}
+_EXAMPLES = {"hdfs": "hdfs://HOST:PORT/PATH, the port of WebHDFS", "gs": "gs://BUCKET/PATH"}
 
 
 class UriError(WrongCall, ValueError):
@@ -101,3 +108,38 @@ def size(text: str) -> int:
     if not match:
         raise UriError(f"{text!r} is no size: write 64MiB or a number of bytes")
     return int(match["number"]) * _UNITS[(match["unit"] or "")[:1].lower()]
+
+
+def path_of(uri: Uri) -> str:
+    """The path of a URI of files. Raises UriError."""
+    path = uri.rest.removeprefix("//") if uri.rest.startswith("///") else uri.rest
+    if not path:
+        raise UriError(f"{uri} has no path: write {uri.scheme}:PATH")
+    try:
+        return checked_path(path)
+    except UriError as error:
+        raise UriError(f"{uri}: {error}") from error
+
+
+def checked_path(path: str) -> str:
+    """A path on a file system that there is. Raises UriError."""
+    scheme, is_remote, rest = path.partition("://")
+    if not is_remote:
+        return path
+    if scheme == "mysql":
+        raise UriError("these are tables, not files: see `el mysql`")
+    if scheme not in FILE_SYSTEMS:
+        known = ", ".join(f"{each}://" for each in FILE_SYSTEMS)
+        raise UriError(f"no file system {scheme}://; there are local paths, {known}")
+    if not _AUTHORITY[scheme].fullmatch(rest):
+        raise UriError(f"{path} is no path there: write {_EXAMPLES[scheme]}")
+    if scheme == "gs" and not _has_gcp():
+        raise UriError("gs:// needs the extra gcp: pip install 'el_beam[gcp]'")
+    return path.rstrip("/")
+
+
+def _has_gcp() -> bool:
+    try:
+        return importlib.util.find_spec("google.cloud.storage") is not None
+    except ModuleNotFoundError:  # not even google.cloud
+        return False

@@ -1,0 +1,176 @@
+"""Files: logs are read, events are written below a folder by schema and hour and read back.
+
+Paths are local, hdfs:// or gs://.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+from el_beam.connectors.contract import Connector, Role, Use
+from el_beam.connectors.selection import Selection, StoredError
+from el_beam.connectors.store import (
+    ROWS,
+    Faults,
+    Fields,
+    NothingStored,
+    Store,
+    StoredEvent,
+    value_at,
+    values_of,
+)
+from el_beam.uris import Uri, UriError, path_of, size
+
+if TYPE_CHECKING:
+    from schemas.registry import Registry
+    from transforms.read.lines import Source
+    from transforms.write.sink import Sink
+
+_NAME = re.compile(r".+_\d{1,18}")  # of a folder
+_PARTS = (("year", ""), ("month", "-"), ("day", "-"), ("hour", "T"))
+
+
+class FilesConnector(Connector):
+    uses = (
+        Use("source", "file", "PATH", "a log, or several with commas between: globs, .gz .bz2 .zst",
+            {"split": "how much of a plain file is read in one go, as 64MiB (the default)"}),
+        Use("sink", "parquet", "PATH", "typed columns, in files by schema and hour"),
+        Use("sink", "jsonl", "PATH", "gzipped JSON lines, in files by schema and hour"),
+        Use("sink", "raw", "PATH", "the lines themselves, good and bad, to be read again"),
+        Use("store", "parquet", "ROOT", "files, as the sink writes them"),
+        Use("store", "jsonl", "ROOT", "files, as the sink writes them"),
+    )  # fmt: skip
+
+    def check(self, role: Role, uri: Uri) -> None:
+        path_of(uri), _split_bytes(uri)
+
+    def source(self, uri: Uri) -> Source:
+        from transforms.read.lines import FileSource
+
+        source = FileSource(tuple(path_of(uri).split(",")), **_split_bytes(uri))
+        source.splits()  # refuses what isn't there
+        return source
+
+    def sink(self, uri: Uri, registry: Registry, job_id: str) -> Sink:
+        from transforms.write.encodings import JsonLinesEncoding, ParquetEncoding, RawEncoding
+        from transforms.write.files import Encoding, FileSink
+
+        encodings: dict[str, Callable[[], Encoding]] = {
+            "parquet": partial(ParquetEncoding, registry),
+            "jsonl": JsonLinesEncoding,
+            "raw": RawEncoding,
+        }
+        encoding = encodings[uri.scheme]()
+        return FileSink(uri.scheme, path_of(uri), encoding, job_id, str(uri).rstrip("/"))
+
+    def store(self, uri: Uri) -> Store:
+        from transforms.io.files import filesystem
+
+        path = path_of(uri)
+        if not filesystem.exists(path):
+            raise NothingStored(f"{uri}: nothing is there")
+        return _FileStore(str(uri), path, uri.scheme)
+
+    def place(self, uri: Uri) -> tuple[str, ...] | None:
+        path = path_of(uri)
+        return uri.scheme, path if "://" in path else os.path.realpath(path)
+
+
+def _split_bytes(uri: Uri) -> dict[str, int]:
+    split = {"split_bytes": size(uri.parameters["split"])} if "split" in uri.parameters else {}
+    if split.get("split_bytes", 1) < 1:
+        raise UriError("split must be 1 byte or more")
+    return split
+
+
+class _FileStore(Store):
+    def __init__(self, shown: str, root: str, scheme: str) -> None:
+        super().__init__(shown)
+        self.root = root
+        self._suffix, self._rows = _FORMATS[scheme]
+
+    def read(self, selection: Selection, fields: Fields) -> Iterator[StoredEvent]:
+        from transforms.io.files import filesystem
+
+        for name in filesystem.names(self.root):
+            schema = unquote(name)
+            if name[0] in "_." or not _NAME.fullmatch(name) or not selection.schema(schema):
+                continue
+            for hour, path in hour_files(f"{self.root}/{name}", self._suffix, selection):
+                for number, (uuid, *values) in enumerate(self._file(path, ("uuid", *fields))):
+                    yield StoredEvent(schema, hour, path, number, str(uuid or ""), tuple(values))
+
+    def _file(self, path: str, fields: Fields) -> Iterator[list[Any]]:
+        from transforms.io.files import filesystem
+
+        try:
+            with filesystem.open_file(path) as file:
+                yield from self._rows(file, fields)
+        except self.faults() as error:
+            raise StoredError(f"cannot read {path}: {error}") from error
+
+    def faults(self) -> Faults:
+        return file_faults()
+
+
+def file_faults() -> Faults:
+    """What may be raised where a file of ours can't be read."""
+    import hdfs
+    import pyarrow as pa
+
+    from transforms.errors import UnreadableInput
+
+    return (OSError, EOFError, ValueError, zlib.error, hdfs.HdfsError, pa.ArrowException,
+            UnreadableInput)  # fmt: skip
+
+
+def hour_files(
+    folder: str, suffix: str, selection: Selection, hour: str = "", depth: int = 0
+) -> Iterator[tuple[str, str]]:
+    """(hour, path) of the data files that end like this in a folder of hours, in order. Hours that
+    aren't selected are not looked at. Raises OSError."""
+    from transforms.io.files import filesystem
+
+    for name in filesystem.names(folder):
+        path = f"{folder}/{name}"
+        if depth < len(_PARTS):
+            part, before = _PARTS[depth]
+            key, _, number = name.partition("=")
+            longer = f"{hour}{before}{number:0>2}"
+            if key == part and number.isdecimal() and selection.hour(longer):
+                yield from hour_files(path, suffix, selection, longer, depth + 1)
+        elif name.endswith(suffix) and name[0] not in "_.":
+            yield hour, path
+
+
+def _parquet_rows(file: IO[bytes], fields: Fields) -> Iterator[list[Any]]:
+    import pyarrow.parquet as pq
+
+    from schemas.storage.columns import RESCUED
+
+    parquet = pq.ParquetFile(file)
+    if "uuid" not in parquet.schema_arrow.names:
+        raise ValueError("it has no column uuid: these are no events")
+    for batch in parquet.iter_batches(ROWS, columns=[*fields, RESCUED], use_threads=False):
+        for row in batch.to_pylist():
+            yield values_of(fields, partial(value_at, row), row.get(RESCUED))
+
+
+def _json_rows(file: IO[bytes], fields: Fields) -> Iterator[list[Any]]:
+    from schemas import strict_json
+
+    for line in gzip.GzipFile(fileobj=file):
+        yield values_of(fields, partial(value_at, strict_json.loads(line)))
+
+
+_FORMATS: Final[dict[str, tuple[str, Callable[[IO[bytes], Fields], Iterator[list[Any]]]]]] = {
+    "parquet": (".parquet", _parquet_rows),
+    "jsonl": (".jsonl.gz", _json_rows),
+}

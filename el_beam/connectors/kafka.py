@@ -1,0 +1,242 @@
+"""Kafka: topics are read without end or by increments, written, counted into, and read back.
+
+kafka://BROKERS/; see transforms/io/kafka/cluster.py for how a cluster is reached.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from el_beam.connectors.contract import Connector, Role, Use
+from el_beam.connectors.selection import Selection, StoredError
+from el_beam.connectors.store import Faults, Fields, Json, Store, StoredEvent, value_at, values_of
+from el_beam.uris import Uri, UriError, parse_uri
+from transforms.io.kafka.cluster import SETTINGS, KafkaCluster, KafkaSettingsError
+
+if TYPE_CHECKING:
+    from schemas.event import Destination, RawLine
+    from schemas.registry import Registry
+    from transforms.counts.metrics import KafkaMetrics
+    from transforms.read.kafka_ranges import KafkaSplit
+    from transforms.read.lines import Source
+    from transforms.write.sink import Sink
+
+_STARTS = ("earliest", "latest")
+_TOPICS = {
+    "topics": "names of topics, with commas between; or",
+    "pattern": "a regular expression of whole names",
+}
+_PARTITIONS = {"partitions": "of a topic that is made (by default as the brokers have it)"}
+RAW_TOPIC: Final = {"kafka": frozenset({"topic", "partitions", *SETTINGS})}
+"""What the URI of a topic for lines as they are may have."""
+
+
+class KafkaConnector(Connector):
+    uses = (
+        Use("source", "kafka", "//BROKERS/?topics=A,B&group=G", "topics, without end or by "
+            "increments", _TOPICS | {
+                "group": "required: the consumer group whose offsets say what was read",
+                "start": "where a group without offsets begins: earliest (the default) or latest",
+            }, SETTINGS),
+        Use("sink", "kafka", "//BROKERS/?topic=eventlogging_{schema}_{revision}",
+            "a record for each event, at least once", {
+                "topic": "required: a name, in which {schema} and {revision} are the event's",
+                "key": "the records' keys, as {wiki}: fields of the capsule",
+                **_PARTITIONS,
+                "replication": "the same of its replicas",
+            }, SETTINGS),
+        Use("store", "kafka", "//BROKERS/?topics=A,B", "topics of events, as they are now", _TOPICS,
+            SETTINGS),
+        Use("metrics", "kafka", "//BROKERS/?topic=NAME", "counts by minute, schema and reason",
+            {"topic": "required: a plain name"}, SETTINGS),
+    )  # fmt: skip
+
+    def check(self, role: Role, uri: Uri) -> None:
+        checks = {"source": self.source, "sink": _sink, "store": self.store, "metrics": self.metrics}
+        checks[role](uri)  # none of these connects
+
+    def source(self, uri: Uri) -> Source:
+        from transforms.read.kafka import KafkaSource
+
+        topics, pattern = _topics(uri)
+        given = uri.parameters
+        if not given.get("group"):
+            raise UriError(f"{uri} must have group=NAME: its offsets are kept under that name")
+        start = given.get("start", _STARTS[0])
+        if start not in _STARTS:
+            raise UriError(f"{uri}: start must be {' or '.join(_STARTS)}, not {start!r}")
+        return KafkaSource(cluster_of(uri), topics, given["group"], str(uri), start, pattern)
+
+    def sink(self, uri: Uri, registry: Registry, job_id: str) -> Sink:
+        return _sink(uri)
+
+    def store(self, uri: Uri) -> Store:
+        return _TopicStore(str(uri), cluster_of(uri), *_topics(uri))
+
+    def written(self, uri: Uri, destinations: Iterable[Destination]) -> Store | None:
+        from transforms.io.kafka.topics import KafkaAway, KafkaTopics
+        from transforms.write.topics import TopicError, TopicTemplate
+
+        template, names = TopicTemplate(uri.parameters["topic"]), set[str]()
+        for each in destinations:
+            with suppress(TopicError):  # the sink will reject the event
+                names.add(template.name(each))
+        cluster = cluster_of(uri)
+        try:
+            topics = sorted(names & KafkaTopics(cluster).partitions().keys())
+        except KafkaAway as error:
+            raise StoredError(f"{uri}: {error}") from error
+        return _TopicStore(str(uri), cluster, tuple(topics)) if topics else None
+
+    def metrics(self, uri: Uri) -> KafkaMetrics:
+        from transforms.counts.metrics import KafkaMetrics
+
+        return KafkaMetrics(cluster_of(uri), _plain_topic(uri), str(uri))
+
+
+def _sink(uri: Uri) -> Sink:
+    from transforms.write.kafka import KafkaSink
+    from transforms.write.topics import TopicError
+
+    given = uri.parameters
+    if not given.get("topic"):
+        example = "eventlogging_{schema}_{revision}"
+        raise UriError(f"{uri} must have topic=TEMPLATE, as topic={example}")
+    counts = {name: _count(uri, name) for name in ("partitions", "replication") if name in given}
+    try:
+        return KafkaSink(cluster_of(uri), given["topic"], str(uri), key=given.get("key"), **counts)
+    except TopicError as error:
+        raise UriError(f"{uri}: {error}") from error
+
+
+class _TopicStore(Store):
+    """Topics of JSON events, from their oldest record to their end as it is when they are asked."""
+
+    at_least_once = True
+
+    def __init__(
+        self, shown: str, cluster: KafkaCluster, topics: tuple[str, ...], pattern: str | None = None
+    ) -> None:
+        super().__init__(shown)
+        self._cluster, self._topics, self._pattern = cluster, topics, pattern
+
+    def read(self, selection: Selection, fields: Fields) -> Iterator[StoredEvent]:
+        from schemas.capsule import event_time
+        from transforms.read.kafka_ranges import read_ranges
+        from transforms.write.files import hour_name
+
+        for split in self._splits():
+            for line in read_ranges(self._cluster, split):
+                schema, data = _event_of(line)
+                hour = hour_name(int(event_time(data, line.origin.receipt) // 3600))
+                if selection.schema(schema) and selection.hour(hour):
+                    values = tuple(values_of(fields, partial(value_at, data)))
+                    where, number = line.origin.name, line.origin.offset
+                    yield StoredEvent(schema, hour, where, number, str(data["uuid"]), values)
+
+    def _splits(self) -> Iterator[KafkaSplit]:
+        """A split for each topic, up to its end as it is now."""
+        from transforms.errors import UnreadableInput
+        from transforms.io.kafka.topics import KafkaTopics, matching
+        from transforms.read.kafka_ranges import KafkaSplit, OffsetRange
+
+        kafka = KafkaTopics(self._cluster)
+        counts = kafka.partitions()
+        names = self._topics if self._pattern is None else matching(counts, self._pattern)
+        missing = ", ".join(name for name in names if name not in counts)
+        if missing or not names:
+            raise UnreadableInput(f"there is no topic {missing or self._pattern} at the brokers")
+        bounds = kafka.bounds({name: counts[name] for name in names})
+        for name in names:
+            ranges = tuple(OffsetRange(each, *bounds[name, each]) for each in range(counts[name]))
+            yield KafkaSplit(name, name, ranges)
+
+    def faults(self) -> Faults:
+        from transforms.errors import UnreadableInput
+        from transforms.io.kafka.topics import KafkaAway
+
+        return (*super().faults(), UnreadableInput, KafkaAway)
+
+
+def _event_of(line: RawLine) -> tuple[str, Json]:
+    """What an import makes of a record: its Schema_revision and the event. One that is none, or
+    names no schema, is an EventError, the same as the import's."""
+    from schemas.bad_event import BadEvent, Reason, Stage, event_error
+    from schemas.capsule import BadIdentity, check_scid, scid_of
+    from transforms.parse import parse_json_event
+
+    outcome = parse_json_event(line)
+    if not isinstance(outcome, BadEvent):
+        schema, revision = scid_of(outcome.data) or (None, None)
+        try:
+            check_scid(schema, revision)
+        except BadIdentity as error:
+            dt = outcome.data.get("dt")
+            dt = dt if isinstance(dt, str) else None
+            outcome = BadEvent(line, Stage.VALIDATE, Reason.NO_SCHEMA, str(error), dt=dt)
+        else:
+            return f"{schema}_{revision}", outcome.data
+    data = event_error(outcome).data
+    return f"{data['schema']}_{data['revision']}", data
+
+
+def cluster_of(uri: Uri) -> KafkaCluster:
+    """The cluster of a URI. Raises UriError."""
+    try:
+        return KafkaCluster.of(uri.rest, uri.parameters)
+    except KafkaSettingsError as error:
+        raise UriError(f"{uri}: {error}") from error
+
+
+def brokers_of(text: str) -> KafkaCluster:
+    """The cluster of a source's URI, whatever else is in it. Raises UriError."""
+    known = next(use.names for use in KafkaConnector.uses if use.role == "source")
+    return cluster_of(parse_uri(text, {"kafka": known}, "source"))
+
+
+def raw_topic_of(text: str) -> tuple[KafkaCluster, str, int | None]:
+    """Cluster, topic and partitions of a URI for lines as they are. Raises UriError."""
+    uri = parse_uri(text, RAW_TOPIC, "topic")
+    partitions = _count(uri, "partitions") if "partitions" in uri.parameters else None
+    return cluster_of(uri), _plain_topic(uri), partitions
+
+
+def _topics(uri: Uri) -> tuple[tuple[str, ...], str | None]:
+    """The topics that a URI names, and the pattern that stands for others. Raises UriError."""
+    given = uri.parameters
+    if ("topics" in given) == ("pattern" in given):
+        raise UriError(f"{uri} must have topics=a,b or pattern=^REGEX, one of them")
+    topics = tuple(name for name in given.get("topics", "").split(",") if name)
+    pattern = given.get("pattern")
+    if pattern is not None:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise UriError(f"{uri}: pattern is no regular expression: {error}") from error
+    elif not topics:
+        raise UriError(f"{uri}: topics is empty")
+    return topics, pattern
+
+
+def _plain_topic(uri: Uri) -> str:
+    from transforms.write.topics import TopicError, TopicTemplate
+
+    topic = uri.parameters.get("topic", "")
+    try:
+        TopicTemplate(topic)
+    except TopicError as error:
+        raise UriError(f"{uri}: {error}") from error
+    if "{" in topic:
+        raise UriError(f"{uri}: one topic is meant here, with a plain name")
+    return topic
+
+
+def _count(uri: Uri, name: str) -> int:
+    text = uri.parameters[name]
+    if not text.isdecimal() or not 0 < int(text) <= 10_000:
+        raise UriError(f"{uri}: {name} must be a number from 1, not {text!r}")
+    return int(text)
