@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
 
-from el_beam.connectors.ends import (
-    SINKS,
-    checked_path,
+from el_beam.connectors.registry import (
     metrics_of,
     metrics_uri,
+    one_process,
     sink_of,
     sink_uri,
     source_of,
     source_uri,
+    uses,
 )
-from el_beam.uris import UriError, filled
+from el_beam.uris import UriError, checked_path, filled
 from schemas.errors import WrongCall
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> Jo
 
 def _plain_mistakes(config: RunConfig) -> Iterator[str]:
     if not config.sinks:
-        there_are = " ".join(f"{scheme}:" for scheme in sorted(SINKS))
+        there_are = " ".join(f"{scheme}:" for scheme in sorted(uses("sink")))
         yield f"no sink: say where the events shall go; there are {there_are}"
     continuous = config.source.startswith("kafka:")
     if not continuous or config.state:
@@ -220,7 +220,7 @@ def _plain_mistakes(config: RunConfig) -> Iterator[str]:
         if getattr(config, option) == "":  # a variable that isn't set, most likely
             yield f"--{option.rstrip('_')} is empty: give it a value, or leave it out"
     for uri in (config.source, *config.sinks, config.errors or ""):
-        if uri in ("stdin:", "stdout:") and config.workers > 1:
+        if config.workers > 1 and one_process(uri):
             yield f"{uri} belongs to one process: use it with --workers 1"
 
 

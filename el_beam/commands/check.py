@@ -39,7 +39,7 @@ def register(commands: Any) -> None:
 
 def _command(args: argparse.Namespace) -> int:
     from el_beam.config import read_config
-    from el_beam.connectors.ends import source_of, source_uri
+    from el_beam.connectors.registry import source_of, source_uri
     from el_beam.running.streaming.health import findings, job_name
     from el_beam.terminal.console import printable
     from el_beam.uris import UriError

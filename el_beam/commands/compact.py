@@ -54,8 +54,8 @@ def _hours(text: str) -> float:
 
 
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.connectors.ends import checked_path
     from el_beam.terminal.console import printable
+    from el_beam.uris import checked_path
 
     problems = _compact(checked_path(args.root), args)
     for path, why in problems.items():

@@ -50,8 +50,8 @@ def register(commands: Any) -> None:
 
 def _command(args: argparse.Namespace) -> int:
     from el_beam.connectors.find import Archive, find
+    from el_beam.connectors.registry import store_of
     from el_beam.connectors.selection import ReadCounter, Selection, checked_hour
-    from el_beam.connectors.stored import store_of
     from el_beam.terminal.console import live
     from schemas.line_format import DEFAULT_FORMAT
 

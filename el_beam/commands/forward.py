@@ -40,7 +40,8 @@ def register(commands: Any) -> None:
 
 
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.connectors.ends import raw_topic_of, source_of, source_uri
+    from el_beam.connectors.kafka import raw_topic_of
+    from el_beam.connectors.registry import source_of, source_uri
     from el_beam.intake.forwarder.forward import forward
     from el_beam.terminal.console import printable
     from el_beam.uris import UriError

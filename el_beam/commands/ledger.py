@@ -43,8 +43,8 @@ def _command(args: argparse.Namespace) -> int:
     from el_beam.books.ledger.audit import compare
     from el_beam.books.ledger.reader import read_ledger
     from el_beam.books.ledger.untracked import put_away_untracked
-    from el_beam.connectors.ends import checked_path
     from el_beam.connectors.selection import selection_of
+    from el_beam.uris import checked_path
 
     wanted = selection_of(args.first, args.last, None).hour
     root = checked_path(args.root)

@@ -11,7 +11,7 @@ from el_beam.commands.common import WRONG_CALL, add_hours
 
 if TYPE_CHECKING:
     from el_beam.connectors.reconcile import Comparison, Difference, HourPair
-    from el_beam.connectors.stored import Store
+    from el_beam.connectors.store import Store
 
 _EXAMPLE = """examples:
   el reconcile 'kafka://BROKERS/?pattern=^eventlogging_.*' \\
@@ -53,8 +53,8 @@ def register(commands: Any) -> None:
 
 def _command(args: argparse.Namespace) -> int:
     from el_beam.connectors.reconcile import compare
+    from el_beam.connectors.registry import store_of
     from el_beam.connectors.selection import ReadCounter, selection_of
-    from el_beam.connectors.stored import store_of
     from el_beam.terminal.console import live
 
     selection = selection_of(args.first, args.last, args.schema)

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from el_beam.connectors.ends import checked_path
+from el_beam.connectors.files import file_faults, hour_files
 from el_beam.connectors.selection import Selection, StoredError
-from el_beam.connectors.stored import FAULTS, Store, hour_files
-from el_beam.uris import UriError
+from el_beam.connectors.store import Store
+from el_beam.uris import UriError, checked_path
 from schemas.bad_event import EVENT_ERROR
 from schemas.capsule import uuid5_hex
 from schemas.event import Event, RawLine
@@ -43,18 +43,18 @@ class FoundLine(NamedTuple):
 
 
 def find(
-    uuid: str, ends: Iterable[Store], wanted: Selection, heard: Callable[[], None]
+    uuid: str, stores: Iterable[Store], selection: Selection, heard: Callable[[], None]
 ) -> Iterator[FoundEvent]:
-    """The places of an event, in wanted hours. Raises StoredError."""
-    for end in ends:
-        mine = replace(wanted, uuid=uuid) if end.tables else wanted
-        for each in end.events(mine, (_ORIGIN,)):
+    """The places of an event, in selected hours. Raises StoredError."""
+    for store in stores:
+        mine = replace(selection, uuid=uuid) if store.tables else selection
+        for each in store.events(mine, (_ORIGIN,)):
             heard()
             if each.uuid != uuid:
                 continue
             is_error = each.schema.startswith(f"{EVENT_ERROR.schema}_")
             origin = str(each.values[0] or "") if is_error else ""
-            yield FoundEvent(str(end), each.schema, each.hour, each.place, origin)
+            yield FoundEvent(str(store), each.schema, each.hour, each.place, origin)
 
 
 class Archive:
@@ -72,11 +72,11 @@ class Archive:
             raise StoredError(f"{root}: nothing is there")
 
     def lines(
-        self, uuid: str, wanted: Selection, hours: Collection[str], heard: Callable[[], None]
+        self, uuid: str, selection: Selection, hours: Collection[str], heard: Callable[[], None]
     ) -> Iterator[FoundLine]:
         """The lines that give an event of this uuid, valid or bad: of these hours, or of all that
-        are wanted where `hours` is empty. Raises StoredError."""
-        span = replace(wanted, first=min(hours), last=max(hours)) if hours else wanted
+        are selected where `hours` is empty. Raises StoredError."""
+        span = replace(selection, first=min(hours), last=max(hours)) if hours else selection
         try:
             for hour, path in hour_files(self._root, ARCHIVE, span):
                 if hours and hour not in hours:
@@ -86,7 +86,7 @@ class Archive:
                     bad = uuid5_hex(f"eventerror://{line.identity}") == uuid
                     if bad or self._uuid(line) == uuid:
                         yield FoundLine(str(line.origin), _iso(line), hour, path, bad)
-        except FAULTS as error:
+        except file_faults() as error:
             raise StoredError(f"raw:{self._root}: {error}") from error
 
     def _uuid(self, line: RawLine) -> object:

@@ -18,7 +18,7 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from el_beam.connectors.selection import Selection, StoredError
-from el_beam.connectors.stored import Store
+from el_beam.connectors.store import Store
 from schemas.storage.sql import table_name
 
 _PLACES: Final = 2  # that are told of one uuid, at each end
@@ -167,7 +167,7 @@ def _compared(
         database.execute("BEGIN")
         database.executemany("INSERT INTO seen VALUES (?, ?, ?, ?, ?)", rows(side))
         database.execute("COMMIT")
-    strict = {"a": not ends[0].topics, "b": not ends[1].topics}
+    strict = {"a": not ends[0].at_least_once, "b": not ends[1].at_least_once}
     hours = _hours(database, keys, strict)
     database.execute(_NAMES, {**strict, "most": most})
     return Comparison(hours, _differences(database, keys, places))
@@ -229,7 +229,7 @@ def advice(found: Comparison, a: Store, b: Store) -> list[str]:
     ):
         if lacking:
             told.append(f"{end} lacks events: {_if_lacking(end, hours)}")
-        if repeats and not end.topics:
+        if repeats and not end.at_least_once:
             told.append(f"{end} has events twice: {_IF_TWICE[end.tables]}")
     return told
 
@@ -241,7 +241,7 @@ _IF_TWICE = {
 
 
 def _if_lacking(end: Store, hours: list[str]) -> str:
-    if end.topics:
+    if end.at_least_once:
         return "where they have expired, compare from a later hour on"
     if end.tables:
         return "read these hours of the raw archive again; what is in a table stays as it is"

@@ -50,7 +50,7 @@ class TableStore(Store):
 
 
 def _select(name: str, columns: set[str], selection: Selection, fields: Fields) -> sa.Select[Any]:
-    """The selected rows of a table, by its indexes of dt and uuid: id, dt, RESCUED, uuid, fields."""
+    """Selected rows of a table, by its indexes of dt and uuid: id, dt, RESCUED, uuid, fields."""
 
     def column(path: str) -> sa.ColumnElement[Any]:
         found = column_name(tuple(path.split(".")))

@@ -23,7 +23,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from el_beam.connectors.ends import sink_of, sink_uri
+from el_beam.connectors.registry import sink_of, sink_uri
 from el_beam.running.process import hush
 from runners.local_stack import Stack
 from schemas.capsule import scid_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import pymysql
 
-from el_beam.connectors.ends import sink_of, sink_uri
+from el_beam.connectors.registry import sink_of, sink_uri
 from schemas.bad_event import BadEvent
 from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import Registry

@@ -21,8 +21,8 @@ import pytest
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.reader import read_ledger
+from el_beam.connectors.registry import store_of
 from el_beam.connectors.selection import Selection
-from el_beam.connectors.stored import store_of
 from runners.local_stack import Stack
 from traffic import Importing, delivered, lines, truth
 

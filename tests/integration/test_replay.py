@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from el_beam.config import RunConfig, assemble
-from el_beam.connectors.ends import sink_of, sink_uri
+from el_beam.connectors.registry import sink_of, sink_uri
 from el_beam.connectors.selection import Selection
 from el_beam.job import Execution, Rules
 from el_beam.running.bounded import execute
-from el_beam.upkeep.replay import replay
-from el_beam.upkeep.replay.replay import Replayed
+from el_beam.upkeep.replay.replay import Replayed, replay
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
 from traffic import Database
+from transforms.write.mysql import MysqlSink
 
 ROOT = Path(__file__).parents[2]
 EDIT, ERRORS = "Edit_17541122", "EventError_14035058"
@@ -39,7 +39,7 @@ def replayed(end: str, sink: str) -> Replayed:
     registry = open_registry(None)
     sinks = {sink: sink_of(sink_uri(sink), registry, "")}
     rules = Rules(DEFAULT_FORMAT, registry)
-    return replay.replay(end, sinks, Selection(), None, rules, Execution(), apply=True)
+    return replay(end, sinks, Selection(), None, rules, Execution(), apply=True)
 
 
 def test_in_a_database(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_in_a_database(database: Database, tmp_path: Path, monkeypatch: pytest.M
     assert not [raw for raw in raws if re.search(r"\s(?!0\.0\.0\.0)\d+\.\d+\.\d+\.\d+\s", raw)]
     assert sum("\t0.0.0.0\t" in raw for raw in raws) > 1_000
     with monkeypatch.context() as dying:
-        dying.setattr(replay, "delete", dies)
+        dying.setattr(MysqlSink, "delete_rows", dies)
         with pytest.raises(KeyboardInterrupt):
             replayed(database.uri, database.uri)
     for there in (629, 0):

@@ -12,12 +12,12 @@ import pytest
 
 from el_beam.cli import parser
 from el_beam.config import RunConfig, read_config
-from el_beam.connectors.ends import METRICS, RAW_TOPICS, SINKS, SOURCES
+from el_beam.connectors.kafka import RAW_TOPIC
+from el_beam.connectors.registry import parameters, uses
 from el_beam.uris import parse_uri
 from schemas.bad_event import Reason
 from schemas.capsule import CAPSULE
 from schemas.line_format import Format, FormatError
-from transforms.io.kafka.cluster import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -113,10 +113,10 @@ def test_every_command_is_one(command: str, monkeypatch: pytest.MonkeyPatch) -> 
     args = parser().parse_args(given)
     uris = [uri for uri in getattr(args, "uris", []) if ":" in uri]
     for known, what, given_uris in (
-        (SOURCES, "source", [*uris[:1], getattr(args, "source", None)]),
-        (SINKS, "sink", [*uris[1:], getattr(args, "errors", None)]),
-        (METRICS, "metrics", [getattr(args, "metrics", None)]),
-        (RAW_TOPICS, "topic", [args.topic] if given[0] == "forward" else []),
+        (parameters("source"), "source", [*uris[:1], getattr(args, "source", None)]),
+        (parameters("sink"), "sink", [*uris[1:], getattr(args, "errors", None)]),
+        (parameters("metrics"), "metrics", [getattr(args, "metrics", None)]),
+        (RAW_TOPIC, "topic", [args.topic] if given[0] == "forward" else []),
     ):
         for uri in filter(None, given_uris):
             parse_uri(uri, known, what)
@@ -197,21 +197,25 @@ def test_fields_of_an_event_error() -> None:
 
 def test_sources_and_sinks() -> None:
     running, readme = page("docs/running.md"), page("README.md")
-    for head, known in (("source", SOURCES), ("sink", SINKS)):
+    for head in ("source", "sink"):
+        known = uses("source" if head == "source" else "sink")
         assert {uri.partition(":")[0] for uri in first_column(running, head)} == set(known)
         assert all(f"`{scheme}:" in readme for scheme in known), head
+        storage = first_column(page("docs/storage.md"), "sink")
+        assert head == "source" or {uri.partition(":")[0] for uri in storage} == set(known)
 
 
 def test_parameters_of_kafka() -> None:
     running = page("docs/running.md")
     told = {name: first_column(running, f"kafka: {name}") for name in ("source", "sink", "setting")}
-    assert told["setting"] == SETTINGS
-    assert told["source"] == SOURCES["kafka"] - SETTINGS
-    assert told["sink"] == SINKS["kafka"] - SETTINGS
+    source, sink = uses("source")["kafka"], uses("sink")["kafka"]
+    assert told["setting"] == set(source.settings) == set(sink.settings)
+    assert told["source"] == set(source.parameters)
+    assert told["sink"] == set(sink.parameters)
 
 
 def test_parameters_of_mysql() -> None:
-    assert first_column(page("docs/mysql.md"), "parameter") == SINKS["mysql"]
+    assert first_column(page("docs/mysql.md"), "parameter") == uses("sink")["mysql"].names
 
 
 def test_options() -> None:
@@ -239,9 +243,9 @@ def test_the_config_file_of_the_continuous_job_is_one(
     (tmp_path / "processor.yaml").write_text(blocks[0])
     options = read_config(str(tmp_path / "processor.yaml"))
     assert options["runner"] == "flink"
-    parse_uri(options["source"], SOURCES, "source")
-    parse_uri(options["sinks"][0], SINKS, "sink")
-    parse_uri(options["metrics"], METRICS, "metrics")
+    parse_uri(options["source"], parameters("source"), "source")
+    parse_uri(options["sinks"][0], parameters("sink"), "sink")
+    parse_uri(options["metrics"], parameters("metrics"), "metrics")
 
 
 def test_the_picture_has_the_steps_of_the_graph() -> None:

@@ -43,8 +43,8 @@ def register(actions: Any) -> None:
 
 def _list(args: argparse.Namespace) -> int:
     from el_beam.connectors.event_errors import bad_events, check_reason
+    from el_beam.connectors.registry import store_of
     from el_beam.connectors.selection import ReadCounter, selection_of
-    from el_beam.connectors.stored import store_of
     from el_beam.terminal.console import live
 
     check_reason(args.reason)
@@ -68,9 +68,17 @@ def as_json(found: BadEvents) -> dict[str, Any]:
         "schemas": dict(found.schemas.most_common()),
         "hours": dict(sorted(found.hours.items())),
         "examples": {
-            reason: [each._asdict() for each in its] for reason, its in found.examples.items()
+            reason: [
+                {
+                    "uuid": bad.error.uuid, "schema": bad.schema, "hour": bad.error.hour,
+                    "end": store, "place": bad.error.place, "origin": bad.origin,
+                    "message": bad.message, "encoding": bad.encoding, "line": bad.text,
+                }
+                for store, bad in examples
+            ]
+            for reason, examples in found.examples.items()
         },
-    }
+    }  # fmt: skip
 
 
 def _show(found: BadEvents) -> None:
@@ -94,12 +102,11 @@ def _show(found: BadEvents) -> None:
 
 def _lines(example: Example) -> list[str]:
     """Lines about a bad event: what and where it is, what is wrong, and the line itself."""
-    from el_beam.connectors.event_errors import readable
-
+    store, bad = example
     return [
-        f"  {example.uuid} {cut(example.schema)} {example.hour}",
-        f"    in    {example.end} {example.place}",
-        f"    from  {example.origin}",
-        f"    wrong {cut(example.message)}",
-        f"    line  {cut(readable(example))}",
+        f"  {bad.error.uuid} {cut(bad.schema)} {bad.error.hour}",
+        f"    in    {store} {bad.error.place}",
+        f"    from  {bad.origin}",
+        f"    wrong {cut(bad.message)}",
+        f"    line  {cut(bad.readable)}",
     ]

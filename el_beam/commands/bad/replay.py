@@ -77,7 +77,7 @@ def _replay(args: argparse.Namespace) -> int:
 def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], Rules, Execution]:
     """The sinks by their URIs, and how lines are read. Raises ConfigError with all mistakes."""
     from el_beam.config import ConfigError, RunConfig, assemble
-    from el_beam.connectors.stored import STORES
+    from el_beam.connectors.registry import uses
     from el_beam.job import Execution, Rules
     from el_beam.uris import masked
 
@@ -86,8 +86,9 @@ def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], Rules, Executi
         workers=min(args.workers, 1),  # those of standard input, which isn't read
     )  # fmt: skip
     job = assemble(config, "")
-    if others := [each for each in args.sinks if each.partition(":")[0] not in STORES]:
-        there_are = ", ".join(f"{scheme}:" for scheme in STORES)
+    stores = uses("store")
+    if others := [each for each in args.sinks if each.partition(":")[0] not in stores]:
+        there_are = ", ".join(f"{scheme}:" for scheme in stores)
         raise ConfigError([
             f"{masked(each)} can't be asked what is there already; there are {there_are}"
             for each in others

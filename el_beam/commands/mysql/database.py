@@ -34,16 +34,16 @@ def database_of(args: argparse.Namespace) -> Iterator[tuple[MysqlServer, Registr
 
     Raises UriError, RegistryError; and MysqlFault, with the database's URI, where the database
     refuses what is done in the block."""
-    from el_beam.connectors.ends import mysql_of
+    from el_beam.connectors.mysql import server_of
     from el_beam.upkeep.mysql.tables import FAULTS
     from el_beam.uris import parse_uri
     from schemas.registry import open_registry
     from transforms.io.mysql.client import fault
     from transforms.io.mysql.server import SETTINGS
 
-    uri = parse_uri(args.uri, {"mysql": SETTINGS}, "database")
+    uri = parse_uri(args.uri, {"mysql": frozenset(SETTINGS)}, "database")
     try:
-        yield mysql_of(uri), open_registry(args.schemas)
+        yield server_of(uri), open_registry(args.schemas)
     except FAULTS as error:
         meaning = fault(error)
         raise type(meaning)(f"{uri}: {meaning}") from error

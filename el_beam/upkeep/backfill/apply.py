@@ -31,7 +31,6 @@ from el_beam.upkeep.backfill.plan import (
     tables_path,
 )
 from el_beam.upkeep.backfill.targets import BackfillTarget, targets_of
-from el_beam.upkeep.replay.lookup import store_uri
 from el_beam.upkeep.replay.replay import replay
 from schemas.registry import Registry
 from transforms.counts.summary import Summary, total
@@ -68,7 +67,7 @@ def apply(
             for uri, sink in tables.items():
                 if sink in left:
                     rows = _of(plan, hour, rules.registry)
-                    replay(store_uri(uri), {uri: sink}, rows, None, rules, execution, apply=True)
+                    replay(uri, {uri: sink}, rows, None, rules, execution, apply=True)
             filesystem.create(tables_path(home, plan.name, hour.hour), b"{}")
             for sink in files:
                 if sink not in left:

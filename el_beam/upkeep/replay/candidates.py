@@ -6,11 +6,15 @@ many there are.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
+from el_beam.connectors.selection import Selection
 from schemas.event import Destination, Origin, RawLine
+from schemas.storage.sql import table_name
 from transforms.counts.summary import HourKey
 
 _LINES = """
@@ -47,6 +51,16 @@ class CandidateLine(NamedTuple):
     place: str  # file or table of the EventError
     number: int  # there
     line: RawLine
+
+
+@dataclass(frozen=True)
+class _SomeHours(Selection):
+    """Events of some hours, whether they follow each other or not."""
+
+    hours: frozenset[str] = frozenset()  # and their beginnings: 2019, 2019-03, 2019-03-10
+
+    def hour(self, hour: str) -> bool:
+        return hour in self.hours
 
 
 class Candidates:
@@ -105,9 +119,19 @@ class Candidates:
             (Destination(schema, revision), hour, lines) for schema, revision, hour, lines in rows
         ]
 
-    def all_timed(self) -> bool:
-        """Whether each has a time of its own."""
-        return not self._number("SELECT COUNT(*) FROM line WHERE NOT timed")
+    def selection(self, *, tables: bool) -> Selection:
+        """Which events of a store may be those of these lines; `tables`: it names schemas as
+        tables are named."""
+        counts = self.counts()
+        names = {table_name(*to) if tables else str(to) for to, _, _ in counts}
+        schemas = re.compile(f"(?:{'|'.join(map(re.escape, sorted(names)))})\\Z")
+        hours = sorted({hour for _, hour, _ in counts})
+        if not tables:
+            beginnings = {hour[:length] for hour in hours for length in (4, 7, 10, 13)}
+            return _SomeHours(schemas=schemas, hours=frozenset(beginnings))
+        if self._number("SELECT COUNT(*) FROM line WHERE NOT timed"):  # rows without a time
+            return Selection(schemas=schemas)
+        return Selection(hours[0], hours[-1], schemas)
 
     def there(self, sink: int) -> int:
         """Events that a sink has."""

@@ -1,4 +1,4 @@
-"""Exchange: in a folder, events come and the EventErrors of their lines go, in one change.
+"""Swap: in a folder, events come and the EventErrors of their lines go, in one change.
 
 A new file is noted to be made of what its lines were read from, as the ledgers know it, so that a
 backfill of these lines replaces it.
@@ -21,8 +21,8 @@ from el_beam.books.ledger.changes import Change
 from el_beam.books.ledger.hours import hour_in
 from el_beam.books.ledger.model import FilePart, Ledger, LedgerError, LedgerFile
 from el_beam.books.ledger.reader import read_ledger
+from el_beam.connectors.files import file_faults
 from el_beam.connectors.selection import StoredError
-from el_beam.connectors.stored import FAULTS, Store
 from schemas.bad_event import EVENT_ERROR
 from schemas.event import Destination, Event, Origin, RawLine
 from transforms.counts.summary import HourKey, Summary
@@ -103,15 +103,15 @@ def raw_files(
 
 
 class Provenance:
-    """What the ledgers of a sink, and of the end that has the EventErrors, know about lines."""
+    """What the ledgers of a sink, and of the store that has the EventErrors, know about lines."""
 
-    def __init__(self, end: Store, sink: Sink, hours: set[str], *, same: bool) -> None:
-        """`same`: the sink is the end. Raises OSError."""
+    def __init__(self, root: str, sink: Sink, hours: set[str], *, same: bool) -> None:
+        """`root` is the store's folder, empty for one without; `same`: the sink's too. Raises
+        OSError."""
         self.ledger = _ledger_of(sink.root, hours)
-        self.end_root, self.files = "", {}
-        if not end.topics and not end.tables:
-            self.end_root = end.root
-            self.files = (self.ledger if same else _ledger_of(end.root, hours)).files
+        self.root, self.files = root, {}
+        if root:
+            self.files = (self.ledger if same else _ledger_of(root, hours)).files
         self._of_hour: dict[str, set[FilePart]] = {}
         for part in (each for entry in self.ledger.entries for file in entry.files
                      for each in file.of):  # fmt: skip
@@ -119,11 +119,11 @@ class Provenance:
         self._cached: dict[tuple[str, str, str], list[FilePart]] = {}
 
     def file(self, place: str) -> LedgerFile | None:
-        """What is known of a file of the end."""
+        """What is known of a file of the store."""
         return self.files.get(self.below(place))
 
     def below(self, place: str) -> str:
-        return place.removeprefix(f"{self.end_root}/")
+        return place.removeprefix(f"{self.root}/")
 
     def parts(self, place: str, hour: str, origin: Origin) -> frozenset[FilePart]:
         """What the line of an EventError was read from, or several things one of which it was.
@@ -220,12 +220,12 @@ def _rest(name: str, sink: Sink, place: str, gone: set[int], known: Provenance) 
     """A file without some rows, under a temporary name; None where none are left."""
     try:
         content, rows = _without(place, gone)
-    except FAULTS as error:
+    except file_faults() as error:
         raise StoredError(f"cannot read {place}: {error}") from error
     if not rows:
         return None
     was = _NAME.fullmatch(f"{sink.root}/{known.below(place)}")
-    assert was  # or no end would read it
+    assert was  # or no store would read it
     digest = hashlib.sha256(f"{name} {place}".encode()).hexdigest()[:12]
     path = f"{was['stem']}-r{digest}{was['rest']}"
     temporary = f"{sink.temporary}/{uuid.uuid4().hex}"

@@ -16,20 +16,21 @@ from typing import Any, Final
 from schemas.errors import WrongCall
 
 SECRETS: Final = ("sasl.password", "ssl.key.password")
-SETTINGS: Final = frozenset(
-    {
-        "client.id",
-        "sasl.mechanism",
-        "sasl.username",
-        "security.protocol",
-        "ssl.ca.location",
-        "ssl.certificate.location",
-        "ssl.endpoint.identification.algorithm",
-        "ssl.key.location",
-        *SECRETS,
-        *(f"{name}.file" for name in SECRETS),
-    }
-)
+SETTINGS: Final = {
+    "security.protocol": "PLAINTEXT (the default), SSL, SASL_PLAINTEXT or SASL_SSL",
+    "sasl.mechanism": "PLAIN (the default), SCRAM-SHA-256 or SCRAM-SHA-512",
+    "sasl.username": "the user",
+    "sasl.password": "${NAME}: an environment variable of each process that connects",
+    "sasl.password.file": "a file with the password, on each machine that connects",
+    "ssl.ca.location": "a PEM file with the authorities' certificates",
+    "ssl.certificate.location": "a PEM file with the client's certificate",
+    "ssl.key.location": "a PEM file with the client's key",
+    "ssl.key.password": "${NAME}: an environment variable of each process that connects",
+    "ssl.key.password.file": "a file with the key's password, on each machine that connects",
+    "ssl.endpoint.identification.algorithm": "https (the default) or none",
+    "client.id": "el_beam by default",
+}
+"""What the connection may be told, and a sentence on each."""
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 _BROKER = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5}")
 _CHOICES: Final = {

@@ -15,9 +15,16 @@ from typing import Final
 
 from schemas.errors import WrongCall
 
-SETTINGS: Final = frozenset(
-    {"password", "password.file", "ssl_ca", "ssl_cert", "ssl_key", "ssl_mode", "unix_socket"}
-)
+SETTINGS: Final = {
+    "password": "${NAME}: an environment variable of each process that connects",
+    "password.file": "a file with the password, on each machine that connects",
+    "ssl_mode": "DISABLED, PREFERRED (the default), REQUIRED, VERIFY_CA or VERIFY_IDENTITY",
+    "ssl_ca": "a PEM file with the authorities' certificates",
+    "ssl_cert": "a PEM file with the client's certificate",
+    "ssl_key": "a PEM file with the client's key",
+    "unix_socket": "the server's socket, instead of the port",
+}
+"""What the connection may be told, and a sentence on each."""
 MODES: Final = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 """What ssl_mode may be, as MySQL's own client calls it."""
 _EXAMPLE: Final = "mysql://USER@HOST:PORT/DATABASE"

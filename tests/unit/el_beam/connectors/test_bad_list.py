@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 
 from el_beam import cli
 from el_beam.connectors import event_errors as bad
-from el_beam.connectors import stored
+from el_beam.connectors import registry
 from el_beam.connectors.event_errors import EXAMPLES, OTHERS, bad_events
 from el_beam.connectors.selection import Selection
-from el_beam.connectors.stored import Fields, Store, StoredEvent
-from el_beam.uris import Uri
+from el_beam.connectors.store import Fields, Store, StoredEvent
 from schemas.bad_event import BadEvent, Reason, Stage, event_error
 from schemas.event import Origin, RawLine
 
@@ -26,18 +25,20 @@ HOSTILE = b"\x1b]0;owned\x07\x1b[31m\r\n\x00[/red]\xc2\x9b \xe2\x80\xae %s"
 
 
 class Fake(Store):
-    """An end with the EventErrors of these, and some other event."""
+    """A store with the EventErrors of these, and some other event."""
 
     def __init__(self, errors: list[BadEvent]) -> None:
-        super().__init__(Uri("parquet", "/x", {}, "parquet:/x"))
+        super().__init__("parquet:/x")
         self.errors = errors
 
-    def _events(self, wanted: Selection, fields: Fields) -> Iterator[StoredEvent]:
+    def read(self, selection: Selection, fields: Fields) -> Iterator[StoredEvent]:
         for number, error in enumerate(self.errors):
             data = event_error(error).data
-            values = tuple(data["event"][path.removeprefix("event.")] for path in fields)
+            values = tuple(
+                data["event"][path[6:]] if path != "dt" else data["dt"] for path in fields
+            )
             for schema, its in (("EventError_14035058", values), ("Edit_1", ())):
-                if wanted.schema(schema):
+                if selection.schema(schema):
                     yield StoredEvent(schema, data["dt"][:13], "file", number, data["uuid"], its)
 
 
@@ -81,9 +82,9 @@ def test_counts(errors: list[BadEvent], reason: Reason | None, schema: str | Non
         examples = found.examples.get(each.value, [])
         assert len(examples) == min(EXAMPLES, 2 * len(its))
         for one, example in zip(its, examples[: len(its)], strict=False):
-            assert bad.readable(example) == one.line.data.decode("utf-8", "backslashreplace")
-            assert example.uuid == event_error(one).data["uuid"]
-            assert (example.origin, example.end) == ("a.log@7", "parquet:/x")
+            assert example.bad.readable == one.line.data.decode("utf-8", "backslashreplace")
+            assert example.bad.error.uuid == event_error(one).data["uuid"]
+            assert (example.bad.origin, example.store) == ("a.log@7", "parquet:/x")
 
 
 def test_names_of_schemas_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,14 +98,14 @@ def test_a_line_that_is_no_base64() -> None:
     (example,) = bad_events([Fake([error(b"\xff")])], Selection(), None, nothing).examples[
         "bad_json"
     ]
-    assert bad.readable(example) == "\\xff"
-    assert bad.readable(example._replace(line="abc!defgh")) == "abc!defgh"
+    assert example.bad.readable == "\\xff"
+    assert example.bad._replace(text="abc!defgh").readable == "abc!defgh"
     cut = base64.b64encode(b"\xffabc").decode()[:-3]
-    assert bad.readable(example._replace(line=cut)) == cut
+    assert example.bad._replace(text=cut).readable == cut
 
 
 def call(monkeypatch: pytest.MonkeyPatch, errors: list[BadEvent], *options: str) -> int:
-    monkeypatch.setattr(stored, "store_of", lambda _: Fake(errors))
+    monkeypatch.setattr(registry, "store_of", lambda _: Fake(errors))
     return cli.main(["bad", "list", "x", *options])
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from el_beam import cli
 from el_beam.connectors.find import Archive, find
+from el_beam.connectors.registry import store_of
 from el_beam.connectors.selection import Selection, StoredError
-from el_beam.connectors.stored import StoredEvent, store_of
+from el_beam.connectors.store import StoredEvent
 from schemas.event import RawLine
 from schemas.line_format import DEFAULT_FORMAT
 from transforms.read.files import find_splits, read_split

@@ -19,11 +19,10 @@ from el_beam import cli
 from el_beam.commands import (
     reconcile as command,
 )
-from el_beam.connectors import stored
+from el_beam.connectors import registry
 from el_beam.connectors.reconcile import advice, compare
 from el_beam.connectors.selection import Selection, StoredError
-from el_beam.connectors.stored import Fields, Store, StoredEvent
-from el_beam.uris import Uri
+from el_beam.connectors.store import Fields, Store, StoredEvent
 from schemas.storage.sql import table_name
 
 HOURS = ["2019-03-10T07", "2019-03-10T08"]
@@ -32,16 +31,16 @@ Row = tuple[str, str, str]  # schema, hour, uuid
 
 
 class Fake(Store):
-    """An end with these events."""
+    """A store with these events."""
 
     def __init__(self, kind: str, rows: list[Row], name: str = "x") -> None:
-        super().__init__(Uri(kind, f"/{name}", {}, f"{kind}:/{name}"))
-        self.topics, self.tables = kind == "kafka", kind == "sqlite"
+        super().__init__(f"{kind}:/{name}")
+        self.at_least_once, self.tables = kind == "kafka", kind == "sqlite"
         self.rows = rows
 
-    def _events(self, wanted: Selection, fields: Fields) -> Iterator[StoredEvent]:
+    def read(self, selection: Selection, fields: Fields) -> Iterator[StoredEvent]:
         for number, (schema, hour, uuid) in enumerate(self.rows):
-            if wanted.hour(hour):
+            if selection.hour(hour):
                 named = table_name(*_parts(schema)) if self.tables else schema
                 yield StoredEvent(named, hour, f"place{number % 3}", number, uuid, ())
 
@@ -155,7 +154,7 @@ def test_what_to_do() -> None:
 
 
 def called(monkeypatch: pytest.MonkeyPatch, ends: tuple[Store, Store], *options: str) -> int:
-    monkeypatch.setattr(stored, "store_of", dict(zip("ab", ends, strict=True)).__getitem__)
+    monkeypatch.setattr(registry, "store_of", dict(zip("ab", ends, strict=True)).__getitem__)
     return cli.main(["reconcile", "a", "b", *options])
 
 
@@ -193,7 +192,7 @@ def test_as_people_see_it(
     [
         (["parquet:/nowhere", "jsonl:/nowhere"], "parquet:/nowhere: nothing is there"),
         (["x", "y", "--from", "noon"], "--from 'noon' is no hour"),
-        (["kafka://127.0.0.1:9/?topics=\x1b[31m", "x:"], "unknown end x"),
+        (["kafka://127.0.0.1:9/?topics=\x1b[31m", "x:"], "unknown store x"),
     ],
 )
 def test_mistakes(call: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

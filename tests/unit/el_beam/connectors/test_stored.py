@@ -13,16 +13,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from el_beam.connectors import stored
+from el_beam.connectors.registry import store_of
 from el_beam.connectors.selection import Selection, StoredError, selection_of
-from el_beam.connectors.stored import Store, StoredEvent, store_of
+from el_beam.connectors.store import Store, StoredEvent
 from schemas.bad_event import event_error
 from schemas.capsule import event_time, uuid5_hex
 from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import Registry
 from schemas.storage.sql import table_name
+from transforms.io.kafka import topics
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.parse import line_parser
+from transforms.read import kafka_ranges
 from transforms.read.kafka_ranges import KafkaSplit
 from transforms.write.encodings import JsonLinesEncoding, ParquetEncoding, RawEncoding
 from transforms.write.files import FileSink, hour_name, publish
@@ -86,10 +88,10 @@ class Stores:
 
     def end(self, scheme: str, events: list[Made], name: str = "x") -> Store:
         if scheme == "kafka":
-            topics: dict[str, list[bytes]] = {"t": []}
+            records: dict[str, list[bytes]] = {"t": []}
             for to, data in events:
-                topics.setdefault(f"e_{to.revision}", []).append(json.dumps(data).encode())
-            return self.topics(topics)
+                records.setdefault(f"e_{to.revision}", []).append(json.dumps(data).encode())
+            return self.topics(records)
         path = f"{self.folder}/{name}"
         sink: Sink
         if scheme == "sqlite":
@@ -111,8 +113,8 @@ class Stores:
 
     def topics(self, records: Mapping[str, list[bytes]], which: str = "pattern=^e_.*|t") -> Store:
         found = Topics(records)
-        self.patch.setattr(stored, "KafkaTopics", found)
-        self.patch.setattr(stored, "read_ranges", found.read)
+        self.patch.setattr(topics, "KafkaTopics", found)
+        self.patch.setattr(kafka_ranges, "read_ranges", found.read)
         return store_of(f"kafka://host:1/?{which}")
 
 
@@ -249,7 +251,7 @@ def test_a_raw_archive_holds_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("uri", "told"),
     [
-        ("nope:x", "unknown end nope: there are jsonl: kafka: mysql: parquet: sqlite:"),
+        ("nope:x", "unknown store nope: there are jsonl: kafka: mysql: parquet: sqlite:"),
         ("/x", "has no scheme"),
         ("parquet:", "has no path"),
         ("parquet:/nowhere/at/all", "nothing is there"),
@@ -259,7 +261,7 @@ def test_a_raw_archive_holds_lines(tmp_path: Path) -> None:
         ("jsonl:mysql://el@h/log", "these are tables, not files: see `el mysql`"),
         ("jsonl:x?split=1", "has no parameter split"),
         ("kafka://h:1/", "must have topics=a,b or pattern="),
-        ("kafka://h:1/?topics=", "must have topics=a,b or pattern="),
+        ("kafka://h:1/?topics=", "topics is empty"),
         ("kafka://h:1/?topics=a&pattern=b", "must have topics=a,b or pattern="),
         ("kafka://h:1/?pattern=(", "pattern is no regular expression"),
         ("kafka://h/?topics=a", "is no broker"),

@@ -21,22 +21,19 @@ from hypothesis import strategies as st
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.model import FilePart, Ledger
 from el_beam.books.ledger.reader import read_ledger
-from el_beam.connectors import stored
-from el_beam.connectors.bad_lines import bad_lines
-from el_beam.connectors.ends import sink_of, sink_uri
+from el_beam.connectors.event_errors import BadLine
+from el_beam.connectors.event_errors import bad_lines as read_bad_lines
+from el_beam.connectors.registry import same_place, sink_of, sink_uri, store_of, written_by
 from el_beam.connectors.selection import Selection, StoredError, selection_of
-from el_beam.connectors.stored import store_of
-from el_beam.connectors.stored_base import Fields, Store, StoredEvent
+from el_beam.connectors.store import Fields, Store, StoredEvent
 from el_beam.job import Execution, Job, Rules
 from el_beam.running.bounded import execute, run
 from el_beam.running.failures import JobFailed
 from el_beam.upkeep.backfill.apply import apply
 from el_beam.upkeep.backfill.plan import plan
-from el_beam.upkeep.replay import lookup, replay
+from el_beam.upkeep.replay import replay
 from el_beam.upkeep.replay import swap as exchange
-from el_beam.upkeep.replay.lookup import same_place
 from el_beam.upkeep.replay.replay import Replayed
-from el_beam.uris import Uri
 from schemas.bad_event import (
     BadEvent,
     Reason,
@@ -48,8 +45,11 @@ from schemas.bad_event import (
 from schemas.event import RAW_EVENT_LIMIT, Destination, Event, Origin, RawLine
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import Registry
+from transforms.io.kafka import topics as kafka_topics
+from transforms.io.kafka.cluster import KafkaCluster
+from transforms.read import kafka_ranges
 from transforms.read.files import find_splits
-from transforms.read.kafka_ranges import OffsetRange, splits_of
+from transforms.read.kafka_ranges import KafkaSplit, OffsetRange, splits_of
 from transforms.read.lines import FileSource
 from transforms.write.choice import Choice
 from transforms.write.files import FileSink
@@ -454,8 +454,8 @@ class Topics:
 def test_from_a_topic(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.run("jsonl", events=False)
     topics = Topics(world.folder / "jsonl")
-    monkeypatch.setattr(stored, "KafkaTopics", topics)
-    monkeypatch.setattr(stored, "read_ranges", topics.read)
+    monkeypatch.setattr(kafka_topics, "KafkaTopics", topics)
+    monkeypatch.setattr(kafka_ranges, "read_ranges", topics.read)
     end = "kafka://h:1/?topics=errors"
     for there in (0, 4):
         done = world.replay(end, "parquet", "sqlite")
@@ -487,18 +487,22 @@ def test_event_errors_that_an_import_has_from_a_topic(world: World) -> None:
 
 
 class Fake(Store):
-    """An end with some EventErrors."""
+    """A store with some EventErrors."""
 
     def __init__(self, *errors: Event) -> None:
-        super().__init__(Uri("parquet", "/x", {}, "parquet:/x"))
+        super().__init__("parquet:/x")
         self.errors = errors
 
-    def _events(self, wanted: Selection, fields: Fields) -> Iterator[StoredEvent]:
+    def read(self, selection: Selection, fields: Fields) -> Iterator[StoredEvent]:
         for number, error in enumerate(self.errors):
             at = {**error.data, **{f"event.{name}": value
                                    for name, value in error.data["event"].items()}}  # fmt: skip
             values = tuple(at.get(path) for path in fields)
             yield StoredEvent(ERRORS, at["dt"][:13], "file", number, at["uuid"], values)
+
+
+def bad_lines(store: Store) -> list[BadLine]:
+    return [*read_bad_lines(store, Selection(), None, lambda: None)]
 
 
 LINE = st.builds(
@@ -516,11 +520,10 @@ def test_a_line_comes_back_from_its_event_error(
 ) -> None:
     bad = BadEvent(line, Stage.PARSE, reason, "m", "", "S", 1, dt)
     error = event_error(bad)
-    (found,) = bad_lines(Fake(error), Selection(), None)
-    assert found
+    (found,) = bad_lines(Fake(error))
     assert (found.reason, found.origin) == (reason.value, str(line.origin))
-    assert found.cut == (len(line.data) > RAW_EVENT_LIMIT)
-    if found.cut:
+    assert found.truncated == (len(line.data) > RAW_EVENT_LIMIT)
+    if found.truncated:
         assert found.line is None
         return
     assert found.line
@@ -541,27 +544,10 @@ def test_what_is_no_line_of_ours() -> None:
         {"origin": "a.log@8"}, {"rawEvent": base64.b64encode(b"y").decode()}, {"origin": None},
     ):  # fmt: skip
         others.append(Event({**error.data, "event": {**error.data["event"], **change}}, raw))
-    found = list(bad_lines(Fake(error, cut, *others), Selection(), None))
-    assert [each and (each.line is not None, each.cut) for each in found] == [
+    found = bad_lines(Fake(error, cut, *others))
+    assert [(each.line is not None, each.truncated) for each in found] == [
         (True, False), (False, True), *[(False, False)] * len(others),
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("end", "sink", "same"),
-    [
-        ("mysql://a@h/db", "mysql://b@h:3306/db?bots=drop", True),
-        ("mysql://a@h/db", "mysql://a@h/other", False),
-        ("mysql://a@h/db", "mysql://a@h:3307/db", False),
-        ("mysql://a@h/db?unix_socket=/x", "mysql://a@h/db", False),
-        ("sqlite:/x/../y.db", "sqlite:///y.db", True),
-        ("parquet:/x/", "parquet:/x", True),
-        ("parquet:/x", "jsonl:/x", False),
-        ("kafka://b/?topics=a", "kafka://b/?topics=a", False),
-    ],
-)
-def test_what_is_one_place(end: str, sink: str, same: bool) -> None:
-    assert same_place(end, sink) == same
 
 
 @pytest.mark.parametrize("of_bytes", [b"", b"\xff"])
@@ -570,9 +556,9 @@ def test_a_line_without_addresses(of_bytes: bytes) -> None:
     raw = RawLine(b"?a;\t198.51.100.7\tUA" + of_bytes, Origin("kafka", "raw/0", 7, 1e9, "a"))
     error = event_error(BadEvent(raw, Stage.PARSE, Reason.BAD_JSON, "m"))
     cleared = without_addresses(without_addresses(error))
-    (before, after) = bad_lines(Fake(error, cleared), Selection(), None)
-    assert before and before.line and before.line.data == raw.data
-    assert after and after.line and not after.cut
+    (before, after) = bad_lines(Fake(error, cleared))
+    assert before.line and before.line.data == raw.data
+    assert after.line and not after.truncated
     assert after.line.data == raw.data.replace(b"198.51.100.7", b"0.0.0.0")
     assert before.line.identity == after.line.identity == raw.identity
     again = event_error(BadEvent(after.line, Stage.PARSE, Reason.BAD_JSON, "m"))
@@ -623,20 +609,32 @@ def test_many_files_of_lines(world: World, monkeypatch: pytest.MonkeyPatch) -> N
     assert sorted(names) == ["-03-10T07.parquet", "-03-10T08-1.parquet", "-03-10T08.parquet"]
 
 
-def test_topics_that_a_sink_writes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asked are those that are there, with the settings that the sink has."""
-    text = "kafka://h:1/?topic=el_{schema}&partitions=3&client.id=x%26y"
-    sink = sink_of(sink_uri(text), world.mended, "")
-    monkeypatch.setattr(
-        lookup, "KafkaTopics",
-        lambda _: type("T", (), {"partitions": lambda _: {"el_S": 1, "other": 2, "el_T": 1}})(),
-    )  # fmt: skip
-    asked: list[str] = []
-    monkeypatch.setattr(lookup, "store_of", asked.append)
+def test_topics_that_a_sink_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are there are read, with the settings that the sink has."""
+    asked: list[tuple[str, str]] = []
+
+    class Broker:
+        def __init__(self, cluster: KafkaCluster) -> None:
+            pass
+
+        def partitions(self) -> dict[str, int]:
+            return {"el_S": 1, "other": 2, "el_T": 1}
+
+        def bounds(self, counts: dict[str, int]) -> dict[tuple[str, int], tuple[int, int]]:
+            return {(name, 0): (0, 0) for name in counts}
+
+    def read(cluster: KafkaCluster, split: KafkaSplit) -> list[RawLine]:
+        asked.append((split.topic, dict(cluster.settings)["client.id"]))
+        return []
+
+    monkeypatch.setattr(kafka_topics, "KafkaTopics", Broker)
+    monkeypatch.setattr(kafka_ranges, "read_ranges", read)
+    uri = "kafka://h:1/?topic=el_{schema}&partitions=3&client.id=x%26y"
     found = [Destination(name, 1) for name in ("S", "U", "T", "no topic")]
-    lookup.stored_in(text, sink, found)
-    assert asked == ["kafka://h:1/?topics=el_S%2Cel_T&client.id=x%26y"]
-    assert lookup.stored_in(text, sink, found[1:2]) is None
+    store = written_by(uri, found)
+    assert store and list(store.events(Selection())) == []
+    assert asked == [("el_S", "x&y"), ("el_T", "x&y")]
+    assert written_by(uri, found[1:2]) is None
 
 
 @pytest.mark.parametrize(
@@ -647,13 +645,17 @@ def test_topics_that_a_sink_writes(world: World, monkeypatch: pytest.MonkeyPatch
         ("parquet:/a/b", "jsonl:/a/b", False),
         ("parquet:hdfs://h:1/a", "parquet:hdfs://h:1/a/", True),
         ("parquet:hdfs://h:1/a", "parquet:hdfs://h:2/a", False),
-        ("mysql://u@h/db", "mysql://u@h/db?bots=drop", True),
+        ("parquet:/x/", "parquet:/x", True),
+        ("sqlite:/x/../y.db", "sqlite:///y.db", True),
+        ("mysql://a@h/db", "mysql://b@h:3306/db?bots=drop", True),
         ("mysql://u@h/db", "mysql://u@h/other", False),
+        ("mysql://a@h/db", "mysql://a@h:3307/db", False),
+        ("mysql://a@h/db?unix_socket=/x", "mysql://a@h/db", False),
         ("kafka://h:1/?topics=a", "kafka://h:1/?topic=a", False),
     ],
 )
 def test_the_same_place(end: str, sink: str, same: bool) -> None:
-    assert lookup.same_place(end, sink) is same
+    assert same_place(end, sink) is same
 
 
 def test_no_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

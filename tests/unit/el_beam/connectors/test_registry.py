@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from el_beam.connectors.ends import (
+from el_beam.connectors.registry import (
     metrics_of,
     metrics_uri,
     sink_of,
