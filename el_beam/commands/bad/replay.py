@@ -88,7 +88,7 @@ def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], Rules, Executi
     job = assemble(config, "")
     stores = uses("store")
     if others := [each for each in args.sinks if each.partition(":")[0] not in stores]:
-        there_are = ", ".join(f"{scheme}:" for scheme in stores)
+        there_are = ", ".join(f"{scheme}:" for scheme in sorted(stores))
         raise ConfigError([
             f"{masked(each)} can't be asked what is there already; there are {there_are}"
             for each in others
