@@ -42,9 +42,9 @@ def add_action(actions: Any, name: str, summary: str) -> argparse.ArgumentParser
 
 def request_of(args: argparse.Namespace) -> BackfillRequest:
     """What the options ask for. Raises ConfigError, BackfillError, StoredError, LedgerError."""
-    from el_beam.connectors.ends import checked_path
     from el_beam.connectors.selection import selection_of
     from el_beam.upkeep.backfill.plan import BackfillError, plan
+    from el_beam.uris import checked_path
 
     selection_of(args.first, args.last, args.schema)
     sinks, rules, execution = _prepared(args)

@@ -23,9 +23,8 @@ def register(actions: Any) -> None:
 def _reset(args: argparse.Namespace) -> int:
     from el_beam.books.state.lease import Lease
     from el_beam.books.state.state import State, reset
-    from el_beam.connectors.ends import checked_path
     from el_beam.terminal.console import printable
-    from el_beam.uris import UriError
+    from el_beam.uris import UriError, checked_path
 
     state = State(checked_path(args.state))
     if args.topic not in state.topics():
@@ -50,7 +49,7 @@ def _reset(args: argparse.Namespace) -> int:
 
 def _ends(args: argparse.Namespace) -> dict[int, int]:
     """Partition -> next offset. Raises UriError, KafkaAway."""
-    from el_beam.connectors.ends import brokers_of
+    from el_beam.connectors.kafka import brokers_of
     from el_beam.uris import UriError
     from transforms.io.kafka.topics import KafkaTopics
 

@@ -22,8 +22,8 @@ def register(actions: Any) -> None:
 
 def _show(args: argparse.Namespace) -> int:
     from el_beam.books.state.state import State, show
-    from el_beam.connectors.ends import checked_path
     from el_beam.terminal.console import console, printable
+    from el_beam.uris import checked_path
 
     found = show(State(checked_path(args.state)))
     if args.json:

@@ -208,7 +208,7 @@ def test_tables_of_others(store: Stores) -> None:
     end = store.end("sqlite", [made(1, SCHEMAS[0], f"{HOURS[0]}:00:00Z", 0)])
     hostile = 'x"; DROP TABLE S_1; --%s:n_1'
     quoted = hostile.replace('"', '""')
-    with sqlite3.connect(end.root) as database:
+    with sqlite3.connect(store.folder / "x") as database:
         database.execute("CREATE TABLE other_1 (id INTEGER, uuid TEXT)")
         database.execute(f'CREATE TABLE "{quoted}" (id INTEGER, uuid TEXT, dt DATETIME)')
         database.execute(f"INSERT INTO \"{quoted}\" VALUES (7, 'u', '2019-03-10 07:00:00')")

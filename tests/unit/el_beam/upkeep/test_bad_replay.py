@@ -27,7 +27,7 @@ S = Destination("S", 1)
     ("call", "says"),
     [
         (["parquet:/nowhere", "jsonl:{}"], "parquet:/nowhere: nothing is there"),
-        (["parquet:/x", "raw:{}"], "raw:{} can't be asked what is there already; there are jsonl"),
+        (["parquet:/x", "raw:{}"], "raw:{} can't be asked what is there already; there are jsonl:"),
         (["parquet:/x", "stdout:"], "stdout: can't be asked what is there"),
         (["parquet:/x", "jsonl:{}", "--reason", "none"], "--reason 'none' is none; there are"),
         (["parquet:/x", "jsonl:{}", "--from", "soon"], "--from 'soon' is no hour"),
