@@ -1,4 +1,4 @@
-"""IP addresses in lines, which neither identities nor tables keep."""
+"""Removes IP addresses from lines: neither identities nor tables keep them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import re
 
 NO_ADDRESS = "0.0.0.0"
-"""What stands for an IP address that was removed."""
+"""Replaces each IP address that is removed."""
 _BORDER = r"""\s"',;=()\[\]{}<>|\\"""
 _ENCODED = "%(?:09|0[AD]|2[02789C]|3[BCDE]|5[BCD]|7[BCD])"  # the same, url-encoded
 _ADDRESS = re.compile(
@@ -22,8 +22,8 @@ _JSON = json.JSONDecoder()
 
 
 def without_addresses(line: bytes) -> bytes:
-    """The same line, with NO_ADDRESS for each IP address. What a capsule has in its `event` is the
-    client's own: `{"version":"7.2.0.1"}` stays."""
+    """Replaces each IP address of a line by NO_ADDRESS, except in the capsule's `event`, which is
+    the client's own data: `{"version":"7.2.0.1"}` stays."""
     text = line.decode("latin-1")
     start, end = _event_in_query(text) if text.startswith("?") else _event_in(text)
     parts = (cleared(text[:start]), text[start:end], cleared(text[end:]))
@@ -31,23 +31,23 @@ def without_addresses(line: bytes) -> bytes:
 
 
 def cleared(text: str) -> str:
-    """The same text, with NO_ADDRESS for each IP address."""
+    """Replaces each IP address of a text by NO_ADDRESS."""
     return _ADDRESS.sub(_no_address, text)
 
 
 def _event_in(text: str) -> tuple[int, int]:
-    """Where the `event` of a capsule in JSON begins and ends."""
+    """Returns where the `event` of a capsule in JSON begins and ends."""
     found = _EVENT.search(text) if text.startswith("{") else None
     if found:
         try:
             return found.end(), _JSON.raw_decode(text, found.end())[1]
-        except (ValueError, RecursionError):  # cut short, or no capsule of anybody's
+        except (ValueError, RecursionError):  # cut short, or not a capsule
             pass
     return 0, 0
 
 
 def _event_in_query(text: str) -> tuple[int, int]:
-    """The same of a url-encoded capsule."""
+    """Returns the same for a url-encoded capsule."""
     query = text.split(maxsplit=1)[0]
     if not _ADDRESS.search(query):
         return 0, 0  # nothing in it changes
@@ -65,7 +65,7 @@ def _no_address(match: re.Match[str]) -> str:
     bare = text.rstrip(".")
     for address, rest in ((text, ""), (bare, text[len(bare) :]), (host, colon + port)):
         try:
-            if int(ipaddress.ip_address(address)):  # `::` is nobody's
+            if int(ipaddress.ip_address(address)):  # `::` is the address of nobody
                 return NO_ADDRESS + rest
         except ValueError:
             continue

@@ -1,4 +1,4 @@
-"""A line that is no valid event: the value it becomes, the reasons there are, and its EventError.
+"""A line that is not a valid event: the value it becomes, the possible reasons, its EventError.
 
 EventErrors are events themselves (schema EventError, revision 14035058): every sink stores them
 and people query them. The rule of each field is BEHAVIOUR 9 with the deviations of DESIGN: the raw
@@ -29,7 +29,7 @@ class Code(str, Enum):
 
 
 class Stage(str, Enum):
-    """Where in the graph a line turned bad."""
+    """The step of the graph that found a line bad."""
 
     PARSE = "parse"
     VALIDATE = "validate"
@@ -37,7 +37,7 @@ class Stage(str, Enum):
 
 
 class Reason(str, Enum):
-    """Why a line is no valid event: a stable word for queries, and a sentence for people."""
+    """Why a line is not a valid event: a stable word for queries, and a sentence for people."""
 
     code: Code
     sentence: str
@@ -49,7 +49,7 @@ class Reason(str, Enum):
         reason.sentence = sentence
         return reason
 
-    LINE_TOO_LONG = "line_too_long", Code.PROCESSOR, "The line is longer than a line may be."
+    LINE_TOO_LONG = "line_too_long", Code.PROCESSOR, "The line is longer than allowed."
     FORMAT_MISMATCH = "format_mismatch", Code.PROCESSOR, "The line does not have the job's format."
     BAD_ENCODING = "bad_encoding", Code.PROCESSOR, "The url-encoded bytes are not UTF-8."
     BAD_JSON = "bad_json", Code.PROCESSOR, "The capsule is not JSON (often a URL cut short)."
@@ -61,15 +61,15 @@ class Reason(str, Enum):
         "NaN, Infinity, a lone surrogate or an integer beyond 64 bits: no sink can hold it.",
     )
     BAD_FIELD = "bad_field", Code.PROCESSOR, "A field beside the capsule has an impossible value."
-    BAD_TIMESTAMP = "bad_timestamp", Code.PROCESSOR, "A time that is not a time."
+    BAD_TIMESTAMP = "bad_timestamp", Code.PROCESSOR, "A time of the line can't be read."
     BAD_USER_AGENT = "bad_user_agent", Code.PROCESSOR, "The user agent is too long or not text."
-    NO_SCHEMA = "no_schema", Code.VALIDATION, "The event names no schema and revision."
+    NO_SCHEMA = "no_schema", Code.VALIDATION, "The event does not name its schema and revision."
     BAD_SCHEMA_NAME = "bad_schema_name", Code.VALIDATION, "No schema can have that name."
     BAD_REVISION = "bad_revision", Code.VALIDATION, "No schema can have that revision."
     RESERVED_SCHEMA = (
         "reserved_schema",
         Code.VALIDATION,
-        "Clients can't send EventErrors: they are made here.",
+        "Clients can't send EventErrors: only el_beam makes them.",
     )
     UNKNOWN_SCHEMA = "unknown_schema", Code.PROCESSOR, "The registry has no such schema revision."
     INVALID_SCHEMA = "invalid_schema", Code.PROCESSOR, "The registry's schema is itself invalid."
@@ -78,21 +78,21 @@ class Reason(str, Enum):
 
 
 def sentence_of(word: str) -> str:
-    """What a reason's word means, for people."""
+    """Returns the sentence of a reason's word."""
     return next(reason.sentence for reason in Reason if reason.value == word)
 
 
 class BadEvent(NamedTuple):
-    """A line that is no valid event. It flows on, to EventError; it is never dropped."""
+    """A line that is not a valid event. It flows on, to EventError; it is never dropped."""
 
     line: RawLine
     stage: Stage
     reason: Reason
     message: str  # what is wrong and where, for people
-    path: str = ""  # the first offending place, as `event.action`
+    path: str = ""  # the first wrong place, as `event.action`
     schema: str = "unknown"
     revision: int = -1
-    dt: str | None = None  # the line's own time, where it could be read
+    dt: str | None = None  # the line's own time, if it could be read
 
 
 _QUOTED_SCHEMA = re.compile(r"%22schema%22%3A%22(.*?)%22")
@@ -100,7 +100,7 @@ _QUOTED_REVISION = re.compile(r"%22revision%22%3A(\d{1,18})")
 
 
 def named_in(raw: bytes) -> Destination:
-    """The schema and revision that an unreadable line seems to name: `unknown`, -1 where none."""
+    """Finds the schema and revision that an unreadable line seems to name, else `unknown`, -1."""
     text = raw[:RAW_EVENT_LIMIT].decode("utf-8", "replace")
     schema = _QUOTED_SCHEMA.search(text)
     revision = _QUOTED_REVISION.search(text)
@@ -110,21 +110,21 @@ def named_in(raw: bytes) -> Destination:
 def _moment(bad: BadEvent) -> datetime:
     try:
         return parse_time(bad.dt)
-    except NotATime:  # none at all, or what a client says it is
+    except NotATime:  # the line has none, or it is a client's nonsense
         return parse_time(int(bad.line.origin.receipt))
 
 
 def event_error(bad: BadEvent) -> Event:
-    """The EventError event of a bad event: the same bytes whenever and wherever it is made.
+    """Makes the EventError of a bad event: always the same bytes for the same line.
 
-    rawEvent is the raw line, or base64 of it where it is not UTF-8
-    (`encoding` says which); a line beyond RAW_EVENT_LIMIT is cut, and `origin` says where the whole
-    of it is. The time is the line's own, or else the time at which the line was received.
+    rawEvent is the raw line, or base64 of it if it is not UTF-8 (`encoding` says which). A line
+    beyond RAW_EVENT_LIMIT is cut, and `origin` says where the whole line is. The time is the line's
+    own, or else the time at which the line was received.
     """
     origin = bad.line.origin
     raw, encoding = bad.line.data[:RAW_EVENT_LIMIT], "utf-8"
     truncated = len(bad.line.data) > RAW_EVENT_LIMIT
-    try:  # a character that the cut went through is no bad encoding
+    try:  # a character that was cut in two is not a bad encoding
         text = codecs.getincrementaldecoder("utf-8")().decode(raw, final=not truncated)
     except UnicodeDecodeError:
         text, encoding = base64.b64encode(raw).decode(), "base64"
@@ -155,63 +155,64 @@ def event_error(bad: BadEvent) -> Event:
     return Event(data, bad.line)
 
 
-_LEAST_TEXT = 64  # characters: less of a text says nothing
+_LEAST_TEXT = 64  # characters: a shorter text says nothing
 
 
 def shorter(error: Event) -> Event | None:
-    """The same EventError, its texts cut to a quarter of the longest, for a sink with little room.
+    """Cuts an EventError's texts to a quarter of the longest one, for a sink with little room.
 
-    `truncated` is true where rawEvent was cut, and base64 is cut where it can still be read; origin
-    is never cut: it says where the whole line is. None where there is no more to cut."""
-    told: dict[str, Any] = error.data["event"]
+    `truncated` is true if rawEvent was cut, and base64 is cut so that it can still be read. origin
+    is never cut: it says where the whole line is. Returns None if there is nothing left to cut."""
+    event: dict[str, Any] = error.data["event"]
     texts = {
-        name: text for name, text in told.items() if isinstance(text, str) and name != "origin"
+        name: text for name, text in event.items() if isinstance(text, str) and name != "origin"
     }
     longest = max(map(len, texts.values()), default=0) // 4
     if longest < _LEAST_TEXT:
         return None
     longest -= longest % 4
     cut = {name: text[:longest] for name, text in texts.items()}
-    truncated = told.get("truncated", False) or cut["rawEvent"] != texts["rawEvent"]
-    return error._replace(data=error.data | {"event": told | cut | {"truncated": truncated}})
+    truncated = event.get("truncated", False) or cut["rawEvent"] != texts["rawEvent"]
+    return error._replace(data=error.data | {"event": event | cut | {"truncated": truncated}})
 
 
 def in_ascii(error: Event) -> Event:
-    """The same EventError for a column that has not all characters: its line as base64, in other
-    texts escapes."""
-    told: dict[str, Any] = error.data["event"]
+    """Makes an EventError fit columns that hold only ASCII: the line as base64, other texts with
+    escapes."""
+    event: dict[str, Any] = error.data["event"]
     changed = {
         name: text.encode("ascii", "backslashreplace").decode()
-        for name, text in told.items()
+        for name, text in event.items()
         if isinstance(text, str) and name != "rawEvent"
     }
-    if isinstance(raw := told.get("rawEvent"), str) and not raw.isascii():
+    if isinstance(raw := event.get("rawEvent"), str) and not raw.isascii():
         changed |= {"rawEvent": base64.b64encode(raw.encode()).decode(), "encoding": "base64"}
-    return error._replace(data=error.data | {"event": told | changed})
+    return error._replace(data=error.data | {"event": event | changed})
 
 
 def without_addresses(error: Event) -> Event:
-    """The same EventError, without the IP addresses in its line and in what is told of it. A line's
-    identity is made without them too: it stays."""
-    told: dict[str, Any] = error.data["event"]
+    """Removes the IP addresses from an EventError's line and texts. Its uuid stays, because a
+    line's identity is made without them too."""
+    event: dict[str, Any] = error.data["event"]
     try:
-        raw = line_of(told)
-    except ValueError:  # what others have made
+        raw = line_of(event)
+    except ValueError:  # not made by us
         return error
     line = addresses.without_addresses(raw)
     changed = {
         name: addresses.cleared(text)
         for name in ("message", "path", "schema")
-        if isinstance(text := told.get(name), str)
+        if isinstance(text := event.get(name), str)
     }
     if line != raw:
-        is_text = told.get("encoding") != "base64"
+        is_text = event.get("encoding") != "base64"
         changed["rawEvent"] = line.decode() if is_text else base64.b64encode(line).decode()
-    return error._replace(data=error.data | {"event": told | changed})
+    return error._replace(data=error.data | {"event": event | changed})
 
 
-def line_of(told: dict[str, Any]) -> bytes:
-    """The line in an EventError's event, or its beginning. Raises ValueError where it is none."""
-    raw = str(told.get("rawEvent") or "")
-    is_text = told.get("encoding") != "base64"
+def line_of(event: dict[str, Any]) -> bytes:
+    """Returns the line of an EventError's `event`, or the part of it that was kept. Raises
+    ValueError if its base64 can't be read."""
+    raw = str(event.get("rawEvent") or "")
+    is_text = event.get("encoding") != "base64"
     return raw.encode() if is_text else base64.b64decode(raw, validate=True)

@@ -1,4 +1,4 @@
-"""The EventCapsule: what wraps every event, who it is from and when.
+"""The EventCapsule, which wraps every event: who sent it, and when.
 
 Rules and golden values: BEHAVIOUR 3 (timestamps), 4 (uuid), 6 (capsule) and 7 (schema identity).
 """
@@ -66,8 +66,8 @@ def _parse_time(text: str) -> datetime:
 
 
 def parse_time(value: object) -> datetime:
-    """Read a time as the original does: text in any common form (naive is UTC, an offset is kept),
-    or a number of seconds, or of milliseconds where seconds are beyond the calendar.
+    """Reads a time as the original does: text in any common form (naive is UTC, an offset is kept),
+    or a number of seconds, or of milliseconds if as seconds it is beyond the calendar.
 
     Raises NotATime for anything else."""
     if isinstance(value, str):
@@ -84,7 +84,7 @@ def parse_time(value: object) -> datetime:
 
 
 def iso8601_from_timestamp(value: object) -> str:
-    """ISO 8601 of a time: `Z` for UTC, another offset kept, a fraction as six digits."""
+    """Writes a time as ISO 8601: `Z` for UTC, another offset kept, a fraction as six digits."""
     return parse_time(value).isoformat().replace("+00:00", "Z")
 
 
@@ -97,12 +97,12 @@ def _unix_seconds(text: str) -> float | None:
 
 
 def is_cacheable(value: object) -> bool:
-    """Whether a value may be the key of a cache: what clients send at length may not."""
+    """Returns whether a value may be the key of a cache: long texts of clients may not."""
     return not isinstance(value, str) or len(value) <= _LONGEST_TIME
 
 
 def event_time(data: Json, receipt: float) -> float:
-    """Unix seconds of an event: its dt, else its timestamp, else when we received it."""
+    """Returns the unix seconds of an event: of its dt, else of its timestamp, else the receipt."""
     dt = data.get("dt")
     if isinstance(dt, str) and is_cacheable(dt) and (seconds := _unix_seconds(dt)) is not None:
         return seconds
@@ -113,7 +113,7 @@ def event_time(data: Json, receipt: float) -> float:
 
 
 def uuid5_hex(name: str) -> str:
-    """`uuid.uuid5(NAMESPACE_URL, name).hex`, in a third of the time."""
+    """Returns `uuid.uuid5(NAMESPACE_URL, name).hex`, in a third of the time."""
     hasher = _IN_NAMESPACE.copy()
     hasher.update(name.encode())
     digest = hasher.hexdigest()
@@ -121,11 +121,11 @@ def uuid5_hex(name: str) -> str:
 
 
 def capsule_uuid(data: Json) -> str:
-    """The original's identity of an event: 32 hex digits of recvFrom, seqId and dt.
+    """Returns the original's identity of an event: 32 hex digits of recvFrom, seqId and dt.
 
-    Where dt is missing it is made from timestamp; what is missing then prints as `None`."""
+    If dt is missing, it is made from timestamp; a part that is still missing prints as `None`."""
     dt = data.get("dt")
-    if "timestamp" in data:  # read even where dt is there: a timestamp that is no time is an error
+    if "timestamp" in data:  # read even beside dt: an unreadable timestamp is an error
         default = iso8601_from_timestamp(data["timestamp"])
         dt = default if dt is None else dt
     return uuid5_hex(f"event://{data.get('recvFrom')}/?seqId={data.get('seqId')}&dt={dt}")
@@ -140,15 +140,15 @@ class BadIdentity(ValueError):
 
 
 def scid_from_uri(uri: object, root: str = "") -> tuple[str, int | None] | None:
-    """(name, revision) of a schema URI such as `Edit/13457736` or `file:///srv/a/b/1.yaml`.
+    """Reads (name, revision) from a schema URI such as `Edit/13457736` or `file:///srv/a/b/1.yaml`.
 
-    `root` is the folder that names start below. The revision is None where the URI has none;
-    None altogether where it names no schema."""
+    Names start below the folder `root`. The revision is None if the URI lacks one. Returns None if
+    the URI does not name a schema."""
     if not isinstance(uri, str):
         return None
     try:
         path = urlsplit(uri).path
-    except ValueError:  # clients write what they like: `http://[x/Edit/1`
+    except ValueError:  # a client may send anything: `http://[x/Edit/1`
         return None
     match = _SCHEMA_URI.match(path.removeprefix(root))
     if not match:
@@ -157,9 +157,9 @@ def scid_from_uri(uri: object, root: str = "") -> tuple[str, int | None] | None:
 
 
 def scid_of(data: Json) -> tuple[Any, Any] | None:
-    """What the event says its schema and revision are (of any type), or None if it doesn't.
+    """Returns the schema and revision that an event names (of any type), or None if it doesn't.
 
-    An event with a `meta` object names its schema by URI there."""
+    An event with a `meta` object names its schema there, by URI."""
     meta = data.get("meta")
     if isinstance(meta, dict):
         return scid_from_uri(meta.get("schema_uri"))
@@ -169,7 +169,7 @@ def scid_of(data: Json) -> tuple[Any, Any] | None:
 
 
 def check_scid(schema: object, revision: object) -> None:
-    """Raise BadIdentity unless a schema could have this name and revision (BEHAVIOUR 7)."""
+    """Raises BadIdentity unless a schema could have this name and revision (BEHAVIOUR 7)."""
     if not isinstance(schema, str) or not _SCHEMA_NAME.match(schema):
         raise BadIdentity("schema", f"Invalid schema name: {schema!r:.200}")
     if not isinstance(revision, int):

@@ -1,7 +1,7 @@
-"""The one root of our errors: what the command line needs to know of each, also of one that was
-raised in a worker and comes home as text, in a runner's report.
+"""The one root of our errors: what the command line needs to know of each, also of an error that a
+worker raised and that comes back as text, in a runner's report.
 
-What a stage of the graph turns into a value never reaches a person, and has other roots: the
+Errors that a stage of the graph turns into values never reach a person, and have other roots: the
 ValueErrors of a line, which become a BadEvent, and `transforms.write.sink.Rejected`.
 """
 
@@ -16,18 +16,18 @@ _STEP = " [while running '"  # with it begins what Beam appends to a message
 
 
 class ElBeamError(Exception):
-    """Something went wrong that a person can understand. `str()` of it is a sentence for people:
-    what, where, and what to do. Only the command line prints it.
+    """An error that a person can understand. Its `str()` is a sentence for people: what went
+    wrong, where, and what to do. Only the command line prints it.
 
     Tracebacks end with a note for `errors_in`, which finds the error again in any report that
     quotes them."""
 
     exit_code = 1
-    """What `el` ends with: 1 where the work failed, 2 where the call was wrong."""
+    """The exit code of `el`: 1 if the work failed, 2 if the call was wrong."""
     transient = False
-    """Whether the same call may succeed later, without anything being changed."""
+    """Whether the same call may succeed later, without any change."""
     details = ""
-    """What a developer needs to find the fault; the command line keeps it in a file."""
+    """What a developer needs to find the fault; the command line writes it to a file."""
 
     def __init__(self, *arguments: object) -> None:
         super().__init__(*map(_harmless, arguments))
@@ -36,18 +36,18 @@ class ElBeamError(Exception):
 
     @property
     def sentences(self) -> Sequence[str]:
-        """What went wrong, a sentence for each mistake; the command line prints a line of each."""
+        """Returns a sentence for each mistake; the command line prints a line of each."""
         return [str(self)]
 
 
 class WrongCall(ElBeamError):
-    """What was asked for makes no sense, or isn't there: it must be asked for in another way."""
+    """The call makes no sense, or names something that is missing: the caller must change it."""
 
     exit_code = 2
 
 
 class ErrorNote(NamedTuple):
-    """What a note in a traceback says of an error."""
+    """The description of an error that a note in a traceback carries."""
 
     kind: str  # its class
     message: str
@@ -56,9 +56,9 @@ class ErrorNote(NamedTuple):
 
 
 def errors_in(report: str) -> Iterator[ErrorNote]:
-    """Find the errors of ours in a text that quotes tracebacks, in the order of the text.
+    """Finds our errors in a text that quotes tracebacks, in the order of the text.
 
-    What a message of ours quotes, such as a client's line, is never taken for a note."""
+    Text that one of our messages quotes, such as a client's line, is never taken for a note."""
     place = 0
     while (found := report.find(_MARK, place)) >= 0:
         place = found + len(_MARK)
@@ -72,5 +72,5 @@ def errors_in(report: str) -> Iterator[ErrorNote]:
 
 
 def _harmless(argument: object) -> object:
-    """An argument that can't pass for a note."""
+    """Returns an argument without what could be taken for a note."""
     return argument.replace(_MARK, "el_beam.error:") if isinstance(argument, str) else argument

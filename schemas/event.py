@@ -12,7 +12,7 @@ RAW_EVENT_LIMIT: Final = 64 * 1024  # bytes of the raw line that an EventError k
 
 
 class Origin(NamedTuple):
-    """Where a line came from: its identity when it has none of its own."""
+    """The place where a line was read: its identity if it has none of its own."""
 
     kind: str  # file | stdin | kafka | spool | archive
     name: str  # file path, or topic and partition
@@ -21,7 +21,7 @@ class Origin(NamedTuple):
     split: str  # the split it was read in: output files are named after it
 
     def __str__(self) -> str:
-        """`name@offset`, as people see it in messages and EventErrors."""
+        """Returns `name@offset`, as people see it in messages and EventErrors."""
         return f"{self.name}@{self.offset}"
 
 
@@ -33,9 +33,9 @@ class RawLine(NamedTuple):
 
     @property
     def identity(self) -> str:
-        """What this line is and no other: its place and its bytes. Read again it is the same; the
-        line that another day's log has at that place is not. IP addresses have no part in it: a
-        uuid that is made of it gives none away to those who have the rest and try them all."""
+        """Identifies this line by its place and its bytes. The line that another day's log has at
+        the same place has another identity. IP addresses are left out: otherwise a person who knows
+        the rest of the line could find the address by trying all of them against the uuid."""
         kind, name, offset, *_ = self.origin
         digest = sha1(without_addresses(self.data[:RAW_EVENT_LIMIT]), usedforsecurity=False)
         digest.update(self.data[RAW_EVENT_LIMIT:])
@@ -50,13 +50,13 @@ class Event(NamedTuple):
 
     @property
     def is_bot(self) -> bool:
-        """Whether its userAgent says so."""
+        """Returns whether its userAgent is a bot's."""
         agent = self.data.get("userAgent")
         return isinstance(agent, dict) and agent.get("is_bot") is True
 
 
 class Destination(NamedTuple):
-    """What a topic, table or folder is made for."""
+    """The schema revision that a topic, table or folder is made for."""
 
     schema: str
     revision: int

@@ -1,6 +1,6 @@
 """The lines' format, as EventLogging writes it: `%q %{recvFrom}s %{seqId}d %D %{ip}i %u`.
 
-BEHAVIOUR 1 and 2: a regular expression with a cast for each field. Where the original would fail on
+BEHAVIOUR 1 and 2: a regular expression with a cast for each field. If the original would fail on
 every line (an unknown specifier, no capsule), the format is refused.
 """
 
@@ -33,7 +33,7 @@ _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 class FormatError(WrongCall, ValueError):
-    """A format string that no line could be read with; says what is wrong with it."""
+    """A format string that can't read any line; the message says what is wrong with it."""
 
 
 class NotAnObject(ValueError):
@@ -41,22 +41,22 @@ class NotAnObject(ValueError):
 
 
 class BadField(ValueError):
-    """A field beside the capsule whose value can't be."""
+    """A field beside the capsule has an impossible value."""
 
 
 class _Field(NamedTuple):
-    key: str | None  # None: read, and dropped
+    key: str | None  # None: the value is dropped
     pattern: str
     cast: Callable[[str], Any]
     shown: str  # as written in the format
 
 
 def unquote(text: str) -> bytes:
-    """The bytes of url-quoted text; bad escapes stay as they are, as in urllib.
+    """Decodes url-quoted text to bytes; bad escapes stay as they are, as in urllib.
 
     Quoted-printable differs from url-quoting by its escape character alone, and the standard
-    library decodes it four times as fast. Every escape shortens the text by two: if it came out
-    longer, one was bad, and urllib decides."""
+    library decodes it four times as fast. Every escape shortens the text by two: if the result is
+    longer than that, an escape was bad, and urllib decides."""
     if text.isascii() and "\n" not in text and "\r" not in text:  # quoted-printable joins lines
         escaped = text.replace("=", "=3D") if "=" in text else text
         raw = binascii.a2b_qp(escaped.replace("%", "="))
@@ -66,14 +66,14 @@ def unquote(text: str) -> bytes:
 
 
 def decode_qson(text: str) -> dict[str, Any]:
-    """The object in a beacon's query string, `?%7B...%7D;` (BEHAVIOUR 2).
+    """Reads the object in a beacon's query string, `?%7B...%7D;` (BEHAVIOUR 2).
 
     Raises NotAnObject, or what strict_json.loads raises."""
     return object_in(strict_json.loads(unquote(text.strip("?;").replace("+", " "))))
 
 
 def decode_json(text: str) -> dict[str, Any]:
-    """The object that a JSON text is. Raises NotAnObject, or what strict_json.loads raises."""
+    """Reads an object from JSON. Raises NotAnObject, or what strict_json.loads raises."""
     return object_in(strict_json.loads(text.encode()))
 
 
@@ -149,7 +149,7 @@ class Format:
         try:
             pattern = re.compile(self._pattern(len(self.fields)))
         except re.error as error:
-            raise FormatError(f"{format_!r} is no valid pattern: {error}") from error
+            raise FormatError(f"{format_!r} is not a valid pattern: {error}") from error
         if pattern.groups != len(self.fields):
             raise FormatError(f"{format_!r} has groups of its own: write (?:…) for (…)")
         wide = [field.pattern == _TO_TAB for field in self.fields]
@@ -158,8 +158,8 @@ class Format:
         self.match = pattern.match  # text -> the fields in order, as groups, or None
 
     def _pattern(self, count: int) -> str:
-        """The regular expression of the first `count` fields. A space is any white space; all else
-        between the specifiers is taken as it is, as the original does."""
+        """Makes the regular expression of the first `count` fields. A space matches any white
+        space; other text between the specifiers stays as it is, as in the original."""
         ends = [match.end() for match in _SPECIFIER.finditer(self.text)]
         text = self.text if count == len(ends) else self.text[: ends[count - 1]]
         fields = iter(self.fields)
@@ -171,7 +171,7 @@ class Format:
         return _SPECIFIER.sub(group, text.replace(" ", r"\s+"))
 
     def mismatch(self, text: str) -> str:
-        """What keeps a line from matching, for people: the first field that isn't there."""
+        """Says for people why a line doesn't match: which field is the first that is missing."""
         for count in range(1, len(self.fields) + 1):
             if not re.match(self._pattern(count), text):
                 break

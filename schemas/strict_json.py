@@ -1,7 +1,7 @@
-"""JSON in and out, and what of it no sink can hold.
+"""Reads and writes JSON, and refuses values that no sink can hold.
 
-orjson reads what is plain. Whatever it refuses, or might read differently from the standard library
-(integers beyond 64 bits become floats), is read again by the standard library, which decides.
+orjson reads the usual texts. If it refuses a text, or might read it differently from the standard
+library (integers beyond 64 bits become floats), the standard library reads it again and decides.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class TooDeep(ValueError):
 
 
 def loads(raw: bytes) -> Any:
-    """The value of a JSON text in UTF-8.
+    """Reads a JSON text in UTF-8.
 
     Raises UnicodeDecodeError, json.JSONDecodeError, Unstorable or TooDeep."""
     shallow = len(raw) < 2 * DEEPEST or raw.count(b"[") + raw.count(b"{") <= DEEPEST
@@ -40,7 +40,7 @@ def loads(raw: bytes) -> Any:
 
 
 def _may_have_long_number(raw: bytes) -> bool:
-    """Whether there is one outside of texts: tokens and uuids may be all digits."""
+    """Returns whether a number outside of texts is long: tokens and uuids may be all digits."""
     digits = raw.translate(_DIGITS)
     place = digits.find(_LONG_NUMBER)
     while place > 0:
@@ -69,10 +69,10 @@ def _loads_slowly(raw: bytes) -> Any:
 
 
 def _check(value: Any, path: str, depth: int) -> None:
-    """Raise for the first value that can't be stored, naming where it is."""
+    """Raises for the first value that can't be stored, and names its place."""
 
     def refuse(what: str) -> NoReturn:
-        where = repr(path.lstrip("."))[1:-1]  # names are a stranger's: control characters escaped
+        where = repr(path.lstrip("."))[1:-1]  # names are untrusted: control characters escaped
         raise Unstorable(f"{what} at {where or 'the top'}")
 
     if depth > DEEPEST:
@@ -96,5 +96,5 @@ def _check(value: Any, path: str, depth: int) -> None:
 
 
 def dumps(value: Any) -> bytes:
-    """One line of JSON with sorted keys: the same bytes for the same value."""
+    """Writes one line of JSON with sorted keys: the same bytes for the same value."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

@@ -1,4 +1,4 @@
-"""What `userAgent` becomes: ten keys, always all of them (BEHAVIOUR 5)."""
+"""Parses a user agent into the ten keys of `userAgent`, always all of them (BEHAVIOUR 5)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEYS: Final = (
     "is_mediawiki",
 )
 
-# Words and beginnings by which Wikimedia's refinery tells bots among unknown devices.
+# Words and beginnings by which Wikimedia's refinery recognises bots among unknown devices.
 _BOT_WORDS = (
     "bot spider WordPress AppEngine AppleDictionaryService Python-urllib python-requests "
     "Google-HTTP-Java-Client [Ff]acebook [Yy]ahoo RockPeaks http"
@@ -44,14 +44,14 @@ class BadUserAgent(ValueError):
 
 
 def is_bot(device_family: str, text: str) -> bool:
-    """Whether a user agent is an automaton's: by its device, or for unknown ones by its words."""
+    """Returns whether a user agent is a bot's: by its device, or by words if that is unknown."""
     if device_family == "Spider":
         return True
     return device_family == "Other" and _BOT.match(text.strip('"')) is not None
 
 
 def _app_version(text: str) -> str:
-    """The version in the first word of the Wikipedia apps' user agents, else `-`."""
+    """Returns the version in the first word of a Wikipedia app's user agent, else `-`."""
     if _APP not in text:
         return "-"
     first_word = text.split(" ", 1)[0]
@@ -80,10 +80,10 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def parse_user_agent(text: object) -> dict[str, Any]:
-    """The ten keys of a user agent: strings or None, and two booleans.
+    """Returns the ten keys of a user agent: strings or None, and two booleans.
 
-    The dict is shared by all events of that user agent: it must not be changed.
-    Raises BadUserAgent where `text` is no string or longer than LONGEST."""
+    All events of a user agent share the dict: do not change it.
+    Raises BadUserAgent if `text` is not a string or longer than LONGEST."""
     if not isinstance(text, str):
         raise BadUserAgent(f"userAgent must be text, not {type(text).__name__}")
     if len(text) > LONGEST:

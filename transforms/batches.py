@@ -1,8 +1,9 @@
-"""Elements in batches: the same PCollections, handed from step to step some hundred at a time.
+"""Steps hand elements on in batches of some hundred; the PCollections stay the same.
 
-Beam's element-wise hand-over costs a microsecond or two for each element and step, as much in all
-as parsing. Its batched DoFns hand over lists. A step that handles each element by itself says so
-once (`Each`), and works both ways: a runner, or a source, that has no batches gives elements.
+If Beam hands over single elements, that costs a microsecond or two for each element and step, in
+all as much as parsing. Its batched DoFns hand over lists. A step defines what becomes of one
+element (`EachFn`) and takes both: a runner or source without batches gives single elements.
+docs/decisions/009-batched-dofns.md says why we have a batch type of our own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class Batch(list[Any]):
 
 @BatchConverter.register(name="el_beam")
 class _BatchOfAny(BatchConverter):
-    """How Beam makes batches of elements, and elements of batches."""
+    """Tells Beam how to make batches of elements, and elements of batches."""
 
     @staticmethod
     def from_typehints(element_type: type, batch_type: type) -> _BatchOfAny:
@@ -41,11 +42,11 @@ class _BatchOfAny(BatchConverter):
         return len(batch)
 
     def estimate_byte_size(self, batch: Batch) -> int:
-        return 0  # only for a runner's statistics; measuring would cost more than the batch saves
+        return 0  # serves a runner's statistics alone; measuring costs more than the batch saves
 
 
 class BatchedFn(beam.DoFn):
-    """A DoFn that takes batches, and gives batches where it gives anything but at the end."""
+    """A DoFn that takes batches, and gives batches, except in finish_bundle."""
 
     def get_input_batch_type(self, _: Any) -> type[Batch]:
         return Batch
@@ -55,10 +56,10 @@ class BatchedFn(beam.DoFn):
 
 
 class EachFn(BatchedFn):
-    """One element in, one out: a subclass says what becomes of each."""
+    """A DoFn that turns each element into one element: a subclass defines `each`."""
 
     def each(self, element: Any) -> Any:
-        """What becomes of an element."""
+        """Returns what becomes of an element."""
         raise NotImplementedError
 
     def process(self, element: Any) -> tuple[Any]:

@@ -1,8 +1,8 @@
-"""A raw line becomes an Event or, with what is wrong and where, a BadEvent.
+"""Makes an Event of a raw line or, with the reason and the place, a BadEvent.
 
 The format string is EventLogging's (BEHAVIOUR 1): `%q %{recvFrom}s %{seqId}d %D %{ip}i %u`.
-Fields that the format names come from the line, whatever the client's capsule says; only the apps'
-own userAgent wins over the line's (BEHAVIOUR 3 and the deviations of DESIGN).
+Fields that the format names come from the line, whatever the client's capsule says. Only the apps'
+own userAgent takes precedence over the line's (BEHAVIOUR 3 and the deviations of DESIGN).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _EDGE_TIME = re.compile(rf"\s({TIME})(?=\s|$)".encode())
 
 
 def _reason(error: ValueError) -> tuple[Reason, str]:
-    """The reason and message of what went wrong when a line was parsed."""
+    """Returns the reason and the message for an error of parsing."""
     match error:
         case UnicodeDecodeError():
             return Reason.BAD_ENCODING, f"the url-encoded bytes are not UTF-8: {error.reason}"
@@ -56,8 +56,8 @@ def _reason(error: ValueError) -> tuple[Reason, str]:
 
 
 def edge_time(raw: bytes) -> str | None:
-    """The line's own time where the line as a whole can't be read: the first of its fields that is
-    a time. The query string can't be mistaken for it: white space ends it."""
+    """Finds the time of a line that can't be read as a whole: its first field that is a time. The
+    query string has no such field, because it has no white space."""
     for found in _EDGE_TIME.findall(raw[:LONGEST_LINE]):
         try:
             return edge_dt(found.decode())
@@ -74,8 +74,8 @@ def _bad(line: RawLine, reason: Reason, message: str, path: str = "") -> BadEven
 
 
 def _identity(data: dict[str, Any], line: RawLine) -> str:
-    """The original's uuid, or where the line lacks a part of it one of its place and bytes."""
-    original = capsule_uuid(data)  # also where it's not used: it raises for an impossible timestamp
+    """Returns the original's uuid; if the line lacks a part of it, one of its place and bytes."""
+    original = capsule_uuid(data)  # even if it's not used: it raises for an impossible timestamp
     if (
         data.get("recvFrom") is None
         or data.get("seqId") is None
@@ -86,8 +86,8 @@ def _identity(data: dict[str, Any], line: RawLine) -> str:
 
 
 def line_parser(format_: str) -> Parse:
-    """A function that parses lines of this format, or of `json`: events as the schema topics hold
-    them, which keep their uuid. Raises FormatError; what it returns raises nothing for any line."""
+    """Returns a function that parses lines of this format, or of `json`: events of schema topics,
+    which keep their uuid. Raises FormatError; the function never raises, for any line."""
     return parse_json_event if format_ == "json" else _beacon_parser(Format(format_))
 
 
@@ -115,7 +115,7 @@ def _beacon_parser(format_: Format) -> Parse:
             data: dict[str, Any] = decode(texts[capsule_at])
             for index, key, cast in named:
                 data[key] = cast(texts[index])
-            if agent_at is not None:  # the apps send their own: it wins over the line's
+            if agent_at is not None:  # the apps send their own: it takes precedence
                 key = "userAgent"
                 data[key] = parse_user_agent(data.get(key, texts[agent_at]))
             for marker in CLIENT_MARKERS:
@@ -124,15 +124,16 @@ def _beacon_parser(format_: Format) -> Parse:
             data["uuid"] = _identity(data, line)
         except ValueError as error:
             return _bad(line, *_reason(error), path=key)
-        if data.get("schema") == EVENT_ERROR.schema:  # or who queries and replays them is fooled
-            return _bad(line, Reason.RESERVED_SCHEMA, "EventErrors are made here", "schema")
+        if data.get("schema") == EVENT_ERROR.schema:  # people who query or replay them trust them
+            message = "clients can't send EventErrors"
+            return _bad(line, Reason.RESERVED_SCHEMA, message, "schema")
         return Event(data, line)
 
     return parse
 
 
 def parse_json_event(line: RawLine) -> Event | BadEvent:
-    """An event in JSON, as it was written by an earlier run: it keeps the uuid that it carries."""
+    """Reads an event in JSON, as an earlier run wrote it: it keeps its uuid."""
     if len(line.data) > LONGEST_LINE:
         return _too_long(line)
     try:

@@ -1,4 +1,4 @@
-"""Where an outcome goes, and when it happened. A bad event goes to EventError."""
+"""Says where an outcome goes, and when it happened. A bad event goes to EventError."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MINUTE: Final = 60  # seconds: what the counts tell apart
 
 
 def route(outcome: Event | BadEvent) -> Routed:
-    """An outcome with its destination: its schema and revision. Its topic is never asked."""
+    """Returns an outcome with its destination: its schema and revision. Its topic plays no part."""
     if isinstance(outcome, BadEvent):
         return EVENT_ERROR, outcome
     scid = scid_of(outcome.data)

@@ -1,4 +1,4 @@
-"""An event that breaks its schema, or has none, becomes a BadEvent.
+"""Makes a BadEvent of an event that breaks its schema, or has none.
 
 Order and codes are the original's (BEHAVIOUR 7 to 9): identity, then the schema, then the event.
 """
@@ -20,9 +20,9 @@ _MOST_VALIDATORS = 5_000  # compiled schemas kept; a run has some hundreds
 
 
 def event_validator(registry: Registry) -> Validate:
-    """A function that gives an event back as it is, or the BadEvent that it turns out to be.
+    """Returns a function that returns a valid event as it is, and a BadEvent for any other.
 
-    Raises RegistryUnavailable where the registry stays away; no event is blamed for that."""
+    The function raises RegistryUnavailable if the registry stays away; no event is bad for that."""
     validators: dict[tuple[Any, Any], Validator] = {}
 
     def validator_of(schema: str, revision: int) -> Validator:
@@ -36,10 +36,10 @@ def event_validator(registry: Registry) -> Validate:
 
     def validate(event: Event) -> Event | BadEvent:
         data = event.data
-        try:  # the way of all good events; `meta` would name another schema
+        try:  # the fast way of all good events; `meta` would name another schema
             if "meta" not in data and validators[data["schema"], data["revision"]].accepts(data):
                 return event
-        except (KeyError, TypeError):  # seen for the first time, missing, or not even hashable
+        except (KeyError, TypeError):  # seen for the first time, missing, or not hashable
             pass
         return judge(event)
 

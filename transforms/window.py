@@ -1,6 +1,6 @@
-"""WindowEvents: each outcome gets its own time, and with it a minute.
+"""WindowEvents stamps each outcome with its own time, and puts it into the window of its minute.
 
-The minutes serve the counts. Nothing is dropped for being late: no window is ever closed.
+The minutes serve the counts. No event is dropped for being late, because no window ever closes.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def _place_of(seconds: float) -> tuple[Timestamp, list[window.IntervalWindow]]:
 
 
 def in_minute(value: object, seconds: float) -> WindowedValue:
-    """A value stamped with a time, in the window of its minute."""
+    """Stamps a value with a time, in the window of its minute."""
     timestamp, windows = _place_of(seconds)
     return WindowedValue(value, timestamp, windows)
 
 
 class _IntoMinutes(beam.ParDo):
-    """Stamp and window in one step: beam.WindowInto after a stamping step costs a third of the
-    whole hot path, most of it for asking the same window function again for each event."""
+    """Stamps and windows in one step: beam.WindowInto after a stamping step costs a third of the
+    whole hot path, because it calls the same window function again for each event."""
 
     def __init__(self) -> None:
         super().__init__(_MinuteFn())
@@ -57,8 +57,8 @@ class _MinuteFn(BatchedFn):
         return (in_minute(routed, outcome_time(routed[1])),)
 
     def process_batch(self, batch: Batch) -> Iterator[HomogeneousWindowedBatch]:
-        """A batch for each run of equal times: in a busy log they are long. The order stays: what
-        files hold depends on it."""
+        """Yields a batch for each run of equal times: in a busy log they are long. The order stays,
+        because the content of files depends on it."""
         for seconds, its in groupby(batch, lambda routed: outcome_time(routed[1])):
             yield HomogeneousWindowedBatch(in_minute(Batch(its), seconds))
 

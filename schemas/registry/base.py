@@ -1,4 +1,4 @@
-"""What a registry of schemas is, and what can go wrong with one; schemas.registry has them."""
+"""The contract of a registry of schemas, and its errors; schemas.registry has the registries."""
 
 from __future__ import annotations
 
@@ -14,44 +14,45 @@ Problems = list[str]
 
 
 class SchemaError(ElBeamError):
-    """The event's schema can't be had: the event is bad."""
+    """The registry can't give the event's schema: the event is bad."""
 
 
 class UnknownSchema(SchemaError):
-    """There is no such schema, or no such revision of it."""
+    """The registry has no such schema, or no such revision of it."""
 
 
 class InvalidSchema(SchemaError):
-    """There is one, but it is no draft-3 schema. The message names it and says what is wrong."""
+    """The document is not a draft-3 schema. The message names it and says what is wrong."""
 
 
 class RegistryUnavailable(ElBeamError):
-    """The registry doesn't answer just now; whoever asked tries again."""
+    """The registry doesn't answer just now; the caller tries again."""
 
     transient = True
 
 
 class RegistryError(WrongCall):
-    """The registry was set up wrongly: a message of one line for whoever did."""
+    """The registry was named wrongly: a message of one line for the person who did."""
 
 
 class Registry(ABC):
-    """Schemas by name and revision. Cheap to pickle: what it has read stays in the process."""
+    """Gives schemas by name and revision. Cheap to pickle: the schemas stay in the process."""
 
     @abstractmethod
     def get(self, schema: str, revision: int) -> Json:
-        """The schema document as stored; not to be changed, it is shared.
+        """Returns the schema document as stored; it is shared: do not change it.
 
         Raises UnknownSchema, InvalidSchema, RegistryUnavailable or RegistryError."""
 
     @abstractmethod
     def digest(self) -> str:
-        """64 hex digits that pin what every `get` answers. Raises RegistryError."""
+        """Returns 64 hex digits that pin the answers of every `get`. Raises RegistryError."""
 
     def problems(self) -> Problems:
-        """A line for each schema that nobody can use, and why. Raises RegistryError."""
+        """Returns a line for each schema that can't be used, with the reason. Raises
+        RegistryError."""
         return []
 
     @abstractmethod
     def list(self) -> Destinations:
-        """The schemas that are known to be there, sorted. Raises RegistryError."""
+        """Returns the known schemas, sorted. Raises RegistryError."""

@@ -1,8 +1,8 @@
 """A folder of schema documents, read whole: `Name/revision.json` (or .yaml, .yml).
 
-An event names its schema, and what it names is a stranger's text: it is only looked up among what
-the walk of the folder found, never made a path. Nothing is followed out of the folder, and no file
-in it can stop the reading.
+An event names its schema, and the name is untrusted: it is only looked up among the files that the
+walk of the folder found, and never made a path. Links out of the folder are not followed, and no
+file in it can stop the reading.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _REVISION_FILE: Final = re.compile(r"([0-9]{1,18})\.(json|ya?ml)")
 
 
 class SchemaFolder:
-    """What is in a folder: `documents`, and `broken` files, by name and revision; `problems` of
+    """The contents of a folder: `documents` and `broken` files, by name and revision; `problems` of
     files that are neither; `digest`, 64 hex digits over names and canonical content.
 
-    Raises RegistryError where there is no such folder, or no document in it."""
+    Raises RegistryError if the folder is missing or has no document."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -59,7 +59,7 @@ class SchemaFolder:
         self.digest = hashed.hexdigest()
 
     def _read(self, key: Key, path: Path) -> str:
-        """Take in one file; returns what of it counts for the digest."""
+        """Reads one file; returns the text that counts for the digest."""
         try:
             document = parse(_contents(path), path.suffix)
             content = json.dumps(document, sort_keys=True, allow_nan=False)
@@ -70,7 +70,7 @@ class SchemaFolder:
         return content
 
     def _files(self) -> Iterator[tuple[Key, Path]]:
-        """Each file that is named like a revision, in order; what is hidden is left alone."""
+        """Yields each file that is named like a revision, in order; hidden files are skipped."""
         if not self.root.is_dir():
             raise RegistryError(f"{self.root}: there is no such folder of schemas")
         real, seen = self.root.resolve(), set()
@@ -99,9 +99,9 @@ class SchemaFolder:
 
 
 class DirectoryRegistry(Registry):
-    """`root/Name/revision.json` (or .yaml, .yml); a name may have slashes, as folders do.
+    """The files `root/Name/revision.json` (or .yaml, .yml); a name may have slashes, as folders do.
 
-    Read once a process, at the first question; a broken file hides no other."""
+    Each process reads the folder once, at the first call; a broken file hides no other."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
@@ -149,7 +149,7 @@ class DirectoryRegistry(Registry):
 
 
 def _contents(path: Path) -> bytes:
-    """The bytes of a regular file of sane size. Raises OSError or ValueError."""
+    """Reads a regular file of sane size. Raises OSError or ValueError."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("not a regular file")
     with path.open("rb") as file:
@@ -160,7 +160,8 @@ def _contents(path: Path) -> bytes:
 
 
 def parse(data: bytes, suffix: str = ".json") -> Any:
-    """The document in a file or an answer. Raises ValueError, RecursionError or YAMLError."""
+    """Parses the document in a file or an answer. Raises ValueError, RecursionError or
+    YAMLError."""
     text = data.decode("utf-8")
     return json.loads(text, parse_constant=_no_json) if suffix == ".json" else yaml.safe_load(text)
 
@@ -170,6 +171,6 @@ def _no_json(constant: str) -> NoReturn:
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says, in one line of at most 300 characters."""
+    """Returns an exception's text, in one line of at most 300 characters."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(f"{text or type(error).__name__}".split())[:300]

@@ -1,7 +1,7 @@
 """The API of a wiki as a registry.
 
-It is the original's, asked as the original asks (BEHAVIOUR 8); but what isn't there is
-remembered too, for a bounded time, so that one bad client doesn't stop all.
+It is the original's API, asked as the original asks (BEHAVIOUR 8). But the registry also remembers
+for a bounded time that a schema is missing, so that one bad client doesn't stop all.
 """
 
 from __future__ import annotations
@@ -43,18 +43,19 @@ from schemas.validation.draft3 import problem_with
 
 META_WIKIMEDIA: Final = "https://meta.wikimedia.org/w/api.php"
 _PASSING: Final = ("ratelimited", "maxlag", "readonly", "internal_api_error")
-"""MediaWiki's error codes that say "not now" rather than "there is none"."""
+"""MediaWiki's error codes that mean "not now" rather than "there is no such schema"."""
 
 
 class Opener(Protocol):
-    """What HttpRegistry needs of an HTTP client (urllib's OpenerDirector, or a test's)."""
+    """The part of an HTTP client that HttpRegistry needs (urllib's OpenerDirector, or a test's)."""
 
     def open(self, fullurl: Request, *, timeout: float) -> Any:
-        """The response, to be read and closed; raises OSError (HTTPError for a bad status)."""
+        """Returns the response, for the caller to read and close. Raises OSError (HTTPError for a
+        bad status)."""
 
 
 class _SafeRedirects(HTTPRedirectHandler):
-    """Redirects within http and https, never from https down to http."""
+    """Follows redirects within http and https, never from https to http."""
 
     def redirect_request(self, req: Request, *rest: Any) -> Request | None:
         scheme = urlsplit(rest[-1]).scheme
@@ -65,7 +66,7 @@ class _SafeRedirects(HTTPRedirectHandler):
 
 @cache
 def _http_opener() -> OpenerDirector:
-    """urllib's opener without its handlers for files, FTP and data URLs; one a process."""
+    """Makes urllib's opener without its handlers for files, FTP and data URLs; one a process."""
     opener = OpenerDirector()
     for handler in (
         ProxyHandler,
@@ -81,7 +82,7 @@ def _http_opener() -> OpenerDirector:
 
 
 class _Failure(NamedTuple):
-    """What is remembered of a schema that can't be had."""
+    """The remembered error of a schema that the wiki can't give."""
 
     until: float
     kind: type[SchemaError]
@@ -91,7 +92,7 @@ class _Failure(NamedTuple):
 class HttpRegistry(Registry):
     """The API of a MediaWiki with EventLogging's `jsonschema` action.
 
-    A revision never changes, so a schema is asked for once. What isn't there, or is no schema, is
+    A revision never changes, so a schema is requested once. A missing or invalid schema is
     remembered too, for `negative_ttl` seconds: an event of an unknown schema costs one request,
     not one for each event. Thread-safe; two threads may ask for the same at once."""
 
@@ -161,12 +162,12 @@ class HttpRegistry(Registry):
         return document
 
     def list(self) -> Destinations:
-        """Those that were asked for in this process: the API has no list."""
+        """Returns the schemas that this process has asked for: the API has no list."""
         with self._lock:
             return sorted(Destination(*key) for key in self._schemas)
 
     def digest(self) -> str:
-        """Of the URL: a wiki's revisions never change, so it pins their content."""
+        """Returns the digest of the URL: a wiki's revisions never change, so it pins them."""
         return sha256(self.url.encode()).hexdigest()
 
     def _document(self, schema: str, revision: int) -> Json:
@@ -176,7 +177,7 @@ class HttpRegistry(Registry):
         except (ValueError, RecursionError) as error:
             raise InvalidSchema(f"{name}: the answer is not JSON: {one_line(error)}") from error
         if not isinstance(document, dict):
-            raise UnknownSchema(f"{name}: the answer is no object")
+            raise UnknownSchema(f"{name}: the answer is not an object")
         failure = document.get("error")
         if isinstance(failure, dict) and "properties" not in document:
             info = f"{failure.get('code')}: {failure.get('info')}"
@@ -188,7 +189,7 @@ class HttpRegistry(Registry):
         return document
 
     def _ask(self, schema: str, revision: int) -> bytes:
-        """The body of the API's answer, after as many attempts as it may take."""
+        """Returns the body of the API's answer, after at most `attempts` requests."""
         url = (
             f"{self.url}?action=jsonschema&title={quote(schema, safe='', errors='replace')}"
             f"&revid={revision}&formatversion=2&format=json"
@@ -211,7 +212,8 @@ class HttpRegistry(Registry):
         raise RegistryUnavailable(f"{url:.300}: {why} ({self.attempts} attempts)")
 
     def _fetch(self, url: str) -> bytes:
-        """One request. Raises OSError or HTTPException; InvalidSchema for too large a body."""
+        """Sends one request. Raises OSError or HTTPException; InvalidSchema for too large a
+        body."""
         opener = self._opener or _http_opener()
         deadline = time.monotonic() + self.timeout
         request = Request(url, headers={"User-Agent": "el_beam", "Accept": "application/json"})
@@ -223,6 +225,6 @@ class HttpRegistry(Registry):
                     raise InvalidSchema(f"{url:.300}: larger than {LARGEST_SCHEMA} bytes")
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"no whole answer within {self.timeout} s")
-            if left := getattr(response, "length", None):  # read1 doesn't tell a cut answer
+            if left := getattr(response, "length", None):  # read1 doesn't notice a cut answer
                 raise IncompleteRead(body, left)
         return body

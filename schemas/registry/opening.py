@@ -1,4 +1,4 @@
-"""Which registry a person names; EventError's schema is in all of them."""
+"""Opens the registry that a person names; EventError's schema is in all of them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ CATALOG: Final = Path(__file__).parents[1] / "catalog"
 
 
 class _WithEventError(Registry):
-    """A registry that always has el_beam's own EventError, whatever it has itself.
+    """A registry that always has el_beam's own EventError, even if it has another one.
 
-    The graph makes EventErrors of that very shape, so no other schema may stand in its place."""
+    The graph makes EventErrors of exactly that shape, so no other schema may replace it."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -43,15 +43,15 @@ class _WithEventError(Registry):
 
 
 def with_event_error(registry: Registry) -> Registry:
-    """The registry, with EventError's schema in it (from the packaged catalog)."""
+    """Adds EventError's schema (from the packaged catalog) to a registry."""
     return _WithEventError(registry)
 
 
 def open_registry(where: str | None) -> Registry:
-    """The registry that a person names: a URL, a folder, or None for the packaged catalog.
+    """Opens the registry that a person names: a URL, a folder, or None for the packaged catalog.
 
-    EventError is always in it. Raises RegistryError where there are no schemas; a URL is not asked
-    before the first event."""
+    EventError is always in it. Raises RegistryError if there are no schemas; a URL is first asked
+    when an event comes."""
     if where is not None and "://" in where:
         return with_event_error(HttpRegistry(where))
     registry = with_event_error(DirectoryRegistry(CATALOG if where is None else where))

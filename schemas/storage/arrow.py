@@ -1,7 +1,7 @@
 """Events as Arrow: the schema of a Parquet file, and batches of its rows.
 
-Each kind of schemas/storage/columns.py has one type; times stay the text that they came as, because
-formats are never enforced and no row may be refused for one. Every field is nullable.
+Each kind of schemas/storage/columns.py has one type. Times stay text, because formats are never
+enforced and no row may be refused for a wrong one. Every field is nullable.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _FITTING: dict[Kind, frozenset[type]] = {
     Kind.STRING: frozenset({str, _NONE}),
     Kind.DATETIME: frozenset({str, _NONE}),
 }
-_JUDGED = frozenset({Kind.INTEGER, Kind.NUMBER})  # pyarrow itself refuses misfits of the others
+_JUDGED = frozenset({Kind.INTEGER, Kind.NUMBER})  # pyarrow itself refuses wrong values of others
 _BLOCK = 250  # rows
 _LISTS = frozenset({list, _NONE})
 _EMPTY: dict[str, Any] = {}
@@ -50,23 +50,23 @@ _CANNOT_HOLD = (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncode
 
 
 def arrow_schema(document: dict[str, Any]) -> pa.Schema:
-    """The Arrow schema of the events of a JSON Schema, RESCUED last."""
+    """Makes the Arrow schema of a JSON Schema's events, with RESCUED last."""
     fields = [_field(column) for column in nested_columns(document)]
     return pa.schema([*fields, pa.field(RESCUED, pa.string())])
 
 
 class ArrowTable:
-    """What the events of one schema become, compiled once."""
+    """Turns the events of one schema into Arrow batches; compiled once."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.schema = arrow_schema(document)
         self._event = _Struct(nested_columns(document), ())
 
     def batch(self, events: Events) -> pa.RecordBatch:
-        """The events (whole, capsule and all) as rows, in order: the same events, the same batch.
+        """Turns events (whole, capsule and all) into rows, in order: same events, same batch.
 
-        No event is refused: what has no column, or doesn't fit its column, is in RESCUED, and a
-        column then holds null or the nearest there is. Their text must be below 2 GiB in all."""
+        No event is refused: a value that has no column, or doesn't fit its column, goes to RESCUED,
+        and the column has null or the nearest value. All texts together must be below 2 GiB."""
         rescued: dict[int, dict[str, Any]] = {}
 
         def rescue(row: int, path: str, value: Any) -> None:
@@ -96,8 +96,8 @@ def _type(column: Column) -> pa.DataType:
 
 
 class _Struct:
-    """The columns of one level. Column by column is as fast as handing pyarrow the dicts, and lets
-    each value be judged: pyarrow itself cuts 1.5 to 1 and takes a string for a list."""
+    """The columns of one level. It converts column by column, which is as fast as giving pyarrow
+    the dicts, and checks each value: pyarrow itself cuts 1.5 to 1 and reads a string as a list."""
 
     def __init__(self, columns: Sequence[Column], path: tuple[str, ...]) -> None:
         self._path = path
@@ -108,7 +108,7 @@ class _Struct:
         ]
 
     def arrays(self, dicts: Sequence[dict[str, Any]], rescue: _Rescue) -> list[pa.Array]:
-        """An array for each column; dicts[i] is of row i."""
+        """Returns an array for each column; dicts[i] is of row i."""
         arrays = [
             make(values, path, rescue)
             for values, (_, path, make) in zip(self._values(dicts), self._columns, strict=True)
@@ -119,7 +119,7 @@ class _Struct:
         return arrays
 
     def _values(self, dicts: Sequence[dict[str, Any]]) -> list[list[Any]]:
-        """The values of each column. A block of rows at a time stays in the processor's cache."""
+        """Returns the values of each column. A block of rows fits in the processor's cache."""
         columns: list[list[Any]] = [[] for _ in self._columns]
         for start in range(0, len(dicts), _BLOCK):
             block = dicts[start : start + _BLOCK]
@@ -139,7 +139,7 @@ _Maker = Callable[[list[Any], str, _Rescue], pa.Array]
 
 
 def _maker(column: Column, path: tuple[str, ...]) -> _Maker:
-    """The function from a column's values, a row each, to its array."""
+    """Returns the function from a column's values, a row each, to its array."""
     if column.kind is Kind.STRUCT:
         return _structs(column, path)
     if column.kind is Kind.JSON:
@@ -168,7 +168,7 @@ def _scalars(kind: Kind) -> _Maker:
 
 
 def _fitted(kind: Kind, value: Any) -> Any:
-    """The value as a column of that kind can hold it, else the nearest, else None."""
+    """Returns the value as a column of that kind can hold it, else the nearest, else None."""
     if type(value) not in _FITTING[kind]:
         return None
     try:
@@ -240,7 +240,7 @@ def _structs(column: Column, path: tuple[str, ...]) -> _Maker:
         return pa.StructArray.from_arrays(arrays, fields=fields, mask=absent)
 
     def shared(values: list[Any], path: str, rescue: _Rescue) -> pa.Array:
-        """The parser gives the events of one user agent one dict: convert each only once."""
+        """Converts each dict only once: the parser gives all events of a user agent one dict."""
         numbers: dict[int, int] = {}
         indices = [numbers.setdefault(id(value), len(numbers)) for value in values]
         if len(numbers) == len(values):

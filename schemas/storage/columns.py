@@ -1,12 +1,12 @@
 """The columns of an event: one walk of a draft-3 JSON Schema that Arrow, SQL and Hive share.
 
-What a sink stores is typed columns and one text column more, `_rescued_data`: a JSON object from
-path (`event.uploads.foo`) to value of all that no column holds, null normally. The algebra:
+A sink stores typed columns and one more text column, `_rescued_data`: a JSON object from path
+(`event.uploads.foo`) to value, with every value that no column holds. Usually it is null:
 
     event = columns, overlaid with _rescued_data          (a null is the same as an absent value)
 
-so a value that a column can't hold, or holds less of, is in `_rescued_data` exactly. A `.` or `\\`
-inside a key is written `\\.` or `\\\\` in a path.
+So if a column can't hold a value, or only a part of it, `_rescued_data` has the exact value. A `.`
+or `\\` inside a key is written `\\.` or `\\\\` in a path.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from schemas.capsule import CAPSULE
 
 RESCUED: Final = "_rescued_data"
 DEEPEST: Final = 20
-"""Levels of structs; `event` is the first. A struct below is JSON text."""
+"""Levels of structs; `event` is the first. A deeper struct is JSON text."""
 MOST_COLUMNS: Final = 1000
-"""Leaf columns of a table, RESCUED included; the values of properties beyond go to RESCUED."""
+"""Leaf columns of a table, RESCUED included; the values of further properties go to RESCUED."""
 
 _NOT_A_NAME = re.compile(r"\W")
 _MAY_START_JSON = frozenset('{["-0123456789tfnNI \t\r\n')
@@ -39,22 +39,22 @@ _AGENT_FLAGS = ("is_bot", "is_mediawiki")
 
 
 class Kind(Enum):
-    """What a column holds; each sink gives a kind its own type."""
+    """The kind of values in a column; each sink has its own type for a kind."""
 
     BOOLEAN = "boolean"
     INTEGER = "integer"
     NUMBER = "number"
     STRING = "string"
-    DATETIME = "date-time"  # a string that is meant as a time: formats are never enforced
+    DATETIME = "date-time"  # a string that should be a time: formats are never enforced
     LIST = "list"  # of one of the kinds above
     STRUCT = "struct"
-    JSON = "json"  # anything: a string as itself, all else as JSON text
+    JSON = "json"  # any value: a string as itself, all else as JSON text
 
 
 class Column(NamedTuple):
-    """A column, and where its value is in the event."""
+    """A column, and the place of its value in the event."""
 
-    name: str  # letters, digits and _; unlike its siblings in any case of letters
+    name: str  # letters, digits and _; differs from its siblings in more than case
     key: str  # the property in the event
     kind: Kind
     children: tuple[Column, ...] = ()  # of a STRUCT, never empty there
@@ -81,10 +81,10 @@ _SCALARS = {
 
 
 def nested_columns(document: dict[str, Any]) -> tuple[Column, ...]:
-    """The columns of a whole event, capsule and all, whose `event` has this schema.
+    """Returns the columns of a whole event, capsule and all, whose `event` has this schema.
 
-    `dt` first, the rest in the capsule's order; `event` is a STRUCT of the schema's properties in
-    the schema's order (where it has none, what its type says: JSON, mostly), `userAgent` a STRUCT
+    `dt` is first, the rest in the capsule's order. `event` is a STRUCT of the schema's properties
+    in the schema's order (without properties, its type decides: usually JSON), `userAgent` a STRUCT
     of the ten keys of BEHAVIOUR 5. RESCUED is not among them: it comes last in every table.
     """
     capsule: dict[str, Any] = CAPSULE["properties"]
@@ -102,7 +102,7 @@ def nested_columns(document: dict[str, Any]) -> tuple[Column, ...]:
 
 
 def leaves(columns: Iterable[Column], path: tuple[str, ...] = ()) -> Iterator[Leaf]:
-    """The columns that hold values, structs opened, in order."""
+    """Yields the columns that hold values, also those in structs, in order."""
     for column in columns:
         here = (*path, column.key)
         if column.kind is Kind.STRUCT:
@@ -118,13 +118,13 @@ def _user_agent() -> Column:
 
 
 class _Walk:
-    """The walk of one schema; it stops making columns when there are too many."""
+    """Walks one schema; makes no more columns when there are too many."""
 
     def __init__(self, room: int) -> None:
         self._room = room  # leaf columns that may still be made
 
     def column(self, key: str, name: str, schema: Any, depth: int) -> Column | None:
-        """The column of a property; None where there is no room for it."""
+        """Returns the column of a property, or None if there is no room for it."""
         if depth <= DEEPEST and _type_of(schema) in ("object", None) and _properties(schema):
             children = tuple(self._children(_properties(schema), depth + 1))
             required = schema.get("required") is True
@@ -162,7 +162,7 @@ def _leaf(key: str, name: str, schema: Any) -> Column:
 
 
 def _kind_of(schema: Any) -> Kind:
-    """The kind of a scalar; JSON for all else."""
+    """Returns the kind of a scalar; JSON for all else."""
     kind = _SCALARS.get(_type_of(schema) or "any", Kind.JSON)
     if kind is Kind.STRING and schema.get("format") == "date-time":
         return Kind.DATETIME
@@ -170,8 +170,8 @@ def _kind_of(schema: Any) -> Kind:
 
 
 def _type_of(schema: Any) -> str | None:
-    """The one type of a schema (`null` beside it doesn't count); None where it names none, and
-    `any` where it has several or one that is itself a schema."""
+    """Returns the one type of a schema (`null` beside it is ignored); None if it names none, `any`
+    if it has several or one that is itself a schema."""
     if not isinstance(schema, dict):
         return "any"
     stated = schema.get("type")
@@ -197,8 +197,8 @@ def _count(value: object) -> int | None:
 
 
 def safe_name(key: str, taken: int = 1) -> str:
-    """A name of letters, digits and `_` only: others become `_`, and so does an empty name.
-    The `taken`-th of a name, from the second on, ends with its number."""
+    """Makes a name of letters, digits and `_`: other characters, and an empty name, become `_`.
+    The second and further columns of a name end with their number, `taken`."""
     name = _NOT_A_NAME.sub("_", key) or "_"
     return name if taken == 1 else f"{name}_{taken}"
 
@@ -206,9 +206,9 @@ def safe_name(key: str, taken: int = 1) -> str:
 def distinct_names(
     keys: Iterable[Any], name_of: Any, reserved: Iterable[str] = ()
 ) -> dict[Any, str]:
-    """A name for each key, all different whatever the case of letters.
+    """Makes a name for each key; no two names differ only in case.
 
-    Keys are named in sorted order by `name_of(key, n)`: n is 1, or where that name is taken 2, 3...
+    `name_of(key, n)` names the keys in sorted order: n is 1, or if that name is taken 2, 3...
     """
     used = {_folded(name) for name in reserved}
     names = {}
@@ -222,33 +222,32 @@ def distinct_names(
 
 
 def _folded(name: str) -> str:
-    """What makes names clash. MySQL compares them by case, and among many columns without accents
-    too (é is è, ß is ſ): no two letters that are the same to it differ here."""
+    """Returns a text that clashing names share. MySQL ignores case, and among many columns accents
+    too (é is è, ß is ſ): letters that are equal for MySQL are equal here."""
     return "".join(normalize("NFKD", letter.upper())[0].casefold()[0] for letter in name)
 
 
 def shortened(name: str, most: int) -> str:
-    """The name, or its start and `_` and 8 hex digits of the SHA-256 of it all: at most `most`
-    characters."""
+    """Shortens a name to `most` characters: its start, `_`, and 8 hex digits of its SHA-256."""
     if len(name) <= most:
         return name
     return f"{name[: most - 9]}_{digest(name)}"
 
 
 def digest(text: str) -> str:
-    """The first 8 hex digits of the SHA-256 of a text."""
+    """Returns the first 8 hex digits of the SHA-256 of a text."""
     return sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:8]
 
 
 def path_text(path: Iterable[str]) -> str:
-    """A path as RESCUED writes it: keys joined by `.`, which inside a key is `\\.`."""
+    """Writes a path as in RESCUED: keys joined by `.`, which inside a key is `\\.`."""
     return ".".join(key.replace("\\", "\\\\").replace(".", "\\.") for key in path)
 
 
 def json_text(value: object) -> str:
-    """JSON with sorted keys; with ASCII escapes where UTF-8 or 64 bits can't hold the value.
+    """Writes JSON with sorted keys; with ASCII escapes if UTF-8 or 64 bits can't hold the value.
 
-    NaN is not for this function: parsing refuses it (DESIGN, deviations)."""
+    There is no NaN: parsing refuses it (DESIGN, deviations)."""
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
     except TypeError:  # a lone surrogate, a larger integer
@@ -256,7 +255,8 @@ def json_text(value: object) -> str:
 
 
 def needs_quotes(text: str) -> bool:
-    """Whether a string, stored as itself in a JSON column, would read back as another value."""
+    """Returns whether a string, stored as itself in a JSON column, is read back as another
+    value."""
     if text[:1] not in _MAY_START_JSON:
         return False
     try:
@@ -269,7 +269,7 @@ def needs_quotes(text: str) -> bool:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether UTF-8 can hold the string: it can't where there is a lone surrogate."""
+    """Returns whether UTF-8 can hold the string: it can't hold a lone surrogate."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,17 +1,17 @@
 """Events as rows of SQL tables: the original's names, order and types (BEHAVIOUR 11), on SQLite and
 MySQL. Everything here is pure: tables and statements are described, nothing is connected.
 
-Where it differs from the original, on purpose:
+Intended differences from the original:
 
-- RESCUED comes last. It has, exactly, what no column holds whole: see sql_rows.py. Only two things
-  are as they were: MySQL's FLOAT keeps 7 digits of a number, times are shown in UTC.
+- RESCUED comes last. It has, exactly, each value that no column holds whole: see sql_rows.py. Two
+  losses remain as in the original: MySQL's FLOAT keeps 7 digits, times are shown in UTC.
 - Date-times of an event keep their fraction: DATETIME(6) in MySQL. `dt` is DATETIME as it was.
-- Lists, userAgent and other JSON are TEXT: cut at 1,024 characters they were no JSON.
-- `null` beside a type doesn't count; a format or a pattern counts for texts alone.
-- A property named `id` or of format uuid5-hex has a plain index: unique ones swallowed events.
+- Lists, userAgent and other JSON are TEXT: JSON that was cut at 1,024 characters can't be read.
+- `null` beside a type is ignored; a format or a pattern counts only for texts.
+- A property named `id` or of format uuid5-hex has a plain index: a unique index lost events.
 - Names that clash, are too long or have control characters are changed: `column_name`.
-- Strings are TEXT where their `maxLength` exceeds 1,024, and from the last column on where the row
-  would exceed MySQL's 65,535 bytes. Columns beyond InnoDB's page go to RESCUED.
+- Strings are TEXT if their `maxLength` exceeds 1,024; and, from the last column back, if the row
+  would exceed MySQL's 65,535 bytes. The values of columns beyond InnoDB's page go to RESCUED.
 - Booleans have no CHECK. Tables are utf8mb4 in InnoDB, compared as utf8 was by default.
 """
 
@@ -41,7 +41,7 @@ from schemas.storage.columns import (
 )
 
 DROPPED: Final = frozenset({"recvFrom", "revision", "schema", "seqId", "topic", "ip"})
-"""Fields of the capsule that tables never had."""
+"""Fields of the capsule that the original's tables did not have."""
 
 _LONGEST_NAME = 64  # characters, MySQL
 _MOST_INDEXES = 60  # MySQL has 64, the keys of id and uuid among them
@@ -64,7 +64,7 @@ _DIALECTS: dict[str, Dialect] = {  # qmark: in other styles a percent sign of a 
 
 
 class _Second(sa.types.TypeDecorator[datetime]):
-    """The original's DATETIME. MySQL would round a fraction, away from `timestamp`: it is cut."""
+    """The original's DATETIME, without fraction: MySQL would round it, unlike `timestamp`."""
 
     impl = sa.DateTime
     cache_ok = True
@@ -74,7 +74,7 @@ class _Second(sa.types.TypeDecorator[datetime]):
 
 
 class SqlType(NamedTuple):
-    """A column's type and its measures in MySQL with utf8mb4, of 4 bytes a character at most."""
+    """A column's type and its sizes in MySQL with utf8mb4, of 4 bytes a character at most."""
 
     sql: sa.types.TypeEngine[Any]
     row: int  # bytes of the 65,535 of a row
@@ -98,7 +98,7 @@ _PLAIN = {Kind.BOOLEAN: _BOOL, Kind.INTEGER: _BIGINT, Kind.NUMBER: _FLOAT, Kind.
 
 
 class SqlColumn(NamedTuple):
-    """A column of a table, and where its value is in the event."""
+    """A column of a table, and the place of its value in the event."""
 
     name: str
     path: tuple[str, ...]
@@ -108,7 +108,7 @@ class SqlColumn(NamedTuple):
 
 
 def layout(document: dict[str, Any]) -> tuple[SqlColumn, ...]:
-    """The columns between `id` and RESCUED: uuid, then by number of `_`, then by name."""
+    """Returns the columns between `id` and RESCUED: uuid, then by number of `_`, then by name."""
     agent = Column("userAgent", "userAgent", Kind.JSON)
     kept = [agent if c.key == agent.key else c for c in nested_columns(document)]
     found = {leaf.path: leaf.column for leaf in leaves(c for c in kept if c.key not in DROPPED)}
@@ -122,15 +122,15 @@ def layout(document: dict[str, Any]) -> tuple[SqlColumn, ...]:
 
 
 def column_name(path: tuple[str, ...], taken: int = 1) -> str:
-    """The keys joined by `_`, as the original does, in characters that MySQL allows (others become
-    `_`), shortened to 64. The `taken`-th of a name, from the second on, ends with its number."""
+    """Joins the keys by `_`, as the original does, in characters that MySQL allows (others become
+    `_`), shortened to 64. The second and further columns of a name end with their number."""
     ending = "" if taken == 1 else f"_{taken}"
     name = _NOT_IN_NAMES.sub("_", "_".join(path))
     return shortened(name, _LONGEST_NAME - len(ending)) + ending
 
 
 def table_name(name: str, revision: int) -> str:
-    """The original's name of a schema's table, shortened to 64 characters."""
+    """Returns the original's name of a schema's table, shortened to 64 characters."""
     made = re.sub("[^A-Za-z0-9]+", "_", name) + f"_{revision}"
     return shortened(f"_{made}" if made.lower().startswith("sqlite_") else made, _LONGEST_NAME)
 
@@ -154,7 +154,7 @@ def _column(name: str, path: tuple[str, ...], column: Column) -> SqlColumn:
 
 
 def _fitted(columns: Iterable[SqlColumn]) -> tuple[SqlColumn, ...]:
-    """The columns that MySQL can have in one table, in their order."""
+    """Returns the columns that MySQL can have in one table, in their order."""
     kept: list[SqlColumn] = []
     page = indexes = 0
     for column in columns:
@@ -172,7 +172,7 @@ def _fitted(columns: Iterable[SqlColumn]) -> tuple[SqlColumn, ...]:
 
 
 def type_name(column: SqlColumn) -> str:
-    """The column's type in MySQL, as VARCHAR(1024)."""
+    """Returns the column's type in MySQL, as VARCHAR(1024)."""
     return str(column.type.sql.compile(dialect=dialect_of("mysql")))
 
 
@@ -182,10 +182,10 @@ def table(
     metadata: sa.MetaData | None = None,
     name: str | None = None,
 ) -> sa.Table:
-    """The table of a schema revision, for SQLite and MySQL alike. Only `id` is not nullable: what
-    is too old can be made null. MySQL's has the schema's name as its comment (`owner_of`).
+    """Describes the table of a schema revision, for SQLite and MySQL. Only `id` is not nullable, so
+    that old values can become null. MySQL's table has the schema in its comment (`owner_of`).
 
-    `name` stands for the schema's name in the table's. A metadata has a table only once."""
+    `name` replaces the schema's name in the table's. A metadata has a table only once."""
     called = table_name(name or destination.schema, destination.revision)
     columns = layout(document)
     options: dict[str, Any] = {"sqlite_autoincrement": True}
@@ -204,7 +204,7 @@ def table(
 
 
 def owner_of(create_table: str) -> Destination | None:
-    """Whose table it is, by what SHOW CREATE TABLE says; None where that says nothing of it."""
+    """Reads from SHOW CREATE TABLE to which schema the table belongs; None if it doesn't say."""
     match = _OWNED.search(create_table.rpartition("\n)")[2])
     return Destination(match[1], int(match[2])) if match else None
 
@@ -215,7 +215,7 @@ def _sql_column(column: SqlColumn) -> sa.Column[Any]:
 
 
 def _index(called: str, column: SqlColumn) -> sa.Index:
-    # SQLite has the names of all tables' indexes in one place: the digest is of both names.
+    # In SQLite index names are unique among all tables: the digest is of both names.
     name = f"ix_{digest(f'{called} {column.name}')}_{column.name}"[:_LONGEST_NAME].rstrip()
     start: Any = {column.name: _INDEXED} if column.type in (_VARCHAR, TEXT, _LARGE) else None
     return sa.Index(
@@ -226,9 +226,8 @@ def _index(called: str, column: SqlColumn) -> sa.Index:
 
 
 def insert_ignoring_repeats(into: sa.Table, dialect_name: str) -> sa.Insert:
-    """An INSERT for rows of `sql_rows.row`, one or many, that leaves a uuid that is there as it is.
-
-    It ignores nothing else: MySQL's INSERT IGNORE would cut values silently."""
+    """Makes an INSERT for rows of `sql_rows.row`, one or many, that leaves existing uuids as they
+    are. It ignores nothing else: MySQL's INSERT IGNORE would cut values silently."""
     if dialect_name == "sqlite":
         return sqlite.insert(into).on_conflict_do_nothing(index_elements=["uuid"])
     dialect_of(dialect_name)
@@ -236,9 +235,10 @@ def insert_ignoring_repeats(into: sa.Table, dialect_name: str) -> sa.Insert:
 
 
 def insert_parts(into: sa.Table) -> tuple[str, str]:
-    """MySQL's INSERT of rows of `sql_rows.row`: what comes before `(…),(…)`, and what after. A uuid
-    that is there stays as it is, and nothing else is ignored: where another unique index has the
-    row's value, its uuid would be one that no column holds."""
+    """Returns the parts of MySQL's INSERT before and after the rows `(…),(…)` of `sql_rows.row`.
+
+    The row of an existing uuid stays as it is, and nothing else is ignored: if another unique index
+    has the row's value, the statement sets a uuid that is too long, and so fails."""
     quoted = dialect_of("mysql").identifier_preparer
     names = ", ".join(quoted.quote(column.name) for column in into.columns if column.name != "id")
     return (
@@ -248,8 +248,8 @@ def insert_parts(into: sa.Table) -> tuple[str, str]:
 
 
 class CreateWithIndexes(CreateTable):
-    """CREATE TABLE that makes the indexes too, in MySQL: who dies between two statements would
-    leave a table without them. In SQLite a transaction sees to that."""
+    """CREATE TABLE that makes the indexes too, in MySQL: a process that died between two statements
+    would leave a table without them. In SQLite a transaction prevents that."""
 
     inherit_cache = False
 
@@ -263,7 +263,7 @@ def _create_with_indexes(create: CreateWithIndexes, compiler: Any, **options: An
 
 
 def key_sql(index: sa.Index, quoted: Any) -> str:
-    """An index of `table` as MySQL's CREATE TABLE and ALTER TABLE ADD take it; `quoted` is a
+    """Writes an index of `table` for MySQL's CREATE TABLE and ALTER TABLE ADD; `quoted` is a
     dialect's preparer."""
     (column,) = index.columns
     start = f"({_INDEXED})" if index.dialect_options["mysql"]["length"] else ""
@@ -271,7 +271,8 @@ def key_sql(index: sa.Index, quoted: Any) -> str:
 
 
 def create_table_sql(of: sa.Table, dialect_name: str) -> str:
-    """The statements that make a table and its indexes in that database, for people to read."""
+    """Writes the statements that make a table and its indexes in a database, for people to
+    read."""
     dialect = dialect_of(dialect_name)
     statements: list[sa.ExecutableDDLElement] = [CreateWithIndexes(of)]
     if dialect.name == "sqlite":
@@ -280,7 +281,7 @@ def create_table_sql(of: sa.Table, dialect_name: str) -> str:
 
 
 def dialect_of(name: str) -> Dialect:
-    """SQLAlchemy's dialect, in whose statements a percent sign is one. Raises ValueError."""
+    """Returns SQLAlchemy's dialect, which doesn't double percent signs. Raises ValueError."""
     if name not in _DIALECTS:
         raise ValueError(f"no SQL tables for {name!r}; there are: {', '.join(_DIALECTS)}")
     return _DIALECTS[name]

@@ -1,4 +1,4 @@
-"""What a table of MySQL lacks of the one that its schema describes, and the statements that add it.
+"""Compares a table of MySQL with its schema's, and writes the statements that add what it lacks.
 Pure: `transforms.io.mysql.look` reads the table."""
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from schemas.event import Destination
 from schemas.storage.sql import dialect_of, key_sql
 
 ONLINE: Final = "ALGORITHM=INPLACE, LOCK=NONE"
-"""Others read and write while the server works, or it refuses. In MariaDB a column is added at
-once."""
-_WIDTH = re.compile(r"(?<=int)\(\d+\)")  # of a number as it is shown; MySQL 8 has none
+"""Others can read and write while the server changes the table, else the server refuses. MariaDB
+adds a column at once."""
+_WIDTH = re.compile(r"(?<=int)\(\d+\)")  # the display width of a number; MySQL 8 has none
 _SAME = {"bool": "tinyint", "integer": "int"}
 
 
 def folded(name: str) -> str:
-    """What two names have in common by which the server finds the same column: all but the case of
-    letters. (`ß` is not `ss` to it.)"""
+    """Returns a text that two names share if they mean the same column: the server ignores case.
+    (`ß` and `ss` are different for it.)"""
     return "".join(letter.lower()[0] for letter in name)
 
 
@@ -31,9 +31,9 @@ class ColumnFacts(NamedTuple):
 
     name: str
     type: str  # varchar(1024)
-    null: bool = True  # it can be
-    needed: bool = False  # a row must have a value, and none stands for an absent one
-    generated: bool = False  # by the server, from others
+    null: bool = True  # it may be null
+    needed: bool = False  # a row must have a value, and there is no default
+    generated: bool = False  # the server computes it from others
 
 
 class Index(NamedTuple):
@@ -42,46 +42,46 @@ class Index(NamedTuple):
     name: str
     unique: bool
     columns: tuple[str, ...]
-    whole: bool = True  # no column of it by its first characters only
+    whole: bool = True  # it has whole columns, not their first characters
 
 
 class TableFacts(NamedTuple):
-    """A table as it is."""
+    """A table as it is in the database."""
 
     owner: Destination | None
     columns: tuple[ColumnFacts, ...]
     indexes: tuple[Index, ...]  # PRIMARY among them
 
     def index_of(self, column: str) -> Index | None:
-        """One by which the column is looked up, if there is any."""
+        """Returns an index that begins with the column, or None."""
         begin = (each for each in self.indexes if folded(each.columns[0]) == folded(column))
         return min(begin, key=lambda each: (not each.whole, len(each.columns)), default=None)
 
 
 class Lacks(NamedTuple):
-    """What is otherwise than described. Only the first three can be added."""
+    """How a table differs from its description. Only the first three can be added."""
 
     columns: tuple[str, ...]
     indexes: tuple[str, ...]  # names of described ones
     unique: bool  # uuid has no unique index
-    others: tuple[Index, ...]  # unique ones that must not be: they swallow events
-    needed: tuple[str, ...]  # columns that no event gives a value
+    others: tuple[Index, ...]  # unique indexes that must not exist: they lose events
+    needed: tuple[str, ...]  # columns that need a value and get none
     types: dict[str, tuple[str, str]]  # of columns: as it is, as described
 
 
 def lacks(described: sa.Table, found: TableFacts) -> Lacks:
-    """How a table differs from its description. Columns beyond it, and their order, do not matter;
-    neither do names of indexes."""
-    there = {folded(each.name): each for each in found.columns}
-    missing = tuple(str(c.name) for c in described.columns if folded(c.name) not in there)
+    """Compares a table with its description. Additional columns, the order of columns, and names of
+    indexes do not matter."""
+    existing = {folded(each.name): each for each in found.columns}
+    missing = tuple(str(c.name) for c in described.columns if folded(c.name) not in existing)
     indexes = {str(index.name): index for index in described.indexes}
     keys = [each for each in found.indexes if each.unique and each.name != "PRIMARY"]
     known = {folded(column.name) for column in described.columns}
     types = {
         str(column.name): (is_, stated)
         for column in described.columns
-        if (name := folded(column.name)) in there
-        if _plain(is_ := there[name].type)
+        if (name := folded(column.name)) in existing
+        if _plain(is_ := existing[name].type)
         != _plain(stated := str(column.type.compile(dialect=dialect_of("mysql"))))
     }
     return Lacks(
@@ -98,8 +98,8 @@ def lacks(described: sa.Table, found: TableFacts) -> Lacks:
 
 
 def additions(described: sa.Table, lack: Lacks) -> tuple[str, ...]:
-    """The statements that add what can be added, as MySQL reads them. Columns have one of their
-    own: with an index beside them they aren't added at once."""
+    """Writes the statements that add what MySQL can add. Columns have their own statement: together
+    with an index MySQL doesn't add them at once."""
     dialect = dialect_of("mysql")
     quoted = dialect.identifier_preparer
     columns = (CreateColumn(described.columns[name]).compile(dialect=dialect)
@@ -123,6 +123,6 @@ def _of_uuid(index: Index) -> bool:
 
 
 def _plain(stated: str) -> str:
-    """The type without how it is shown: bigint(20) -> bigint."""
+    """Returns the type without its display width: bigint(20) -> bigint."""
     name = _WIDTH.sub("", stated.lower())
     return _SAME.get(name, name)

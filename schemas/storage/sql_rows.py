@@ -1,16 +1,16 @@
 """Events as rows of the tables of schemas/storage/sql.py.
 
-RESCUED has, exactly, what no column holds whole:
+RESCUED has, exactly, each value that no column holds whole:
 
-- a value without a column: a key that the schema doesn't name, an event that is no object;
-- a value that a column holds less of: a fraction of a second of `dt` or `timestamp`, a time that
-  isn't told in whole, an integer in a column of floats, an odd uuid;
-- a value that its column can't hold at all: too long, too large, a date-time that is no time. With
-  `strict` there is no row then but a DoesNotFit.
+- a value without a column: a key that the schema doesn't name, an event that is not an object;
+- a value of which a column holds only a part: a fraction of a second of `dt` or `timestamp`, an
+  incomplete time, an integer in a column of floats, a uuid of another form;
+- a value that its column can't hold at all: too long, too large, a date-time that is not a time.
+  With `strict` such an event has no row: the function raises DoesNotFit.
 
-An optional property that is absent from an object has the `default` that its schema states, if its
-columns hold that exactly; else they are null, as are those of an explicit null. The properties that
-an object's default lacks have theirs.
+An absent optional property gets the `default` of its schema, if its columns hold that exactly; else
+they are null, as for an explicit null. If an object's default lacks a property, that property gets
+its own default.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ Row = dict[str, Any]
 
 
 class DoesNotFit(ValueError):
-    """A value that its column can't hold; `path` is where in the event."""
+    """A column can't hold a value; `path` is its place in the event."""
 
     def __init__(self, column: SqlColumn, value: Any) -> None:
         shown = json.dumps(value)
@@ -64,12 +64,12 @@ _UUID = re.compile("[0-9a-f]{32}")
 _WHOLE_TIME = re.compile(
     r"\d{4}-?\d\d-?\d\d([T ]?\d\d:?\d\d(:?\d\d([.,]\d{1,6}0*)?)?)? ?(Z|UTC|[+-]\d\d(:?\d\d)?)?"
 )
-"""All of a time, in microseconds at most: of `10:30`, `Tuesday` or `… PST` a column shows what the
-original made of it, a day of January 1970 or another hour."""
+"""A complete time, in microseconds at most. For `10:30`, `Tuesday` or `… PST` a column has the same
+value as the original's: a day of January 1970 or another hour."""
 
 
 class _Less(NamedTuple):
-    """What a column shows of a value that it can't hold exactly."""
+    """The part of a value that a column can hold."""
 
     shown: Any
 
@@ -77,16 +77,16 @@ class _Less(NamedTuple):
 _NOTHING = _Less(None)
 _Convert = Callable[[Any], Any]  # from a value (not None) to what the column stores, or _Less
 _Tree = dict[str | None, Any]
-"""key -> _Tree | (column's name, _Convert, SqlColumn) | None: dropped. None -> what stands for keys
-that are absent: [(key, column's name, stored)]."""
+"""key -> _Tree | (column's name, _Convert, SqlColumn) | None: dropped. None -> the defaults of
+absent keys: [(key, column's name, stored)]."""
 
 
 def row(document: dict[str, Any], *, strict: bool = False) -> Callable[[dict[str, Any]], Row]:
-    """The function from an event (whole, capsule and all) to its row.
+    """Returns the function from an event (whole, capsule and all) to its row.
 
-    A row has a value for each column of the schema's table but `id`, in their order, None where
-    the event has none. `dt` and `timestamp` are one time: where an event lacks one of them, it is
-    the other's. With `strict` it raises DoesNotFit."""
+    A row has a value for each column of the schema's table but `id`, in their order, or None. `dt`
+    and `timestamp` are one time: if an event lacks one of them, it gets the other's time. With
+    `strict` the function raises DoesNotFit."""
     columns = layout(document)
     empty: Row = dict.fromkeys([*(column.name for column in columns), RESCUED])
     tree: _Tree = dict.fromkeys(DROPPED)
@@ -114,7 +114,7 @@ def row(document: dict[str, Any], *, strict: bool = False) -> Callable[[dict[str
 
 
 def _add_defaults(tree: _Tree, schema: dict[str, Any]) -> None:
-    """Say what stands for the absent properties of an object of this schema, and of those in it."""
+    """Adds the defaults of absent properties of an object of this schema, and of those in it."""
     absent: list[tuple[str, str, Any]] = []
     for key, cell in tree.items():
         assert key is not None  # that one is made below
@@ -128,7 +128,7 @@ def _add_defaults(tree: _Tree, schema: dict[str, Any]) -> None:
                 _fill(made, rescued, cell, default, (), False)
         elif default is not None:
             _fill(made, rescued, {key: cell}, {key: default}, (), False)
-        if not rescued:  # else it isn't held as it is
+        if not rescued:  # else its column can't hold it exactly
             absent += ((key, name, stored) for name, stored in made.items())
     if absent:
         tree[None] = absent
@@ -138,13 +138,13 @@ def _fill(
     made: Row, rescued: dict[str, Any], tree: _Tree, values: dict[str, Any], path: tuple[str, ...],
     strict: bool,
 ) -> bool:  # fmt: skip
-    """Put the values into columns, and into `rescued` what has none; whether there was any."""
+    """Puts values into columns, or into `rescued`; returns whether there was any value."""
     any_value = False
     for absent, name, stored in tree.get(None, ()):
         if absent not in values:
             made[name] = stored
     for key, value in values.items():
-        cell = tree.get(key, values)  # `values` stands for: no such column
+        cell = tree.get(key, values)  # `values` means: no such column
         if cell is None or (value is None and cell is not values):
             continue
         any_value = True
@@ -160,7 +160,7 @@ def _fill(
         elif cell is values or type(value) is not dict:
             rescued[path_text((*path, key))] = value
         elif not _fill(made, rescued, cell, value, (*path, key), strict):
-            rescued[path_text((*path, key))] = value  # an empty object is not an absent one
+            rescued[path_text((*path, key))] = value  # an empty object differs from an absent one
     return any_value
 
 
@@ -231,8 +231,8 @@ def _list(value: Any) -> Any:
 
 
 def _agents() -> _Convert:
-    """userAgent as JSON text. The parser gives the events of one user agent one dict, which nobody
-    changes: its text is made once."""
+    """Returns the function from userAgent to JSON text. The parser gives all events of a user agent
+    one dict, which nobody changes: its text is made once."""
     texts: dict[int, tuple[Any, Any]] = {}  # by id; the dict is kept, so its id stays its own
 
     def convert(value: Any) -> Any:
@@ -247,7 +247,7 @@ def _agents() -> _Convert:
 
 
 def _uuid(value: Any) -> Any:
-    """The identity, in whatever form it came: repeats must stay repeats."""
+    """Returns the identity for a uuid of any form: repeats must stay repeats."""
     if type(value) is str and _UUID.fullmatch(value):
         return value
     return _Less(uuid5_hex(f"uuid://{json.dumps(value, sort_keys=True)}"))
@@ -255,7 +255,7 @@ def _uuid(value: Any) -> Any:
 
 @lru_cache(maxsize=65536, typed=True)
 def _utc(value: Any) -> datetime | None:
-    """The time in UTC, without its offset; None where MySQL has no such time."""
+    """Returns the time in UTC, without its offset; None if MySQL can't hold it."""
     try:
         moment = parse_time(value).astimezone(UTC).replace(tzinfo=None)
     except (NotATime, OverflowError):

@@ -1,7 +1,7 @@
-"""Draft 3 of JSON Schema as the original means it (BEHAVIOUR 7): what jsonschema 3.2 made of it.
+"""Draft 3 of JSON Schema as the original means it (BEHAVIOUR 7): as jsonschema 3.2 did.
 
 `AUTHORITY` is today's Draft3Validator with that meaning; each keyword here says where the two
-releases differ. `problem_with` says whether a document is a schema at all.
+releases differ. `problem_with` says why a document is not a schema.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NAMED_SCHEMAS: Final = frozenset(
 
 
 def printable(text: str, longest: int) -> str:
-    """The text, cut, with what isn't printable (control characters, lone surrogates) escaped."""
+    """Cuts a text, and escapes characters that can't be printed (controls, lone surrogates)."""
     if len(text) > longest:
         text = text[: longest - 1] + "…"
     if text.isprintable():
@@ -45,26 +45,26 @@ def printable(text: str, longest: int) -> str:
 
 
 def path_text(path: Iterable[str | int]) -> str:
-    """`event.l[2].c` of the parts of a path."""
+    """Joins the parts of a path: `event.l[2].c`."""
     parts = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return printable(parts.removeprefix("."), LONGEST_PATH)
 
 
 def _same(one: object, two: object) -> bool:
-    """Python's equality, but for booleans, which equal no number where they stand by themselves."""
+    """Compares as Python does, except that a boolean by itself equals no number."""
     if isinstance(one, bool) or isinstance(two, bool):
         return one is two
     return one == two
 
 
 def _enum(_: Any, enum: list[Any], instance: object, __: Json) -> Iterator[ValidationError]:
-    # Release 4 tells true from 1 at any depth, release 3.2 at the top alone: [true] is in [[1]].
+    # Release 4 distinguishes true from 1 at any depth, 3.2 only at the top: [true] is in [[1]].
     if not any(_same(each, instance) for each in enum):
         yield ValidationError(f"{instance!r} is not one of {enum!r}")
 
 
 def _identity(value: object) -> Hashable:
-    """What two values share exactly where Python calls them equal."""
+    """Returns a key that two values share exactly if Python calls them equal."""
     if isinstance(value, dict):
         return (dict, frozenset((key, _identity(each)) for key, each in value.items()))
     if isinstance(value, list):
@@ -73,8 +73,8 @@ def _identity(value: object) -> Hashable:
 
 
 def _unique_items(_: Any, unique: object, instance: object, __: Json) -> Iterator[ValidationError]:
-    # As for enum: [[1], [true]] has a repeat in release 3.2, none in 4. In linear time, because the
-    # list is a stranger's.
+    # As for enum: [[1], [true]] has a repeat in release 3.2, none in 4. In linear time, because a
+    # client sends the list.
     if unique and isinstance(instance, list):
         seen = {(bool, x) if isinstance(x, bool) else _identity(x) for x in instance}
         if len(seen) < len(instance):
@@ -84,8 +84,8 @@ def _unique_items(_: Any, unique: object, instance: object, __: Json) -> Iterato
 def _divisible_by(
     validator: Any, divisor: float, instance: Any, __: Json
 ) -> Iterator[ValidationError]:
-    # Release 4 computes with fractions where the quotient is infinite; 3.2 failed there, and so the
-    # event was bad.
+    # Release 4 computes with fractions if the quotient is infinite; 3.2 failed, so the event was
+    # bad.
     if not validator.is_type(instance, "number"):
         return
     if isinstance(divisor, float):
@@ -128,8 +128,8 @@ def _additional_properties(
 def _properties(
     validator: Any, properties: Json, instance: object, schema: Json
 ) -> Iterator[ValidationError]:
-    """As in both releases. But most properties say no more than a type, and have it: those are
-    passed over, which makes the verdict on a bad event four times as fast."""
+    """Checks properties as both releases do. Most properties state only a type, and have it: those
+    are skipped, which makes the verdict on a bad event four times as fast."""
     if not isinstance(instance, dict):
         return
     judged = {
@@ -171,10 +171,10 @@ AUTHORITY: Final = extend(  # type: ignore[no-untyped-call]  # jsonschema is unt
 
 
 def plain(schema: object) -> Any:
-    """The schema without `$schema` and `id`, at any depth.
+    """Returns the schema without `$schema` and `id`, at any depth.
 
     Release 4 changes its dialect at a nested `$schema`, 3.2 ran everything as draft 3; an `id`
-    would move what a local `$ref` means."""
+    would change the meaning of a local `$ref`."""
     if isinstance(schema, list):
         return [plain(each) for each in schema]
     if not isinstance(schema, dict):
@@ -191,8 +191,8 @@ def plain(schema: object) -> Any:
 
 
 def _lenient_metaschema() -> Json:
-    """Draft 3's metaschema with what the original lets pass: draft 4's list in `required`, which
-    some schemas on meta.wikimedia.org have, and any list as an enum."""
+    """Makes draft 3's metaschema as lenient as the original: it allows draft 4's list in
+    `required`, which some schemas on meta.wikimedia.org have, and any list as an enum."""
     metaschema = {**Draft3Validator.META_SCHEMA}
     del metaschema["id"], metaschema["$schema"]  # so that its `$ref: #` means this copy
     required = {"type": ["boolean", "array"], "items": {"type": "string"}}
@@ -208,7 +208,7 @@ _METASCHEMA: Final = AUTHORITY(_lenient_metaschema(), registry=NO_REMOTE_SCHEMAS
 
 
 def _values(document: object) -> Iterator[tuple[object, int]]:
-    """All values within a document with their depth."""
+    """Yields all values within a document with their depth."""
     left = [(document, 0)]
     while left:
         value, depth = left.pop()
@@ -219,10 +219,10 @@ def _values(document: object) -> Iterator[tuple[object, int]]:
 
 
 def problem_with(document: object) -> str | None:
-    """Why a document can be no schema: one line, or None where it can.
+    """Returns why a document is not a schema, in one line, or None if it is one.
 
-    It can where it is draft 3 (leniently, see above), of a sane size, refers to nothing outside of
-    itself and its regular expressions compile."""
+    A schema is draft 3 (leniently, see above), has a sane size, refers only to itself, and its
+    regular expressions compile."""
     if not isinstance(document, dict):
         return f"a schema is an object, not {type(document).__name__}"
     for count, (value, depth) in enumerate(_values(document)):
@@ -247,5 +247,5 @@ def _problem_here(value: Json) -> str | None:
             if isinstance(pattern, str):
                 re.compile(pattern)
         except (re.error, RecursionError, OverflowError) as error:
-            return f"pattern {pattern!r:.200} is no regular expression: {error}"
+            return f"pattern {pattern!r:.200} is not a regular expression: {error}"
     return None

@@ -1,12 +1,11 @@
-"""The fast path: a draft-3 schema written out as straight-line Python.
+"""The fast path: a draft-3 schema compiled to straight-line Python.
 
-The function that comes out of `compile_schema` answers True only where the authority
-(draft3.py) would find no violation, and False for "ask the authority": for what is wrong
-and for what it can't tell. tests/unit/test_fast_path.py checks that over generated schemas and
-values.
+`compile_schema` makes a function. It returns True only if the authority (draft3.py) would find no
+violation, and False for "ask the authority": if the value is wrong, or if it can't decide.
+tests/unit/schemas/validation/test_fast_path.py checks that over generated schemas and values.
 
-The generated code holds nothing of a schema but `repr` of strings and integers; all else (regular
-expressions, sets, fractions) is bound by name in the function's namespace. Its values are what
+The generated code has only `repr` of strings and integers from a schema; all else (regular
+expressions, sets, fractions) is bound by name in the function's namespace. The values are what
 orjson reads: dict, list, str, int, float, bool and None themselves, no subclasses, no NaN.
 """
 
@@ -32,22 +31,23 @@ _CLASSES: Final[dict[str, frozenset[str]]] = {
     "array": frozenset(["list"]),
     "any": frozenset(["str", "int", "float", "bool", "none", "dict", "list"]),
 }
-"""The classes of value that each simple type of draft 3 stands for: a bool is no number, 1.0 is no
-integer."""
+"""The classes of values that each simple type of draft 3 allows: a bool is not a number, 1.0 is not
+an integer."""
 
 _ANY: Final = _CLASSES["any"]
 _NUMBER: Final = _CLASSES["number"]
 
 
 class _Unproved(Exception):
-    """This schema says something that the fast path can't prove."""
+    """The schema has a keyword that the fast path can't prove."""
 
 
 def compile_schema(schema: Json) -> Verdict | None:
-    """A function that is True of a value only if it surely fits the schema; it never raises.
+    """Compiles a schema to a function that returns True only for values that surely fit it. The
+    function never raises.
 
-    None where a keyword can't be proved (`$ref`, `disallow` of a schema) or the schema is malformed
-    or too large for Python's compiler: then every event goes to the authority."""
+    Returns None if a keyword can't be proved (`$ref`, `disallow` of a schema), or if the schema is
+    malformed or too large for Python's compiler: then every event goes to the authority."""
     code = _Code()
     try:
         name = code.verdict_on(schema)
@@ -59,16 +59,16 @@ def compile_schema(schema: Json) -> Verdict | None:
 
 
 class _Code(VerdictWriter):
-    """A schema as code: each keyword writes its checks."""
+    """Writes the checks of each keyword of a schema."""
 
     def verdict_on(self, schema: object) -> str:
-        """Write a function that is True of what surely fits the schema; returns its name."""
+        """Writes a function that is True for values that surely fit; returns its name."""
         with self.function() as (name, value):
             self.schema(schema, value, _ANY)
         return name
 
     def schema(self, schema: object, value: str, possible: frozenset[str]) -> None:
-        """Write the checks of a schema for a value that is of one of the possible classes."""
+        """Writes the checks of a schema for a value of one of the possible classes."""
         if not isinstance(schema, dict) or schema.get("$ref") is not None:
             raise _Unproved
         possible = self._type(schema, value, possible)
@@ -115,7 +115,7 @@ class _Code(VerdictWriter):
 
     def _enum(self, enum: object, value: str, possible: frozenset[str]) -> None:
         # A bool equals no number, unlike in a Python set. Lists and objects among the members are
-        # left out: such a value can't be looked up, which raises, which is a False.
+        # left out: the lookup of such a value raises, and so the function returns False.
         members = [each for each in _listed(enum) if not isinstance(each, (list, dict))]
         flags = [each for each in members if isinstance(each, bool)]
         others = self.bind(frozenset(each for each in members if not isinstance(each, bool)))
@@ -156,8 +156,9 @@ class _Code(VerdictWriter):
             if "maxItems" in schema:
                 self.refuse_if(f"len({value}) > {self._limit(schema['maxItems'])}")
             if schema.get("uniqueItems"):
-                # Coarser than the authority (here 1 and true are one): a repeat may be none, but
-                # what has no repeat has none there. Lists and objects can't be hashed: a False.
+                # Coarser than the authority (here 1 equals true): a repeat found here may not be
+                # one there, but a list without repeats has none there. Hashing lists and objects
+                # raises: False.
                 self.refuse_if(f"len({value}) > 1 and len(set({value})) != len({value})")
             items = schema.get("items")
             if isinstance(items, dict):
@@ -180,7 +181,7 @@ class _Code(VerdictWriter):
             self.schema(schema, item, _ANY)
 
     def _part(self, expression: str, schema: object, required: bool = False) -> None:
-        """Write the checks of a part of the value; a required part is touched in any case."""
+        """Writes the checks of a part of the value; a required part is always read."""
         name = self.fresh("v")
         taken = f"{name} = {expression}"
         if required:
@@ -209,9 +210,9 @@ class _Code(VerdictWriter):
                             self.refuse_if(f"{_key(needed)} not in {value}")
 
     def _properties(self, properties: Json, value: str, closed: bool) -> None:
-        """Each property by itself. A missing required one raises KeyError, which is a False.
+        """Writes the checks of each property. A missing required one raises KeyError: False.
 
-        A closed object has no key but these: as many as were found."""
+        A closed object has only these keys: as many as were found."""
         required = [name for name, schema in properties.items() if _is_required(schema)]
         found = self.fresh("n")
         counted = closed and len(required) < len(properties)
@@ -232,9 +233,9 @@ class _Code(VerdictWriter):
     def _other_properties(
         self, properties: Json, patterns: Json, additional: object, value: str
     ) -> None:
-        """A walk over all keys: those that a pattern finds, and those that nothing names.
+        """Writes a loop over all keys: those that a pattern matches, and those without a schema.
 
-        As in the authority, "matched by a pattern" is decided by all patterns joined with `|`."""
+        As in the authority, all patterns joined with `|` decide whether a pattern matches."""
         key, item = self.fresh("k"), self.fresh("v")
         with self.block(f"for {key}, {item} in {value}.items():"):
             for pattern, schema in patterns.items():
@@ -253,13 +254,13 @@ class _Code(VerdictWriter):
                     self.line("return False")
 
     def _limit(self, limit: object) -> str:
-        """A number of the schema, as an operand."""
+        """Returns a number of the schema as an operand."""
         if isinstance(limit, bool) or not isinstance(limit, (int, float)):
             raise _Unproved
         return f"({limit!r})" if isinstance(limit, int) else self.bind(limit)
 
     def _search(self, pattern: object) -> str:
-        """The name of a bound `re.search` for this pattern."""
+        """Binds `re.search` of a pattern; returns its name."""
         if not isinstance(pattern, str):
             raise _Unproved
         return self.bind(re.compile(pattern).search)
@@ -274,8 +275,9 @@ def _listed(value: object) -> list[object]:
 
 
 def _classes(name: object) -> frozenset[str]:
-    """The classes of a simple type. Not proved: a type that draft 3 doesn't know, at which the
-    authority fails; a schema in `disallow`, because "surely doesn't fit" is never asked here."""
+    """Returns the classes of a simple type. Raises _Unproved for a type that draft 3 doesn't know,
+    at which the authority fails, and for a schema in `disallow`, because the fast path can't prove
+    that a value doesn't fit."""
     if not isinstance(name, str) or name not in _CLASSES:
         raise _Unproved
     return _CLASSES[name]

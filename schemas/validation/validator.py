@@ -1,8 +1,8 @@
-"""The verdict on an event: its capsule and its schema (BEHAVIOUR 6 and 7).
+"""Validates an event against its capsule and its schema (BEHAVIOUR 6 and 7).
 
-Two judges. The authority is jsonschema's Draft3Validator with the meaning that the original knew
+There are two judges. The authority is jsonschema's Draft3Validator with the original's meaning
 (draft3.py); it says what is wrong and where. The fast path (fast_path.py) may accept an
-event, never reject one: what it doesn't accept goes to the authority.
+event, but never reject it: the authority decides on all events that it doesn't accept.
 """
 
 from __future__ import annotations
@@ -41,21 +41,22 @@ class Violation(NamedTuple):
 
 
 def encapsulate(document: Json) -> Json:
-    """The schema of a whole event: the capsule's, with the document in the place of `event`.
+    """Makes the schema of a whole event: the capsule's, with the document in place of `event`.
 
-    As in the original, the document then says alone what an event must be (not even an object,
-    where it has no `type`), and its own top level is closed unless it says otherwise itself."""
+    As in the original, only the document says what an event must be (not even an object, if it has
+    no `type`), and its own top level is closed unless it says otherwise."""
     event = plain(document)
     event.setdefault("additionalProperties", False)  # last: the order of keywords is that of errors
     return {**CAPSULE, "properties": {**CAPSULE["properties"], "event": event}}
 
 
 class Validator:
-    """The judge of one schema's events. Made once a schema, thread-safe, not to be pickled."""
+    """Judges one schema's events. Make one for each schema; it is thread-safe and can't be
+    pickled."""
 
     accepts: Callable[[Json], bool]
-    """Whether an event (its whole capsule) surely is valid. False says "ask violations"; values are
-    taken to be what orjson reads. Never raises."""
+    """Returns whether an event (its whole capsule) surely is valid. False means "ask violations".
+    The values must be what orjson reads. Never raises."""
 
     def __init__(self, document: Json) -> None:
         schema = encapsulate(document)
@@ -63,10 +64,10 @@ class Validator:
         self._authority = AUTHORITY(schema, registry=NO_REMOTE_SCHEMAS)
 
     def violations(self, data: Json) -> list[Violation]:
-        """What is wrong with the event, in the order of the capsule's and the schema's keywords:
-        the first is the one that the original reports. Empty means valid.
+        """Returns what is wrong with the event, in the order of the capsule's and the schema's
+        keywords: the original reports the first one. An empty list means valid.
 
-        At most MOST_VIOLATIONS; the last of so many says how many more there are. Where the schema
+        There are at most MOST_VIOLATIONS; the last one says how many more there are. If the schema
         itself fails (a type that draft 3 doesn't know, an endless `$ref`), the event is bad, as in
         the original; this is then the last violation."""
         found: list[Violation] = []

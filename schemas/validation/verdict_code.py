@@ -1,7 +1,7 @@
-"""Python source for functions that answer True or False about a value: the writing, not the rules.
+"""Writes Python source of functions that return True or False for a value; it knows no rules.
 
 Values are what orjson reads: dict, list, str, int, float, bool and None themselves. `possible` and
-`wanted` below are sets of their classes.
+`fitting` below are sets of their classes.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class VerdictWriter:
 
     @contextmanager
     def function(self) -> Iterator[tuple[str, str]]:
-        """Write a function of what is written inside; gives its name and that of its argument.
+        """Writes a function around the lines written inside; yields its name and its argument's.
 
-        It is True of a value that nothing inside refuses. Whatever is raised in it means that it
-        can't tell: a missing key, a list looked up in a set, an infinite quotient."""
+        It returns True for a value that no line inside refuses. An exception in it means that it
+        can't decide: a missing key, a list looked up in a set, an infinite quotient."""
         outer, self._lines = self._lines, []
         indent, self._indent = self._indent, 2
         name, value = self.fresh("f"), self.fresh("v")
@@ -39,31 +39,31 @@ class VerdictWriter:
         self._lines, self._indent = outer, indent
 
     def source(self) -> str:
-        """All functions written so far."""
+        """Returns all functions written so far."""
         return "\n".join(self._finished)
 
     def fresh(self, prefix: str) -> str:
-        """A name not used yet."""
+        """Returns a new name."""
         self._count += 1
         return f"{prefix}{self._count}"
 
     def bind(self, constant: object) -> str:
-        """The name of a constant in the code's namespace."""
+        """Binds a constant in the code's namespace; returns its name."""
         name = self.fresh("c")
         self.names[name] = constant
         return name
 
     def line(self, text: str) -> None:
-        """Write one line at the current indent."""
+        """Writes one line at the current indent."""
         self._lines.append(" " * self._indent + text)
 
     def refuse_if(self, condition: str) -> None:
-        """Write: give up on the value where the condition holds."""
+        """Writes: return False if the condition holds."""
         self.line(f"if {condition}: return False")
 
     @contextmanager
     def headed(self, header: str) -> Iterator[None]:
-        """Write a line before what is written inside; without that, not the line either."""
+        """Writes a line before the lines written inside, or nothing if there are none."""
         self.line(header)
         start = len(self._lines)
         yield
@@ -72,7 +72,7 @@ class VerdictWriter:
 
     @contextmanager
     def block(self, header: str) -> Iterator[None]:
-        """Write an indented block; one that stays empty is dropped, its header too."""
+        """Writes an indented block, or nothing if it stays empty."""
         with self.headed(header):
             self._indent += 1
             yield
@@ -80,23 +80,23 @@ class VerdictWriter:
 
     @contextmanager
     def only_if(
-        self, value: str, possible: frozenset[str], wanted: frozenset[str]
+        self, value: str, possible: frozenset[str], fitting: frozenset[str]
     ) -> Iterator[None]:
-        """What is written inside applies to the wanted classes only, as keywords do."""
-        if possible <= wanted:
+        """Applies the lines written inside only to values of the fitting classes."""
+        if possible <= fitting:
             yield
         else:
-            with self.block(f"if {is_one_of(value, wanted)}:"):
+            with self.block(f"if {is_one_of(value, fitting)}:"):
                 yield
 
 
 def is_one_of(value: str, classes: frozenset[str]) -> str:
-    """The condition that a value is of one of these classes."""
+    """Returns the condition that a value is of one of these classes."""
     tests = [f"{value}.__class__ is {each}" for each in _ORDER if each in classes]
     return f"({' or '.join(tests)})" if tests else "False"
 
 
 def is_none_of(value: str, classes: frozenset[str]) -> str:
-    """The condition that a value is of none of these classes."""
+    """Returns the condition that a value is of none of these classes."""
     tests = [f"{value}.__class__ is not {each}" for each in _ORDER if each in classes]
     return " and ".join(tests) or "True"
