@@ -9,7 +9,7 @@ from schemas.capsule import event_time, scid_of
 from schemas.event import Destination, Event
 
 Routed = tuple[Destination, Event | BadEvent]
-MINUTE: Final = 60  # seconds: what the counts tell apart
+MINUTE: Final = 60  # seconds: lines are counted by minute
 
 
 def route(outcome: Event | BadEvent) -> Routed:
@@ -22,6 +22,6 @@ def route(outcome: Event | BadEvent) -> Routed:
 
 
 def outcome_time(outcome: Event | BadEvent) -> float:
-    """Unix seconds of an outcome: the line's own dt, or else when the line was received."""
+    """Returns the unix seconds of an outcome: of the line's own dt, or else of its receipt."""
     data = {"dt": outcome.dt} if isinstance(outcome, BadEvent) else outcome.data
     return event_time(data, outcome.line.origin.receipt)

@@ -1,5 +1,5 @@
-"""The steps from source to sinks as transforms of Beam. What each does to an element is a plain
-function, in the module that is named after it: what needs only that doesn't wait for Beam.
+"""The steps from source to sinks as transforms of Beam. A step's work on an element is a plain
+function in the module of the step's name: code that needs only the function imports no Beam.
 """
 
 from __future__ import annotations
