@@ -6,7 +6,6 @@ are shown as `***`. What is unknown is an error that lists what there is.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from schemas.errors import WrongCall
+from schemas.extras import need_extra
 from transforms.io.kafka.cluster import SECRETS as _OF_KAFKA
 
 SECRETS = (*_OF_KAFKA, "password")
@@ -133,13 +133,6 @@ def checked_path(path: str) -> str:
         raise UriError(f"no file system {scheme}://; there are local paths, {known}")
     if not _AUTHORITY[scheme].fullmatch(rest):
         raise UriError(f"{path} is no path there: write {_EXAMPLES[scheme]}")
-    if scheme == "gs" and not _has_gcp():
-        raise UriError("gs:// needs the extra gcp: pip install 'el_beam[gcp]'")
+    if scheme == "gs":
+        need_extra("gcp", "google.cloud.storage", "gs://")
     return path.rstrip("/")
-
-
-def _has_gcp() -> bool:
-    try:
-        return importlib.util.find_spec("google.cloud.storage") is not None
-    except ModuleNotFoundError:  # not even google.cloud
-        return False
