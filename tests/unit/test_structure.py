@@ -7,6 +7,7 @@ only runs on a cluster.
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 import runpy
 from collections.abc import Iterator
@@ -310,6 +311,36 @@ def test_names_of_classes_are_unique() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, []).append(short(path))
     assert not {name: where for name, where in places.items() if len(where) > 1}
+
+
+def test_errors_have_one_root() -> None:
+    """A public error is an ElBeamError, or a ValueError of a line; `Rejected` is a value."""
+    classes = {
+        node.name: {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    }
+    builtin = {name for name, kind in vars(builtins).items()
+               if isinstance(kind, type) and issubclass(kind, BaseException)}  # fmt: skip
+    wrong = {name for name, bases in classes.items() if bases & (builtin - {"ValueError"})}
+    rooted = {name for name in wrong if classes[name] & classes.keys()}
+    assert {name for name in wrong - rooted if name[0] != "_"} == {"ElBeamError", "Rejected"}
+
+
+def test_only_the_command_line_prints_errors() -> None:
+    """And the `main` of what is started by itself."""
+    found = [
+        f"{short(path)}:{call.lineno}"
+        for path in MODULES
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef) and function.name != "main"
+        for node in ast.walk(function)
+        if isinstance(node, ast.ExceptHandler)
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in ("print", "sys.exit")
+    ]
+    assert not found
 
 
 @pytest.mark.parametrize("package", ["el_beam", "transforms", "runners", "schemas"])
