@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import gzip
 import os
-import re
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
 
 from el_beam.connectors.contract import Connector, Role, Use
 from el_beam.connectors.selection import Selection, StoredError
@@ -27,14 +25,12 @@ from el_beam.connectors.store import (
     values_of,
 )
 from el_beam.uris import Uri, UriError, path_of, size
+from transforms.layout import JSON_LINES, PARQUET, deeper, is_hidden, is_hour, schema_in
 
 if TYPE_CHECKING:
     from schemas.registry import Registry
     from transforms.read.lines import Source
     from transforms.write.sink import Sink
-
-_NAME = re.compile(r".+_\d{1,18}")  # of a folder
-_PARTS = (("year", ""), ("month", "-"), ("day", "-"), ("hour", "T"))
 
 
 class FilesConnector(Connector):
@@ -100,8 +96,8 @@ class _FileStore(Store):
         from transforms.io.files import filesystem
 
         for name in filesystem.names(self.root):
-            schema = unquote(name)
-            if name[0] in "_." or not _NAME.fullmatch(name) or not selection.schema(schema):
+            schema = str(schema_in(name) or "")
+            if not schema or not selection.schema(schema):
                 continue
             for hour, path in hour_files(f"{self.root}/{name}", self._suffix, selection):
                 for number, (uuid, *values) in enumerate(self._file(path, ("uuid", *fields))):
@@ -122,17 +118,15 @@ class _FileStore(Store):
 
 def file_faults() -> Faults:
     """What may be raised where a file of ours can't be read."""
-    import hdfs
     import pyarrow as pa
 
     from transforms.errors import UnreadableInput
 
-    return (OSError, EOFError, ValueError, zlib.error, hdfs.HdfsError, pa.ArrowException,
-            UnreadableInput)  # fmt: skip
+    return (OSError, EOFError, ValueError, zlib.error, pa.ArrowException, UnreadableInput)
 
 
 def hour_files(
-    folder: str, suffix: str, selection: Selection, hour: str = "", depth: int = 0
+    folder: str, suffix: str, selection: Selection, hour: str = ""
 ) -> Iterator[tuple[str, str]]:
     """(hour, path) of the data files that end like this in a folder of hours, in order. Hours that
     aren't selected are not looked at. Raises OSError."""
@@ -140,14 +134,11 @@ def hour_files(
 
     for name in filesystem.names(folder):
         path = f"{folder}/{name}"
-        if depth < len(_PARTS):
-            part, before = _PARTS[depth]
-            key, _, number = name.partition("=")
-            longer = f"{hour}{before}{number:0>2}"
-            if key == part and number.isdecimal() and selection.hour(longer):
-                yield from hour_files(path, suffix, selection, longer, depth + 1)
-        elif name.endswith(suffix) and name[0] not in "_.":
-            yield hour, path
+        if is_hour(hour):
+            if name.endswith(suffix) and not is_hidden(name):
+                yield hour, path
+        elif (longer := deeper(hour, name)) and selection.hour(longer):
+            yield from hour_files(path, suffix, selection, longer)
 
 
 def _parquet_rows(file: IO[bytes], fields: Fields) -> Iterator[list[Any]]:
@@ -171,6 +162,6 @@ def _json_rows(file: IO[bytes], fields: Fields) -> Iterator[list[Any]]:
 
 
 _FORMATS: Final[dict[str, tuple[str, Callable[[IO[bytes], Fields], Iterator[list[Any]]]]]] = {
-    "parquet": (".parquet", _parquet_rows),
-    "jsonl": (".jsonl.gz", _json_rows),
+    "parquet": (PARQUET, _parquet_rows),
+    "jsonl": (JSON_LINES, _json_rows),
 }

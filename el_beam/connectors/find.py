@@ -16,8 +16,9 @@ from schemas.capsule import uuid5_hex
 from schemas.event import Event, RawLine
 from schemas.line_format import FormatError
 from transforms.io.files import filesystem
+from transforms.layout import ARCHIVE
 from transforms.parse import Parse, line_parser
-from transforms.read.files import ARCHIVE, FileSplit, read_split
+from transforms.read.files import FileSplit, read_split
 
 _ORIGIN: Final = "event.origin"
 

@@ -128,8 +128,8 @@ class _TopicStore(Store):
 
     def read(self, selection: Selection, fields: Fields) -> Iterator[StoredEvent]:
         from schemas.capsule import event_time
+        from transforms.layout import hour_name
         from transforms.read.kafka_ranges import read_ranges
-        from transforms.write.files import hour_name
 
         for split in self._splits():
             for line in read_ranges(self._cluster, split):

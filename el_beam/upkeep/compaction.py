@@ -9,7 +9,6 @@ are (`…-c0123456789ab.parquet`): an hour that has no others is left alone.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -28,20 +27,18 @@ from el_beam.books.state.lease import Lease
 from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway
+from transforms.layout import PARQUET, FileName
 
 LARGE: Final = 64 * 1024 * 1024  # bytes of files that become one
 MEMORY: Final = 256 * 1024 * 1024  # of their rows, decompressed; some of it is held twice
-_NAME = re.compile(
-    r"(?P<stem>.*?)(?P<compacted>-c[0-9a-f]{12})?(?P<kept>-kept[0-9a-f]{8})?"
-    r"(?P<ending>(?:\.raw)?\.parquet)"
-)
 Read = TypeVar("Read")
 _EVENT, _LINE = ("uuid",), ("kind", "name", "offset", "receipt")  # columns that tell rows apart
 
 
-def name_of(path: str) -> re.Match[str] | None:
-    """A Parquet file's path: `stem`, what compactions and purges have put after it, `ending`."""
-    return _NAME.fullmatch(path)
+def name_of(path: str) -> FileName | None:
+    """A Parquet file's name; None of others."""
+    name = FileName.parse(path)
+    return name if name and name.ending.endswith(PARQUET) else None
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ def hours(ledger: Ledger) -> list[Hour]:
 def _is_done(files: list[LedgerFile]) -> bool:
     """Whether there is nothing to do: one file, which a compaction has made."""
     name = name_of(files[0].path)
-    return len(files) == 1 and name is not None and name["compacted"] is not None
+    return len(files) == 1 and name is not None and name.compacted != ""
 
 
 def compact(
@@ -187,9 +184,9 @@ def _replace(
     told = "\n".join(f"{file.path} {file.sha256}" for file in files)
     digest = hashlib.sha256(told.encode()).hexdigest()[:12]
     names = [name for file in files if (name := name_of(file.path))]
-    kept = {name["kept"] or "" for name in names}
-    ending = (kept.pop() if len(kept) == 1 else "") + names[0]["ending"]
-    path = f"{names[0]['stem']}-c{digest}{ending}"
+    kept = {name.kept for name in names}
+    name = names[0]._replace(compacted=digest, kept=kept.pop() if len(kept) == 1 else "")
+    path = name.beside(files[0].path)
     receipt = written(root, path, files[0], table)
     parts = sorted({part for file in files for part in file.of})
     change = Change(

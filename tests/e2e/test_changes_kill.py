@@ -25,11 +25,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from el_beam.books.ledger.audit import compare
-from el_beam.books.ledger.hours import hour_in
 from el_beam.books.ledger.model import Ledger, LedgerFile
 from el_beam.books.ledger.reader import read_ledger
 from el_beam.cli import main
 from transforms.io.files import filesystem
+from transforms.layout import hour_in
 
 ROOT = Path(__file__).parents[2]
 EL = [sys.executable, "-m", "el_beam.cli"]

@@ -57,7 +57,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "window stages",
         "route validate",
         "read parse",
-        "io batches",
+        "io batches layout",
         "errors",
     ),
     "transforms.io": ("files kafka mysql", "retry", "world"),

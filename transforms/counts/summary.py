@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from schemas.bad_event import sentence_of
 from transforms.counts.count import Counts, ReadReceipt
 from transforms.io.files import filesystem
-from transforms.write.files import hour_name
+from transforms.layout import hour_name
 from transforms.write.receipt import NewFile, Receipt
 
 SummaryPart = ReadReceipt | Counts | Receipt

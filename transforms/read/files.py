@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import hashlib
 import os
 import re
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
 import zstandard
@@ -22,15 +21,13 @@ import zstandard
 from schemas.event import LONGEST_LINE, Origin, RawLine
 from transforms.errors import UnreadableInput
 from transforms.io.files import filesystem
+from transforms.layout import ARCHIVE, RESERVED, file_split
 
 SPLIT_BYTES = 64 * 1024 * 1024
 _CHUNK = 1024 * 1024
 _COMPRESSED_CHUNK = 1024  # a hostile frame may unpack to 30,000 times as much
 _COMPRESSED = (".gz", ".bz2", ".zst")
-ARCHIVE = ".raw.parquet"  # what the raw: sink writes
-OURS = frozenset({"_ledger", "_replaced", "_temporary", "_SUCCESS", "_REOPENED"})  # in its folder
 _GLOB = re.compile(r"[*?\[]")
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class FileSplit(NamedTuple):
@@ -41,12 +38,6 @@ class FileSplit(NamedTuple):
     start: int  # bytes
     end: int | None  # bytes; None: the whole file
     receipt: float  # unix seconds: the file's last modification
-
-
-def split_id(path: str, start: int) -> str:
-    """A file name for a split: readable, unique by the path, in order within a file."""
-    name = _UNSAFE.sub("_", PurePosixPath(path).name)[-80:]
-    return f"{name}-{hashlib.sha256(path.encode()).hexdigest()[:10]}-{start:012d}"
 
 
 def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[FileSplit]:
@@ -73,7 +64,7 @@ def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[File
             whole = path.lower().endswith((*_COMPRESSED, ARCHIVE))
             starts = [0] if whole else range(0, max(size_, 1), size)
             for start in starts:
-                id_ = split_id(path, start)
+                id_ = file_split(path, start)
                 end = None if whole else start + size
                 splits[id_] = FileSplit(id_, path, start, end, receipt)
     return sorted(splits.values(), key=lambda split: (split.path, split.start))
@@ -83,7 +74,7 @@ def _hidden(path: str, pattern: str) -> bool:
     """Whether what a glob has found is what we keep for ourselves beside events."""
     named = _GLOB.split(pattern, maxsplit=1)[0].rpartition("/")[0]
     found = path.removeprefix(named).split("/") if _GLOB.search(pattern) else []
-    return path.startswith(named) and not OURS.isdisjoint(found)
+    return path.startswith(named) and not RESERVED.isdisjoint(found)
 
 
 def read_split(split: FileSplit) -> Iterator[RawLine]:

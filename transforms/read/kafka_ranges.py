@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from confluent_kafka import (
 from schemas.event import Origin, RawLine
 from transforms.errors import UnreadableInput
 from transforms.io.kafka.cluster import KafkaCluster
+from transforms.layout import kafka_split
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -45,7 +45,6 @@ _LASTING: Final = (
     KafkaError._UNKNOWN_TOPIC,
     KafkaError._AUTHENTICATION,
 )
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class OffsetRange(NamedTuple):
@@ -93,23 +92,14 @@ def splits_of(
             packs[-1].append(OffsetRange(partition, start, start + taken))
             start, room = start + taken, room - taken
     return [
-        KafkaSplit(_split_id(topic, number, place, pack), topic, tuple(pack))
+        KafkaSplit(kafka_split(topic, number, place, _digest(topic, pack)), topic, tuple(pack))
         for place, pack in enumerate(packs)
     ]
 
 
-def number_in(file: str, topic: str) -> int | None:
-    """The increment that a file is named after, if it is one of the topic."""
-    name = re.escape(_UNSAFE.sub("_", topic)[-80:])
-    found = re.match(rf"{name}-(\d{{8}})-\d{{3}}-[0-9a-f]{{10}}\b", file)
-    return int(found[1]) if found else None
-
-
-def _split_id(topic: str, number: int, place: int, ranges: Iterable[OffsetRange]) -> str:
-    name = _UNSAFE.sub("_", topic)[-80:]
-    told = " ".join(f"{each.partition}:{each.start}-{each.end}" for each in ranges)
-    digest = hashlib.sha256(f"{topic} {told}".encode()).hexdigest()[:10]
-    return f"{name}-{number:08d}-{place:03d}-{digest}"
+def _digest(topic: str, ranges: Iterable[OffsetRange]) -> str:
+    offsets = " ".join(f"{each.partition}:{each.start}-{each.end}" for each in ranges)
+    return hashlib.sha256(f"{topic} {offsets}".encode()).hexdigest()[:10]
 
 
 @dataclass(frozen=True)

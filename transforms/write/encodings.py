@@ -13,6 +13,7 @@ from schemas import strict_json
 from schemas.event import Destination, Event, Origin
 from schemas.registry import Registry
 from schemas.storage.arrow import ArrowTable
+from transforms.layout import ARCHIVE, JSON_LINES, PARQUET
 from transforms.write.files import Encoder, Encoding
 
 _GZIP_LEVEL, _GZIP_WRAPPED = 6, 31  # 31: a gzip header without a time, the same bytes always
@@ -54,7 +55,7 @@ class _ParquetEncoder(Encoder):
 class ParquetEncoding(Encoding):
     """Parquet: `event` and `userAgent` as structs, typed by the event's schema."""
 
-    suffix = ".parquet"
+    ending = PARQUET
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -97,7 +98,7 @@ class _JsonLinesEncoder(Encoder):
 class JsonLinesEncoding(Encoding):
     """An event a line as JSON with sorted keys, compressed."""
 
-    suffix = ".jsonl.gz"
+    ending = JSON_LINES
 
     def encoder(self, destination: Destination) -> Encoder:
         return _JsonLinesEncoder()
@@ -152,7 +153,7 @@ class RawEncoding(Encoding):
     """The raw lines byte for byte, each with its origin, so that what is read from the archive is
     the same event as what was read before. Parquet, because a line may hold any byte."""
 
-    suffix = ".raw.parquet"
+    ending = ARCHIVE
     by_schema = False
 
     def encoder(self, destination: Destination) -> Encoder:

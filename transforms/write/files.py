@@ -1,8 +1,8 @@
 """File sinks: a file for each split, destination and hour, complete or not there at all.
 
-Layout: ROOT/Schema_revision/year=Y/month=M/day=D/hour=H/<split>[-part].<suffix>. What a file is
-called and where one ends depends on the split alone, so the same input gives the same files
-whatever runs it, and a bundle that is run again finds its files there.
+Where a file is, and what it is called, says `transforms/layout.py`. Its name and its end depend on
+the split alone, so the same input gives the same files whatever runs it, and a bundle that is run
+again finds its files there.
 
 Workers write to ROOT/_temporary/<job>/<attempt>, which readers of tables don't see, and name the
 files in their receipts. Whoever runs the job gives them their names once all of it has succeeded:
@@ -18,23 +18,20 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Final
-from urllib.parse import quote
 
 from schemas.capsule import event_time
 from schemas.event import Destination, Event
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
-from transforms.write.receipt import TEMPORARY, NewFile, Receipt
+from transforms.layout import ALL, TEMPORARY, FileName, Partition, hour_name
+from transforms.write.receipt import NewFile, Receipt
 from transforms.write.sink import Bundle, Sink, Writer
 
 _ROWS_BEFORE_ENCODING: Final = 10_000  # events held as Python objects, for a split
 _ROW_BYTES: Final = 2048  # a longer line counts as several rows: hostile ones have a megabyte
 _PART_BYTES: Final = 128 * 1024 * 1024  # encoded bytes held in memory, for a split
 _AT_ONCE: Final = 8  # files that are renamed together: most of it is waiting for answers
-_YEAR_1, _YEAR_9999 = -62135596800, 253402300799  # unix seconds
 
 
 class Encoder(ABC):
@@ -56,36 +53,14 @@ class Encoder(ABC):
 
 
 class Encoding(ABC):
-    """A file format: picklable, a name's suffix, an encoder for each file."""
+    """A file format: picklable, the ending of its names, an encoder for each file."""
 
-    suffix: str
+    ending: str
     by_schema = True  # whether each destination has a folder of its own
 
     @abstractmethod
     def encoder(self, destination: Destination) -> Encoder:
         """An encoder for a new file of this destination."""
-
-
-@lru_cache(maxsize=4096)
-def hour_name(hour: int) -> str:
-    """An hour since 1970 as people write it: 2019-03-10T07."""
-    seconds = min(max(hour * 3600, _YEAR_1), _YEAR_9999)
-    return datetime.fromtimestamp(seconds, UTC).isoformat()[:13]
-
-
-@lru_cache(maxsize=4096)
-def hour_folder(hour: int) -> str:
-    """The folder of an hour since 1970, as Hive names partitions."""
-    name = hour_name(hour)
-    return f"year={name[:4]}/month={name[5:7]}/day={name[8:10]}/hour={name[11:]}"
-
-
-def schema_folder(destination: Destination) -> str:
-    """A folder name for a destination: one level deep and visible, whatever the schema's name."""
-    name = quote(destination.schema, safe="")
-    if name[:1] in "._":
-        name = f"%{ord(name[0]):02X}{name[1:]}"
-    return f"{name}_{destination.revision}"
 
 
 class _SplitFiles:
@@ -115,11 +90,10 @@ class _SplitFiles:
 
     def write(self) -> list[Receipt]:
         """Write what there is under temporary names; a later event starts the next part."""
-        part = f"-{self._part}" if self._part else ""
         files, self._files = self._files, {}
+        name = FileName(self._split, self._part, self._sink.encoding.ending)
         self._part += 1
         self._pending = 0
-        name = f"{self._split}{part}{self._sink.encoding.suffix}"
         receipts, writes = [], []
         with for_people(self._sink.root), ThreadPoolExecutor(_AT_ONCE) as threads:
             for (destination, hour), encoder in files.items():
@@ -148,9 +122,6 @@ class _SplitFiles:
         return receipts
 
 
-_ALL = Destination("*", 0)  # where a file holds the lines of all schemas
-
-
 class _FileBundle(Bundle):
     def __init__(self, sink: FileSink) -> None:
         self._sink = sink
@@ -168,7 +139,7 @@ class _FileBundle(Bundle):
             if split not in self._splits:
                 self._splits[split] = _SplitFiles(split, self._sink, self._attempt)
         files = self._splits[split]
-        files.add(destination if self._by_schema else _ALL, event)
+        files.add(destination if self._by_schema else ALL, event)
         if files.is_full():
             self._receipts.extend(files.write())
 
@@ -203,8 +174,7 @@ class FileSink(Sink):
         self.temporary = f"{self.root}/{TEMPORARY}/{job}"
 
     def folder(self, destination: Destination, hour: int) -> str:
-        schema = f"/{schema_folder(destination)}" if self.encoding.by_schema else ""
-        return f"{self.root}{schema}/{hour_folder(hour)}"
+        return f"{self.root}/{Partition(destination, hour_name(hour))}"
 
     def writer(self) -> Writer:
         return _FileWriter(self)

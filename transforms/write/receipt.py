@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from schemas.event import Destination
-
-TEMPORARY = "_temporary"  # folder below a sink's root, for files that nobody is to see yet
+from transforms.layout import TEMPORARY
 
 
 class NewFile(NamedTuple):

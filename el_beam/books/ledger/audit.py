@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator
 from shlex import quote
-from urllib.parse import unquote
 
-from el_beam.books.ledger.hours import COMPLETE, REOPENED, folders, hour_in
-from el_beam.books.ledger.model import ALL, RAW, HourFilter, Ledger, Trouble
+from el_beam.books.ledger.hours import folders
+from el_beam.books.ledger.model import RAW, HourFilter, Ledger, Trouble
 from el_beam.books.ledger.reader import read_ledger
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileInfo
+from transforms.layout import COMPLETE, REOPENED, Partition, hour_in
 
 _MARKS = {REOPENED: "reopened", COMPLETE: "complete"}  # the last one counts
 
@@ -60,10 +60,10 @@ def _present(root: str, hours: Iterable[str] | None) -> Iterator[tuple[str, File
 
 
 def _mark(ledger: Ledger, path: str, name: str) -> None:
-    first = path.partition("/")[0]
-    key = hour_in(path), ALL if "=" in first else unquote(first)
-    if ledger.marks.get(key) != _MARKS[COMPLETE]:
-        ledger.marks[key] = _MARKS[name]
+    if place := Partition.parse(path):
+        key = place.hour, str(place.schema)
+        if ledger.marks.get(key) != _MARKS[COMPLETE]:
+            ledger.marks[key] = _MARKS[name]
 
 
 def mending(ledger: Ledger) -> list[str]:

@@ -27,11 +27,11 @@ from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import LeaseLost, State
 from transforms.counts.summary import Summary, plain, summary_of
 from transforms.io.files import filesystem
+from transforms.layout import REPLACED, TEMPORARY
 from transforms.write.encodings import parquet
 from transforms.write.files import for_people, publish
-from transforms.write.receipt import TEMPORARY, NewFile, Receipt
+from transforms.write.receipt import NewFile, Receipt
 
-REPLACED = "_replaced"
 _TEMPORARY = f"{TEMPORARY}/changes"
 
 

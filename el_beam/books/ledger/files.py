@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-FOLDER = "_ledger"
+from transforms.layout import LEDGER
+
+FOLDER = LEDGER
 CHANGE, NAMING, RUN, STATE = "change-", "naming-", "run-", "state-"
 DONE = ".done.json"

@@ -11,7 +11,6 @@ passed: once it has read all that the topics had at a time later than the hour's
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -19,10 +18,10 @@ from datetime import UTC, datetime
 from el_beam.books.ledger.files import FOLDER, STATE
 from transforms.io.files import filesystem
 from transforms.io.files.filesystem import at_once
+from transforms.layout import COMPLETE, REOPENED, hour_folder, hour_in, is_hidden
 from transforms.write.files import for_people, publish
 from transforms.write.receipt import NewFile
 
-COMPLETE, REOPENED = "_SUCCESS", "_REOPENED"
 LATENESS = 300.0  # seconds that a line may need from its edge to the topic
 _OPEN = "open-"
 
@@ -97,20 +96,9 @@ def close(root: str, hour: str) -> None:
     filesystem.remove(_path(root, hour))
 
 
-def hour_in(path: str) -> str:
-    """`…/year=2019/month=03/day=10/hour=07/…` -> 2019-03-10T07; '' of a path without these."""
-    parts = dict(part.partition("=")[::2] for part in path.split("/") if "=" in part)
-    try:
-        return f"{parts['year']}-{parts['month']}-{parts['day']}T{parts['hour']}"
-    except KeyError:
-        return ""
-
-
 def folders(root: str, hour: str) -> list[str]:
     """Those that have something of an hour: of each schema, or one for all. Raises OSError."""
-    year, month, day, number = re.split("[-T]", hour)
-    partition = f"year={year}/month={month}/day={day}/hour={number}"
     places = [root, *(f"{root}/{name}" for name in filesystem.names(root)
-                      if name[0] not in "._" and "=" not in name)]  # fmt: skip
-    return [f"{place}/{partition}" for place in places
-            if filesystem.exists(f"{place}/{partition}")]  # fmt: skip
+                      if not is_hidden(name) and "=" not in name)]  # fmt: skip
+    found = [f"{place}/{hour_folder(hour)}" for place in places]
+    return [folder for folder in found if filesystem.exists(folder)]

@@ -21,7 +21,6 @@ from transforms.counts.summary import HourKey, SinkBook
 
 RAW = "raw:"  # how sinks begin that keep lines as they are
 HourFilter = Callable[[str], bool]  # of an hour, as 2019-03-10T07
-ALL = "*_0"  # the schema of files that hold the lines of all schemas
 
 
 class LedgerError(WrongCall):

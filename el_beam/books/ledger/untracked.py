@@ -16,7 +16,7 @@ from el_beam.books.ledger.reader import read_ledger
 from el_beam.books.state.state import Gap
 from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
-from transforms.read.kafka_ranges import number_in
+from transforms.layout import number_in
 from transforms.write.sink import Sink
 
 

@@ -34,12 +34,12 @@ from schemas.capsule import event_time
 from schemas.event import Destination, Event
 from schemas.registry import RegistryError, RegistryUnavailable
 from transforms.counts.summary import Summary, total
+from transforms.layout import hour_name
 from transforms.parse import line_parser
 from transforms.read.lines import FileSource
 from transforms.route import route
 from transforms.validate import event_validator
 from transforms.write.choice import Choice
-from transforms.write.files import hour_name
 from transforms.write.sink import Sink
 
 EXAMPLES: Final = 3  # of lines that are whole elsewhere only

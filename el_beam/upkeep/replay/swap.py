@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import re
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -18,17 +17,25 @@ from typing import NamedTuple
 import pyarrow.parquet as pq
 
 from el_beam.books.ledger.changes import Change
-from el_beam.books.ledger.hours import hour_in
 from el_beam.books.ledger.model import FilePart, Ledger, LedgerError, LedgerFile
 from el_beam.books.ledger.reader import read_ledger
 from el_beam.connectors.files import file_faults
 from el_beam.connectors.selection import StoredError
 from schemas.bad_event import EVENT_ERROR
-from schemas.event import Destination, Event, Origin, RawLine
+from schemas.event import Event, Origin, RawLine
 from transforms.counts.summary import HourKey, Summary
 from transforms.io.files import filesystem
-from transforms.read.files import ARCHIVE, find_splits, split_id
-from transforms.read.kafka_ranges import OffsetRange, splits_of
+from transforms.layout import (
+    ALL,
+    ARCHIVE,
+    PARQUET,
+    FileName,
+    hour_in,
+    is_of_file,
+    is_of_topic,
+    start_of,
+)
+from transforms.read.files import find_splits
 from transforms.write.encodings import RawEncoding, parquet
 from transforms.write.files import for_people
 from transforms.write.receipt import NewFile, Receipt
@@ -38,11 +45,6 @@ _PENDING = 16 * 1024 * 1024  # bytes of lines, before they are encoded
 _HELD = 64 * 1024 * 1024  # encoded bytes in memory, of a raw file
 _LINE = 256  # bytes that a line takes beside its own
 _GZIP_LEVEL = 6
-_NAME = re.compile(  # EventErrors may go again and again; what others have put there stays
-    r"(?P<stem>.*?)(?:-r[0-9a-f]{12})?"
-    r"(?P<rest>(?:-c[0-9a-f]{12})?(?:-kept[0-9a-f]{8})?\.(?:parquet|jsonl\.gz))"
-)
-_PARQUET = ".parquet"
 
 
 class RawFile(NamedTuple):
@@ -63,7 +65,7 @@ class _RawFiles:
         self._begin()
 
     def _begin(self) -> None:
-        self._encoder = RawEncoding().encoder(Destination("*", 0))
+        self._encoder = RawEncoding().encoder(ALL)
         self._parts: set[FilePart] = set()
         self._pending = 0
 
@@ -135,8 +137,9 @@ class Provenance:
             self._cached[key] = sorted(part for part in among if _is_of(part.split, origin))
         found = self._cached[key]
         if origin.kind == "file":  # the last split that starts before it
-            started = [part for part in found if _start(part) <= origin.offset]
-            found = [part for part in started if _start(part) == _start(started[-1])]
+            starts = [start_of(part.split) for part in found]
+            last = max((start for start in starts if start <= origin.offset), default=None)
+            found = [part for part in found if start_of(part.split) == last]
         return frozenset(found)
 
 
@@ -150,15 +153,10 @@ def _ledger_of(root: str, hours: set[str]) -> Ledger:
 def _is_of(split: str, origin: Origin) -> bool:
     """Whether a split is of the topic or file that a line was read from."""
     if origin.kind == "kafka":
-        (one,) = splits_of(origin.name.rpartition("/")[0], 0, [OffsetRange(0, 0, 1)])
-        return split.rsplit("-", 3)[0] == one.id.rsplit("-", 3)[0]
+        return is_of_topic(split, origin.name.rpartition("/")[0])
     if origin.kind == "file":
-        return split.rpartition("-")[0] == split_id(origin.name, 0).rpartition("-")[0]
+        return is_of_file(split, origin.name)
     return split == origin.name
-
-
-def _start(part: FilePart) -> int:
-    return int(part.split.rpartition("-")[2])
 
 
 def swap(
@@ -224,10 +222,10 @@ def _rest(name: str, sink: Sink, place: str, gone: set[int], known: Provenance) 
         raise StoredError(f"cannot read {place}: {error}") from error
     if not rows:
         return None
-    was = _NAME.fullmatch(f"{sink.root}/{known.below(place)}")
+    was = FileName.parse(place)
     assert was  # or no store would read it
     digest = hashlib.sha256(f"{name} {place}".encode()).hexdigest()[:12]
-    path = f"{was['stem']}-r{digest}{was['rest']}"
+    path = was._replace(replayed=digest).beside(f"{sink.root}/{known.below(place)}")
     temporary = f"{sink.temporary}/{uuid.uuid4().hex}"
     new = NewFile(temporary, path, hour_in(path), hashlib.sha256(content).hexdigest())
     with for_people(sink.root):
@@ -238,7 +236,7 @@ def _rest(name: str, sink: Sink, place: str, gone: set[int], known: Provenance) 
 def _without(path: str, gone: set[int]) -> tuple[bytes, int]:
     """The content of a file without some rows, and how many are left."""
     with filesystem.open_file(path) as file:
-        if path.endswith(_PARQUET):
+        if path.endswith(PARQUET):
             table = pq.read_table(file, partitioning=None)
             rest = table.filter([row not in gone for row in range(table.num_rows)])
             return parquet(rest), rest.num_rows

@@ -24,10 +24,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from el_beam.books.ledger.model import ALL, Ledger, LedgerError, LedgerFile
+from el_beam.books.ledger.model import Ledger, LedgerError, LedgerFile
 from el_beam.upkeep.compaction import attempt, name_of
 from schemas.storage.columns import RESCUED, json_text
 from transforms.io.files import filesystem
+from transforms.layout import ALL
 
 _ALWAYS = frozenset({"uuid", "dt"})  # which tell of nobody, and without which rows are no rows
 _ROWS = 10_000  # that are cut at once
@@ -83,7 +84,7 @@ def check(keep: Keep, ledger: Ledger) -> None:
     """Raises KeepError where the list names what nothing in a folder has, OSError."""
     tables: dict[str, list[LedgerFile]] = defaultdict(list)
     for file in sorted(ledger.files.values()):
-        if name_of(file.path) and file.schema != ALL:
+        if name_of(file.path) and file.schema != str(ALL):
             tables[file.schema].append(file)
     mistakes = []
     for name, fields in sorted(keep.fields.items()):
@@ -134,9 +135,9 @@ def _shown(names: Iterable[str]) -> str:
     return ", ".join(first) + (f" and {len(rest)} more" if rest else "") or "none"
 
 
-def ending(fields: frozenset[str]) -> str:
-    """Of names of files that have what this leaves, and no more."""
-    return f"-kept{hashlib.sha256(json.dumps(sorted(fields)).encode()).hexdigest()[:8]}"
+def kept_mark(fields: frozenset[str]) -> str:
+    """What the names of files say that have what this leaves, and no more."""
+    return hashlib.sha256(json.dumps(sorted(fields)).encode()).hexdigest()[:8]
 
 
 def cut(content: bytes, keep: frozenset[str]) -> pa.Table:

@@ -17,18 +17,17 @@ from itertools import groupby
 
 import pyarrow as pa
 
-from el_beam.books.ledger.changes import REPLACED, Change, finish, prepare, written
+from el_beam.books.ledger.changes import Change, finish, prepare, written
 from el_beam.books.ledger.files import FOLDER, STATE
-from el_beam.books.ledger.hours import hour_in
-from el_beam.books.ledger.model import ALL, HourFilter, Ledger, LedgerFile
+from el_beam.books.ledger.model import HourFilter, Ledger, LedgerFile
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import State
 from el_beam.upkeep.compaction import attempt, name_of
-from el_beam.upkeep.retention.keep_list import Keep, cut, ending
+from el_beam.upkeep.retention.keep_list import Keep, cut, kept_mark
 from transforms.counts.summary import Summary, summary_of
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileInfo
-from transforms.write.receipt import TEMPORARY
+from transforms.layout import ALL, REPLACED, TEMPORARY, hour_in
 
 _AT_WORK = timedelta(days=1)  # what was written since then may be of a run that hasn't ended
 
@@ -48,7 +47,7 @@ def steps(ledger: Ledger, keep: Keep, *, hours: HourFilter) -> Iterator[Step]:
         return file.hour, file.schema, name_of(file.path) is None
 
     for (hour, schema, other), files in groupby(sorted(ledger.files.values(), key=group), group):
-        fields = None if other or schema == ALL else keep.of(schema)
+        fields = None if other or schema == str(ALL) else keep.of(schema)
         left = tuple(file for file in sorted(files) if not _has_only(file, fields))
         if hours(hour) and left:
             yield Step(left, fields)
@@ -56,7 +55,7 @@ def steps(ledger: Ledger, keep: Keep, *, hours: HourFilter) -> Iterator[Step]:
 
 def _has_only(file: LedgerFile, fields: frozenset[str] | None) -> bool:
     name = name_of(file.path)
-    return fields is not None and name is not None and name["kept"] == ending(fields)
+    return fields is not None and name is not None and name.kept == kept_mark(fields)
 
 
 def purge(root: str, step: Step, lease: Lease) -> dict[str, str]:
@@ -93,7 +92,7 @@ def _cut(path: str, keep: frozenset[str]) -> pa.Table:
 def _path(path: str, keep: frozenset[str]) -> str:
     name = name_of(path)
     assert name is not None  # only tables have fields
-    return name["stem"] + (name["compacted"] or "") + ending(keep) + name["ending"]
+    return name._replace(kept=kept_mark(keep)).beside(path)
 
 
 def left_over(root: str, *, hours: HourFilter, now: datetime, age: timedelta) -> Iterator[str]:

@@ -25,6 +25,7 @@ from el_beam.books.ledger.reader import read_ledger
 from el_beam.books.ledger.writer import enter_state
 from el_beam.books.state.state import Commit, State
 from schemas.registry import open_registry
+from transforms import layout
 from transforms.counts.summary import HourKey, Summary, plain
 from transforms.io.files import filesystem
 from transforms.write.encodings import ParquetEncoding
@@ -99,7 +100,7 @@ def test_an_hour_is_open_then_complete_then_open_again(imported: Import) -> None
 
     assert imported.close() == ""
     assert imported.marks() == {"Edit_1": "complete", "Move_2": "complete"}
-    assert Path(imported.root, "Edit_1", HOUR, hours.REOPENED).exists()
+    assert Path(imported.root, "Edit_1", HOUR, layout.REOPENED).exists()
     assert imported.increment("Edit_1", "latest") == [SEVEN]  # where it was reopened before
     assert imported.marks()["Edit_1"] == "reopened"
 
@@ -149,7 +150,7 @@ def test_an_import_that_closes_the_hour_between(
     monkeypatch.setattr(hours, "publish", while_publishing)
     assert put([imported.file("Edit_1", "b")]) == [SEVEN]
     assert open_hours(imported.root) == [SEVEN]
-    assert not Path(imported.root, "Edit_1", HOUR, hours.COMPLETE).exists()
+    assert not Path(imported.root, "Edit_1", HOUR, layout.COMPLETE).exists()
 
 
 def test_an_hour_that_lacks_a_file_stays_open(imported: Import) -> None:

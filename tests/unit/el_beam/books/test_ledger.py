@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from el_beam.books.ledger import changes, reader
+from el_beam.books.ledger import reader
 from el_beam.books.ledger.audit import compare, mending
 from el_beam.books.ledger.changes import Change, changing, finish, is_prepared, prepare
 from el_beam.books.ledger.model import Entry, FilePart, Ledger, LedgerError, Trouble
@@ -17,6 +17,7 @@ from el_beam.books.ledger.untracked import put_away_untracked
 from el_beam.books.ledger.writer import enter_run, enter_state, naming, not_replaced
 from el_beam.books.state.state import Commit, Intent, State
 from schemas.registry import open_registry
+from transforms import layout
 from transforms.counts.summary import HourKey, Summary, plain
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
@@ -283,7 +284,7 @@ def test_a_change(folder: Folder) -> None:
         assert ledger.files[new.where.removeprefix(f"{folder.root}/")].of == (FilePart("a", SEVEN),)
         finish(str(folder.root), "one")
     assert not Path(old.where).exists()
-    kept = folder.root / changes.REPLACED / "one" / folder.path("Edit_1", SEVEN, "a")
+    kept = folder.root / layout.REPLACED / "one" / folder.path("Edit_1", SEVEN, "a")
     assert hashlib.sha256(kept.read_bytes()).hexdigest() == (old.file and old.file.sha256)
 
 

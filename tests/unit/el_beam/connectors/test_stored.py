@@ -23,11 +23,12 @@ from schemas.registry import Registry
 from schemas.storage.sql import table_name
 from transforms.io.kafka import topics
 from transforms.io.kafka.cluster import KafkaCluster
+from transforms.layout import hour_name
 from transforms.parse import line_parser
 from transforms.read import kafka_ranges
 from transforms.read.kafka_ranges import KafkaSplit
 from transforms.write.encodings import JsonLinesEncoding, ParquetEncoding, RawEncoding
-from transforms.write.files import FileSink, hour_name, publish
+from transforms.write.files import FileSink, publish
 from transforms.write.sink import Sink
 from transforms.write.tables import SqliteSink
 

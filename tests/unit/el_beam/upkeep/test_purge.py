@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from el_beam.books.ledger.audit import compare
-from el_beam.books.ledger.changes import REPLACED, changing
+from el_beam.books.ledger.changes import changing
 from el_beam.books.ledger.model import Ledger, LedgerFile
 from el_beam.books.ledger.reader import read_ledger
 from el_beam.books.ledger.writer import enter_run, enter_state
@@ -30,6 +30,7 @@ from el_beam.upkeep.retention.purge import left_over, purge, steps
 from schemas.registry import open_registry
 from transforms.counts.summary import HourKey, Summary, plain
 from transforms.io.files import filesystem
+from transforms.layout import REPLACED
 from transforms.write.encodings import ParquetEncoding, parquet
 from transforms.write.files import FileSink
 from transforms.write.receipt import NewFile, Receipt

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from schemas.event import LONGEST_LINE, RawLine
 from transforms.errors import UnreadableInput
+from transforms.layout import file_split, is_hidden
 from transforms.read import files
 from transforms.read.files import FileSplit, cut_lines, find_splits, read_split
 
@@ -183,9 +184,9 @@ def test_splits_are_functions_of_path_and_start(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a b", "../x", "é" * 300, ".hidden", "_x", "a/b", "-", "x\n"])
 def test_names_of_splits_are_safe(name: str) -> None:
-    made = files.split_id(name, 7)
-    assert made.isascii() and "/" not in made and len(made) < 120
-    assert made != files.split_id(name + "x", 7)
+    made = file_split(name, 7)
+    assert not is_hidden(made) and made.isascii() and "/" not in made and len(made) < 120
+    assert made != file_split(name + "x", 7)
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ from schemas.bad_event import EVENT_ERROR
 from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import Registry
 from transforms.errors import SinkError
+from transforms.layout import hour_folder, hour_name, schema_folder
 from transforms.parse import line_parser
 from transforms.read.files import find_splits, read_split
 from transforms.write import files
 from transforms.write.encodings import JsonLinesEncoding, ParquetEncoding, RawEncoding
-from transforms.write.files import Encoding, FileSink, hour_folder, schema_folder
+from transforms.write.files import Encoding, FileSink
 from transforms.write.receipt import Receipt
 from transforms.write.sink import Bundle
 
@@ -240,8 +241,8 @@ def test_the_hour_is_that_of_the_lines_own_time(sinks: Sinks, dt: str | None, fo
 
 
 def test_hours_beyond_the_calendar() -> None:
-    assert hour_folder(10**9) == "year=9999/month=12/day=31/hour=23"
-    assert hour_folder(-(10**9)) == "year=0001/month=01/day=01/hour=00"
+    assert hour_folder(hour_name(10**9)) == "year=9999/month=12/day=31/hour=23"
+    assert hour_folder(hour_name(-(10**9))) == "year=0001/month=01/day=01/hour=00"
 
 
 def test_the_raw_archive_keeps_lines_and_where_they_came_from(sinks: Sinks) -> None:
@@ -292,6 +293,8 @@ def test_where_nothing_can_be_written(sinks: Sinks) -> None:
 
 def test_a_folder_in_the_place_of_a_file(sinks: Sinks) -> None:
     sink = sinks.sink()
-    (sinks.root / "out" / "S_1" / hour_folder(431_167) / "a-0.jsonl.gz").mkdir(parents=True)
+    (sinks.root / "out" / "S_1" / hour_folder(hour_name(431_167)) / "a-0.jsonl.gz").mkdir(
+        parents=True
+    )
     with pytest.raises(SinkError):
         sinks.write(sink, event(1))
