@@ -116,9 +116,9 @@ def test_the_first_field_that_is_missing_is_named() -> None:
         ("%q %s", "needs a field name, as %{ip}s"),
         ("%q %{a b}s", "needs a field name"),
         ("%{x}q", "takes no field name"),
-        ("%q (", "no valid pattern"),
+        ("%q (", "not a valid pattern"),
         ("%q (a)", "groups of its own"),
-        ("%q *%{a}s", "no valid pattern|multiple repeat"),
+        ("%q *%{a}s", "not a valid pattern|multiple repeat"),
     ],
 )
 def test_wrong_formats_are_refused_and_told(format_: str, says: str) -> None:
