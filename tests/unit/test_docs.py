@@ -18,6 +18,8 @@ from el_beam.uris import parse_uri
 from schemas.bad_event import Reason
 from schemas.capsule import CAPSULE
 from schemas.line_format import Format, FormatError
+from transforms.counts.definitions import LINES, SINK
+from transforms.counts.summary import SinkBook, Summary
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -159,11 +161,27 @@ def test_every_page_is_linked() -> None:
     assert pictures <= {target for path in PAGES for target in linked(path)}
 
 
+def assert_table(name: str, text: str, head: str, rows: list[str]) -> None:
+    """The page has this table between the comments of that name."""
+    table = "\n".join([head, "|---|---|---|", *rows])
+    found = re.search(rf"<!-- {name}.*?-->\n(.*?)\n?<!-- end", text, re.DOTALL)
+    assert found and found[1] == table, f"the table must be:\n{table}"
+
+
 def test_reasons() -> None:
     rows = [f"| `{each.value}` | {each.code.value} | {each.sentence} |" for each in Reason]
-    wanted = "\n".join(["| reason | code | what it says |", "|---|---|---|", *rows])
-    told = re.search(r"<!-- reasons.*?-->\n(.*?)\n<!-- end", page("docs/bad-events.md"), re.DOTALL)
-    assert told and told[1] == wanted, f"the table must be:\n{wanted}"
+    head = "| reason | code | what it says |"
+    assert_table("reasons", page("docs/bad-events.md"), head, rows)
+
+
+def test_metrics() -> None:
+    rows = [f"| `{each.name}` | {each.unit} | {each.meaning} |" for each in (*LINES, *SINK)]
+    assert_table("metrics", page("docs/delivery.md"), "| metric | unit | counts |", rows)
+    summary = Summary(sinks={"x": SinkBook()}).as_json()
+    assert [each.name for each in LINES] == list(summary["totals"])
+    assert [each.name for each in SINK] == list(summary["sinks"][0])[1:]
+    printed = page("docs/running.md")
+    assert all(f"`{each.name}`" in printed for each in (*LINES, *SINK))
 
 
 def first_column(text: str, head: str) -> set[str]:

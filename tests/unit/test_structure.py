@@ -77,7 +77,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "transforms.counts": (
         "count_events write_summary write_metrics",
         "summary totals",
-        "count metrics progress",
+        "count metrics progress definitions",
     ),
     "runners": (
         "direct flink spark local_stack",

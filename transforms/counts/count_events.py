@@ -17,6 +17,7 @@ from schemas.bad_event import BadEvent
 from schemas.event import RawLine
 from transforms.batches import Batch, BatchedFn
 from transforms.counts.count import MOST_KEYS, SLICE, ReadReceipt, SplitTally, brief_of
+from transforms.counts.definitions import BAD, VALID
 from transforms.counts.progress import ProgressFile
 from transforms.route import Routed
 
@@ -55,8 +56,8 @@ class CountLines(beam.PTransform):
 class _CountFn(BatchedFn):
     def __init__(self, progress: str | None) -> None:
         self._progress_folder = progress
-        self._valid = Metrics.counter("el_beam", "valid")
-        self._bad = Metrics.counter("el_beam", "bad")
+        self._valid = Metrics.counter("el_beam", VALID.name)
+        self._bad = Metrics.counter("el_beam", BAD.name)
 
     def setup(self) -> None:
         self._progress = ProgressFile(self._progress_folder) if self._progress_folder else None
