@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.registry import Registry
-from transforms.counts.metrics import KafkaMetrics
-from transforms.read.lines import Source
-from transforms.write.choice import Choice
-from transforms.write.sink import Sink
+
+if TYPE_CHECKING:
+    from transforms.counts.metrics import KafkaMetrics
+    from transforms.read.lines import Source
+    from transforms.write.choice import Choice
+    from transforms.write.sink import Sink
 
 
 @dataclass(frozen=True)

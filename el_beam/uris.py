@@ -43,7 +43,7 @@ class UriError(WrongCall, ValueError):
     """A URI that can't be used; the message says why, and what could be."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Uri:
     """A URI taken apart. `str()` of it is safe to show."""
 
@@ -55,6 +55,9 @@ class Uri:
 
     def __str__(self) -> str:
         return self.shown
+
+    def __repr__(self) -> str:
+        return f"Uri({self.shown!r})"
 
 
 def parse_uri(text: str, parameters: Mapping[str, frozenset[str]], what: str) -> Uri:
@@ -106,7 +109,7 @@ def size(text: str) -> int:
     """Bytes of `64MiB`, `64M` or `1000`. Raises UriError."""
     match = _SIZE.fullmatch(text)
     if not match:
-        raise UriError(f"{text!r} is no size: write 64MiB or a number of bytes")
+        raise UriError(f"{text!r} is not a valid size: write 64MiB or a number of bytes")
     return int(match["number"]) * _UNITS[(match["unit"] or "")[:1].lower()]
 
 

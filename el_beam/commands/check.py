@@ -38,7 +38,7 @@ def register(commands: Any) -> None:
 
 
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.config import read_config
+    from el_beam.config import Given, RunConfig, from_yaml
     from el_beam.connectors.registry import source_of, source_uri
     from el_beam.running.streaming.health import findings, job_name
     from el_beam.terminal.console import printable
@@ -46,8 +46,8 @@ def _command(args: argparse.Namespace) -> int:
     from runners.flink_rest import cluster_of
     from transforms.read.kafka import KafkaSource
 
-    options = read_config(args.config) if args.config else {}
-    source = source_of(source_uri(args.source or options.get("source", "")))
+    given = from_yaml(args.config, RunConfig) if args.config else {}
+    source = source_of(source_uri(args.source or str(given.get("source", Given("", "")).value)))
     if not isinstance(source, KafkaSource):
         raise UriError(f"{source} has an end: there is nothing to check; give a kafka: source")
     found = list(findings(source, cluster_of(args.flink), job_name(source), args.lag))

@@ -81,11 +81,10 @@ def parameters(role: Role) -> Mapping[str, frozenset[str]]:
     return {scheme: use.names for scheme, use in uses(role).items()}
 
 
-def one_process(text: str) -> bool:
+def one_process(uri: Uri) -> bool:
     """Whether a URI names something that belongs to the process that runs the job."""
-    scheme = text.partition(":")[0]
-    return any(role[scheme].one_process for role in (uses("source"), uses("sink"))
-               if scheme in role)  # fmt: skip
+    roles = (uses("source"), uses("sink"))
+    return any(role[uri.scheme].one_process for role in roles if uri.scheme in role)
 
 
 def _uri(text: str, role: Role) -> Uri:
@@ -101,8 +100,6 @@ def _connector(uri: Uri, role: Role) -> Connector:
 
 def source_uri(text: str) -> Uri:
     """Parse the URI of a source, and check it without opening anything. Raises UriError."""
-    if not text:
-        raise UriError("no source: say what to read, as file:PATH")
     return _uri(text, "source")
 
 

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
-from el_beam.config import ConfigError, RunConfig, assemble
-from el_beam.job import Execution
+from el_beam.config import ConfigError, assemble, run_config
 from el_beam.running.bounded import execute
 from el_beam.running.failures import JobFailed
 from el_beam.running.process import quiet
@@ -30,7 +29,7 @@ OUTPUT: Final = "demo-output"
 DATABASE: Final = f"{OUTPUT}/events.db"
 PARQUET: Final = f"{OUTPUT}/parquet"
 REPORT: Final = f"{OUTPUT}/report.html"
-CONFIG: Final = RunConfig(f"file:{SAMPLE}", (f"sqlite:{DATABASE}", f"parquet:{PARQUET}"))
+SINKS: Final = (f"sqlite:{DATABASE}", f"parquet:{PARQUET}")
 
 QUESTION: Final = """\
 SELECT wiki, event_action AS action, COUNT(*) AS events,
@@ -132,16 +131,17 @@ def _run() -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="el-") as scratch:
         progress = Path(scratch) / "progress"
         progress.mkdir()
-        job = assemble(CONFIG, scratch, str(progress))
+        config = run_config(source=f"file:{SAMPLE}", sinks=SINKS)
+        job, execution = assemble(config, scratch, str(progress))
         with watching(str(progress)):
-            summary = execute(job, Execution(CONFIG.runner, CONFIG.workers, CONFIG.beam))
+            summary = execute(job, execution)
     seconds = time.time() - started
     with contextlib.redirect_stderr(sys.stdout):
         show(summary, seconds)
-    told = {"source": CONFIG.source, "sinks": list(CONFIG.sinks), "format": job.format}
+    told = {"source": str(job.source), "sinks": list(SINKS), "format": job.format}
     return {
         **summary.as_json(),
-        "job": told | {"runner": CONFIG.runner, "version": VERSION},
+        "job": told | {"runner": execution.runner, "version": VERSION},
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),
     }

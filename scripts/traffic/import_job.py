@@ -14,8 +14,7 @@ import pyarrow.parquet as pq
 from confluent_kafka.admin import AdminClient
 
 from el_beam.books.state.state import State
-from el_beam.config import RunConfig, assemble
-from el_beam.job import Execution
+from el_beam.config import RunConfig, assemble, run_config
 from el_beam.running.bounded import run
 from el_beam.running.increments.loop import work
 from el_beam.running.increments.round import IncrementsOptions, Report, Run
@@ -56,7 +55,7 @@ class ImportJob:
         return f"kafka://{self.kafka}/?{which}&group={self.name}{parameters}"
 
     def config(self, which: str = "", **options: Any) -> RunConfig:
-        return RunConfig(
+        return run_config(
             source=self.uri(which or f"topics={self.name}.a", **options.pop("source", {})),
             sinks=options.pop("sinks", (f"parquet:{self.folder}/p", f"raw:{self.folder}/r")),
             state=self.state.path,
@@ -72,8 +71,7 @@ class ImportJob:
         reports = Reports() if reports is None else reports
         scratch = self.folder / "scratch"
         scratch.mkdir(exist_ok=True)
-        job = assemble(config, str(scratch))
-        execution = Execution(config.runner, config.workers, config.beam)
+        job, execution = assemble(config, str(scratch))
         once = IncrementsOptions(self.state.path, None, config.on_expired == "skip")
         return work(job, execution, once, reports, threading.Event(), run=run), reports
 

@@ -15,8 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import pyarrow.parquet as pq
 import pytest
 
-from el_beam.config import RunConfig, assemble
-from el_beam.job import Execution
+from el_beam.config import RunConfig, assemble, run_config
 from el_beam.running.bounded import execute
 from el_beam.running.failures import JobFailed
 from schemas.bad_event import BadEvent, event_error
@@ -39,8 +38,7 @@ FACTS_OF_THE_GRAPH = frozenset({
 
 def run(config: RunConfig, scratch: Path) -> Summary:
     scratch.mkdir(exist_ok=True)
-    job = assemble(config, str(scratch))
-    return execute(job, Execution(config.runner, config.workers, config.beam))
+    return execute(*assemble(config, str(scratch)))
 
 
 def files_below(root: Path) -> dict[str, bytes]:
@@ -125,7 +123,7 @@ class GraphSuite:
             pytest.skip(f"unsupported: {reason}")
 
     def config(self, source: str, *sinks: str, **options: Any) -> RunConfig:
-        return RunConfig(
+        return run_config(
             source=source, sinks=sinks, runner=self.runner, workers=self.workers, **options
         )
 
@@ -192,7 +190,7 @@ class GraphSuite:
     def test_the_same_input_gives_the_same_files(self, log: Path, tmp_path: Path) -> None:
         """The same bytes under the same names, whatever runs it: compared with one worker's."""
         options = f"file:{log}?split=100000"
-        reference = RunConfig(source=options, sinks=(f"parquet:{tmp_path}/reference",))
+        reference = run_config(source=options, sinks=(f"parquet:{tmp_path}/reference",))
         self.run(reference, tmp_path / "a")
         self.run(self.config(options, f"parquet:{tmp_path}/out"), tmp_path / "b")
         files = files_below(tmp_path / "out")

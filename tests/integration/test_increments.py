@@ -313,11 +313,11 @@ def test_as_people_run_it(job: ImportJob) -> None:
     [
         (("--state", "S"), "increments need --every 60s, or --once"),
         (("--state", "S", "--once", "--every", "60s"), "increments need --every 60s, or --once"),
-        (("--state", "S", "--every", "soon"), "--every: 'soon' is no time"),
+        (("--state", "S", "--every", "soon"), "--every: 'soon' is not a valid time"),
         (("--state", "gs://bucket/s", "--once"), "must be a local path or hdfs://"),
         (("--state", "s3://b/s", "--once"), "no file system s3://; there are local paths"),
         (("--state", "S", "--once", "--detach"), "--detach is for continuous jobs"),
-        (("--state", "S", "--once", "--on-expired", "weep"), "--on-expired must be fail or skip"),
+        (("--state", "S", "--once", "--on-expired", "weep"), "--on-expired: must be fail or skip"),
         (("--state", "S", "--once", "--metrics", "kafka://h:1/?topic=c"), "--metrics is for"),
         (("--once",), "--once is for increments"),
         (("--state", "S", "--once"), "cannot ask the brokers 127.0.0.1:9"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from el_beam.config import RunConfig, assemble
+from el_beam.config import assemble, run_config
 from el_beam.connectors.registry import sink_of, sink_uri
 from el_beam.connectors.selection import Selection
 from el_beam.job import Execution, Rules
@@ -31,8 +31,9 @@ def dies(*_: Any) -> None:
 
 
 def run(database: Database, folder: Path, schemas: Path) -> None:
-    config = RunConfig(f"file:{ROOT}/examples/sample.log.gz", (database.uri,), schemas=str(schemas))
-    execute(assemble(config, str(folder)), Execution())
+    source = f"file:{ROOT}/examples/sample.log.gz"
+    config = run_config(source=source, sinks=[database.uri], schemas=str(schemas))
+    execute(*assemble(config, str(folder)))
 
 
 def replayed(end: str, sink: str) -> Replayed:

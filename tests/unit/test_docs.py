@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from el_beam.cli import parser
-from el_beam.config import RunConfig, read_config
+from el_beam.commands.run.arguments import RunCall
+from el_beam.config import RunConfig, config_of, from_yaml, table
 from el_beam.connectors.kafka import RAW_TOPIC
 from el_beam.connectors.registry import parameters, uses
 from el_beam.uris import parse_uri
@@ -237,33 +238,19 @@ def test_parameters_of_mysql() -> None:
 
 
 def test_options() -> None:
-    told = {word.split()[0] for word in first_column(page("docs/running.md"), "option")}
-    names = (name.rstrip("_").replace("_", "-") for name in RunConfig.__dataclass_fields__)
-    known = {f"--{name}" for name in names}
-    assert known - told == {"--source", "--sinks", "--beam"}
-    assert told - known == {"--config", "--dry-run", "--json", "--"}
+    wanted = "\n".join(table(RunConfig, RunCall))
+    told = re.search(r"<!-- options.*?-->\n(.*?)\n<!-- end", page("docs/running.md"), re.DOTALL)
+    assert told and told[1] == wanted, f"the table must be:\n{wanted}"
 
 
-def test_the_config_file_is_one(tmp_path: Path) -> None:
-    blocks = [each for each in code_blocks(page("docs/running.md")) if "\nsinks:" in each]
+@pytest.mark.parametrize("name", ["docs/running.md", "docs/streaming.md"])
+def test_the_config_file_is_one(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA", "localhost:9092")
+    monkeypatch.chdir(ROOT)
+    blocks = [each for each in code_blocks(page(name)) if "\nsinks:" in each]
     assert len(blocks) == 1
     (tmp_path / "job.yaml").write_text(blocks[0])
-    options = read_config(str(tmp_path / "job.yaml"))
-    assert options["workers"] == 2 and len(options["sinks"]) == 2
-
-
-def test_the_config_file_of_the_continuous_job_is_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KAFKA", "localhost:9092")
-    blocks = [each for each in code_blocks(page("docs/streaming.md")) if "\nsinks:" in each]
-    assert len(blocks) == 1
-    (tmp_path / "processor.yaml").write_text(blocks[0])
-    options = read_config(str(tmp_path / "processor.yaml"))
-    assert options["runner"] == "flink"
-    parse_uri(options["source"], parameters("source"), "source")
-    parse_uri(options["sinks"][0], parameters("sink"), "sink")
-    parse_uri(options["metrics"], parameters("metrics"), "metrics")
+    config_of(RunConfig, from_yaml(str(tmp_path / "job.yaml"), RunConfig))
 
 
 def test_the_picture_has_the_steps_of_the_graph() -> None:

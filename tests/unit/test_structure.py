@@ -80,6 +80,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "count metrics progress definitions",
     ),
     "runners": (
+        "beam_options",
         "direct flink spark local_stack",
         "local_pool java_build",
         "worker_pool job_server flink_rest preflight loopback",
@@ -122,6 +123,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "store",
         "selection",
     ),
+    "el_beam.config": ("assemble", "run_config", "options"),
+    "el_beam.commands.run": ("arguments", "bounded increments streaming plan"),
     "el_beam.upkeep": ("mysql backfill", "retention replay", "compaction"),
     "el_beam.running": ("increments streaming", "bounded", "failures process"),
     "el_beam.books": ("ledger", "state"),
@@ -131,11 +134,14 @@ nothing of its own line and of those above. A package that isn't named is one fl
 """
 
 WITH_BEAM = {
+    "el_beam.commands.run.increments",
+    "el_beam.commands.run.streaming",
     "el_beam.pipeline",
     "el_beam.running.increments.loop",  # it has workers of its own
     "el_beam.running.increments.round",
     "el_beam.running.streaming.submit",
     "el_beam.running.streaming.supervise",
+    "runners.beam_options",
     "runners.direct",
     "runners.flink",
     "runners.job_server",

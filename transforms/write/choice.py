@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from schemas.bad_event import EVENT_ERROR
 from schemas.event import Destination
 
 
+@dataclass(frozen=True)
 class Choice:
     """Which outcomes a sink is given: by schema name, and whether EventErrors too.
 
@@ -17,20 +19,17 @@ class Choice:
     sink itself rejects leaves its EventError in that sink whatever the choice: it alone knows of
     it."""
 
-    def __init__(
-        self, only: str | None = None, except_: str | None = None, *, events: bool = True,
-        errors: bool = True,
-    ) -> None:  # fmt: skip
-        self.only, self.except_, self.events, self.errors = only, except_, events, errors
-        self._only = re.compile(only) if only else None
-        self._except = re.compile(except_) if except_ else None
+    only: re.Pattern[str] | None = None
+    except_: re.Pattern[str] | None = None
+    events: bool = True
+    errors: bool = True
 
     def wants(self, destination: Destination) -> bool:
-        if self._except and _names(self._except, destination):
+        if self.except_ and _names(self.except_, destination):
             return False
         if destination == EVENT_ERROR:
             return self.errors
-        return self.events and (self._only is None or _names(self._only, destination))
+        return self.events and (self.only is None or _names(self.only, destination))
 
 
 def _names(pattern: re.Pattern[str], destination: Destination) -> bool:

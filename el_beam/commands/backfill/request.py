@@ -63,17 +63,21 @@ def request_of(args: argparse.Namespace) -> BackfillRequest:
 
 def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], Rules, Execution]:
     """Sinks by their URIs. Raises ConfigError with all mistakes."""
-    from el_beam.config import ConfigError, RunConfig, assemble
-    from el_beam.job import Execution, Rules
+    from el_beam.config import (
+        ConfigError,
+        Given,
+        GraphConfig,
+        config_of,
+        from_arguments,
+        rules_of,
+        sinks_of,
+    )
 
-    config = RunConfig(  # `stdin:` stands for the archive, of which the plan tells
-        source="stdin:", sinks=tuple(args.sinks), format=args.format, schemas=args.schemas,
-        runner=args.runner, workers=min(args.workers, 1), beam=tuple(args.beam),
-    )  # fmt: skip
-    job = assemble(config, "")
-    sinks = [sink for sink, _ in job.sinks]
+    given = from_arguments(args, GraphConfig) | {"sinks": Given("", args.sinks)}
+    config = config_of(GraphConfig, given)
+    rules = rules_of(config)
+    sinks = sinks_of(config, rules.registry)
     if others := [sink for sink in sinks if not (sink.root or sink.has_rows)]:
         fit = "has no hours that can be made again: give parquet:, jsonl:, sqlite: or mysql:"
         raise ConfigError([f"{each} {fit}" for each in others])
-    execution = Execution(config.runner, args.workers, config.beam)
-    return dict(zip(args.sinks, sinks, strict=True)), Rules(job.format, job.registry), execution
+    return dict(zip(args.sinks, sinks, strict=True)), rules, config.execution

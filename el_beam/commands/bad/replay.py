@@ -76,26 +76,27 @@ def _replay(args: argparse.Namespace) -> int:
 
 def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], Rules, Execution]:
     """The sinks by their URIs, and how lines are read. Raises ConfigError with all mistakes."""
-    from el_beam.config import ConfigError, RunConfig, assemble
+    from el_beam.config import (
+        ConfigError,
+        Given,
+        GraphConfig,
+        config_of,
+        from_arguments,
+        rules_of,
+        sinks_of,
+    )
     from el_beam.connectors.registry import uses
-    from el_beam.job import Execution, Rules
-    from el_beam.uris import masked
 
-    config = RunConfig(
-        source="stdin:", sinks=tuple(args.sinks), format=args.format, schemas=args.schemas,
-        workers=min(args.workers, 1),  # those of standard input, which isn't read
-    )  # fmt: skip
-    job = assemble(config, "")
+    given = from_arguments(args, GraphConfig) | {"sinks": Given("", args.sinks)}
+    config = config_of(GraphConfig, given)
     stores = uses("store")
-    if others := [each for each in args.sinks if each.partition(":")[0] not in stores]:
+    if others := [uri for uri in config.sinks if uri.scheme not in stores]:
         there_are = ", ".join(f"{scheme}:" for scheme in sorted(stores))
-        raise ConfigError([
-            f"{masked(each)} can't be asked what is there already; there are {there_are}"
-            for each in others
-        ])  # fmt: skip
-    sinks = [sink for sink, _ in job.sinks]
-    execution = Execution(workers=args.workers, beam=tuple(args.beam))
-    return dict(zip(args.sinks, sinks, strict=True)), Rules(job.format, job.registry), execution
+        says = f"can't be asked what is there already; there are {there_are}"
+        raise ConfigError([f"{uri} {says}" for uri in others])
+    rules = rules_of(config)
+    sinks = sinks_of(config, rules.registry)
+    return dict(zip(args.sinks, sinks, strict=True)), rules, config.execution
 
 
 def replayed_as_json(found: Replayed) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -56,7 +57,7 @@ class Plan:
 
     @property
     def choice(self) -> Choice:
-        return Choice(only=self.schema or None)
+        return Choice(only=re.compile(self.schema) if self.schema else None)
 
     @property
     def lines(self) -> int:

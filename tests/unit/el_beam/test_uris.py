@@ -93,5 +93,5 @@ def test_sizes(text: str, expected: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "K", "1.5M", "-1", "1T", "1 M", "one"])
 def test_what_is_no_size(text: str) -> None:
-    with pytest.raises(UriError, match="is no size: write 64MiB"):
+    with pytest.raises(UriError, match="is not a valid size: write 64MiB"):
         size(text)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from el_beam.config import ConfigError, read_config
+from el_beam.config import ConfigError, RunConfig, from_yaml
 from schemas.bad_event import BadEvent, Reason, event_error
 from schemas.capsule import NotATime, parse_time, scid_from_uri
 from schemas.event import Destination, Event, Origin, RawLine
@@ -128,7 +128,7 @@ def test_windows_keep_the_order() -> None:
 def test_a_date_that_is_none_in_a_config(tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_text("source: 2019-99-99\n")
     with pytest.raises(ConfigError, match="cannot read"):
-        read_config(str(tmp_path / "job.yaml"))
+        from_yaml(str(tmp_path / "job.yaml"), RunConfig)
 
 
 @pytest.mark.parametrize("format_", ["%q %{a}i %{b}d", "%q %{a}i %{b}i %{c}s %D"])

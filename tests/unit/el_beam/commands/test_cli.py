@@ -7,11 +7,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from el_beam import cli, config
-from el_beam.commands.run import command as run_command
+from el_beam.commands.run import arguments
 from el_beam.running.process import diverted
 from el_beam.terminal.console import printable
 
@@ -53,7 +54,6 @@ def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixtur
         ([], "el: the following arguments are required: COMMAND"),
         (["nope"], "el: argument COMMAND: invalid choice: 'nope'"),
         (["run", "--nope"], "el: unrecognized arguments: --nope"),
-        (["run", "--workers", "two"], "el run: argument --workers: invalid int value: 'two'"),
         (["run", "file:a", "--format"], "el run: argument --format: expected one argument"),
         (["schema"], "el schema: the following arguments are required: ACTION"),
         (["schema", "show"], "el schema show: the following arguments are required: NAME"),
@@ -136,14 +136,16 @@ def test_the_command_line_wins_over_the_file(
         found.append(asked)
         raise config.ConfigError(["enough"])
 
-    monkeypatch.setattr(run_command, "assemble", assemble)
+    monkeypatch.setattr(arguments, "assemble", assemble)
     path = tmp_path / "job.yaml"
-    path.write_text("source: file:a\nsinks: [jsonl:b]\nworkers: 2\nonly: E\nbeam: [--x]\n")
+    path.write_text("source: 'stdin:'\nsinks: [jsonl:b]\nonly: E\nbeam: [--job_name=x]\n")
     assert el("run", "--config", str(path)) == 2
-    assert el("run", "file:c", "--config", str(path), "--workers", "3", "--", "--y", "--help") == 2
+    kafka, more = "kafka://h:1/?topics=a&group=g", ["--workers", "3", "--", "--job_name=y"]
+    assert el("run", kafka, "--config", str(path), *more) == 2
+    asked: dict[str, Any] = {"source": "stdin:", "sinks": ["jsonl:b"], "only": "E"}
     assert found == [
-        config.RunConfig("file:a", ("jsonl:b",), only="E", workers=2, beam=("--x",)),
-        config.RunConfig("file:c", ("jsonl:b",), only="E", workers=3, beam=("--y", "--help")),
+        config.run_config(**asked, beam=["--job_name=x"]),
+        config.run_config(**asked | {"source": kafka}, workers=3, beam=["--job_name=y"]),
     ]
 
 

@@ -26,7 +26,7 @@ import el_beam.running.streaming.submit
 import el_beam.running.streaming.supervise
 import el_beam.upkeep.replay.replay  # noqa: F401  importing is no change, either
 from el_beam.cli import main
-from el_beam.config import RunConfig, assemble
+from el_beam.config import RunConfig, assemble, run_config
 from el_beam.job import Execution
 from el_beam.running import bounded
 from el_beam.running.process import for_command, for_job, interruptible, stop_requested
@@ -85,13 +85,14 @@ def _target(path: Path) -> str:
 def config(tmp_path: Path) -> RunConfig:
     log = tmp_path / "a.log"
     log.write_text("".join(f'{{"schema": "S", "n": {n}}}\n' for n in range(50)))
-    return RunConfig(f"file:{log}", (f"jsonl:{tmp_path}/j",), format="json")
+    return run_config(source=f"file:{log}", sinks=[f"jsonl:{tmp_path}/j"], format="json")
 
 
 def _run(config: RunConfig, scratch: Path, workers: int) -> int:
     scratch.mkdir(exist_ok=True)
-    books = bounded.run(assemble(config, str(scratch)), Execution("direct", workers))
-    return sum(each.read for each in books.values())
+    job, _ = assemble(config, str(scratch))
+    summaries = bounded.run(job, Execution("direct", workers))
+    return sum(each.read for each in summaries.values())
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -108,7 +109,7 @@ def test_a_job_leaves_its_process_alone(config: RunConfig, tmp_path: Path, worke
 
 
 def test_the_command_line_sets_back_what_it_changes(config: RunConfig, tmp_path: Path) -> None:
-    call = ["run", config.source, f"jsonl:{tmp_path}/j", "--format", "json"]
+    call = ["run", str(config.source), f"jsonl:{tmp_path}/j", "--format", "json"]
     assert main(call) == 0
     before = state_of_process()
     assert main(call) == 0

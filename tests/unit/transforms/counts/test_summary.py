@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from el_beam.commands.run.rounds import show_increment
+from el_beam.commands.run.increments import show_round
 from el_beam.running.increments.round import Report
 from el_beam.terminal import console
 from transforms.counts.count import CountKey, Counts, ReadReceipt
@@ -139,7 +139,7 @@ def test_lines_that_nobody_can_read_are_told(
     books = summarize(parts, ())
     console.show(books, 1.0)
     assert ("is --format theirs?" in capsys.readouterr().err) == hint
-    show_increment(Report(books), 1.0)
+    show_round(Report(books), 1.0)
     assert ("is --format theirs?" in capsys.readouterr().err) == hint
     console.show(summarize((), ()), 1.0)
     assert "is --format theirs?" not in capsys.readouterr().err  # of nothing nothing is said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -154,16 +155,16 @@ S, T, ERRORS = HERE, THERE, EVENT_ERROR
     ("choice", "wanted"),
     [
         (Choice(), {S, T, ERRORS}),
-        (Choice(only="S"), {S, ERRORS}),  # choosing schemas doesn't hide bad lines
-        (Choice(only="S$"), {S, ERRORS}),
-        (Choice(only="x"), {ERRORS}),
-        (Choice(except_="S"), {T, ERRORS}),
-        (Choice(except_="E"), {S, T}),
-        (Choice(except_="rror"), {S, T, ERRORS}),  # from the start of the name
-        (Choice(only="S|T", except_="T"), {S, ERRORS}),
+        (Choice(only=re.compile("S")), {S, ERRORS}),  # choosing schemas doesn't hide bad lines
+        (Choice(only=re.compile("S$")), {S, ERRORS}),
+        (Choice(only=re.compile("x")), {ERRORS}),
+        (Choice(except_=re.compile("S")), {T, ERRORS}),
+        (Choice(except_=re.compile("E")), {S, T}),
+        (Choice(except_=re.compile("rror")), {S, T, ERRORS}),  # from the start of the name
+        (Choice(only=re.compile("S|T"), except_=re.compile("T")), {S, ERRORS}),
         (Choice(errors=False), {S, T}),
         (Choice(events=False), {ERRORS}),
-        (Choice(only="EventError", errors=False), set()),
+        (Choice(only=re.compile("EventError"), errors=False), set()),
     ],
 )
 def test_choices(choice: Choice, wanted: set[Destination]) -> None:
@@ -207,7 +208,12 @@ def test_what_a_sink_rejects_is_there_as_an_event_error() -> None:
     sink = _Picky()
     bad = BadEvent(LINE, Stage.PARSE, Reason.BAD_JSON, "m")
     receipts = run(
-        sink, Choice(only="S"), (S, event(1)), (S, event(13)), (T, event(2)), (ERRORS, bad)
+        sink,
+        Choice(only=re.compile("S")),
+        (S, event(1)),
+        (S, event(13)),
+        (T, event(2)),
+        (ERRORS, bad),
     )
     assert [destination for destination, _ in sink.taken] == [S, ERRORS, ERRORS]
     error = sink.taken[1][1].data

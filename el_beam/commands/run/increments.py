@@ -1,4 +1,4 @@
-"""A round of increments as people see it."""
+"""`el run --state`: increments, and each round of them as people see it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,24 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from el_beam.commands.common import DONE, FAILED
+from el_beam.job import Execution, Job
+from el_beam.running.increments.loop import work
+from el_beam.running.increments.round import IncrementsOptions, Report
+from el_beam.running.process import leave, stop_requested
 from el_beam.terminal.console import console, hint, live, printable, watching
 
-if TYPE_CHECKING:
-    from el_beam.running.increments.round import Report
+
+def run_increments(
+    job: Job, execution: Execution, options: IncrementsOptions, scratch: str, as_json: bool
+) -> int:
+    """Do increments and print each round; returns the exit code. Raises what `work` raises."""
+    with stop_requested(lambda: leave(scratch)) as stop:
+        rounds = Rounds(job.progress or "", stop, as_json=as_json)
+        return DONE if work(job, execution, options, rounds, stop) else FAILED
 
 
 class Rounds:
@@ -39,10 +49,10 @@ class Rounds:
         if self._as_json:
             summary = report.as_json() | {"seconds": round(seconds, 3)}
             print(json.dumps(summary), flush=True)
-        show_increment(report, seconds)
+        show_round(report, seconds)
 
 
-def show_increment(report: Report, seconds: float) -> None:
+def show_round(report: Report, seconds: float) -> None:
     """A round of increments, on one line, and a line for each topic that is held up."""
     out, done = console(), report.summary
     if done.read or report.topics:

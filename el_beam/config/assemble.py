@@ -1,0 +1,99 @@
+"""The job that the options ask for, with all mistakes in them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from el_beam.config.options import ConfigError, Given, parsed
+from el_beam.config.run_config import GraphConfig, RunConfig
+from el_beam.connectors.registry import metrics_of, sink_of, source_of
+from el_beam.job import Execution, Job, Rules
+from schemas.line_format import DEFAULT_FORMAT
+from schemas.registry import Registry, RegistryError, open_registry
+from transforms.errors import UnreadableInput
+
+if TYPE_CHECKING:
+    from transforms.read.lines import Source
+    from transforms.write.sink import Sink
+
+Config = TypeVar("Config", bound=GraphConfig)
+
+
+def config_of(config: type[Config], given: Mapping[str, Given]) -> Config:
+    """Parse the options that a call gives.
+
+    Raises ConfigError with all mistakes. Where there are any, what the other options name (schemas,
+    files) is looked at too, so that people get them all at once."""
+    values, mistakes = parsed(config, given)
+    found = config(**values)  # an option that is wrong has its default
+    mistakes += found.contradictions()
+    if mistakes:
+        raise ConfigError([*mistakes, *_opened(found)[2]])
+    return found
+
+
+def run_config(**values: object) -> RunConfig:
+    """Parse the options that a program gives, by the names of RunConfig's fields, as `config_of`
+    does. Raises ConfigError."""
+    given = {name: Given(name, value) for name, value in values.items() if value is not None}
+    return config_of(RunConfig, given)
+
+
+def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> tuple[Job, Execution]:
+    """Make the job that a config asks for, and say who runs it. The job's summary will be in the
+    folder `scratch`, what is known of it while it runs in `progress`.
+
+    Raises ConfigError with all that is not there. Nothing has been written by then."""
+    from transforms.write.choice import Choice
+
+    rules, source, mistakes = _opened(config)
+    if not rules or not source:
+        raise ConfigError(mistakes)
+    choice = Choice(config.only, config.except_, errors=config.errors is None)
+    sinks = [(sink_of(uri, rules.registry, config.job_id), choice) for uri in config.sinks]
+    if config.errors:
+        errors = sink_of(config.errors, rules.registry, config.job_id)
+        sinks.append((errors, Choice(events=False)))
+    ends = source.bounded or config.state is not None
+    job = Job(
+        source,
+        tuple(sinks),
+        *rules,
+        summary=f"{scratch}/summary.json" if ends else None,
+        progress=progress if ends else None,
+        metrics=metrics_of(config.metrics) if config.metrics else None,
+    )
+    return job, config.execution
+
+
+def rules_of(config: GraphConfig) -> Rules:
+    """Open what makes events of lines. Raises ConfigError."""
+    rules, _, mistakes = _opened(config)
+    if not rules:
+        raise ConfigError(mistakes)
+    return rules
+
+
+def sinks_of(config: GraphConfig, registry: Registry) -> list[Sink]:
+    """Make the sinks, in the order of their URIs."""
+    return [sink_of(uri, registry, config.job_id) for uri in config.sinks]
+
+
+def _opened(config: GraphConfig) -> tuple[Rules | None, Source | None, list[str]]:
+    """The rules and the source of a config, or what is wrong with them."""
+    rules = source = None
+    mistakes: list[str] = []
+    try:
+        registry = open_registry(config.schemas)
+        if registry.list() or not registry.problems():
+            rules = Rules(config.format or DEFAULT_FORMAT, registry)
+        mistakes += [] if rules else registry.problems()
+    except RegistryError as error:
+        mistakes.append(str(error))
+    try:
+        if isinstance(config, RunConfig) and config.source.scheme:
+            source = source_of(config.source)
+    except UnreadableInput as error:
+        mistakes.append(str(error))
+    return rules, source, mistakes
