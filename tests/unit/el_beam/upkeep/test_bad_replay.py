@@ -31,8 +31,8 @@ S = Destination("S", 1)
         (["parquet:/x", "stdout:"], "stdout: can't be asked what is there"),
         (["parquet:/x", "jsonl:{}", "--reason", "none"], "--reason 'none' is none; there are"),
         (["parquet:/x", "jsonl:{}", "--from", "soon"], "--from 'soon' is no hour"),
-        (["parquet:/x", "jsonl:{}", "--format", "x"], "'x' has no capsule"),
-        (["parquet:/x", "jsonl:{}", "--workers", "0"], "--workers must be 1 or more, not 0"),
+        (["parquet:/x", "jsonl:{}", "--format", "x"], "--format: 'x' has no capsule"),
+        (["parquet:/x", "jsonl:{}", "--workers", "0"], "--workers: must be a number from 1, not '0'"),
         (["parquet:/x", "what:{}"], "unknown sink what:"),
     ],
 )
