@@ -32,7 +32,7 @@ S = Destination("S", 1)
         (["parquet:/x", "jsonl:{}", "--reason", "none"], "--reason 'none' is none; there are"),
         (["parquet:/x", "jsonl:{}", "--from", "soon"], "--from 'soon' is no hour"),
         (["parquet:/x", "jsonl:{}", "--format", "x"], "--format: 'x' has no capsule"),
-        (["parquet:/x", "jsonl:{}", "--workers", "0"], "--workers: must be a number from 1, not '0'"),
+        (["parquet:/x", "jsonl:{}", "--workers", "0"], "--workers: must be a number from 1"),
         (["parquet:/x", "what:{}"], "unknown sink what:"),
     ],
 )
