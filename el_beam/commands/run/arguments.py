@@ -23,6 +23,7 @@ from el_beam.config import (
 from el_beam.connectors.registry import help_table
 
 _EXAMPLE = """
+
 example:
   el run file:examples/sample.log.gz sqlite:events.db parquet:events
   sqlite3 events.db 'SELECT event_action, COUNT(*) FROM ReadingDepth_18201205 GROUP BY 1'
