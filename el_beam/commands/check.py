@@ -40,7 +40,8 @@ def register(commands: Any) -> None:
 def _command(args: argparse.Namespace) -> int:
     from el_beam.config import Given, RunConfig, from_yaml
     from el_beam.connectors.registry import source_of, source_uri
-    from el_beam.running.streaming.health import findings, job_name
+    from el_beam.running.hooks import look
+    from el_beam.running.streaming.health import probes
     from el_beam.terminal.console import printable
     from el_beam.uris import UriError
     from runners.flink_rest import cluster_of
@@ -50,7 +51,7 @@ def _command(args: argparse.Namespace) -> int:
     source = source_of(source_uri(args.source or str(given.get("source", Given("", "")).value)))
     if not isinstance(source, KafkaSource):
         raise UriError(f"{source} has an end: there is nothing to check; give a kafka: source")
-    found = list(findings(source, cluster_of(args.flink), job_name(source), args.lag))
+    found = [*look(probes(source, cluster_of(args.flink), args.lag))]
     if args.json:
         print(json.dumps([each._asdict() for each in found]))
     else:

@@ -17,7 +17,9 @@ from el_beam.books.state.state import State
 from el_beam.config import RunConfig, assemble, run_config
 from el_beam.running.bounded import run
 from el_beam.running.increments.loop import work
-from el_beam.running.increments.round import IncrementsOptions, Report, Run
+from el_beam.running.increments.planning import MOST_RECORDS, IncrementsOptions
+from el_beam.running.increments.report import Report
+from el_beam.running.increments.round import Run
 from traffic.feed import lines, put
 from traffic.truth import truth
 
@@ -33,6 +35,11 @@ class Reports(list[Report]):
 
     def done(self, report: Report, seconds: float) -> None:
         self.append(report)
+
+
+def problems(report: Report) -> dict[str, str]:
+    """subject -> what kept the round from doing its work."""
+    return {problem.subject: problem.text for problem in report.problems}
 
 
 class ImportJob:
@@ -64,15 +71,21 @@ class ImportJob:
         )
 
     def run(
-        self, which: str = "", reports: Reports | None = None, run: Run = run, **options: Any
+        self,
+        which: str = "",
+        reports: Reports | None = None,
+        run: Run = run,
+        most: int = MOST_RECORDS,
+        **options: Any,
     ) -> tuple[bool, list[Report]]:
-        """Whether it went well, and the report of each round; `run` runs a bounded job."""
+        """Whether it went well, and the report of each round; `run` runs a bounded job, of `most`
+        records of a topic."""
         config = self.config(which, **options)
         reports = Reports() if reports is None else reports
         scratch = self.folder / "scratch"
         scratch.mkdir(exist_ok=True)
         job, execution = assemble(config, str(scratch))
-        once = IncrementsOptions(self.state.path, None, config.on_expired == "skip")
+        once = IncrementsOptions(self.state.path, None, config.on_expired == "skip", most)
         return work(job, execution, once, reports, threading.Event(), run=run), reports
 
     def uuids(self) -> Counter[str]:

@@ -19,10 +19,10 @@ from el_beam.books.ledger import closing
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.model import Ledger
 from el_beam.books.ledger.reader import read_ledger
-from el_beam.books.state import intents
 from el_beam.books.state.state import Commit, TopicState
 from traffic import ImportJob
 from traffic.feed import lines, make_topic
+from traffic.import_job import problems
 
 ROOT = Path(__file__).parents[2]
 NOW = time.time()
@@ -95,11 +95,10 @@ def test_an_hour_is_complete_when_the_brokers_have_passed_it(job: ImportJob) -> 
     job.check()
 
 
-def test_not_before_all_is_read(job: ImportJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intents, "MOST_RECORDS", 200)
+def test_not_before_all_is_read(job: ImportJob) -> None:
     put_at(job, 150, HOUR_AGO)
     put_at(job, 50, NOW)
-    assert [report.closed for report in job.run()[1]] == [[], [name_of(HOUR_AGO)]]
+    assert [report.closed for report in job.run(most=200)[1]] == [[], [name_of(HOUR_AGO)]]
     put_at(job, 1, HOUR_AGO)
     (report,) = job.run(f"topics={job.name}.a,{job.name}.nope")[1]
     assert (report.closed, report.reopened) == ([], [name_of(HOUR_AGO)])
@@ -113,7 +112,7 @@ def test_a_lost_file_keeps_its_hour_open(job: ImportJob) -> None:
     put_at(job, 10, NOW)
     ok, (report,) = job.run()
     assert not ok
-    (problem,) = report.problems.values()
+    (problem,) = problems(report).values()
     assert f"{name_of(HOUR_AGO)} stays open: " in problem and lost.name in problem
     assert marks(job)[name_of(HOUR_AGO)] == {""}
     assert marks(job, "r")[name_of(HOUR_AGO)] == {"complete"}
@@ -175,8 +174,8 @@ def test_missing_and_expired(job: ImportJob) -> None:
         future.result(10)
     ok, (report,) = job.run()
     assert not ok
-    assert "increment 2 of" in report.problems[f"{job.name}.a"]
-    assert "have expired: bring it back from a copy" in report.problems[f"{job.name}.a"]
+    assert "increment 2 of" in problems(report)[f"{job.name}.a"]
+    assert "have expired: bring it back from a copy" in problems(report)[f"{job.name}.a"]
     assert job.uuids() == before
 
 

@@ -14,18 +14,17 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from el_beam.books.state import intents
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import Intent
 from el_beam.job import Job
 from el_beam.running.bounded import run
 from el_beam.running.failures import JobFailed
-from el_beam.running.increments.round import Report
+from el_beam.running.increments.report import Report
 from schemas.validation.validator import Validator
 from traffic import ImportJob, put
 from traffic.feed import lines as lines_of_now
 from traffic.feed import make_topic
-from traffic.import_job import Reports
+from traffic.import_job import Reports, problems
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.topics import KafkaTopics
 from transforms.read.kafka_ranges import KafkaRanges, OffsetRange, splits_of
@@ -78,7 +77,7 @@ def test_a_topic_that_is_not_there(job: ImportJob) -> None:
     job.put(100)
     ok, (report,) = job.run(f"topics={job.name}.a,{job.name}.nope")
     assert not ok
-    assert report.problems == {f"{job.name}.nope": "there is no such topic at the brokers"}
+    assert problems(report) == {f"{job.name}.nope": "there is no such topic at the brokers"}
     job.check()
 
 
@@ -90,20 +89,16 @@ def test_from_the_latest(job: ImportJob) -> None:
     assert sum(job.uuids().values()) == 60
 
 
-def test_much_to_read_comes_in_parts(job: ImportJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intents, "MOST_RECORDS", 400)
+def test_much_to_read_comes_in_parts(job: ImportJob) -> None:
     job.put(1_000)
-    ok, reports = job.run()
+    ok, reports = job.run(most=400)
     assert ok
     assert [report.lag for report in reports] == [600, 200, 0]
     job.check()
 
 
-def test_nothing_is_kept_from_one_to_the_next(
-    job: ImportJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_kept_from_one_to_the_next(job: ImportJob) -> None:
     """A process that imports for months: what a job made is gone after it."""
-    monkeypatch.setattr(intents, "MOST_RECORDS", 40)
     job.put(100)
     kept = []
 
@@ -112,7 +107,7 @@ def test_nothing_is_kept_from_one_to_the_next(
             made = sum(isinstance(each, Validator) for each in gc.get_objects())
             kept.append((made, gc.get_freeze_count()))
 
-    job.run(reports=Counted())
+    job.run(reports=Counted(), most=40)
     assert len(kept) > 3
     assert len({*kept[1:]}) == 1, kept
 
@@ -145,7 +140,7 @@ def test_expired_before_they_were_read(job: ImportJob) -> None:
     both = f"pattern={job.name}[.][ab]"
     ok, (report,) = job.run(both)
     assert not ok
-    (problem,) = report.problems.values()
+    (problem,) = problems(report).values()
     assert f"offsets 300 to 349 of {job.name}.a/0 expired before they were read" in problem
     assert report.topics == [f"{job.name}.b"]
     ok, (report,) = job.run(both, on_expired="skip")
@@ -174,8 +169,8 @@ def test_a_topic_made_anew(job: ImportJob) -> None:
     job.put(800)
     ok, (report,) = job.run()
     assert not ok
-    assert "is not the topic that was read before" in report.problems[name]
-    told = report.problems[name].partition("`")[2].partition("`")[0].removeprefix("el ")
+    assert "is not the topic that was read before" in problems(report)[name]
+    told = problems(report)[name].partition("`")[2].partition("`")[0].removeprefix("el ")
     done = el(*told.split(), "--source", f"kafka://{job.kafka}/")
     assert (done.returncode, "Nothing was changed" in done.stderr) == (0, True)
     assert not job.run()[0]
@@ -215,7 +210,7 @@ def test_compacted_topics(job: ImportJob) -> None:
         producer.commit_transaction()
     ok, (report,) = job.run()
     assert not ok
-    assert f"records 1 to 1 of {topic}/0 are not there: compacted away" in report.problems[topic]
+    assert f"records 1 to 1 of {topic}/0 are not there: compacted away" in problems(report)[topic]
     assert job.run(on_expired="skip")[1][0].summary.read == 2
 
 
@@ -232,15 +227,15 @@ def test_who_fails_holds_up_nobody_else(job: ImportJob) -> None:
     for _ in range(2):
         ok, (report,) = job.run(both)
         assert not ok
-        assert set(report.problems) == {f"{job.name}.b"}
-        assert "cannot write below" in report.problems[f"{job.name}.b"]
+        assert set(problems(report)) == {f"{job.name}.b"}
+        assert "cannot write below" in problems(report)[f"{job.name}.b"]
     job.check("a", waiting=True)
     blocked.unlink()
     assert job.run(both)[0]
     job.check("a", "b")
 
 
-def test_a_job_that_fails_is_taken_apart(job: ImportJob, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_fails_is_taken_apart(job: ImportJob) -> None:
     """One of three topics breaks every job that it is in; the two others are read at once."""
     for topic in "abc":
         job.put(200, topic)
@@ -256,16 +251,14 @@ def test_a_job_that_fails_is_taken_apart(job: ImportJob, monkeypatch: pytest.Mon
 
     ok, (report,) = job.run(f"pattern={job.name}[.].", run=broken)
     assert (ok, ran) == (False, ["abc", "a", "b", "c"])
-    assert report.problems == {f"{job.name}.b": "b breaks it"}
+    assert problems(report) == {f"{job.name}.b": "b breaks it"}
     job.check("a", "c")
     for topic in "ac":
         job.put(200, topic)
-    with monkeypatch.context() as small:
-        small.setattr(intents, "MOST_RECORDS", 200)
-        ok, reports = job.run(f"pattern={job.name}[.].", run=broken)
+    ok, reports = job.run(f"pattern={job.name}[.].", run=broken, most=200)
     assert len(reports) > 1
     assert not ok, "b was held up from the first round on"
-    assert {*reports[-1].problems} == {f"{job.name}.b"}
+    assert {*problems(reports[-1])} == {f"{job.name}.b"}
     job.check("a", "c")
     assert job.run(f"pattern={job.name}[.].")[0]
     job.check("a", "b", "c")

@@ -27,6 +27,7 @@ from schemas.event import Destination, Event, RawLine
 from schemas.registry import Registry
 from traffic import Database, ImportJob, put
 from traffic.database import event, write
+from traffic.import_job import problems
 from transforms.errors import SinkError
 from transforms.io.mysql import client as mysql_client
 from transforms.write import mysql
@@ -477,7 +478,7 @@ def test_topics_of_other_schemas_go_on(kafka: str, database: Database, tmp_path:
     with closing(database.connect()) as holder:
         holder.cursor().execute("LOCK TABLES EmptyAllowed_1 WRITE")
         ok, reports = job.run(which, **options)
-        assert not ok and "Lock wait timeout" in reports[0].problems[f"{job.name}.a"]
+        assert not ok and "Lock wait timeout" in problems(reports[0])[f"{job.name}.a"]
         assert reports[0].topics == [f"{job.name}.b"] and len(runs) == 2  # b waited for nobody
         assert database.count(str(EVENT_ERROR)) == 200  # of b: there is no such revision
     ok, reports = job.run(which, **options)

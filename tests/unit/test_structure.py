@@ -126,7 +126,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "el_beam.config": ("assemble", "run_config", "options"),
     "el_beam.commands.run": ("arguments", "bounded increments streaming plan"),
     "el_beam.upkeep": ("mysql backfill", "retention replay", "compaction"),
-    "el_beam.running": ("increments streaming", "bounded", "failures process"),
+    "el_beam.running": ("increments streaming", "bounded", "failures process hooks"),
+    "el_beam.running.increments": ("loop", "round", "planning report"),
     "el_beam.books": ("ledger", "state"),
 }
 """The rooms and modules of each package from the top floor down: what is on one line imports

@@ -100,7 +100,7 @@ def _command(args: argparse.Namespace) -> int:
     from el_beam.commands.run.increments import run_increments
     from el_beam.commands.run.plan import show_plan
     from el_beam.commands.run.streaming import prepare_stream, run_stream
-    from el_beam.running.increments.round import IncrementsOptions
+    from el_beam.running.increments.planning import IncrementsOptions
     from el_beam.running.process import for_job
 
     progress = Path(args.scratch, "progress")

@@ -13,7 +13,8 @@ from rich.text import Text
 from el_beam.commands.common import DONE, FAILED
 from el_beam.job import Execution, Job
 from el_beam.running.increments.loop import work
-from el_beam.running.increments.round import IncrementsOptions, Report
+from el_beam.running.increments.planning import IncrementsOptions
+from el_beam.running.increments.report import Report
 from el_beam.running.process import leave, stop_requested
 from el_beam.terminal.console import console, hint, live, printable, watching
 
@@ -71,5 +72,6 @@ def show_round(report: Report, seconds: float) -> None:
             out.print(f"{time.strftime('%H:%M:%S')}  {what}: {', '.join(hours)}", soft_wrap=True)
     for note in report.notes:
         out.print(Text(printable(f"el run: note: {note}")), soft_wrap=True)
-    for topic, problem in report.problems.items():
-        out.print(Text(printable(f"el run: {topic or 'waiting'}: {problem}")), soft_wrap=True)
+    for problem in report.problems:
+        subject = problem.subject or "waiting"
+        out.print(Text(printable(f"el run: {subject}: {problem.text}")), soft_wrap=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from el_beam.books.state.lease import Lease
-from el_beam.books.state.state import State
+from el_beam.books.state.state import Commit, State
 from el_beam.running.bounded import options_of, run
 from el_beam.running.failures import NotReady
-from el_beam.running.increments.round import Increments, IncrementsOptions, Report, Run
+from el_beam.running.hooks import Hook
+from el_beam.running.increments.planning import IncrementsOptions
+from el_beam.running.increments.report import Problem, Report
+from el_beam.running.increments.round import Increments, Run
 from runners.flink_rest import FlinkError
 from transforms.counts.summary import total
 from transforms.io.files.base import FileAway
@@ -46,16 +49,20 @@ def work(
     clock: Clock = CLOCK,
     processes: Processes | None = None,
     run: Run = run,
+    after_commit: Sequence[Hook[Commit]] = (),
 ) -> bool:
     """Do increments of a job that reads from Kafka, once or until `stop` is set: then the one under
-    way is finished. `run` runs each as a bounded job. Returns whether the last one had no problems.
+    way is finished. `run` runs each as a bounded job; the hooks `after_commit` get what is durable,
+    and hold up nothing. Returns whether the last one had no problems.
 
     Raises JarMissing, StateError where the state can't be used, SinkError; without `every`
     KafkaAway, FileAway, FlinkError and NotReady too."""
     assert isinstance(job.source, KafkaSource)
     options_of(execution)
     with Lease(State(options.state), clock, processes) as lease:
-        increments = Increments(job, job.source, execution, options, lease, clock, processes, run)
+        increments = Increments(
+            job, job.source, execution, options, lease, clock, processes, run, after_commit
+        )
         begun = False
         while True:
             started = clock.monotonic()
@@ -68,10 +75,15 @@ def work(
             except (KafkaAway, FileAway, FlinkError, NotReady) as error:
                 if options.every is None:
                     raise
-                report = Report(total((), ()), problems={"": str(error)})
-            watcher.done(report, clock.monotonic() - started)
+                report = Report(total((), ()), problems=[Problem("round", "", str(error))])
             more = bool(report.topics) and report.lag > 0
-            if stop.is_set() or (options.every is None and not more):
+            last = stop.is_set() or (options.every is None and not more)
+            for hook in after_commit:
+                if last:
+                    hook.wait()
+                report.notes += hook.notes()
+            watcher.done(report, clock.monotonic() - started)
+            if last:
                 return not report.problems
             due = started + (options.every or 0.0)
             if not more and _stopped_before(due, stop, watcher, clock):

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
+from el_beam.running.hooks import Finding, Probe
 from runners.flink_rest import FlinkCluster, FlinkError
 from transforms.io.kafka.topics import KafkaAway, KafkaTopics, Position, matching
+from transforms.io.world import CLOCK
 from transforms.read.kafka import KafkaSource
 
 _OLD_CHECKPOINT = 120.0  # seconds, and at least ten intervals
 Places = Mapping[tuple[str, int], Position]
-
-
-class Finding(NamedTuple):
-    """One thing that was looked at."""
-
-    level: Literal["ok", "warning", "problem"]
-    what: str  # kafka, topics, lag, job, checkpoints
-    told: str
 
 
 def job_name(source: KafkaSource) -> str:
@@ -27,12 +20,18 @@ def job_name(source: KafkaSource) -> str:
     return f"el {source.group}"
 
 
-def findings(
-    source: KafkaSource, cluster: FlinkCluster, name: str, most_lag: int
-) -> Iterator[Finding]:
-    """Look at the brokers, at what the group `source.group` has done, and at its job on Flink.
+def probes(source: KafkaSource, cluster: FlinkCluster, most_lag: int) -> dict[str, Probe]:
+    """The probes of a continuous job: of the brokers, and of what the group `source.group` has
+    done there; of its job on Flink.
 
     `most_lag` is the number of records from which on lag is a problem."""
+    return {
+        "kafka": lambda: _of_kafka(source, most_lag),
+        "job": lambda: _of_flink(cluster, job_name(source), CLOCK.time()),
+    }
+
+
+def _of_kafka(source: KafkaSource, most_lag: int) -> Iterator[Finding]:
     try:
         kafka = KafkaTopics(source.cluster)
         partitions = kafka.partitions()
@@ -44,7 +43,6 @@ def findings(
         yield Finding("ok", "kafka", f"the brokers {source.cluster} answer")
         yield from of_topics(topics, partitions, positions)
         yield of_lag(positions, most_lag)
-    yield from _of_flink(cluster, name)
 
 
 def of_topics(
@@ -87,7 +85,7 @@ def of_lag(positions: Places, most: int) -> Finding:
     return Finding("problem", "lag", f"{told}, {where}: does the job run? has it enough workers?")
 
 
-def _of_flink(cluster: FlinkCluster, name: str) -> Iterator[Finding]:
+def _of_flink(cluster: FlinkCluster, name: str, now: float) -> Iterator[Finding]:
     try:
         job = cluster.job(name)
         checkpoints = cluster.checkpoints(job.id)
@@ -100,7 +98,7 @@ def _of_flink(cluster: FlinkCluster, name: str) -> Iterator[Finding]:
         yield Finding("ok", "job", shown)
     else:
         yield Finding("problem", "job", f"{shown}: {cluster.ui(job.id)}")
-    yield of_checkpoints(checkpoints, settings.get("interval", 0) / 1000, time.time(), job.started)
+    yield of_checkpoints(checkpoints, settings.get("interval", 0) / 1000, now, job.started)
 
 
 def of_checkpoints(told: Mapping[str, Any], interval: float, now: float, started: float) -> Finding:

@@ -1,13 +1,27 @@
-"""What an increment of a topic is to read, from what was read before and what there is."""
+"""What an increment of a topic is to read, from what was read before and what there is.
+
+`plan` says it; the other functions are its rules.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from el_beam.books.state.state import Commit, Gap, Intent, StateError
+from el_beam.books.state.state import Commit, Gap, Intent, StateError, TopicState
 from transforms.read.kafka_ranges import OffsetRange, splits_of
 
 MOST_RECORDS = 5_000_000  # of a topic in one increment; what is left comes with the next one
+_LONGEST_PAUSE = 600.0  # seconds until a topic that fails is tried again
+
+
+class IncrementsOptions(NamedTuple):
+    """How increments follow each other, and where it is noted which were done."""
+
+    state: str  # path of a folder
+    every: float | None = None  # seconds from one to the next; None: read what is there, then end
+    skip_expired: bool = False  # records that are gone hold up nothing
+    most_records: int = MOST_RECORDS  # of a topic in one increment
 
 
 class TopicFacts(NamedTuple):
@@ -16,6 +30,41 @@ class TopicFacts(NamedTuple):
     name: str
     id: str  # another one, if it is made anew
     bounds: dict[int, tuple[int, int]]  # partition -> (oldest offset, offset after the newest)
+
+
+@dataclass
+class ImportedTopic:
+    """A topic on its way: what the state knows of it, and how it goes."""
+
+    state: TopicState
+    failures: int = 0
+    not_before: float = 0.0  # monotonic seconds
+    problem: str = ""  # why it waits until then
+    prepared: bool = False  # files wait for their names
+
+    @property
+    def name(self) -> str:
+        return self.state.topic
+
+    def fail(self, problem: str, now: float) -> None:
+        """It is tried again, each time later. `now` is in monotonic seconds."""
+        self.failures += 1
+        self.not_before = now + min(_LONGEST_PAUSE, 2.0 ** min(self.failures, 12))
+        self.problem = problem
+
+
+def plan(
+    state: TopicState, there: TopicFacts, advice: str, *, skip: bool, most: int
+) -> Intent | None:
+    """What a topic shall do now: what it had intended before, what lies in a gap of its commits,
+    or what is new, `most` records of it; None where nothing is.
+
+    Raises StateError, which ends with `advice`, where records that must be read can't be."""
+    last, before, gap = state.last(), state.pending()[0], state.gap()
+    check(last, there, advice)
+    if gap:
+        return again(gap, before, there)
+    return intend(last, before, there, skip=skip, most=most)
 
 
 def check(last: Commit | None, there: TopicFacts, advice: str) -> None:
@@ -36,7 +85,12 @@ def check(last: Commit | None, there: TopicFacts, advice: str) -> None:
 
 
 def intend(
-    last: Commit | None, before: Intent | None, there: TopicFacts, *, skip: bool
+    last: Commit | None,
+    before: Intent | None,
+    there: TopicFacts,
+    *,
+    skip: bool,
+    most: int = MOST_RECORDS,
 ) -> Intent | None:
     """What to do now: the intent `before` again, which was never done, or what is new since the
     `last` commit; None where nothing is. With `skip` it begins with what is left of records that
@@ -44,7 +98,7 @@ def intend(
 
     Raises StateError where any have, without."""
     number, done = (last.number + 1, last.ends) if last else (1, {})
-    wanted = _ranges(before) if before else _new(done, there)
+    wanted = _ranges(before) if before else _new(done, there, most)
     expired = _expired(wanted, done, there)
     if expired and not skip:
         told = ", ".join(f"{start} to {end - 1} of {there.name}/{partition}"
@@ -93,8 +147,8 @@ def _ranges(intent: Intent) -> list[OffsetRange]:
     return [each for split in intent.splits for each in split.ranges]
 
 
-def _new(done: dict[int, int], there: TopicFacts) -> list[OffsetRange]:
-    share = MOST_RECORDS // max(1, len(there.bounds))
+def _new(done: dict[int, int], there: TopicFacts, most: int) -> list[OffsetRange]:
+    share = most // max(1, len(there.bounds))
     found = []
     for partition, (low, high) in sorted(there.bounds.items()):
         start = max(low, done.get(partition, low))

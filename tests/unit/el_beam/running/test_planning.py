@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from el_beam.books.state import intents
-from el_beam.books.state.intents import TopicFacts, check, intend
 from el_beam.books.state.state import Commit, Intent, StateError
+from el_beam.running.increments.planning import TopicFacts, check, intend
 from transforms.read.kafka_ranges import OffsetRange
 
 Bounds = dict[int, tuple[int, int]]
@@ -112,7 +111,6 @@ def test_every_record_once(rounds: list[tuple[list[int], bool]]) -> None:
     assert sorted(read) == wanted
 
 
-def test_much_comes_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intents, "MOST_RECORDS", 10)
-    found = intend(None, None, topic({0: (0, 100), 1: (0, 3)}), skip=False)
+def test_much_comes_in_parts() -> None:
+    found = intend(None, None, topic({0: (0, 100), 1: (0, 3)}), skip=False, most=10)
     assert ranges(found) == [OffsetRange(0, 0, 5), OffsetRange(1, 0, 3)]
