@@ -19,6 +19,7 @@ from schemas.capsule import NotATime, parse_time, uuid5_hex
 from schemas.event import RAW_EVENT_LIMIT, Destination, Event, RawLine
 
 EVENT_ERROR = Destination("EventError", 14035058)
+UNKNOWN = Destination("unknown", -1)  # of a line that names no schema that there is
 
 
 class Code(str, Enum):
@@ -90,8 +91,8 @@ class BadEvent(NamedTuple):
     reason: Reason
     message: str  # what is wrong and where, for people
     path: str = ""  # the first wrong place, as `event.action`
-    schema: str = "unknown"
-    revision: int = -1
+    schema: str = UNKNOWN.schema
+    revision: int = UNKNOWN.revision
     dt: str | None = None  # the line's own time, if it could be read
 
 
@@ -104,7 +105,8 @@ def named_in(raw: bytes) -> Destination:
     text = raw[:RAW_EVENT_LIMIT].decode("utf-8", "replace")
     schema = _QUOTED_SCHEMA.search(text)
     revision = _QUOTED_REVISION.search(text)
-    return Destination(schema[1] if schema else "unknown", int(revision[1]) if revision else -1)
+    return Destination(schema[1] if schema else UNKNOWN.schema,
+                       int(revision[1]) if revision else UNKNOWN.revision)  # fmt: skip
 
 
 def _moment(bad: BadEvent) -> datetime:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from schemas.bad_event import BadEvent, Reason, Stage
+from schemas.bad_event import UNKNOWN, BadEvent, Reason, Stage
 from schemas.capsule import BadIdentity, check_scid, scid_of
 from schemas.event import Event
 from schemas.registry import InvalidSchema, Registry, RegistryUnavailable, UnknownSchema
@@ -83,7 +83,9 @@ def _bad(
         reason,
         message,
         path,
-        schema[:255] if isinstance(schema, str) else "unknown",
-        revision if isinstance(revision, int) and not isinstance(revision, bool) else -1,
+        schema[:255] if isinstance(schema, str) else UNKNOWN.schema,
+        revision
+        if isinstance(revision, int) and not isinstance(revision, bool)
+        else UNKNOWN.revision,
         dt if isinstance(dt, str) else None,
     )

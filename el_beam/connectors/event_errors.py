@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from el_beam.connectors.selection import Selection, StoredError
 from el_beam.connectors.store import Store, StoredEvent
-from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, line_of
+from schemas.bad_event import EVENT_ERROR, UNKNOWN, BadEvent, Reason, Stage, line_of
 from schemas.capsule import NotATime, parse_time, uuid5_hex
 from schemas.event import Origin, RawLine
 
@@ -25,7 +25,7 @@ EXAMPLES: Final = 3  # of each reason
 OTHERS: Final = "(others)"
 _MOST_SCHEMAS = 10_000  # whose names are kept: clients write what they like
 _OF_ERRORS = re.compile(rf"{EVENT_ERROR.schema}_\d+\Z")
-_UNKNOWN = "unknown"  # what an EventError has as schema where the line names none
+_UNKNOWN = UNKNOWN.schema  # what an EventError has as schema where the line names none
 _KINDS = ("kafka", "file", "stdin", "spool", "archive")  # of origins: EventErrors don't tell
 _REASONS = {reason.value: reason for reason in Reason}
 _FIELDS = ("dt", *(f"event.{name}" for name in (

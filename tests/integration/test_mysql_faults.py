@@ -387,7 +387,7 @@ def test_rights(database: Database, registry: Registry, tmp_path: Path) -> None:
         ("password", r"Access denied for user 'limited'.*\(1045\)"),
         ("rights", r"Access denied.*\(1044\); the user may not use this database"),
         ("database", r"Unknown database 'nope' \(1049\); is its name right\? CREATE DATABASE"),
-        ("variable", "the environment variable EL_TEST_DB isn't set here"),
+        ("variable", "the environment variable EL_TEST_DB is not set here"),
     ],
 )
 def test_what_cannot_be_reached_is_told_at_once(

@@ -60,7 +60,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "io batches layout",
         "errors",
     ),
-    "transforms.io": ("files kafka mysql", "retry", "world"),
+    "transforms.io": ("files kafka mysql", "retry secrets", "world"),
     "transforms.io.files": ("filesystem", "beam hdfs local", "base"),
     "transforms.io.kafka": ("admin", "producer topics", "cluster"),
     "transforms.io.mysql": ("look", "client", "server"),

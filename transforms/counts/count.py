@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from schemas.bad_event import BadEvent, Reason
+from schemas.bad_event import UNKNOWN, BadEvent, Reason
 from schemas.event import Destination
 from transforms.route import MINUTE, Routed, outcome_time
 
 MOST_KEYS = 4_000  # of a Counts, or a slice more: a key takes up to 150 bytes of a record
 SLICE = 500  # lines in a slice: they are summed up together
 _SCHEMA_IS_KNOWN = (Reason.SCHEMA_VIOLATION, Reason.ROW_REJECTED)
-_UNKNOWN = Destination("unknown", -1)
 Brief = tuple[float, Destination, str]
 
 
@@ -63,7 +62,7 @@ def brief_of(routed: Routed) -> Brief:
     if not isinstance(outcome, BadEvent):
         return outcome_time(outcome), destination, ""
     known = outcome.reason in _SCHEMA_IS_KNOWN and outcome.revision > 0
-    broken = Destination(outcome.schema, outcome.revision) if known else _UNKNOWN
+    broken = Destination(outcome.schema, outcome.revision) if known else UNKNOWN
     return outcome_time(outcome), broken, outcome.reason.value
 
 

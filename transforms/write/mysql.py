@@ -17,7 +17,7 @@ from schemas.registry import Registry
 from transforms.errors import SinkError
 from transforms.io.mysql.client import DatabaseAway, MysqlFault, TableLocked, engine, fault
 from transforms.io.mysql.server import MysqlServer
-from transforms.io.retry import retrying
+from transforms.io.retry import patiently, retrying
 from transforms.write.mysql_table import FAULTS, Inserted, MysqlTable, Row
 from transforms.write.receipt import Receipt, Tally
 from transforms.write.rows import delete_rows
@@ -111,11 +111,8 @@ class _MysqlWriter(Writer):
                 raise faults[next(iter(waiting))]
 
         try:
-            retrying(
-                lambda: retrying(attempt, TableLocked, patience=self._patience, longest_pause=2.0),
-                DatabaseAway,
-                patience=_AWAY,
-            )
+            locked, away = (TableLocked, self._patience), (DatabaseAway, _AWAY)
+            patiently(attempt, locked=locked, away=away)
         except TableLocked:
             pass  # `faults` has it
         except DatabaseAway as error:

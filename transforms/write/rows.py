@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from transforms.errors import SinkError
 from transforms.io.mysql import client as mysql_client
-from transforms.io.retry import retrying
+from transforms.io.retry import patiently
 
 _TOGETHER = 500  # rows of a transaction
 _LOCKED, _AWAY = 60.0, 600.0  # seconds that a table, and a server, is waited for
@@ -43,9 +43,5 @@ def _delete(engine: sa.Engine, statement: sa.Delete) -> int:
 
 
 def _waiting(call: Callable[[], int]) -> int:
-    """For locks that others hold, and a server that is away."""
-    return retrying(
-        lambda: retrying(call, mysql_client.TableLocked, patience=_LOCKED, longest_pause=2.0),
-        mysql_client.DatabaseAway,
-        patience=_AWAY,
-    )
+    locked, away = (mysql_client.TableLocked, _LOCKED), (mysql_client.DatabaseAway, _AWAY)
+    return patiently(call, locked=locked, away=away)

@@ -25,7 +25,7 @@ from schemas.registry import Registry, SchemaError
 from schemas.storage.sql_changes import TableFacts, folded
 from transforms.io.mysql.client import DatabaseAway, MysqlFault, NoRight, TableLocked, fault
 from transforms.io.mysql.look import look
-from transforms.io.retry import retrying
+from transforms.io.retry import patiently
 
 Result = TypeVar("Result")
 _LONG: Final = 0.1  # seconds of a transaction: others may wait for so long
@@ -175,8 +175,5 @@ def _attempt(call: Callable[[], Result]) -> Result:
         except FAULTS as error:
             raise fault(error) from error
 
-    return retrying(
-        lambda: retrying(meant, TableLocked, patience=_LOCKED, longest_pause=5.0),
-        DatabaseAway,
-        patience=_AWAY,
-    )
+    locked, away = (TableLocked, _LOCKED), (DatabaseAway, _AWAY)
+    return patiently(meant, locked=locked, away=away, longest_pause=5.0)

@@ -6,14 +6,13 @@ environment variable or of a file, which the process that connects reads.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from schemas.errors import WrongCall
+from transforms.io.secrets import SecretError, check_secret, read_secret, variable_in
 
 SECRETS: Final = ("sasl.password", "ssl.key.password")
 SETTINGS: Final = {
@@ -31,7 +30,6 @@ SETTINGS: Final = {
     "client.id": "el_beam by default",
 }
 """What the connection may be told, and a sentence on each."""
-_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 _BROKER = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5}")
 _CHOICES: Final = {
     "security.protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
@@ -62,11 +60,12 @@ class KafkaCluster:
         self._check_settings(dict(self.settings))
 
     def _check_settings(self, settings: Mapping[str, str]) -> None:
+        try:
+            for name in SECRETS:
+                check_secret(name, settings)
+        except SecretError as error:
+            raise KafkaSettingsError(str(error)) from error
         for name, value in settings.items():
-            if name in SECRETS and not _VARIABLE.fullmatch(value):
-                raise KafkaSettingsError(
-                    f"{name} must not be written down: give ${{VARIABLE}}, or {name}.file=PATH"
-                )
             if name in _CHOICES and value not in _CHOICES[name]:
                 known = ", ".join(_CHOICES[name])
                 raise KafkaSettingsError(f"{name} {value!r} is unknown; there are {known}")
@@ -75,9 +74,6 @@ class KafkaCluster:
             given = [name for name in settings if name.startswith(f"{prefix.lower()}.")]
             if given and prefix not in protocol:  # it would be passed over in silence
                 raise KafkaSettingsError(f"{given[0]} needs security.protocol with {prefix} in it")
-        for name in SECRETS:
-            if name in settings and f"{name}.file" in settings:
-                raise KafkaSettingsError(f"{name} is given twice")
         if "SASL" in protocol:
             password = {"sasl.password", "sasl.password.file"} & set(settings)
             if "sasl.username" not in settings or not password:
@@ -96,13 +92,17 @@ class KafkaCluster:
         settings: dict[str, Any] = {"bootstrap.servers": self.brokers, "client.id": "el_beam"}
         if "sasl.username" in dict(self.settings):
             settings["sasl.mechanism"] = "PLAIN"  # unless given; librdkafka's own is Kerberos
-        for name, value in self.settings:
-            if name in SECRETS:
-                settings[name] = _of_environment(name, value)
-            elif name.removesuffix(".file") in SECRETS:
-                settings[name.removesuffix(".file")] = _of_file(name, value)
-            else:
-                settings[name] = value
+        given = dict(self.settings)
+        settings |= {name: value for name, value in given.items()
+                     if name.removesuffix(".file") not in SECRETS}  # fmt: skip
+        try:
+            for name in SECRETS:
+                if secret := read_secret(name, given):
+                    settings[name] = secret.decode()
+        except UnicodeDecodeError as error:
+            raise KafkaSettingsError(f"{name} is not UTF-8") from error
+        except SecretError as error:
+            raise KafkaSettingsError(str(error)) from error
         return settings
 
     def for_java(self) -> dict[str, str]:
@@ -146,27 +146,11 @@ def _jaas(mechanism: str, given: Mapping[str, str]) -> str:
 
 
 def _for_java(given: Mapping[str, str], name: str) -> str:
-    if match := _VARIABLE.fullmatch(given.get(name, "")):
-        return f"${{env:{match['name']}}}"
+    if variable := variable_in(given.get(name, "")):
+        return f"${{env:{variable}}}"
     return _in_file(given[f"{name}.file"]) if f"{name}.file" in given else ""
 
 
 def _in_file(path: str) -> str:
     folder, _, name = path.rpartition("/")
     return f"${{directory:{folder or '.'}:{name}}}"
-
-
-def _of_environment(name: str, value: str) -> str:
-    match = _VARIABLE.fullmatch(value)
-    variable = match["name"] if match else ""
-    found = os.environ.get(variable)
-    if found is None:
-        raise KafkaSettingsError(f"{name}: the environment variable {variable} is not set here")
-    return found
-
-
-def _of_file(name: str, path: str) -> str:
-    try:
-        return Path(path).read_text().rstrip("\n")
-    except (OSError, ValueError) as error:
-        raise KafkaSettingsError(f"{name}: cannot read {path}: {error}") from error

@@ -6,7 +6,6 @@ the process that connects reads.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from schemas.errors import WrongCall
+from transforms.io.secrets import SecretError, check_secret, read_secret
 
 SETTINGS: Final = {
     "password": "${NAME}: an environment variable of each process that connects",
@@ -28,7 +28,6 @@ SETTINGS: Final = {
 MODES: Final = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 """What ssl_mode may be, as MySQL's own client calls it."""
 _EXAMPLE: Final = "mysql://USER@HOST:PORT/DATABASE"
-_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 _HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+))(?::(?P<port>\d+))?")
 
 
@@ -67,12 +66,10 @@ class MysqlServer:
 
     def __post_init__(self) -> None:
         given = self.settings
-        if "password" in given and not _VARIABLE.fullmatch(given["password"]):
-            raise MysqlSettingsError(
-                "a password must not be written down: give ${VARIABLE}, or password.file=PATH"
-            )
-        if {"password", "password.file"} <= given.keys():
-            raise MysqlSettingsError("the password is given twice")
+        try:
+            check_secret("password", given)
+        except SecretError as error:
+            raise MysqlSettingsError(str(error)) from error
         if self.ssl_mode not in MODES:
             raise MysqlSettingsError(
                 f"ssl_mode {self.ssl_mode!r} is unknown; there are {', '.join(MODES)}"
@@ -97,23 +94,10 @@ class MysqlServer:
         """The password, for the process that connects; empty where none is named.
 
         Raises MysqlSettingsError where it isn't there."""
-        if match := _VARIABLE.fullmatch(self.settings.get("password", "")):
-            where, found = (
-                f"the environment variable {match['name']}",
-                os.environ.get(match["name"]),
-            )
-            if found is None:
-                raise MysqlSettingsError(f"{where} isn't set here")
-            password = found.encode()
-        elif path := self.settings.get("password.file"):
-            where, password = path, content(path, "password.file").rstrip(b"\r\n")
-        else:
-            return b""
-        if not password:
-            raise MysqlSettingsError(
-                f"{where} is empty: leave it out for a user without a password"
-            )
-        return password
+        try:
+            return read_secret("password", self.settings) or b""
+        except SecretError as error:
+            raise MysqlSettingsError(str(error)) from error
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}/{self.database}"

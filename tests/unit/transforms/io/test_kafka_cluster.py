@@ -114,7 +114,7 @@ def test_a_secret_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(KafkaSettingsError, match="variable NOT_SET_ANYWHERE is not set here"):
         made.for_librdkafka()
     made = of(SASL | {"sasl.password.file": f"{tmp_path}/none"})
-    with pytest.raises(KafkaSettingsError, match=re.escape(f"cannot read {tmp_path}/none")):
+    with pytest.raises(KafkaSettingsError, match=re.escape(f"{tmp_path}/none: No such file")):
         made.for_librdkafka()
 
 
