@@ -306,6 +306,45 @@ def test_circles_and_climbs_are_found() -> None:
     assert not circles({"p.a": {"p.b"}, "p.b": set()})
 
 
+WALKS = re.findall(
+    r"(?:^\d+\. `.*\n)+",
+    (ROOT / "docs/DESIGN.md").read_text().partition("\n## Two walks\n")[2].partition("\n## ")[0],
+    re.MULTILINE,
+)
+
+
+def missteps(walk: list[str], edges: dict[str, set[str]]) -> list[str]:
+    """What is wrong with a walk through modules: a second visit, a jump, a climb back."""
+    found = [f"{name} is visited twice" for name in {*walk} if walk.count(name) > 1]
+    for number, name in enumerate(walk[1:], 1):
+        before = walk[:number]
+        known = {below for each in before for below in edges[each]}
+        known |= {below for face in known for below in edges.get(face, ())}  # a room's face
+        if name not in known:
+            found.append(f"{name} is imported by none before it")
+        if name.startswith("el_beam"):
+            found += [f"{name} imports {each}" for each in before if each in edges[name]]
+    return found
+
+
+@pytest.mark.parametrize("walk", WALKS)
+def test_walks_go_down(walk: str) -> None:
+    files = re.findall(r"^\d+\. `([^`]+)`", walk, re.MULTILINE)
+    assert len(files) > 5 and not [each for each in files if not (ROOT / each).exists()]
+    assert not missteps([name_of(ROOT / each) for each in files], graph())
+
+
+def test_missteps_are_found() -> None:
+    assert len(WALKS) == 2
+    edges = {"el_beam.a": {"el_beam.b"}, "el_beam.b": {"el_beam.a"}, "el_beam.c": set[str]()}
+    assert missteps(["el_beam.a", "el_beam.b", "el_beam.c", "el_beam.a"], edges) == [
+        "el_beam.a is visited twice",
+        "el_beam.b imports el_beam.a",
+        "el_beam.c is imported by none before it",
+        "el_beam.a imports el_beam.b",
+    ]
+
+
 def test_el_beam_shows_few_rooms() -> None:
     names = {path.name for path in (ROOT / "el_beam").iterdir()}
     assert len(names - {"__init__.py", "py.typed", "__pycache__"}) <= MOST_ROOMS
