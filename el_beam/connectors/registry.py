@@ -9,7 +9,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final
 
 from el_beam.connectors.contract import Connector, Role, Use
@@ -44,6 +43,8 @@ class BadConnector(WrongCall):
 
 @cache
 def _connectors() -> list[Connector]:
+    from importlib.metadata import entry_points  # which takes longer than all else here
+
     connectors = list[Connector](_OURS)
     for each in entry_points(group=GROUP):
         try:

@@ -1,4 +1,5 @@
-"""What the graph does, whoever runs it: a suite of behaviour. Each runner has a subclass of it."""
+"""What the graph does, whoever runs it and wherever it writes: a suite of behaviour. Each runner
+has a subclass of it, and so may a sink."""
 
 from __future__ import annotations
 
@@ -109,10 +110,12 @@ class Delivered(NamedTuple):
 
 
 class GraphSuite:
-    """The behaviour; a subclass says who runs it."""
+    """The behaviour; a subclass says who runs it, or which sink is written."""
 
     workers = 1
     runner = "direct"
+    scheme = "jsonl"  # of the sink that is written, and read with `events_of`
+    same_files = "parquet"  # of the sink whose files are compared byte by byte
     unsupported: ClassVar[dict[str, str]] = {}  # a test's name, and why this runner can't
     shown_elsewhere: ClassVar[frozenset[str]] = frozenset()  # run here only with --every-runner
     _whole: ClassVar[Delivered]
@@ -131,6 +134,10 @@ class GraphSuite:
         """Run a job to its end. Raises JobFailed."""
         return run(config, scratch)
 
+    def events_of(self, root: Path) -> list[dict[str, Any]]:
+        """All events that the sink has written to this path."""
+        return events_in(root)
+
     def deliver(
         self, lines: list[bytes], folder: Path, *, errors: bool = False, **options: Any
     ) -> Delivered:
@@ -138,15 +145,16 @@ class GraphSuite:
         folder.mkdir()
         log = folder / "lines.log"
         log.write_bytes(b"".join(line + b"\n" for line in lines))
-        ends = {"errors": f"jsonl:{folder}/bad"} if errors else {}
-        config = self.config(f"file:{log}?split=200000", f"jsonl:{folder}/out", **ends, **options)
+        ends = {"errors": f"{self.scheme}:{folder}/bad"} if errors else {}
+        source, sink = f"file:{log}?split=200000", f"{self.scheme}:{folder}/out"
+        config = self.config(source, sink, **ends, **options)
         summary = self.run(config, folder / "scratch")
         assert summary.imbalances == []
         wanted = plain_loop(read_all(log), config.format or DEFAULT_FORMAT)
         return Delivered(
             as_events(wanted),
-            events_in(folder / "out"),
-            events_in(folder / "bad"),
+            self.events_of(folder / "out"),
+            self.events_of(folder / "bad"),
             summary.reasons,
             summary.read,
         )
@@ -169,7 +177,8 @@ class GraphSuite:
     def test_every_sink_holds_everything(
         self, log: Path, expected: list[Event | BadEvent], tmp_path: Path
     ) -> None:
-        sinks = [f"{name}:{tmp_path}/{name}" for name in ("parquet", "jsonl", "raw", "sqlite")]
+        schemes = {"parquet", self.scheme, "raw", "sqlite"}
+        sinks = [f"{name}:{tmp_path}/{name}" for name in sorted(schemes)]
         summary = self.run(self.config(f"file:{log}?split=300000", *sinks), tmp_path / "scratch")
         assert {book.given for book in summary.sinks.values()} == {LINES}
         uuids = Counter(event["uuid"] for event in as_events(expected))
@@ -186,19 +195,20 @@ class GraphSuite:
         ]
         assert Counter(raw) == Counter(log.read_bytes().splitlines())
         assert uuids_in(tmp_path / "sqlite") == sorted(uuids)
+        assert Counter(each["uuid"] for each in self.events_of(tmp_path / self.scheme)) == uuids
 
     def test_the_same_input_gives_the_same_files(self, log: Path, tmp_path: Path) -> None:
         """The same bytes under the same names, whatever runs it: compared with one worker's."""
         options = f"file:{log}?split=100000"
-        reference = run_config(source=options, sinks=(f"parquet:{tmp_path}/reference",))
+        reference = run_config(source=options, sinks=(f"{self.same_files}:{tmp_path}/reference",))
         self.run(reference, tmp_path / "a")
-        self.run(self.config(options, f"parquet:{tmp_path}/out"), tmp_path / "b")
+        self.run(self.config(options, f"{self.same_files}:{tmp_path}/out"), tmp_path / "b")
         files = files_below(tmp_path / "out")
         assert files == files_below(tmp_path / "reference")
-        assert len({name.rsplit("/", 1)[1] for name in files}) > 10  # it was many splits
+        assert len({name.rpartition("/")[2] for name in files}) > 10  # it was many splits
 
     def test_running_it_again_changes_nothing(self, log: Path, tmp_path: Path) -> None:
-        sinks = (f"parquet:{tmp_path}/p", f"sqlite:{tmp_path}/db")
+        sinks = (f"{self.same_files}:{tmp_path}/p", f"sqlite:{tmp_path}/db")
         config = self.config(f"file:{log}?split=400000", *sinks)
         first = self.run(config, tmp_path / "scratch")
         files = files_below(tmp_path / "p")
@@ -208,10 +218,11 @@ class GraphSuite:
         assert (book.written, book.repeated) == (0, first.read)
 
     def test_other_content_under_the_same_name_is_refused(self, log: Path, tmp_path: Path) -> None:
-        config = self.config(f"file:{log}", f"jsonl:{tmp_path}/out")
+        uris = f"file:{log}", f"{self.scheme}:{tmp_path}/out"
+        config = self.config(*uris)
         self.run(config, tmp_path / "scratch")
         files = files_below(tmp_path / "out")
-        other = self.config(f"file:{log}", f"jsonl:{tmp_path}/out", format="%q %{recvFrom}s %o")
+        other = self.config(*uris, format="%q %{recvFrom}s %o")
         with pytest.raises(JobFailed, match="other content"):
             self.run(other, tmp_path / "scratch")
         assert {name: files_below(tmp_path / "out").get(name) for name in files} == files
@@ -229,21 +240,21 @@ class GraphSuite:
     ) -> None:
         with gzip.open(tmp_path / "beacon.log.gz", "wb") as out:
             out.write(log.read_bytes())
-        self.run(
-            self.config(f"file:{tmp_path}/*.gz", f"jsonl:{tmp_path}/out"), tmp_path / "scratch"
-        )
-        valid = [event for event in events_in(tmp_path / "out") if event["schema"] != "EventError"]
+        config = self.config(f"file:{tmp_path}/*.gz", f"{self.scheme}:{tmp_path}/out")
+        self.run(config, tmp_path / "scratch")
+        events = self.events_of(tmp_path / "out")
+        valid = [event for event in events if event["schema"] != "EventError"]
         assert by_uuid(valid) == by_uuid(o.data for o in expected if isinstance(o, Event))
 
     def test_the_archive_gives_back_the_same_events(self, log: Path, tmp_path: Path) -> None:
         """Lines without an identity of their own too: they keep that of where they were read."""
         source, format_ = f"file:{log}?split=500000", "%q %{recvFrom}s %o %D"
-        sinks = (f"raw:{tmp_path}/raw", f"jsonl:{tmp_path}/direct")
+        sinks = (f"raw:{tmp_path}/raw", f"{self.scheme}:{tmp_path}/direct")
         self.run(self.config(source, *sinks, format=format_), tmp_path / "scratch")
         archive = f"file:{tmp_path}/raw/**.raw.parquet"
-        config = self.config(archive, f"jsonl:{tmp_path}/again", format=format_)
+        config = self.config(archive, f"{self.scheme}:{tmp_path}/again", format=format_)
         self.run(config, tmp_path / "scratch")
-        direct, again = events_in(tmp_path / "direct"), events_in(tmp_path / "again")
+        direct, again = (self.events_of(tmp_path / name) for name in ("direct", "again"))
         assert by_uuid(again) == by_uuid(direct)
         assert len({event["uuid"] for event in direct}) == LINES
 
