@@ -33,6 +33,9 @@ NETWORK = {
 }
 """What talks to a network. `urllib.parse` does not."""
 
+CLIENTS = {"apache_beam", "confluent_kafka", "hdfs", "pyarrow", "pymysql", "sqlalchemy"}
+"""What takes long to import, or may be missing."""
+
 URLLIB = {"urllib", "http.client.HTTPException", "http.client.IncompleteRead"}
 """The registry's one client, and what it raises."""
 
@@ -427,16 +430,16 @@ def test_schemas_reach_no_network_but_the_registry() -> None:
 
 
 def reached(module: str) -> set[str]:
-    """What is imported when a module is: modules of ours, and `apache_beam`."""
+    """What is imported when a module is: modules of ours, and of CLIENTS."""
     known = {name_of(path): path for path in MODULES}
     found, waiting = {module}, [module]
     while waiting:
         for name in imports(known[waiting.pop()], at_import_only=True):
             parts = name.split(".")
             names = {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
-            new = (names & {*known, "apache_beam"}) - found
+            new = (names & {*known, *CLIENTS}) - found
             found |= new
-            waiting += new - {"apache_beam"}
+            waiting += new - CLIENTS
     return found
 
 
@@ -445,9 +448,46 @@ def test_only_these_import_beam() -> None:
     assert {name for name in names if "apache_beam" in reached(name)} == WITH_BEAM
 
 
-def test_the_command_starts_without_beam() -> None:
+def test_the_command_starts_without_clients() -> None:
     # Beam takes seconds to import: `el --help` and a mistyped option must not wait for it.
-    assert "apache_beam" not in reached("el_beam.cli"), "setup.py's script `el` starts el_beam.cli"
+    assert not reached("el_beam.cli") & CLIENTS, "setup.py's script `el` starts el_beam.cli"
+
+
+CONNECTORS = [
+    path
+    for path in MODULES
+    for node in ast.parse(path.read_text(encoding="utf-8")).body
+    if isinstance(node, ast.ClassDef) and "Connector" in map(ast.unparse, node.bases)
+]
+CONNECTORS_MAY_IMPORT = {
+    *(f"el_beam.connectors.{name}" for name in ("contract", "selection", "store", "table_store")),
+    "el_beam.uris",
+}
+"""What of el_beam a connector's file may import: the contract, never a capability."""
+
+
+@pytest.mark.parametrize("path", CONNECTORS, ids=short)
+def test_a_connector_knows_no_capability(path: Path) -> None:
+    ours = [name for name in imports(path) if within(name, {"el_beam"})]
+    assert not [name for name in ours if not within(name, CONNECTORS_MAY_IMPORT)]
+    assert not reached(name_of(path)) & CLIENTS, "a client library is imported where it is used"
+
+
+def test_connectors_are_found() -> None:
+    found = {path.stem for path in CONNECTORS}
+    assert found == {"files", "kafka", "mysql", "sqlite", "stdio"}
+
+
+def test_nobody_asks_for_the_class_of_a_sink() -> None:
+    """What a sink is able to do is in its contract: transforms/write/sink.py."""
+    found = []
+    for path in (ROOT / "el_beam").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "getattr"):
+                of, what = map(ast.unparse, node.args[:2])
+                if re.search(r"\w*Sink\b", what) or re.search(r"\bsink\b", of):
+                    found.append(f"{short(path)}: {ast.unparse(node)}")
+    assert not found
 
 
 def packaged(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
