@@ -21,7 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from el_beam.books.ledger.changes import Change, finish, prepare, written
+from el_beam.books.ledger.changes import finish, prepare, written
+from el_beam.books.ledger.files import Change
 from el_beam.books.ledger.model import Ledger, LedgerFile
 from el_beam.books.state.lease import Lease
 from transforms.counts.summary import Summary
@@ -192,7 +193,7 @@ def _replace(
     change = Change(
         f"compact-{digest}", f"{len(files)} files made one",
         Summary(files={receipt.where: receipt}), {path: parts},
-        tuple(file.path for file in files), more={"repeated": repeated},
+        tuple(file.path for file in files), repeated=repeated,
     )  # fmt: skip
     prepare(root, change, lease)
     finish(root, change.name)

@@ -122,9 +122,9 @@ class Importing:
         archived = _files(f"{self.root}/raw")
         assert sum(map(_rows, archived)) == self.lines
         noted = {
-            file[-1][1]
+            receipt.where
             for commit in self.state.topic(self.raw).history()
-            for file in commit.about["files"]
+            for receipt in commit.manifest.summary.files.values()  # type: ignore[union-attr]
         }
         assert {*files, *archived} == noted
         return sum(rows.values())

@@ -51,8 +51,9 @@ def test_again_and_again(job: ImportJob) -> None:
     (topic,) = job.state.topics()
     history = [*job.state.topic(topic).history()]
     assert [commit.number for commit in history] == [1, 2, 3]
-    assert sum(sum(commit.about["splits"].values()) for commit in history) == 1_300
-    assert sum(count for *_, count in history[0].about["counts"]) == 700
+    manifests = [commit.manifest for commit in history if commit.manifest]
+    assert sum(sum(each.splits.values()) for each in manifests) == 1_300
+    assert sum(manifests[0].summary.counts.values()) == 700
     positions = KafkaTopics(KafkaCluster(job.kafka)).positions([topic], job.name).values()
     assert sum(position.lag for position in positions) == 0  # for those who watch
 
@@ -148,7 +149,8 @@ def test_expired_before_they_were_read(job: ImportJob) -> None:
     assert report.summary.read == 250
     last = job.state.topic(f"{job.name}.a").last()
     assert last is not None
-    assert last.about["expired"] == [[0, 300, 350]]
+    assert last.manifest is not None
+    assert last.manifest.expired == (OffsetRange(0, 300, 350),)
     assert last.ends == {0: 600}
     assert sum(job.uuids().values()) == 300 + 100 + 250
 
@@ -195,7 +197,8 @@ def test_records_of_transactions(job: ImportJob) -> None:
     assert job.run()[1][0].summary.read == 60
     last = job.state.topic(topic).last()
     assert last is not None
-    assert (last.ends, last.about["missing"]) == ({0: 126}, 66)
+    assert last.manifest is not None
+    assert (last.ends, last.manifest.missing) == ({0: 126}, 66)
 
 
 def test_compacted_topics(job: ImportJob) -> None:

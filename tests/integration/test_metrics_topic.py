@@ -30,7 +30,7 @@ from schemas.registry import open_registry
 from traffic.truth import absolute_totals
 from transforms.counts.count import CountKey, Counts
 from transforms.counts.metrics import KafkaMetrics
-from transforms.counts.totals import CountRecord
+from transforms.counts.totals import COUNTS
 from transforms.counts.write_metrics import _MetricsFn
 from transforms.errors import SinkError
 from transforms.io.kafka import admin as kafka_admin
@@ -70,7 +70,7 @@ def values(target: KafkaMetrics) -> Iterator[bytes]:
         while at < high:
             (record,) = consumer.consume(1, timeout=10)
             key, value, at = record.key(), record.value() or b"", (record.offset() or 0) + 1
-            assert key == CountRecord.decode(value).counts.split.encode()
+            assert key == COUNTS.load(value, "").counts.split.encode()
             yield value
     consumer.close()
 
@@ -119,7 +119,7 @@ def test_a_topic_that_is_there_stays_as_it_is(target: KafkaMetrics, admin: Admin
 def test_what_a_bundle_says_is_there_when_it_ends(target: KafkaMetrics) -> None:
     many = [counts(n, n + 10) for n in range(0, 500, 10)]
     write(target, many[:20], [], many[20:])
-    found = [CountRecord.decode(value) for value in values(target)]
+    found = [COUNTS.load(value, "") for value in values(target)]
     assert [each.counts for each in found] == many
     assert len({each.worker for each in found}) == 1
     assert absolute_totals(values(target)) == truth(500)
@@ -128,7 +128,7 @@ def test_what_a_bundle_says_is_there_when_it_ends(target: KafkaMetrics) -> None:
 def test_the_largest_record_arrives(target: KafkaMetrics) -> None:
     write(target, [largest(0)])
     (value,) = values(target)
-    assert CountRecord.decode(value).counts == largest(0)
+    assert COUNTS.load(value, "").counts == largest(0)
 
 
 def test_the_graph_counts_into_it(target: KafkaMetrics, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_totals_survive_kills(target: KafkaMetrics, tmp_path: Path) -> None:
     assert worker.returncode == 0
     found = list(values(target))
     assert absolute_totals(found) == truth(lines)
-    assert sum(CountRecord.decode(value).counts.lines for value in found) > lines  # some came again
+    assert sum(COUNTS.load(value, "").counts.lines for value in found) > lines  # some came again
 
 
 def live(target: KafkaMetrics, checkpoint: Path, lines: int, size: int) -> subprocess.Popen[bytes]:

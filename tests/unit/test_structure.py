@@ -47,7 +47,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "validation",
         "line_format bad_event",
         "event user_agent strict_json",
-        "capsule addresses",
+        "capsule addresses durable",
         "extras",
         "errors",
     ),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from schemas.bad_event import sentence_of
+from schemas.durable import Document, DocumentFormat, by_name, reader
 from transforms.counts.count import Counts, ReadReceipt
 from transforms.io.files import filesystem
 from transforms.layout import hour_name
-from transforms.write.receipt import NewFile, Receipt
+from transforms.write.receipt import Receipt
 
 SummaryPart = ReadReceipt | Counts | Receipt
 
@@ -149,6 +149,40 @@ class Summary:
             "balanced": not self.imbalances,
         }  # fmt: skip
 
+    def to_document(self) -> Document:
+        """Plain values, by name."""
+        files = tuple(each for each in self.files.values() if each.file)
+        return dict(
+            by_name(
+                _Document(
+                    self.read,
+                    self.size,
+                    tuple(_HourCount(key.hour, key.schema, lines, key.reason)
+                          for key, lines in self.counts.items()),
+                    self.sinks,
+                    {each.sink: each.file.root for each in files if each.file},
+                    tuple(map(_below_root, files)),
+                    self.deferred,
+                )
+            )
+        )  # fmt: skip
+
+    @classmethod
+    def from_document(cls, document: Document) -> Summary:
+        """The summary that such plain values are of."""
+        found = reader(_Document)({**document, "files": ()})
+        of_files = (_in_root(each, found.roots.get(each["sink"], ""))
+                    for each in document.get("files", ()))  # fmt: skip
+        files = [*map(reader(Receipt), of_files)]
+        return cls(
+            found.read,
+            found.size,
+            {HourKey(each.hour, each.schema, each.reason): each.lines for each in found.counts},
+            found.sinks,
+            {each.file.temporary: each for each in files if each.file},
+            found.deferred,
+        )
+
 
 def summarize(parts: Iterable[SummaryPart], sinks: Sequence[str]) -> Summary:
     """Add up what the steps of a run said. Each of `sinks` has a book, in this order."""
@@ -158,33 +192,87 @@ def summarize(parts: Iterable[SummaryPart], sinks: Sequence[str]) -> Summary:
     return summary
 
 
-def plain(summary: Summary) -> dict[str, Any]:
-    """A summary as JSON holds it."""
-    return {
-        "read": summary.read,
-        "size": summary.size,
-        "counts": [[*key, count] for key, count in summary.counts.items()],
-        "sinks": {name: asdict(book) for name, book in summary.sinks.items()},
-        "files": list(summary.files.values()),
-    } | ({"held": summary.deferred} if summary.deferred else {})
+class _HourCount(NamedTuple):
+    hour: str
+    schema: str
+    lines: int
+    reason: str = ""
 
 
-def summary_of(plain: dict[str, Any]) -> Summary:
-    """What `plain` was made of."""
-    files = [Receipt._make([*each[:-1], NewFile(*each[-1])]) for each in plain["files"]]
-    return Summary(
-        plain["read"],
-        plain["size"],
-        {HourKey(*key): count for *key, count in plain["counts"]},
-        {name: SinkBook(**book) for name, book in plain["sinks"].items()},
-        {each.file.temporary: each for each in files if each.file},
-        plain.get("held", ""),
-    )
+@dataclass(frozen=True)
+class _Document:
+    """How a summary is written: paths of files are below the roots of their sinks."""
+
+    read: int = 0
+    size: int = 0
+    counts: tuple[_HourCount, ...] = ()
+    sinks: dict[str, SinkBook] = field(default_factory=dict)
+    roots: dict[str, str] = field(default_factory=dict)
+    files: tuple[Receipt, ...] = ()
+    deferred: str = ""
+
+
+def _below_root(receipt: Receipt) -> Receipt:
+    assert receipt.file
+    root = receipt.file.root and f"{receipt.file.root}/"
+    temporary, path = (each.removeprefix(root) for each in receipt.file[:2])
+    return receipt._replace(where="", file=receipt.file._replace(temporary=temporary, path=path))
+
+
+def _in_root(plain: Document, root: str) -> Document:
+    root = root and f"{root}/"
+    file = plain["file"]
+    path = root + file["path"]
+    file = {**file, "temporary": root + file["temporary"], "path": path}
+    return {**plain, "where": path, "file": file}
+
+
+_RECEIPT_1 = (
+    *("sink", "split", "schema", "revision", "where", "given", "written", "rejected"),
+    *("repeated", "filtered", "size", "deferred", "file"),
+)
+_FILE_1 = ("temporary", "path", "hour", "sha256")
+_SUMMARY_1 = ("read", "size", "counts", "sinks", "files", "held")
+
+
+def migrate_summary(document: Document) -> Document:
+    """Make format 2 of format 1, which knew the values of counts and files by their places, and had
+    whole paths. A document that has a summary had it among its own names: the result has it apart,
+    as `summary`."""
+    files = []
+    for values in document.get("files", ()):
+        receipt = dict(zip(_RECEIPT_1, values, strict=True))
+        files.append(receipt | {"file": dict(zip(_FILE_1, receipt["file"], strict=True))})
+    summary = {
+        "read": document.get("read", 0),
+        "size": document.get("size", 0),
+        "counts": [dict(zip(("hour", "schema", "reason", "lines"), values, strict=True))
+                   for values in document.get("counts", ())],
+        "sinks": document.get("sinks", {}),
+        "files": files,
+        "deferred": document.get("held", ""),
+    }  # fmt: skip
+    rest = {name: value for name, value in document.items() if name not in _SUMMARY_1}
+    return rest | {"summary": summary}
+
+
+@dataclass(frozen=True)
+class SplitSummaries:
+    """What became of each split that a job has read."""
+
+    splits: dict[str, Summary]
+
+
+def _migrate_splits(document: Document) -> Document:
+    return {"splits": {split: migrate_summary(each)["summary"] for split, each in document.items()}}
+
+
+SUMMARIES = DocumentFormat("summaries", SplitSummaries, 2, {1: _migrate_splits})
 
 
 def load_books(path: str) -> dict[str, Summary]:
     """What WriteSummary left at `path`: a summary of each split. Raises OSError."""
-    return {split: summary_of(each) for split, each in json.loads(filesystem.read(path)).items()}
+    return SUMMARIES.load(filesystem.read(path), path).splits
 
 
 def total(books: Iterable[Summary], sinks: Sequence[str]) -> Summary:

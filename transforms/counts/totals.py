@@ -33,12 +33,12 @@ takes one job to write a topic: two that read the same splits would be taken for
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from schemas.durable import Document, DocumentFormat
 from transforms.counts.count import CountKey, Counts
 
 _KEPT = 1_000  # records of a split that a replay may go back: some minutes in a busy job
@@ -51,22 +51,26 @@ class CountRecord(NamedTuple):
     worker: str  # the process that counted
     counts: Counts
 
-    def encode(self) -> bytes:
-        """JSON: {"split", "first", "last", "lines", "worker", "counts": [[minute, schema,
-        revision, reason, n], ...]}."""
-        plain = self.counts._asdict() | {"worker": self.worker}
+    def to_document(self) -> Document:
+        """{"split", "first", "last", "lines", "worker", "columns": ["minute", "schema", "revision",
+        "reason", "lines"], "counts": [[…], …]}: a record may have thousands of these, so their
+        columns are named once."""
+        plain = self.counts._asdict() | {"worker": self.worker, "columns": _COLUMNS}
         plain["counts"] = [[*key, count] for key, count in plain.pop("sums")]
-        return json.dumps(plain, separators=(",", ":")).encode()
+        return plain
 
     @classmethod
-    def decode(cls, value: bytes) -> CountRecord:
-        """What `encode` has made. Raises ValueError for anything else."""
-        try:
-            plain = json.loads(value)
-            sums = tuple((CountKey(*key), count) for *key, count in plain.pop("counts"))
-            return cls(plain.pop("worker"), Counts(**plain, sums=sums))
-        except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError(f"no record of counts: {value[:80]!r}") from error
+    def from_document(cls, document: Document) -> CountRecord:
+        """What such plain values are of."""
+        places = [document["columns"].index(name) for name in _COLUMNS]
+        rows = ([row[place] for place in places] for row in document["counts"])
+        sums = tuple((CountKey(*key), lines) for *key, lines in rows)
+        plain = {name: document[name] for name in ("split", "first", "last", "lines")}
+        return cls(document["worker"], Counts(**plain, sums=sums))
+
+
+_COLUMNS = (*CountKey._fields, "lines")
+COUNTS = DocumentFormat("counts", CountRecord, 2, {1: lambda plain: {**plain, "columns": _COLUMNS}})
 
 
 class _Span(NamedTuple):
@@ -233,8 +237,8 @@ class CountsTotals:
     def add(self, value: bytes) -> set[CountKey]:
         """Take the value of the next record. Returns the keys whose totals are others now.
 
-        Raises ValueError for what is no record of ours."""
-        record = CountRecord.decode(value)
+        Raises DocumentError for what is not a record of ours."""
+        record = COUNTS.load(value, "a record of the counts topic")
         split = self._splits.setdefault(record.counts.split, _Split(self._kept))
         gone, new = split.add(record)
         changes: Counter[CountKey] = Counter()

@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, Message
 
 from transforms.counts.count import Counts
 from transforms.counts.metrics import KafkaMetrics
-from transforms.counts.totals import CountRecord
+from transforms.counts.totals import COUNTS, CountRecord
 from transforms.errors import SinkError
 from transforms.io.kafka.admin import make_topic
 from transforms.io.kafka.producer import KafkaProducer
@@ -41,7 +41,7 @@ class _MetricsFn(beam.DoFn):
         if not self._is_there:
             make_topic(self._target.cluster, topic, config=_TOPIC)
             self._is_there = True
-        value = CountRecord(self._worker, counts).encode()
+        value = COUNTS.dump(CountRecord(self._worker, counts))
         self._producer.send(topic, value, counts.split.encode(), self._told)
 
     def _told(self, error: KafkaError | None, _: Message) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 import apache_beam as beam
 
-from transforms.counts.summary import Summary, SummaryPart, plain
+from transforms.counts.summary import SUMMARIES, SplitSummaries, Summary, SummaryPart
 from transforms.io.files import filesystem
 
 
@@ -43,9 +42,8 @@ class WriteSummary(beam.PTransform):
     def expand(self, parts: tuple[beam.PCollection, ...]) -> beam.PCollection:
         path = self._path
 
-        def write(books: dict[str, Summary]) -> None:
-            told = {split: plain(summary) for split, summary in sorted(books.items())}
-            filesystem.write(path, json.dumps(told).encode())
+        def write(summaries: dict[str, Summary]) -> None:
+            filesystem.write(path, SUMMARIES.dump(SplitSummaries(dict(sorted(summaries.items())))))
 
         return (
             parts

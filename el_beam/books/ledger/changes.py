@@ -11,21 +11,18 @@ nothing; what dies after it is finished by whoever changes the folder next. One 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import replace
 
 import pyarrow as pa
 
-from el_beam.books.ledger.files import CHANGE, DONE, FOLDER
+from el_beam.books.ledger.files import CHANGE, CHANGE_NOTE, DONE, FOLDER, MARK, Change
 from el_beam.books.ledger.hours import put
-from el_beam.books.ledger.model import FilePart, LedgerFile
+from el_beam.books.ledger.model import LedgerFile
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import LeaseLost, State
-from transforms.counts.summary import Summary, plain, summary_of
 from transforms.io.files import filesystem
 from transforms.layout import REPLACED, TEMPORARY
 from transforms.write.encodings import parquet
@@ -33,19 +30,6 @@ from transforms.write.files import for_people, publish
 from transforms.write.receipt import NewFile, Receipt
 
 _TEMPORARY = f"{TEMPORARY}/changes"
-
-
-@dataclass(frozen=True)
-class Change:
-    """What is to be there instead of what."""
-
-    name: str  # unique in its folder: of an attempt that is made again, the same
-    why: str  # for people
-    made: Summary  # its files, which have temporary names, and the counts of their lines
-    of: dict[str, list[FilePart]]  # path below the root of each new file -> what it is made of
-    removed: tuple[str, ...]  # paths below the root
-    instead_of: tuple[tuple[str, str], ...] = ()  # (entry, hour) whose counts these replace
-    more: dict[str, Any] = field(default_factory=dict)  # to be told
 
 
 @contextmanager
@@ -62,11 +46,8 @@ def changing(root: str) -> Iterator[Lease]:
 def prepare(root: str, change: Change, lease: Lease) -> None:
     """From here on it is changed, whatever dies. Raises LeaseLost, OSError."""
     lease.check()
-    told = {
-        "root": root, "at": time.time(), "why": change.why, **plain(change.made),
-        "of": change.of, "removed": change.removed, "instead_of": change.instead_of, **change.more,
-    }  # fmt: skip
-    if not filesystem.create(_path(root, change.name), json.dumps(told).encode()):
+    content = CHANGE_NOTE.dump(replace(change, root=root, at=time.time()))
+    if not filesystem.create(_path(root, change.name), content):
         raise LeaseLost(f"the change {change.name} of {root} was made already, by another instance")
 
 
@@ -106,14 +87,14 @@ def finish(root: str, name: str) -> None:
     done = _path(root, name).replace(".json", DONE)
     if filesystem.exists(done):
         return
-    told = json.loads(filesystem.read(_path(root, name)))
-    put_away(root, name, told["removed"])
-    made = [each.file for each in summary_of(told).files.values() if each.file]
-    if told["counts"]:  # lines that have been read anew
+    change = CHANGE_NOTE.load(filesystem.read(_path(root, name)), _path(root, name))
+    put_away(root, name, change.removed)
+    made = [each.file for each in change.summary.files.values() if each.file]
+    if change.summary.counts:  # lines that have been read anew
         put(made)
     else:
         publish(made)
-    filesystem.create(done, b"{}")
+    filesystem.create(done, MARK)
 
 
 def put_away(root: str, name: str, paths: Iterable[str]) -> None:

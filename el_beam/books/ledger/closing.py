@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from el_beam.books.ledger.audit import compare
+from el_beam.books.ledger.files import StateNote
 from el_beam.books.ledger.hours import close, open_hours, opened, passed
 from el_beam.books.ledger.model import Ledger, LedgerError
 from el_beam.books.ledger.reader import read_ledger, read_state
@@ -33,8 +34,8 @@ def close_hour(sink: Sink, hour: str, state: str) -> str:
     """Say that an hour is complete, if all files are there that this import has written of it.
     Returns what is wrong, for people; '' where nothing is. Raises LedgerError, OSError."""
     ledger = Ledger(sink.root)
-    told = {"root": sink.root, "sink": str(sink), "state": state}
-    read_state(ledger, told, hour.__eq__, since=opened(sink.root, hour))
+    note = StateNote(sink.root, str(sink), state)
+    read_state(ledger, note, hour.__eq__, since=opened(sink.root, hour))
     compare(ledger, wanted=lambda _: False, hours=[hour])
     if ledger.troubles:  # a change may have put others in their place
         ledger = read_ledger(sink.root, wanted=hour.__eq__)

@@ -10,12 +10,13 @@ passed: once it has read all that the topics had at a time later than the hour's
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from el_beam.books.ledger.files import FOLDER, STATE
+from schemas.durable import DocumentFormat
 from transforms.io.files import filesystem
 from transforms.io.files.filesystem import at_once
 from transforms.layout import COMPLETE, REOPENED, hour_folder, hour_in, is_hidden
@@ -24,6 +25,16 @@ from transforms.write.receipt import NewFile
 
 LATENESS = 300.0  # seconds that a line may need from its edge to the topic
 _OPEN = "open-"
+
+
+@dataclass(frozen=True)
+class OpenHour:
+    """An hour of which something has come since it was complete."""
+
+    since: float  # unix seconds
+
+
+OPEN_HOUR = DocumentFormat("open", OpenHour)
 
 
 def put(files: Iterable[NewFile]) -> list[str]:
@@ -55,7 +66,7 @@ def _open(place: tuple[str, str]) -> None:
     root, hour = place
     path = _path(root, hour)
     if not filesystem.exists(path):
-        filesystem.create(path, json.dumps({"since": time.time()}).encode())
+        filesystem.create(path, OPEN_HOUR.dump(OpenHour(time.time())))
 
 
 def _reopen(folder: str) -> str:
@@ -80,7 +91,8 @@ def open_hours(root: str) -> list[str]:
 
 def opened(root: str, hour: str) -> float:
     """Unix seconds since when an hour is open. Raises OSError."""
-    return float(json.loads(filesystem.read(_path(root, hour)))["since"])
+    path = _path(root, hour)
+    return OPEN_HOUR.load(filesystem.read(path), path).since
 
 
 def passed(hour: str, source_time: float) -> bool:

@@ -34,6 +34,13 @@ class FilePart(NamedTuple):
     hour: str
 
 
+class EntryHour(NamedTuple):
+    """What an entry counts of an hour."""
+
+    entry: str  # its name
+    hour: str
+
+
 class LedgerFile(NamedTuple):
     """A file as it was written."""
 
@@ -57,7 +64,7 @@ class Entry:
     sink: SinkBook | None = None  # what its sink was given, where it was
     repeated: tuple[tuple[str, str, int], ...] = ()  # hour, schema, rows that it left out
     removed: frozenset[str] = frozenset()  # paths of other entries' files
-    instead_of: frozenset[tuple[str, str]] = frozenset()  # (entry, hour) whose counts don't count
+    instead_of: frozenset[EntryHour] = frozenset()  # whose counts don't count
 
 
 @dataclass

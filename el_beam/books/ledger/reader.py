@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-from el_beam.books.ledger.files import CHANGE, DONE, FOLDER, NAMING, RUN, STATE
+from el_beam.books.ledger.files import (
+    CHANGE,
+    CHANGE_NOTE,
+    DONE,
+    FOLDER,
+    NAMING,
+    NAMING_NOTE,
+    RUN,
+    RUN_NOTE,
+    STATE,
+    STATE_NOTE,
+    Change,
+    NamingNote,
+    StateNote,
+)
 from el_beam.books.ledger.model import (
     RAW,
     Entry,
@@ -19,9 +31,10 @@ from el_beam.books.ledger.model import (
     Trouble,
 )
 from el_beam.books.state.state import State
-from transforms.counts.summary import summary_of
+from transforms.counts.summary import HourKey, Summary
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway
+from transforms.write.receipt import Receipt
 
 _AT_ONCE = 8  # files that are read together
 _LONGEST_NAMING = 3600.0  # seconds: then a run is dead that gives its files their names
@@ -51,37 +64,34 @@ def _read_ledger(root: str, wanted: HourFilter) -> Ledger:
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         contents = threads.map(lambda name: filesystem.read(f"{root}/{FOLDER}/{name}"), names)
         for name, content in zip(names, contents, strict=True):
-            told = json.loads(content)
+            path, stem = f"{root}/{FOLDER}/{name}", name.removesuffix(".json")
             if name.startswith(STATE):
-                read_state(ledger, told, wanted)
-                continue
-            if name.startswith(NAMING):
-                _read_naming(ledger, name, told)
-                continue
-            ledger.sinks.update(filter(None, [told.get("sink")]))
-            ledger.archives.update(told.get("archives", ()))
-            stem = name.removesuffix(".json")
-            stem = stem.rpartition("-")[0] if name.startswith(RUN) else stem
-            entry = _entry(stem, told["at"], told, told["root"], wanted)
-            if stem not in runs or runs[stem].at <= entry.at:  # the same split, which has grown
-                runs[stem] = entry
+                read_state(ledger, STATE_NOTE.load(content, path), wanted)
+            elif name.startswith(NAMING):
+                _read_naming(ledger, name, NAMING_NOTE.load(content, path))
+            elif name.startswith(CHANGE):
+                change = CHANGE_NOTE.load(content, path)
+                ledger.entries.append(_change_entry(stem, change, wanted))
+            else:
+                run, stem = RUN_NOTE.load(content, path), stem.rpartition("-")[0]
+                ledger.sinks.add(run.sink)
+                ledger.archives.update(run.archives)
+                if stem not in runs or runs[stem].at <= run.at:  # the same split, which has grown
+                    runs[stem] = _entry(stem, run.at, run.summary, run.root, run.sink, wanted)
     ledger.entries += runs.values()
     ledger.entries.sort(key=lambda entry: entry.at)
     return ledger
 
 
-def read_state(
-    ledger: Ledger, told: dict[str, str], wanted: HourFilter, *, since: float = 0.0
-) -> None:
-    """Enter the commits of an import that were made since then (unix seconds). `told` names its
-    `state`, the `root` of a sink, and the `sink`. Raises OSError."""
-    state = State(told["state"])
-    ledger.sinks.add(told["sink"])
+def read_state(ledger: Ledger, note: StateNote, wanted: HourFilter, *, since: float = 0.0) -> None:
+    """Enter the commits of an import that were made since then (unix seconds). Raises OSError."""
+    state = State(note.state)
+    ledger.sinks.add(note.sink)
     for topic in state.topics():
         known, before = state.topic(topic), 0
         if waiting := known.pending()[1]:
-            files = (each.file for each in summary_of(waiting).files.values())
-            ledger.naming |= {_below(file.path, told["root"]) for file in files if file}
+            files = (each.file for each in waiting.summary.files.values())
+            ledger.naming |= {_below(file.path, note.root) for file in files if file}
         for commit in known.history(since):
             for number in range(before + 1, commit.number) if before or not since else ():
                 ledger.troubles.append(
@@ -90,51 +100,63 @@ def read_state(
                             "of its `el run` reads it again")
                 )  # fmt: skip
             before = commit.number
-            about = commit.about
-            if "files" not in about:  # a reset, or a start at the end
+            if commit.manifest is None:  # a reset, or a start at the end
                 continue
-            ledger.archives.update(each for each in about["sinks"] if each.startswith(RAW))
-            mine = [each for each in about["files"] if each[0] == told["sink"]]
+            summary = commit.manifest.summary
+            ledger.archives.update(each for each in summary.sinks if each.startswith(RAW))
             name = f"increment {commit.number} of {topic} ({state.path})"
             ledger.entries.append(
-                _entry(name, commit.committed, {**about, "files": mine, "sink": told["sink"]},
-                       told["root"], wanted)
-            )  # fmt: skip
+                _entry(name, commit.committed, summary, note.root, note.sink, wanted)
+            )
 
 
-def _read_naming(ledger: Ledger, name: str, told: dict[str, Any]) -> None:
-    if told["at"] + _LONGEST_NAMING > time.time():
-        ledger.naming.update(told["paths"])
+def _read_naming(ledger: Ledger, name: str, note: NamingNote) -> None:
+    if note.at + _LONGEST_NAMING > time.time():
+        ledger.naming.update(note.paths)
     else:
-        began = time.strftime("%Y-%m-%d %H:%M", time.gmtime(told["at"]))
-        sentence = f"a run that wrote {len(told['paths']):,} files here at {began} has not come to "
+        began = time.strftime("%Y-%m-%d %H:%M", time.gmtime(note.at))
+        sentence = f"a run that wrote {len(note.paths):,} files here at {began} has not come to "
         ledger.troubles.append(
             Trouble("unfinished", f"{FOLDER}/{name}", "",
                     f"{sentence}its end: start it again, or put its files away")
         )  # fmt: skip
 
 
-def _entry(name: str, at: float, told: dict[str, Any], root: str, wanted: HourFilter) -> Entry:
-    summary, of = summary_of(told), told.get("of", {})
+def _entry(
+    name: str, at: float, summary: Summary, root: str, sink: str, wanted: HourFilter
+) -> Entry:
+    """What a run or an increment did, of one of its sinks and of `wanted` hours."""
     files = []
     for receipt in summary.files.values():
+        file = receipt.file
+        if file and receipt.sink == sink and wanted(file.hour):
+            path, of = _below(file.path, root), (FilePart(receipt.split, file.hour),)
+            files.append(_file(receipt, path, of))
+    return Entry(name, at, _counts(summary, wanted), tuple(files), summary.sinks.get(sink))
+
+
+def _change_entry(name: str, change: Change, wanted: HourFilter) -> Entry:
+    files = []
+    for receipt in change.summary.files.values():
         if file := receipt.file:
-            path = _below(file.path, root)
-            parts = tuple(FilePart(*each) for each in of.get(path, ((receipt.split, file.hour),)))
-            if wanted(file.hour) or any(wanted(part.hour) for part in parts):
-                schema = f"{receipt.schema}_{receipt.revision}"
-                files.append(
-                    LedgerFile(
-                        path, schema, file.hour, receipt.written, receipt.size, file.sha256, parts
-                    )
-                )
-    counts = {key: count for key, count in summary.counts.items() if wanted(key.hour)}
-    instead_of = frozenset((entry, hour) for entry, hour in told.get("instead_of", ()))
-    repeated: tuple[tuple[str, str, int], ...] = ()
-    if files and told.get("repeated"):
-        repeated = ((files[0].hour, files[0].schema, told["repeated"]),)
-    return Entry(name, at, counts, tuple(files), summary.sinks.get(told.get("sink", "")),
-                 repeated, frozenset(told.get("removed", ())), instead_of)  # fmt: skip
+            path = _below(file.path, change.root)
+            of = tuple(change.of.get(path, ())) or (FilePart(receipt.split, file.hour),)
+            if wanted(file.hour) or any(wanted(part.hour) for part in of):
+                files.append(_file(receipt, path, of))
+    repeated = ((files[0].hour, files[0].schema, change.repeated),) if files else ()
+    return Entry(name, change.at, _counts(change.summary, wanted), tuple(files), None,
+                 repeated if change.repeated else (), frozenset(change.removed),
+                 frozenset(change.instead_of))  # fmt: skip
+
+
+def _file(receipt: Receipt, path: str, of: tuple[FilePart, ...]) -> LedgerFile:
+    assert receipt.file
+    schema, file = f"{receipt.schema}_{receipt.revision}", receipt.file
+    return LedgerFile(path, schema, file.hour, receipt.written, receipt.size, file.sha256, of)
+
+
+def _counts(summary: Summary, wanted: HourFilter) -> dict[HourKey, int]:
+    return {key: count for key, count in summary.counts.items() if wanted(key.hour)}
 
 
 def _below(path: str, root: str) -> str:

@@ -10,7 +10,8 @@ import hashlib
 from collections.abc import Iterable
 
 from el_beam.books.ledger.audit import compare
-from el_beam.books.ledger.changes import Change, changing, finish, prepare, put_away
+from el_beam.books.ledger.changes import changing, finish, prepare, put_away
+from el_beam.books.ledger.files import Change
 from el_beam.books.ledger.model import HourFilter
 from el_beam.books.ledger.reader import read_ledger
 from el_beam.books.state.state import Gap

@@ -7,13 +7,26 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from el_beam.books.ledger.files import CHANGE, FOLDER, NAMING, RUN, STATE
+from el_beam.books.ledger.files import (
+    CHANGE,
+    FOLDER,
+    NAMING,
+    NAMING_NOTE,
+    RUN,
+    RUN_NOTE,
+    STATE,
+    STATE_NOTE,
+    NamingNote,
+    RunNote,
+    StateNote,
+)
 from el_beam.books.ledger.model import RAW
 from el_beam.books.ledger.reader import read_ledger
-from transforms.counts.summary import Summary, plain
+from transforms.counts.summary import Summary
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
 from transforms.write.receipt import NewFile
@@ -28,12 +41,11 @@ def naming(files: Iterable[NewFile]) -> Iterator[None]:
     for strays. Where it fails, or is killed, the same run again finishes it. Raises OSError."""
     notes = []
     for root, paths in _by_root(files).items():
-        told = {"at": time.time(), "paths": sorted(file.path.removeprefix(f"{root}/")
-                                                   for file in paths)}  # fmt: skip
-        notes.append(f"{root}/{FOLDER}/{NAMING}{_digest(told['paths'])}.json")
+        below = sorted(file.path.removeprefix(f"{root}/") for file in paths)
+        notes.append(f"{root}/{FOLDER}/{NAMING}{_digest(below)}.json")
         filesystem.remove(notes[-1])
         filesystem.make_folder(f"{root}/{FOLDER}")
-        filesystem.create(notes[-1], json.dumps(told).encode())
+        filesystem.create(notes[-1], NAMING_NOTE.dump(NamingNote(time.time(), tuple(below))))
     yield
     for note in notes:
         filesystem.remove(note)
@@ -44,7 +56,7 @@ def enter_run(sinks: Iterable[Sink], source: str, books: Mapping[str, Summary]) 
     same run again finds its entries there; one over a split that has grown makes another, which
     counts instead. Raises OSError."""
     sinks = list(sinks)
-    archives = [str(sink) for sink in sinks if str(sink).startswith(RAW)]
+    archives = tuple(str(sink) for sink in sinks if str(sink).startswith(RAW))
     for sink in sinks:
         if not sink.root:
             continue
@@ -53,11 +65,14 @@ def enter_run(sinks: Iterable[Sink], source: str, books: Mapping[str, Summary]) 
             mine = Summary(book.read, book.size, book.counts, {name: book.sinks[name]} if name in
                            book.sinks else {}, {key: receipt for key, receipt in book.files.items()
                                                 if receipt.sink == name})  # fmt: skip
-            told = {"root": sink.root, "sink": name, "split": split, "source": source,
-                    "at": time.time(), "archives": archives, **plain(mine)}  # fmt: skip
+            note = RunNote(sink.root, name, split, source, time.time(), mine, archives)
             made = sorted((file.path, file.sha256) for each in mine.files.values()
                           if (file := each.file))  # fmt: skip
-            _enter(sink.root, f"{RUN}{_digest(name, split)}-{_digest(made, book.read)}", told)
+            _enter(
+                sink.root,
+                f"{RUN}{_digest(name, split)}-{_digest(made, book.read)}",
+                RUN_NOTE.dump(note),
+            )
 
 
 def enter_state(sinks: Iterable[Sink], state_path: str) -> None:
@@ -66,14 +81,15 @@ def enter_state(sinks: Iterable[Sink], state_path: str) -> None:
     for sink in sinks:
         if sink.root:
             path = str(Path(state_path).absolute()) if local else state_path
-            told = {"root": sink.root, "sink": str(sink), "state": path}
-            _enter(sink.root, f"{STATE}{_digest(told)}", told)
+            note = StateNote(sink.root, str(sink), path)
+            # The name is that of the note without its format: a newer one finds it there.
+            _enter(sink.root, f"{STATE}{_digest(asdict(note))}", STATE_NOTE.dump(note))
 
 
-def _enter(root: str, name: str, told: dict[str, Any]) -> None:
+def _enter(root: str, name: str, content: bytes) -> None:
     folder = f"{root}/{FOLDER}"
     filesystem.make_folder(folder)
-    filesystem.create(f"{folder}/{name}.json", json.dumps(told).encode())
+    filesystem.create(f"{folder}/{name}.json", content)
 
 
 def _digest(*what: object) -> str:

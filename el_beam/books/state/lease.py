@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import uuid
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from el_beam.books.state.state import LeaseLost, State, StateError
 from runners.orphans import ThisMachine
+from schemas.durable import DocumentFormat
 from transforms.io.files import filesystem
 from transforms.io.world import CLOCK, Clock, Processes
 
@@ -29,6 +29,9 @@ class Holder:
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
+
+
+HOLDER = DocumentFormat("lease", Holder)
 
 
 class Lease:
@@ -54,7 +57,7 @@ class Lease:
         self.number = (numbers[-1] if numbers else 0) + 1
         self._holder = Holder(*self._processes.here(), uuid.uuid4().hex)
         self._beat("held")
-        content = json.dumps(asdict(self._holder)).encode()
+        content = HOLDER.dump(self._holder)
         if not filesystem.create(f"{self._folder}/{self.number:08d}.json", content):
             raise StateError(f"another instance has just begun to work on {self._folder}")
         for number in numbers[:-1]:
@@ -87,7 +90,7 @@ class Lease:
         beat = filesystem.find(f"{path}.beat")
         if not beat or filesystem.read(f"{path}.beat") == b"released":
             return
-        holder = Holder(**json.loads(filesystem.read(f"{path}.json")))
+        holder = HOLDER.load(filesystem.read(f"{path}.json"), f"{path}.json")
         alive = self._processes.alive(holder.host, holder.boot, holder.pid, holder.started)
         age = self._now() - beat[0].updated
         if alive is False or (alive is None and age > _DEAD):

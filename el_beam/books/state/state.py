@@ -16,17 +16,19 @@ the next instance.
 
 from __future__ import annotations
 
-import json
 import time
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
 
+from schemas.durable import Document, DocumentFormat
 from schemas.errors import WrongCall
+from transforms.counts.summary import Summary, migrate_summary
 from transforms.io.files import filesystem
 from transforms.read.kafka_ranges import KafkaSplit, OffsetRange
 
+T = TypeVar("T")
 _KEPT = 500  # commits that have a file of their own; older ones share one
 
 
@@ -65,14 +67,62 @@ class Intent:
 
 
 @dataclass(frozen=True)
+class Manifest:
+    """What an increment has done. Only its files wait for their names."""
+
+    summary: Summary
+    ends: dict[int, int]
+    splits: dict[str, int] = field(default_factory=dict)  # lines read of each
+    missing: int = 0  # records that were to be read, and were not there
+    expired: tuple[OffsetRange, ...] = ()
+    starts: dict[int, int] | None = None  # None where that was not noted yet
+    topic_id: str = ""
+    registry: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True)
 class Commit:
-    """An increment that is done: its books, and where the next one starts."""
+    """An increment that is done: what it did, and where the next one starts."""
 
     number: int
     ends: dict[int, int]  # partition -> offset of the next record
     topic_id: str = ""
     committed: float = 0.0  # unix seconds
-    about: dict[str, Any] = field(default_factory=dict)  # its manifest
+    manifest: Manifest | None = None  # None where no increment was done
+    why: str = ""  # then: latest (nothing before was read) | reset
+
+
+@dataclass(frozen=True)
+class _Source:
+    cluster: str
+
+
+def _ranges(lists: list[list[int]]) -> list[Document]:
+    return [dict(zip(OffsetRange._fields, each, strict=True)) for each in lists]
+
+
+def _migrate_intent(old: Document) -> Document:
+    splits = [{"id": id_, "topic": topic, "ranges": _ranges(ranges)}
+              for id_, topic, ranges in old["splits"]]  # fmt: skip
+    return old | {"splits": splits, "expired": _ranges(old["expired"])}
+
+
+def _migrate_manifest(old: Document) -> Document:
+    return migrate_summary(old) | {"expired": _ranges(old.get("expired", ()))}
+
+
+def _migrate_commit(old: Document) -> Document:
+    about = old["about"]
+    if "files" in about:
+        return old | {"manifest": _migrate_manifest(about)}
+    return old | {"why": "reset" if "reset" in about else about.get("start", "")}
+
+
+SOURCE = DocumentFormat("source", _Source)
+INTENT = DocumentFormat("intent", Intent, 2, {1: _migrate_intent})
+MANIFEST = DocumentFormat("manifest", Manifest, 2, {1: _migrate_manifest})
+COMMIT = DocumentFormat("commit", Commit, 2, {1: _migrate_commit})
 
 
 class Gap(NamedTuple):
@@ -92,10 +142,10 @@ class State:
 
     def bind(self, cluster_id: str) -> None:
         """Note whose offsets these are. Raises StateError if they are another cluster's."""
-        path, content = f"{self.path}/source.json", {"cluster": cluster_id}
-        if filesystem.create(path, json.dumps(content).encode()):
+        path = f"{self.path}/source.json"
+        if filesystem.create(path, SOURCE.dump(_Source(cluster_id))):
             return
-        bound = json.loads(filesystem.read(path))["cluster"]
+        bound = SOURCE.load(filesystem.read(path), path).cluster
         if bound != cluster_id:
             raise StateError(
                 f"{self.path} is about the Kafka cluster {bound}, these brokers are {cluster_id}: "
@@ -124,7 +174,7 @@ class TopicState:
         return self._commit(commits[-1]) if commits else None
 
     def _commit(self, name: str) -> Commit:
-        return _commit_of(self._read(name))
+        return self._read(name, COMMIT)
 
     def history(self, since: float = 0.0) -> Iterator[Commit]:
         """All commits, in order; at least those that were made since then (unix seconds)."""
@@ -133,7 +183,7 @@ class TopicState:
         done = 0
         for name in names[bisect_left(names, since, key=lambda name: self._last(name).committed) :]:
             for line in self._lines(name):
-                commit = _commit_of(json.loads(line))
+                commit = COMMIT.load(line, f"{self._path}/{name}")
                 if commit.number > done:
                     yield commit
                     done = commit.number
@@ -142,7 +192,7 @@ class TopicState:
         return filesystem.read(f"{self._path}/{name}").splitlines()
 
     def _last(self, name: str) -> Commit:
-        return _commit_of(json.loads(self._lines(name)[-1]))
+        return COMMIT.load(self._lines(name)[-1], f"{self._path}/{name}")
 
     def gap(self) -> Gap | None:
         """The first commits that are missing, among those that have a file of their own."""
@@ -158,7 +208,7 @@ class TopicState:
                 before = number
         return None
 
-    def pending(self) -> tuple[Intent | None, dict[str, Any] | None]:
+    def pending(self) -> tuple[Intent | None, Manifest | None]:
         """(intent, manifest) of the increment that comes next, or is missing: of the newest
         attempt."""
         gap, last = self.gap(), self.last()
@@ -169,20 +219,20 @@ class TopicState:
             return None, None
         newest = intents[-1]
         manifest = newest.replace(".intent.", ".manifest.")
-        found = self._read(manifest) if manifest in self._names else None
-        return _intent_of(self._read(newest)), found
+        found = self._read(manifest, MANIFEST) if manifest in self._names else None
+        return self._read(newest, INTENT), found
 
     def intend(self, intent: Intent, attempt: str) -> None:
         """Note what will be done now. Names of attempts are in order. Raises LeaseLost."""
-        self._create(f"{intent.number:08d}.{attempt}.intent.json", asdict(intent))
+        self._create(f"{intent.number:08d}.{attempt}.intent.json", INTENT.dump(intent))
 
-    def decide(self, number: int, attempt: str, manifest: dict[str, Any]) -> None:
+    def prepare(self, number: int, attempt: str, manifest: Manifest) -> None:
         """From here on it is done, whatever dies. Raises LeaseLost."""
-        self._create(f"{number:08d}.{attempt}.manifest.json", manifest)
+        self._create(f"{number:08d}.{attempt}.manifest.json", MANIFEST.dump(manifest))
 
     def commit(self, commit: Commit) -> None:
         """All is durable and to be seen. Raises LeaseLost."""
-        self._create(f"{commit.number:08d}.commit.json", asdict(commit))
+        self._create(f"{commit.number:08d}.commit.json", COMMIT.dump(commit))
         done = [name for name in self._names
                 if name.endswith((".intent.json", ".manifest.json"))
                 and int(name.partition(".")[0]) <= commit.number]  # fmt: skip
@@ -197,9 +247,9 @@ class TopicState:
         if len(commits) < 2 * _KEPT:
             return
         old = commits[:_KEPT]
-        lines = [json.dumps(json.loads(filesystem.read(f"{self._path}/{name}"))) for name in old]
+        lines = [filesystem.read(f"{self._path}/{name}") for name in old]
         name = old[-1].replace(".commit.json", ".commits.jsonl")
-        filesystem.create(f"{self._path}/{name}", "\n".join(lines).encode())
+        filesystem.create(f"{self._path}/{name}", b"\n".join(lines))
         self._names = sorted([*self._names, name])
         self._forget(old)
 
@@ -208,35 +258,17 @@ class TopicState:
             filesystem.remove(f"{self._path}/{name}")
         self._names = [name for name in self._names if name not in names]
 
-    def _read(self, name: str) -> dict[str, Any]:
+    def _read(self, name: str, format_: DocumentFormat[T]) -> T:
         if name not in self._content:
             self._content[name] = filesystem.read(f"{self._path}/{name}")
-        return dict(json.loads(self._content[name]))
+        return format_.load(self._content[name], f"{self._path}/{name}")
 
-    def _create(self, name: str, content: dict[str, Any]) -> None:
+    def _create(self, name: str, content: bytes) -> None:
         filesystem.make_folder(self._path)
-        text = json.dumps(content).encode()
-        if not filesystem.create(f"{self._path}/{name}", text):
+        if not filesystem.create(f"{self._path}/{name}", content):
             raise LeaseLost(f"{self._path}/{name} is there already: another instance works here")
-        self._content[name] = text
+        self._content[name] = content
         self._names = sorted([*self._names, name])
-
-
-def _intent_of(told: dict[str, Any]) -> Intent:
-    splits = tuple(
-        KafkaSplit(id_, topic, tuple(OffsetRange(*each) for each in ranges))
-        for id_, topic, ranges in told["splits"]
-    )
-    expired = tuple(OffsetRange(*each) for each in told["expired"])
-    return Intent(**{**told, "splits": splits, "expired": expired, "ends": _offsets(told["ends"])})
-
-
-def _commit_of(told: dict[str, Any]) -> Commit:
-    return Commit(**{**told, "ends": _offsets(told["ends"])})
-
-
-def _offsets(told: dict[str, int]) -> dict[int, int]:
-    return {int(partition): offset for partition, offset in told.items()}
 
 
 def show(state: State) -> dict[str, Any]:
@@ -274,6 +306,6 @@ def reset(state: State, topic: str, ends: dict[int, int]) -> Commit:
         raise StateError(f"{topic}: an increment waits to be finished; run `el run` once first")
     number, before = (last.number, last.ends) if last else (0, {})
     # Without a topic's id: it may be another topic of the same name from here on.
-    commit = Commit(number + 1, {**before, **ends}, "", time.time(), {"reset": True})
+    commit = Commit(number + 1, {**before, **ends}, "", time.time(), why="reset")
     known.commit(commit)
     return commit

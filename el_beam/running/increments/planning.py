@@ -126,9 +126,10 @@ def again(gap: Gap, before: Intent | None, there: TopicFacts) -> Intent:
 
     Raises StateError where that can't be told, or read any more."""
     which = f"increment {gap.first} of {there.name}"
-    if "starts" not in gap.after.about:
+    manifest = gap.after.manifest
+    if manifest is None or manifest.starts is None:
         raise StateError(f"{which} is missing, and what it read can't be told: bring it back")
-    starts = gap.after.ends | {int(key): at for key, at in gap.after.about["starts"].items()}
+    starts = gap.after.ends | manifest.starts
     ends = gap.before.ends if gap.before else {}
     ranges = [OffsetRange(partition, ends.get(partition, 0), start)
               for partition, start in sorted(starts.items())]  # fmt: skip

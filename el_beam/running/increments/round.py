@@ -23,6 +23,7 @@ from el_beam.books.state.state import (
     Commit,
     Intent,
     LeaseLost,
+    Manifest,
     State,
     StateError,
 )
@@ -33,7 +34,7 @@ from el_beam.running.increments.report import Problem, Report
 from runners import flink
 from runners.orphans import ThisMachine
 from runners.worker_pool import about
-from transforms.counts.summary import Summary, plain, summary_of, total
+from transforms.counts.summary import Summary, total
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway
@@ -159,7 +160,7 @@ class Increments:
         now = self._clock.time()
         if topic.state.last() is None and self._source.start == "latest":
             ends = {partition: high for partition, (_, high) in there.bounds.items()}
-            topic.state.commit(Commit(1, ends, there.id, now, {"start": "latest"}))
+            topic.state.commit(Commit(1, ends, there.id, now, why="latest"))
             return None
         reset = f"`el state reset {self._state.path} --topic {topic.name} --to earliest`"
         options = self._options
@@ -237,19 +238,13 @@ class Increments:
         summary = total(mine.values(), sinks)
         if summary.deferred:
             raise SinkError(summary.deferred)
-        manifest = {
-            **plain(summary),
-            "splits": {name: each.read for name, each in mine.items()},
-            "missing": intent.records - summary.read,
-            "expired": intent.expired,
-            "starts": intent.starts,
-            "ends": intent.ends,
-            "topic_id": intent.topic_id,
-            "registry": intent.registry,
-            "code": self._code,
-        }
+        splits = {name: each.read for name, each in mine.items()}
+        manifest = Manifest(
+            summary, intent.ends, splits, intent.records - summary.read, intent.expired,
+            intent.starts, intent.topic_id, intent.registry, self._code,
+        )  # fmt: skip
         topic.prepared = True  # or, if what follows fails, perhaps
-        topic.state.decide(intent.number, attempt, manifest)
+        topic.state.prepare(intent.number, attempt, manifest)
         self._finish(topic)
         topic.failures = 0
         report.summary.merge(summary)
@@ -261,13 +256,12 @@ class Increments:
         if intent is None or manifest is None:
             return
         topic.prepared = True
-        summary = summary_of(manifest)
+        summary = manifest.summary
         if gap := topic.state.gap():
             put_away_lost_increment([sink for sink, _ in self._job.sinks], topic.name, gap, summary)
         self._reopened += put(each.file for each in summary.files.values() if each.file)
-        ends = {int(partition): offset for partition, offset in manifest["ends"].items()}
         now = self._clock.time()
-        commit = Commit(intent.number, ends, intent.topic_id, now, manifest)
+        commit = Commit(intent.number, manifest.ends, intent.topic_id, now, manifest)
         topic.state.commit(commit)
         topic.prepared = False
         for hook in self._after_commit:

@@ -11,18 +11,17 @@ an EventError there and is an event now is no longer an EventError.
 from __future__ import annotations
 
 import gc
-import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict
 
-from el_beam.books.ledger.changes import Change, changing, finish, prepare
-from el_beam.books.ledger.files import DONE, FOLDER
+from el_beam.books.ledger.changes import changing, finish, prepare
+from el_beam.books.ledger.files import DONE, FOLDER, MARK, Change
 from el_beam.connectors.selection import Selection
 from el_beam.job import Execution, Job, Rules
 from el_beam.running.bounded import run
 from el_beam.upkeep.backfill.plan import (
+    PLAN,
     HourPlan,
     Plan,
     home_of,
@@ -35,7 +34,6 @@ from el_beam.upkeep.replay.replay import replay
 from schemas.registry import Registry
 from transforms.counts.summary import Summary, total
 from transforms.io.files import filesystem
-from transforms.read.lines import FileSource
 from transforms.write.sink import Sink
 
 
@@ -52,7 +50,7 @@ def apply(
     home = home_of(plan.raw, files)
     with ExitStack() as held:
         leases = {sink.root: held.enter_context(changing(sink.root)) for sink in files}
-        filesystem.create(plan_path(home, plan.name), json.dumps(asdict(plan)).encode())
+        filesystem.create(plan_path(home, plan.name), PLAN.dump(plan))
         # Anew, for other changes may have been made since the plan was.
         targets = {sink.root: targets_of(plan, sink.root) for sink in files}
         for number, hour in enumerate(plan.hours):
@@ -61,14 +59,14 @@ def apply(
             if not left:
                 continue
             theirs = [sink.attempt(f"{plan.name}/{hour.hour}") for sink in left]
-            job = Job(FileSource(tuple(hour.files)), tuple((sink, plan.choice) for sink in theirs),
+            job = Job(plan.source(hour), tuple((sink, plan.choice) for sink in theirs),
                       *rules, f"{home}/{FOLDER}/books-{name}.json")  # fmt: skip
             books = _run(job, execution)
             for uri, sink in tables.items():
                 if sink in left:
                     rows = _of(plan, hour, rules.registry)
                     replay(uri, {uri: sink}, rows, None, rules, execution, apply=True)
-            filesystem.create(tables_path(home, plan.name, hour.hour), b"{}")
+            filesystem.create(tables_path(home, plan.name, hour.hour), MARK)
             for sink in files:
                 if sink not in left:
                     continue
@@ -80,7 +78,7 @@ def apply(
             gc.collect()  # a pipeline that has run is one large cycle, and collecting is rare here
         for sink in files:
             sink.attempt(plan.name).finish()
-        filesystem.create(plan_path(home, plan.name).replace(".json", DONE), b"{}")
+        filesystem.create(plan_path(home, plan.name).replace(".json", DONE), MARK)
         for hour in plan.hours:
             filesystem.remove(tables_path(home, plan.name, hour.hour))
 

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 import re
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.changes import is_prepared
-from el_beam.books.ledger.files import DONE, FOLDER
+from el_beam.books.ledger.files import DONE, FOLDER, parts_by_name
 from el_beam.books.ledger.model import FilePart, LedgerError
 from el_beam.books.ledger.reader import read_ledger
 from el_beam.connectors.selection import Selection as Hours
+from schemas.durable import Document, DocumentFormat
 from transforms.io.files import filesystem
 from transforms.read.files import find_splits
+from transforms.read.lines import FileSource
 from transforms.write.choice import Choice
 from transforms.write.sink import Sink
 
@@ -37,7 +39,7 @@ class HourPlan:
     """What is to be done for an hour of the archive."""
 
     hour: str  # 2019-03-10T07
-    files: list[str] = field(default_factory=list)  # of the archive, whole paths
+    files: list[str] = field(default_factory=list)  # of the archive, paths below its root
     parts: dict[str, list[FilePart]] = field(default_factory=dict)  # split of a file -> its lines
     lines: int = 0
 
@@ -62,6 +64,21 @@ class Plan:
     @property
     def lines(self) -> int:
         return sum(hour.lines for hour in self.hours)
+
+    def source(self, hour: HourPlan) -> FileSource:
+        """The files of an hour."""
+        return FileSource(tuple(posixpath.join(self.raw, path) for path in hour.files))
+
+
+def _migrate(old: Document) -> Document:
+    """Format 1 had whole paths; where the archive's root was a relative one, they stay."""
+    for hour in old["hours"]:
+        hour["files"] = [path.removeprefix(f"{old['raw']}/") for path in hour["files"]]
+        hour["parts"] = {split: parts_by_name(parts) for split, parts in hour["parts"].items()}
+    return old
+
+
+PLAN = DocumentFormat("plan", Plan, 2, {1: _migrate})
 
 
 def plan(
@@ -113,7 +130,7 @@ def _hours(raw: str, names: list[str]) -> list[HourPlan]:
     for file in sorted(archive.files.values()):
         hour = hours.setdefault(file.hour, HourPlan(file.hour))
         (split,) = find_splits((f"{archive.root}/{file.path}",))
-        hour.files.append(split.path)
+        hour.files.append(file.path)
         hour.parts[split.id] = list(file.of)
         hour.lines += file.rows
     return [hours[hour] for hour in sorted(hours)]
@@ -131,13 +148,8 @@ def _under_way(root: str, new: Plan) -> Plan | None:
         if name.startswith(_PLAN) and not name.endswith(DONE):
             if name.replace(".json", DONE) in names:
                 continue
-            told = json.loads(filesystem.read(f"{root}/{FOLDER}/{name}"))
-            found = Plan(**{**told, "hours": [_hour_of(each) for each in told["hours"]]})
+            path = f"{root}/{FOLDER}/{name}"
+            found = PLAN.load(filesystem.read(path), path)
             if replace(found, name="", hours=[]) == new:
                 return found
     return None
-
-
-def _hour_of(told: dict[str, Any]) -> HourPlan:
-    parts = {split: [FilePart(*part) for part in of] for split, of in told["parts"].items()}
-    return HourPlan(**{**told, "parts": parts})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.files import FOLDER
 from el_beam.books.ledger.hours import open_hours
-from el_beam.books.ledger.model import Entry, FilePart, Ledger, LedgerFile
+from el_beam.books.ledger.model import Entry, EntryHour, FilePart, Ledger, LedgerFile
 from el_beam.books.ledger.reader import read_ledger
 from el_beam.upkeep.backfill.plan import BackfillError, HourPlan, Plan
 from schemas.event import Destination
@@ -26,7 +26,7 @@ class BackfillTarget:
     kept: int = 0  # rows of other lines, which stay
     mark: str = ""  # complete, or reopened: see hours.py
     strays: list[str] = field(default_factory=list)  # files that nobody knows, put away
-    instead_of: list[tuple[str, str]] = field(default_factory=list)
+    instead_of: list[EntryHour] = field(default_factory=list)
 
 
 def targets_of(plan: Plan, root: str) -> list[BackfillTarget]:
@@ -109,7 +109,7 @@ def _destination(file: LedgerFile) -> Destination:
     return Destination(schema, int(revision))
 
 
-def _instead_of(hour: str, removed: list[str], index: _Index) -> list[tuple[str, str]]:
+def _instead_of(hour: str, removed: list[str], index: _Index) -> list[EntryHour]:
     """(entry, hour) of the counts that no longer count: all of an entry of whose lines no file is
     left, whoever made it; else those of this hour."""
     gone = Counter(part for path in removed for part in index.files[path].of)
@@ -117,5 +117,5 @@ def _instead_of(hour: str, removed: list[str], index: _Index) -> list[tuple[str,
     for entry in {id(each): each for part in gone for each in index.entries[part]}.values():
         alone = all(index.made_of[part] == gone[part] for part in _parts(entry))
         hours = {key.hour for key in entry.counts} if alone else {hour}
-        found |= {(entry.name, each) for each in hours}
+        found |= {EntryHour(entry.name, each) for each in hours}
     return sorted(found)

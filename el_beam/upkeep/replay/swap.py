@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
-from el_beam.books.ledger.changes import Change
+from el_beam.books.ledger.files import Change
 from el_beam.books.ledger.model import FilePart, Ledger, LedgerError, LedgerFile
 from el_beam.books.ledger.reader import read_ledger
 from el_beam.connectors.files import file_faults

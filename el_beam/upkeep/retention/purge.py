@@ -17,14 +17,14 @@ from itertools import groupby
 
 import pyarrow as pa
 
-from el_beam.books.ledger.changes import Change, finish, prepare, written
-from el_beam.books.ledger.files import FOLDER, STATE
+from el_beam.books.ledger.changes import finish, prepare, written
+from el_beam.books.ledger.files import FOLDER, STATE, STATE_NOTE, Change
 from el_beam.books.ledger.model import HourFilter, Ledger, LedgerFile
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import State
 from el_beam.upkeep.compaction import attempt, name_of
 from el_beam.upkeep.retention.keep_list import Keep, cut, kept_mark
-from transforms.counts.summary import Summary, summary_of
+from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileInfo
 from transforms.layout import ALL, REPLACED, TEMPORARY, hour_in
@@ -126,10 +126,11 @@ def _awaited(root: str) -> Iterator[str]:
     """What imports that were killed will give its name when they go on."""
     for name in filesystem.names(f"{root}/{FOLDER}"):
         if name.startswith(STATE):
-            state = State(json.loads(filesystem.read(f"{root}/{FOLDER}/{name}"))["state"])
+            path = f"{root}/{FOLDER}/{name}"
+            state = State(STATE_NOTE.load(filesystem.read(path), path).state)
             for topic in state.topics():
                 _, manifest = state.topic(topic).pending()
-                yield from summary_of(manifest).files if manifest else ()
+                yield from manifest.summary.files if manifest else ()
 
 
 def _is_fresh(found: FileInfo, now: datetime, age: timedelta) -> bool:

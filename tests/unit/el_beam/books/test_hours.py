@@ -23,10 +23,10 @@ from el_beam.books.ledger.hours import (
 )
 from el_beam.books.ledger.reader import read_ledger
 from el_beam.books.ledger.writer import enter_state
-from el_beam.books.state.state import Commit, State
+from el_beam.books.state.state import Commit, Manifest, State
 from schemas.registry import open_registry
 from transforms import layout
-from transforms.counts.summary import HourKey, Summary, plain
+from transforms.counts.summary import HourKey, Summary
 from transforms.io.files import filesystem
 from transforms.write.encodings import ParquetEncoding
 from transforms.write.files import FileSink, publish
@@ -64,7 +64,7 @@ class Import:
         books = Summary(1, 0, {HourKey(SEVEN, schema, ""): 1}, files={file.temporary: receipt})
         reopened = put([file])
         self.number += 1
-        commit = Commit(self.number, {0: self.number}, "", time.time(), plain(books))
+        commit = Commit(self.number, {0: self.number}, "", time.time(), Manifest(books, {}))
         self.state.topic("t").commit(commit)
         return reopened
 

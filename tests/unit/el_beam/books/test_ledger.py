@@ -10,15 +10,16 @@ import pytest
 
 from el_beam.books.ledger import reader
 from el_beam.books.ledger.audit import compare, mending
-from el_beam.books.ledger.changes import Change, changing, finish, is_prepared, prepare
-from el_beam.books.ledger.model import Entry, FilePart, Ledger, LedgerError, Trouble
+from el_beam.books.ledger.changes import changing, finish, is_prepared, prepare
+from el_beam.books.ledger.files import Change
+from el_beam.books.ledger.model import Entry, EntryHour, FilePart, Ledger, LedgerError, Trouble
 from el_beam.books.ledger.reader import read_ledger
 from el_beam.books.ledger.untracked import put_away_untracked
 from el_beam.books.ledger.writer import enter_run, enter_state, naming, not_replaced
-from el_beam.books.state.state import Commit, Intent, State
+from el_beam.books.state.state import Commit, Intent, Manifest, State
 from schemas.registry import open_registry
 from transforms import layout
-from transforms.counts.summary import HourKey, Summary, plain
+from transforms.counts.summary import HourKey, Summary
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
 from transforms.write.encodings import ParquetEncoding
@@ -211,13 +212,13 @@ def test_files_that_are_being_named_are_no_strays(
     assert folder.look().troubles == []
 
 
-def test_an_increment_that_is_decided_has_no_strays(folder: Folder, tmp_path: Path) -> None:
+def test_an_increment_that_is_prepared_has_no_strays(folder: Folder, tmp_path: Path) -> None:
     state = State(str(tmp_path / "state"))
     enter_state([folder.sink], state.path)
     file = folder.file("Edit_1", SEVEN, 1, "a")
     topic = state.topic("raw")
     topic.intend(Intent("raw", 1, (), {0: 1}), "1-1")
-    topic.decide(1, "1-1", plain(folder.summary(file)) | {"ends": {0: 1}})
+    topic.prepare(1, "1-1", Manifest(folder.summary(file), {0: 1}))
     assert folder.look().troubles == []
 
 
@@ -246,9 +247,10 @@ def test_increments_are_entries(folder: Folder, tmp_path: Path) -> None:
     enter_state([folder.sink], state.path)
     topic = state.topic("raw")
     for number, split in ((1, "a"), (2, "b"), (4, "d")):
-        about = plain(folder.summary(folder.file("Edit_1", SEVEN, number, split)))
-        topic.commit(Commit(number, {0: number}, about=about))
-    topic.commit(Commit(5, {0: 9}, about={"reset": True}))
+        summary = folder.summary(folder.file("Edit_1", SEVEN, number, split))
+        ends = {0: number}
+        topic.commit(Commit(number, ends, manifest=Manifest(summary, ends)))
+    topic.commit(Commit(5, {0: 9}, why="reset"))
     ledger = folder.look()
     assert brief(ledger) == [(SEVEN, "Edit_1", 7, 0, 7, 0)]
     assert [(each.kind, each.what) for each in ledger.troubles] == [("gap", "raw 3")]
@@ -260,7 +262,7 @@ def change(folder: Folder, name: str, made: Receipt, old: Receipt, entry: Entry)
         return receipt.where.removeprefix(f"{folder.root}/")
 
     return Change(name, "a test", folder.summary(made), {below(made): [FilePart("a", SEVEN)]},
-                  (below(old),), ((entry.name, SEVEN),))  # fmt: skip
+                  (below(old),), (EntryHour(entry.name, SEVEN),))  # fmt: skip
 
 
 def test_a_change(folder: Folder) -> None:

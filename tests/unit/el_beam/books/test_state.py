@@ -20,12 +20,14 @@ from el_beam.books.state.state import (
     Commit,
     Intent,
     LeaseLost,
+    Manifest,
     State,
     StateError,
     reset,
     show,
 )
 from runners.orphans import ThisMachine
+from transforms.counts.summary import Summary
 from transforms.io.world import SystemClock
 from transforms.read.kafka_ranges import OffsetRange, splits_of
 
@@ -34,6 +36,10 @@ SPLITS = tuple(splits_of("raw", 1, [OffsetRange(0, 5, 700), OffsetRange(1, 0, 3)
 
 def intent(number: int = 1) -> Intent:
     return Intent("raw", number, SPLITS, {0: 700, 1: 3}, (OffsetRange(0, 0, 5),), "id", "r", "c", 9)
+
+
+def manifest(code: str) -> Manifest:
+    return Manifest(Summary(7), intent().ends, {"split": 7}, 0, (OffsetRange(0, 0, 5),), code=code)
 
 
 @pytest.fixture
@@ -51,9 +57,9 @@ def test_from_nothing_to_a_commit(state: State) -> None:
     topic.intend(intent(), "7")
     assert state.topic("raw").pending() == (intent(), None)
     assert state.topic("raw").pending()[0] == replace(intent())
-    topic.decide(1, "7", {"files": ["x"]})
-    assert state.topic("raw").pending() == (intent(), {"files": ["x"]})
-    commit = Commit(1, intent().ends, "id", 10.0, {"files": ["x"]})
+    topic.prepare(1, "7", manifest("x"))
+    assert state.topic("raw").pending() == (intent(), manifest("x"))
+    commit = Commit(1, intent().ends, "id", 10.0, manifest("x"))
     topic.commit(commit)
     again = state.topic("raw")
     assert again.last() == commit
@@ -67,23 +73,23 @@ def test_the_newest_instance_counts(state: State) -> None:
     topic = state.topic("raw")
     topic.intend(intent(), "7")
     topic.intend(replace(intent(), code="newer"), "8")
-    topic.decide(1, "7", {"of": 7})
-    found, manifest = state.topic("raw").pending()
+    topic.prepare(1, "7", manifest("7"))
+    found, prepared = state.topic("raw").pending()
     assert found is not None
-    assert (found.code, manifest) == ("newer", None)
-    topic.decide(1, "8", {"of": 8})
-    assert state.topic("raw").pending()[1] == {"of": 8}
+    assert (found.code, prepared) == ("newer", None)
+    topic.prepare(1, "8", manifest("8"))
+    assert state.topic("raw").pending()[1] == manifest("8")
 
 
-@pytest.mark.parametrize("act", ["intend", "decide", "commit"])
+@pytest.mark.parametrize("act", ["intend", "prepare", "commit"])
 def test_nothing_is_overwritten(state: State, act: str) -> None:
     one, two = state.topic("raw"), state.topic("raw")
     for number, topic in enumerate((one, two)):
         try:
             if act == "intend":
                 topic.intend(intent(), "7")
-            elif act == "decide":
-                topic.decide(1, "7", {"by": number})
+            elif act == "prepare":
+                topic.prepare(1, "7", manifest(str(number)))
             else:
                 topic.commit(Commit(1, {0: number}))
         except LeaseLost as error:
@@ -229,9 +235,9 @@ def test_show_and_reset(state: State) -> None:
     assert (last.ends, last.topic_id, again.pending()) == ({0: 0, 1: 0}, "", (None, None))
 
 
-def test_what_is_decided_is_not_reset(state: State) -> None:
+def test_what_is_prepared_is_not_reset(state: State) -> None:
     topic = state.topic("raw")
     topic.intend(intent(), "1")
-    topic.decide(1, "1", {})
+    topic.prepare(1, "1", manifest(""))
     with pytest.raises(StateError, match="waits to be finished"):
         reset(state, "raw", {0: 0})

@@ -22,13 +22,13 @@ from el_beam.books.ledger.changes import changing
 from el_beam.books.ledger.model import Ledger, LedgerFile
 from el_beam.books.ledger.reader import read_ledger
 from el_beam.books.ledger.writer import enter_run, enter_state
-from el_beam.books.state.state import Intent, State
+from el_beam.books.state.state import Intent, Manifest, State
 from el_beam.cli import main as el
 from el_beam.upkeep.compaction import compact, hours
 from el_beam.upkeep.retention.keep_list import Keep, KeepError, check, cut, read_keep
 from el_beam.upkeep.retention.purge import left_over, purge, steps
 from schemas.registry import open_registry
-from transforms.counts.summary import HourKey, Summary, plain
+from transforms.counts.summary import HourKey, Summary
 from transforms.io.files import filesystem
 from transforms.layout import REPLACED
 from transforms.write.encodings import ParquetEncoding, parquet
@@ -331,7 +331,8 @@ def test_what_killed_runs_have_left(folder: Folder, tmp_path: Path) -> None:
     new = NewFile(str(temporary / "waits/a"), "x", NEW, "")
     receipt = Receipt(str(folder.sink), "a", "Edit", 1, file=new)
     state.topic("raw").intend(Intent("raw", 1, (), {}), "00000001-000001")
-    state.topic("raw").decide(1, "00000001-000001", plain(Summary(files={"x": receipt})))
+    manifest = Manifest(Summary(files={"x": receipt}), {})
+    state.topic("raw").prepare(1, "00000001-000001", manifest)
     assert left(folder) == {
         "_temporary/dead", "_temporary/file", "_temporary/works/a", "_ledger/_change-x.json.1"
     }  # fmt: skip

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.bad_event import Reason
+from schemas.durable import DocumentError
 from traffic.truth import absolute_totals
 from transforms.counts import count
 from transforms.counts.count import CountKey, Counts
-from transforms.counts.totals import CountRecord, CountsTotals
+from transforms.counts.totals import COUNTS, CountRecord, CountsTotals
 
 KEYS = [CountKey(60 * m, name, 1, why) for m in (1, 2) for name in "ab" for why in ("", "bad_json")]
 LONGEST_BUNDLE = 7
@@ -49,7 +50,8 @@ class Partition:
         attempt.at, self.read = after, max(self.read, after)
         sums = tuple(Counter(self.what[first:after]).items())
         span = (self.offsets[first], self.offsets[after - 1])
-        return CountRecord(attempt.worker, Counts(self.name, *span, after - first, sums)).encode()
+        counts = Counts(self.name, *span, after - first, sums)
+        return COUNTS.dump(CountRecord(attempt.worker, counts))
 
     def kill(self, checkpoint: int, *, same_worker: bool) -> None:
         """Go on from a checkpoint, in a new process or in one that outlived the job."""
@@ -121,7 +123,7 @@ def test_totals_are_the_truth_at_any_time(random: Random) -> None:
         shown.update({key: totals.totals().get(key, 0) - shown[key] for key in changed})
         assert shown == truth(splits)
     assert absolute_totals(log) == totals.totals()
-    by_split = sorted(log, key=lambda value: CountRecord.decode(value).counts.split)
+    by_split = sorted(log, key=lambda value: COUNTS.load(value, "").counts.split)
     assert absolute_totals(by_split) == totals.totals()
 
 
@@ -159,7 +161,7 @@ def record(
 ) -> bytes:
     """Of a line at each offset, but for some."""
     lines = last - first + 1 - without
-    return CountRecord(worker, Counts("s", first, last, lines, ((key, lines),))).encode()
+    return COUNTS.dump(CountRecord(worker, Counts("s", first, last, lines, ((key, lines),))))
 
 
 def total(log: list[bytes]) -> tuple[int, int]:
@@ -284,17 +286,18 @@ def test_forgotten_minutes_stay_forgotten() -> None:
 
 def test_a_record_can_be_read_by_others() -> None:
     counts = Counts("raw/0", 7, 9, 3, ((CountKey(60, "Edit", 1, ""), 2), (KEYS[1], 1)))
-    value = CountRecord("w", counts).encode()
+    value = COUNTS.dump(CountRecord("w", counts))
     assert value == (
-        b'{"split":"raw/0","first":7,"last":9,"lines":3,"worker":"w",'
+        b'{"format":2,"split":"raw/0","first":7,"last":9,"lines":3,"worker":"w",'
+        b'"columns":["minute","schema","revision","reason","lines"],'
         b'"counts":[[60,"Edit",1,"",2],[60,"a",1,"bad_json",1]]}'
     )
-    assert CountRecord.decode(value) == CountRecord("w", counts)
+    assert COUNTS.load(value, "") == CountRecord("w", counts)
 
 
 @pytest.mark.parametrize("value", [b"", b"[]", b"{}", b'{"counts":[],"worker":"w"}', b"\xff", b"1"])
 def test_what_is_no_record(value: bytes) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(DocumentError):
         CountsTotals().add(value)
 
 
@@ -306,4 +309,4 @@ def test_the_largest_record_fits() -> None:
     counts = Counts(
         "t" * 249 + "/99999", 2**62, 2**62 + 10**9, 10**9, tuple((k, 10**6) for k in keys)
     )
-    assert len(CountRecord("0" * 32, counts).encode()) < 900_000
+    assert len(COUNTS.dump(CountRecord("0" * 32, counts))) < 900_000
