@@ -50,7 +50,7 @@ def _command(args: argparse.Namespace) -> int:
     given = from_yaml(args.config, RunConfig) if args.config else {}
     source = source_of(source_uri(args.source or str(given.get("source", Given("", "")).value)))
     if not isinstance(source, KafkaSource):
-        raise UriError(f"{source} has an end: there is nothing to check; give a kafka: source")
+        raise UriError(f"{source} ends by itself: give the kafka: source of a job")
     found = [*look(probes(source, cluster_of(args.flink), args.lag))]
     if args.json:
         print(json.dumps([each._asdict() for each in found]))

@@ -75,26 +75,26 @@ def _compact(root: str, args: argparse.Namespace) -> dict[str, str]:
 
     now, age = datetime.now(UTC), timedelta(hours=args.after)
 
-    chosen = selection_of(args.first, args.last, None)
+    selection = selection_of(args.first, args.last, None)
 
-    def wanted(hour: str) -> bool:
-        return chosen.hour(hour) and closed(hour, now, age)
+    def is_chosen(hour: str) -> bool:
+        return selection.hour(hour) and closed(hour, now, age)
 
-    read_ledger(root, wanted=wanted)  # refuses a folder that has none, before writing there
+    read_ledger(root, wanted=is_chosen)  # refuses a folder that has none, before writing there
     problems: dict[str, str] = {}
     before = after = repeated = 0
     with nullcontext() if args.dry_run else changing(root) as lease:
-        for hour in hours(read_ledger(root, wanted=wanted)):
-            if not wanted(hour.hour):
+        for hour in hours(read_ledger(root, wanted=is_chosen)):
+            if not is_chosen(hour.hour):
                 continue
             done = compact(root, hour, lease) if lease else Compacted()
             problems |= done.problems
             before, after = before + len(hour.files), after + done.files
             repeated += done.repeated
             if args.json:
-                told = {"hour": hour.hour, "schema": hour.schema, "rows": hour.rows,
+                done_here = {"hour": hour.hour, "schema": hour.schema, "rows": hour.rows,
                         "before": len(hour.files), **vars(done)}  # fmt: skip
-                print(json.dumps(told), flush=True)
+                print(json.dumps(done_here), flush=True)
             else:
                 became = f" -> {done.files}" if lease else ""
                 print(f"{hour.hour} {printable(hour.schema)}: {len(hour.files)}{became} files, "

@@ -46,13 +46,13 @@ def _command(args: argparse.Namespace) -> int:
     from el_beam.connectors.selection import selection_of
     from el_beam.uris import checked_path
 
-    wanted = selection_of(args.first, args.last, None).hour
+    chosen = selection_of(args.first, args.last, None).hour
     root = checked_path(args.root)
-    ledger = read_ledger(root, wanted=wanted)  # refuses a folder that has none, before writing
+    ledger = read_ledger(root, wanted=chosen)  # refuses a folder that has none, before writing
     if args.put_away:
-        put_away_untracked(ledger.root, wanted)
-        ledger = read_ledger(root, wanted=wanted)
-    compare(ledger, content=args.content, wanted=wanted)
+        put_away_untracked(ledger.root, chosen)
+        ledger = read_ledger(root, wanted=chosen)
+    compare(ledger, content=args.content, wanted=chosen)
     if args.json:
         print(json.dumps(as_json(ledger)))
     else:
@@ -78,7 +78,7 @@ def _show(ledger: Ledger) -> None:
     from rich.text import Text
 
     from el_beam.books.ledger.audit import mending
-    from el_beam.terminal.console import console, printable
+    from el_beam.terminal.console import printable, results
 
     table = Table(box=None, pad_edge=False)
     numbers = ("read", "bad", "rows", "repeated", "missing", "files")
@@ -96,9 +96,7 @@ def _show(ledger: Ledger) -> None:
     totals = ledger.totals
     table.add_section()
     table.add_row("all", "", *(f"{totals[name]:,}" for name in numbers), "")
-    out = console()
-    out.file = sys.stdout
-    out.print(table)
+    results().print(table)
     for trouble in ledger.troubles[:_SHOWN]:
         print(f"{trouble.kind}: {printable(trouble.sentence)}", file=sys.stderr)
     if more := ledger.troubles[_SHOWN:]:

@@ -76,11 +76,11 @@ def _purge(root: str, args: argparse.Namespace) -> dict[str, str]:
             problems |= purge(root, step, lease) if lease else {}
             paths = [file.path for file in step.files if file.path not in problems]
             for path in paths:
-                _tell(args, path, step.keep)
+                _show(args, path, step.keep)
             done += [step.keep is not None] * len(paths)
         left = [*left_over(root, hours=old, now=now, age=age)]
         for path in left:
-            _tell(args, path.removeprefix(f"{root}/"), None)
+            _show(args, path.removeprefix(f"{root}/"), None)
         if lease:
             filesystem.at_once(filesystem.remove, left)
     verb, end = ("", "") if args.yes else ("would ", "; --yes does it")
@@ -93,10 +93,10 @@ def _purge(root: str, args: argparse.Namespace) -> dict[str, str]:
                        for each in ledger.troubles if each.kind == "unknown"}  # fmt: skip
 
 
-def _tell(args: argparse.Namespace, path: str, keep: frozenset[str] | None) -> None:
+def _show(args: argparse.Namespace, path: str, keep: frozenset[str] | None) -> None:
     from el_beam.terminal.console import printable
 
-    told = {"path": path, "keep": None if keep is None else sorted(keep)}
+    found = {"path": path, "keep": None if keep is None else sorted(keep)}
     kept = ", ".join(sorted({"uuid", "dt"}.union(keep or ())))
     stays = "goes" if keep is None else f"keeps {kept}"
-    print(json.dumps(told) if args.json else f"{printable(path)}: {printable(stays)}", flush=True)
+    print(json.dumps(found) if args.json else f"{printable(path)}: {printable(stays)}", flush=True)

@@ -91,15 +91,13 @@ def as_json(found: Comparison, a: Store, b: Store) -> dict[str, Any]:
 
 def _show(found: Comparison, a: Store, b: Store) -> None:
     from el_beam.connectors.reconcile import advice
-    from el_beam.terminal.console import console, printable
+    from el_beam.terminal.console import printable, results
 
     print(f"A: {printable(str(a))}\nB: {printable(str(b))}")
-    out = console()
-    out.file = sys.stdout
-    out.width = max(out.width, _WIDTH)
+    out = results(_WIDTH)
     out.print(_table(found))
     for each in found.differences:
-        print(*map(printable, _told(each)), sep="\n")
+        print(*map(printable, _lines(each)), sep="\n")
     if more := sum(pair.wrong for pair in found.hours) - len(found.differences):
         print(f"and {more:,} more: --json names {_NAMED_JSON:,}")
     for sentence in advice(found, a, b):
@@ -129,19 +127,19 @@ def _table(found: Comparison) -> Any:
     for pair in found.differing:
         add(pair.hour or "no time", printable(pair.schema), [pair])
     equal = len(found.hours) - len(found.differing)
-    told = f"{equal:,} of {len(found.hours):,} equal"
-    add("all", told if found.hours else "nothing was found", found.hours)
+    message = f"{equal:,} of {len(found.hours):,} equal"
+    add("all", message if found.hours else "nothing was found", found.hours)
     return table
 
 
-def _told(each: Difference) -> list[str]:
+def _lines(each: Difference) -> list[str]:
     """Lines about a difference: what it is, then where."""
     if each.a and each.b:
-        told = f"{each.a} times in A, {each.b} in B"
+        what = f"{each.a} times in A, {each.b} in B"
     else:
-        told = f"only in {'A' if each.a else 'B'}"
+        what = f"only in {'A' if each.a else 'B'}"
     places = []
     for end, schema, hour, place in each.places:
         elsewhere = "" if (schema, hour) == (each.schema, each.hour) else f", {schema} {hour}"
         places.append(f"  {end} {place}{elsewhere}")
-    return [f"{told}: {each.uuid} of {each.schema} {each.hour}", *places]
+    return [f"{what}: {each.uuid} of {each.schema} {each.hour}", *places]

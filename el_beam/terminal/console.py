@@ -27,6 +27,13 @@ def console() -> Console:
     return Console(stderr=True, highlight=False)
 
 
+def results(width: int = 0) -> Console:
+    """Standard output, for tables; at least `width` characters wide."""
+    out = Console(highlight=False)
+    out.width = max(out.width, width)
+    return out
+
+
 def printable(text: str) -> str:
     """Text from anywhere, harmless on a terminal: control characters are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

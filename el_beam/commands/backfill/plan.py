@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +65,7 @@ def _table(hours: list[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from el_beam.terminal.console import console, printable
+    from el_beam.terminal.console import printable, results
 
     table = Table(box=None, pad_edge=False)
     for name in ("hour", "lines", "sink", "replaced", "damaged files", "unknown files", "kept", ""):
@@ -79,9 +78,7 @@ def _table(hours: list[dict[str, Any]]) -> None:
             table.add_row(*first, Text(printable(name)), *shown,
                           "done" if hour["done"] else target["mark"])  # fmt: skip
             first = ("", "")
-    out = console()
-    out.file = sys.stdout
-    out.print(table)
+    results().print(table)
 
 
 def _rate(plan: Plan, rules: Rules) -> float:

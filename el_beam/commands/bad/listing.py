@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 from el_beam.commands.bad.choice import add_choice
@@ -82,11 +81,9 @@ def as_json(found: BadEvents) -> dict[str, Any]:
 
 
 def _show(found: BadEvents) -> None:
-    from el_beam.terminal.console import console, printable
+    from el_beam.terminal.console import printable, results
 
-    out = console()
-    out.file = sys.stdout
-    out.width = max(out.width, WIDTH)
+    out = results(WIDTH)
     print(f"{found.total:,} bad events")
     if not found.total:
         return

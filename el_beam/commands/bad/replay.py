@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -122,11 +121,9 @@ def _show_replayed(found: Replayed) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from el_beam.terminal.console import console, printable
+    from el_beam.terminal.console import printable, results
 
-    out = console()
-    out.file = sys.stdout
-    out.width = max(out.width, WIDTH)
+    out = results(WIDTH)
     bad = sum(found.still.values())
     print(f"{found.read:,} bad events: {found.lines:,} valid now, {bad:,} bad still")
     if found.cut:

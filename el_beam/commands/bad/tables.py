@@ -30,7 +30,7 @@ def reasons_table(reasons: Counter[str], name: str = "reason") -> Table:
 
 
 def counts_table(name: str, counts: list[tuple[str, int]]) -> Table:
-    """Counts of what is called so: the first of them, if there are many."""
+    """A table of counts by name: of the first names, if there are many."""
     from rich.table import Table
     from rich.text import Text
 

@@ -22,7 +22,7 @@ def register(actions: Any) -> None:
 
 def _show(args: argparse.Namespace) -> int:
     from el_beam.books.state.state import State, show
-    from el_beam.terminal.console import console, printable
+    from el_beam.terminal.console import printable, results
     from el_beam.uris import checked_path
 
     found = show(State(checked_path(args.state)))
@@ -32,9 +32,7 @@ def _show(args: argparse.Namespace) -> int:
     if not found["topics"]:
         print(printable(f"{args.prog}: there is no state in {args.state}"), file=sys.stderr)
         return 1
-    out = console()
-    out.file = sys.stdout
-    out.print(_table(found["topics"]))
+    results().print(_table(found["topics"]))
     return 0
 
 
