@@ -26,10 +26,10 @@ _EXAMPLE = """
 
 example:
   el run file:examples/sample.log.gz sqlite:events.db parquet:events
-  sqlite3 events.db 'SELECT event_action, COUNT(*) FROM ReadingDepth_18201205 GROUP BY 1'
+  sqlite3 events.db 'SELECT event_action, COUNT(*) FROM Edit_17541122 GROUP BY 1'
 
-Bad lines are never dropped: they are events of the schema EventError, in the same sinks or in
---errors. What follows `--` are options of Beam's own.
+Bad lines are never dropped: they become events of the schema EventError, in the
+same sinks or in --errors. What follows `--` is passed to Beam.
 """
 
 
@@ -65,7 +65,6 @@ def register(commands: Any) -> None:
         "run",
         help="read, validate and store events",
         description="Read lines from SOURCE, validate each as an event, store it in every SINK.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,
     )
     parser.add_argument("-h", "--help", action=_Help, nargs=0, help="show this help and exit")

@@ -10,14 +10,14 @@ from el_beam.job import Execution, Job
 from el_beam.running.process import stop_requested
 from el_beam.running.streaming.submit import Stream, prepare, submit
 from el_beam.running.streaming.supervise import supervise
-from el_beam.terminal.console import live
+from el_beam.terminal.console import live, printable
 
 
 def prepare_stream(job: Job, execution: Execution, detach: bool) -> Stream:
     """Check that the job can run, and print what people should know. Raises PreflightFailed."""
     stream = prepare(job, execution, detach=detach)
     for warning in stream.warnings:
-        print(f"el run: note: {warning}", file=sys.stderr)
+        print(printable(f"el run: note: {warning}"), file=sys.stderr)
     return stream
 
 
@@ -33,13 +33,13 @@ def run_stream(
     if as_json:
         print(json.dumps(about), flush=True)
     else:
-        print(f"job {about['job']} ({about['name']})  {about['ui']}", file=sys.stderr)
+        print(printable(f"job {job.id} ({job.name})  {about['ui']}"), file=sys.stderr)
     if detach:
         return DONE
     with stop_requested(_interrupt) as stop:
         ended, made = supervise(stream.cluster, job, stream.source, stop, live)
     if made:
-        print(f"el run: stopped; savepoint: {made}", file=sys.stderr)
+        print(printable(f"el run: stopped; savepoint: {made}"), file=sys.stderr)
         return DONE
     print(f"el run: the job is {ended.state.lower()}", file=sys.stderr)
     return DONE if ended.state == "FINISHED" else FAILED
