@@ -48,6 +48,10 @@ class RunCall:
         text, "the summary as JSON on standard output; of a continuous job its `job`, `name` and "
         "`ui`; of increments a line for each round", kind=bool,
     ))  # fmt: skip
+    report: str | None = field(default=None, metadata=option(
+        text, "of a run that ends: write a page with its figures and charts; a SQLite sink that "
+        "holds this run alone adds minutes, browsers and examples", metavar="FILE",
+    ))  # fmt: skip
 
 
 class _Help(argparse.Action):
@@ -102,6 +106,8 @@ def _command(args: argparse.Namespace) -> int:
     from el_beam.running.increments.planning import IncrementsOptions
     from el_beam.running.process import for_job
 
+    if args.report and config.source.scheme == "kafka":
+        raise ConfigError(["--report is for runs that end: from files or standard input"])
     progress = Path(args.scratch, "progress")
     progress.mkdir()
     job, execution = assemble(config, args.scratch, str(progress))
@@ -118,4 +124,4 @@ def _command(args: argparse.Namespace) -> int:
         if config.state:
             options = IncrementsOptions(config.state, config.every, config.on_expired == "skip")
             return run_increments(job, execution, options, args.scratch, as_json)
-        return run_bounded(job, execution, args.scratch, as_json)
+        return run_bounded(job, execution, args.scratch, as_json, args.report)

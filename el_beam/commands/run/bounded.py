@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 from el_beam.commands.common import DONE
 from el_beam.job import Execution, Job
@@ -12,12 +13,24 @@ from el_beam.running.process import interruptible
 from el_beam.terminal.console import show, watching
 
 
-def run_bounded(job: Job, execution: Execution, scratch: str, as_json: bool) -> int:
-    """Run the job to its end and print its summary; returns the exit code. Raises JobFailed."""
-    started = time.monotonic()
+def run_bounded(
+    job: Job, execution: Execution, scratch: str, as_json: bool, report: str | None = None
+) -> int:
+    """Run the job to its end, print its summary, and write its page to the file `report`.
+
+    Returns the exit code. Raises JobFailed, and OSError where the page can't be written."""
+    if report:
+        Path(report).parent.mkdir(parents=True, exist_ok=True)  # it fails now, not after the job
+    started, begun = time.time(), time.monotonic()
     with interruptible(scratch), watching(job.progress or ""):
         summary = execute(job, execution)
-    seconds = time.monotonic() - started
+    seconds = time.monotonic() - begun
+    if report:
+        from el_beam.watching.report import contents, render
+
+        facts = {"source": str(job.source), "sinks": [*summary.sinks], "format": job.format}
+        page = contents(summary, facts | {"runner": execution.runner}, started, seconds)
+        Path(report).write_text(render(page), encoding="utf-8")
     if as_json:
         print(json.dumps(summary.as_json() | {"seconds": round(seconds, 3)}))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from el_beam.watching.report.contents import contents
 from el_beam.watching.report.page import render
 
-__all__ = ["render"]
+__all__ = ["contents", "render"]

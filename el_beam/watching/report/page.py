@@ -54,7 +54,7 @@ def render(report: Mapping[str, Any]) -> str:
             verdicts_over_time(minutes, line),
             by_schema(_rows(report, "schemas")),
             by_reason(_rows(report, "reasons"), whole(totals.get("bad"))),
-            by_browser(_rows(report, "browsers")),
+            by_browser(_rows(report, "browsers")) if "browsers" in report else None,
             _balance(totals, _rows(report, "sinks")),
             _query(_part(report, "query")),
         ),

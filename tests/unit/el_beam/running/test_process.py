@@ -45,7 +45,6 @@ TARGETS = (
 MAY_CHANGE = {
     "el_beam/cli.py": "the entry of `el`",
     "el_beam/running/process.py": "what that entry uses",
-    "el_beam/watching/demo.py": "an entry of its own",
     "runners/direct.py": "a worker's own process",
     "runners/forkserver.py": "a worker's own process",
     "runners/memory.py": "for the entries above",
