@@ -1,6 +1,6 @@
 """What a person asks for: options, each parsed once, and the job that they make."""
 
-from el_beam.config.assemble import assemble, config_of, rules_of, run_config, sinks_of
+from el_beam.config.assemble import assemble, config_of, rules_and_sinks, run_config
 from el_beam.config.options import (
     ConfigError,
     Given,
@@ -24,9 +24,8 @@ __all__ = [
     "from_arguments",
     "from_yaml",
     "option",
-    "rules_of",
+    "rules_and_sinks",
     "run_config",
-    "sinks_of",
     "table",
     "text",
 ]

@@ -10,7 +10,7 @@ from el_beam.config.run_config import GraphConfig, RunConfig
 from el_beam.connectors.registry import metrics_of, sink_of, source_of
 from el_beam.job import Execution, Job, Rules
 from schemas.line_format import DEFAULT_FORMAT
-from schemas.registry import Registry, RegistryError, open_registry
+from schemas.registry import RegistryError, open_registry
 from transforms.errors import UnreadableInput
 
 if TYPE_CHECKING:
@@ -67,17 +67,13 @@ def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> tu
     return job, config.execution
 
 
-def rules_of(config: GraphConfig) -> Rules:
-    """Open what makes events of lines. Raises ConfigError."""
+def rules_and_sinks(config: GraphConfig) -> tuple[Rules, list[Sink]]:
+    """Open the registry, and make the sinks in the order of their URIs: for a job whose source is
+    not an option. Raises ConfigError."""
     rules, _, mistakes = _opened(config)
     if not rules:
         raise ConfigError(mistakes)
-    return rules
-
-
-def sinks_of(config: GraphConfig, registry: Registry) -> list[Sink]:
-    """Make the sinks, in the order of their URIs."""
-    return [sink_of(uri, registry, config.job_id) for uri in config.sinks]
+    return rules, [sink_of(uri, rules.registry, config.job_id) for uri in config.sinks]
 
 
 def _opened(config: GraphConfig) -> tuple[Rules | None, Source | None, list[str]]:

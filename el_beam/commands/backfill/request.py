@@ -63,20 +63,10 @@ def request_of(args: argparse.Namespace) -> BackfillRequest:
 
 def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], Rules, Execution]:
     """Sinks by their URIs. Raises ConfigError with all mistakes."""
-    from el_beam.config import (
-        ConfigError,
-        Given,
-        GraphConfig,
-        config_of,
-        from_arguments,
-        rules_of,
-        sinks_of,
-    )
+    from el_beam.config import ConfigError, GraphConfig, config_of, from_arguments, rules_and_sinks
 
-    given = from_arguments(args, GraphConfig) | {"sinks": Given("", args.sinks)}
-    config = config_of(GraphConfig, given)
-    rules = rules_of(config)
-    sinks = sinks_of(config, rules.registry)
+    config = config_of(GraphConfig, from_arguments(args, GraphConfig))
+    rules, sinks = rules_and_sinks(config)
     if others := [sink for sink in sinks if not (sink.root or sink.has_rows)]:
         fit = "has no hours that can be made again: give parquet:, jsonl:, sqlite: or mysql:"
         raise ConfigError([f"{each} {fit}" for each in others])

@@ -75,26 +75,16 @@ def _replay(args: argparse.Namespace) -> int:
 
 def _prepared(args: argparse.Namespace) -> tuple[dict[str, Sink], Rules, Execution]:
     """The sinks by their URIs, and how lines are read. Raises ConfigError with all mistakes."""
-    from el_beam.config import (
-        ConfigError,
-        Given,
-        GraphConfig,
-        config_of,
-        from_arguments,
-        rules_of,
-        sinks_of,
-    )
+    from el_beam.config import ConfigError, GraphConfig, config_of, from_arguments, rules_and_sinks
     from el_beam.connectors.registry import uses
 
-    given = from_arguments(args, GraphConfig) | {"sinks": Given("", args.sinks)}
-    config = config_of(GraphConfig, given)
+    config = config_of(GraphConfig, from_arguments(args, GraphConfig))
     stores = uses("store")
     if others := [uri for uri in config.sinks if uri.scheme not in stores]:
         there_are = ", ".join(f"{scheme}:" for scheme in sorted(stores))
         says = f"can't be asked what is there already; there are {there_are}"
         raise ConfigError([f"{uri} {says}" for uri in others])
-    rules = rules_of(config)
-    sinks = sinks_of(config, rules.registry)
+    rules, sinks = rules_and_sinks(config)
     return dict(zip(args.sinks, sinks, strict=True)), rules, config.execution
 
 

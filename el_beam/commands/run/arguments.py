@@ -10,7 +10,6 @@ from typing import Any
 from el_beam.commands.common import DONE
 from el_beam.config import (
     ConfigError,
-    Given,
     RunConfig,
     add_options,
     assemble,
@@ -85,12 +84,9 @@ def register(commands: Any) -> None:
 
 def config_from(args: argparse.Namespace) -> RunConfig:
     """The options of a call, those of its --config file below them. Raises ConfigError."""
+    args.source, args.sinks = next(iter(args.uris), None), args.uris[1:]
     given = from_yaml(args.config, RunConfig) if args.config else {}
-    given |= from_arguments(args, RunConfig)
-    for name, value in (("source", args.uris[:1]), ("sinks", args.uris[1:]), ("beam", args.beam)):
-        if value:
-            given[name] = Given("", value[0] if name == "source" else value)
-    config = config_of(RunConfig, given)
+    config = config_of(RunConfig, given | from_arguments(args, RunConfig))
     if args.json and any(uri.scheme == "stdout" for uri in config.all_sinks):
         raise ConfigError(["--json and stdout: would both write to standard output"])
     return config
