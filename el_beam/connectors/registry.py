@@ -34,7 +34,7 @@ _OURS = (
     *(FilesConnector(), SqliteConnector(), MysqlConnector()),
     *(KafkaConnector(), StdioConnector()),
 )
-_WIDTH, _COLUMN = 96, 36  # of the help's table, and where its sentences begin
+_WIDTH, _COLUMN = 80, 26  # of the help's table, and where its sentences begin
 
 
 class BadConnector(WrongCall):

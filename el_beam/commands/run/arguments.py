@@ -25,7 +25,8 @@ _EXAMPLE = """
 
 example:
   el run file:examples/sample.log.gz sqlite:events.db parquet:events
-  sqlite3 events.db 'SELECT event_action, COUNT(*) FROM Edit_17541122 GROUP BY 1'
+  sqlite3 events.db \\
+      'SELECT event_action, COUNT(*) FROM ReadingDepth_18201205 GROUP BY 1'
 
 Bad lines are never dropped: they become events of the schema EventError, in the
 same sinks or in --errors. What follows `--` is passed to Beam.
