@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from schemas.registry import Registry
-
 if TYPE_CHECKING:
+    from schemas.registry import Registry
     from transforms.counts.metrics import KafkaMetrics
     from transforms.read.lines import Source
     from transforms.write.choice import Choice

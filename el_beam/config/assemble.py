@@ -10,7 +10,6 @@ from el_beam.config.run_config import GraphConfig, RunConfig
 from el_beam.connectors.registry import metrics_of, sink_of, source_of
 from el_beam.job import Execution, Job, Rules
 from schemas.line_format import DEFAULT_FORMAT
-from schemas.registry import RegistryError, open_registry
 from transforms.errors import UnreadableInput
 
 if TYPE_CHECKING:
@@ -78,6 +77,8 @@ def rules_and_sinks(config: GraphConfig) -> tuple[Rules, list[Sink]]:
 
 def _opened(config: GraphConfig) -> tuple[Rules | None, Source | None, list[str]]:
     """The rules and the source of a config, or what is wrong with them."""
+    from schemas.registry import RegistryError, open_registry
+
     rules = source = None
     mistakes: list[str] = []
     try:
