@@ -15,7 +15,7 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.portability.flink_runner import FlinkJarJobServer, FlinkRunner
 from apache_beam.runners.portability.job_server import JobServer
 
-from runners.flink_rest import FlinkCluster
+from runners.flink_rest import FlinkCluster, FlinkError
 from runners.jars import jar
 from runners.job_server import QUICK, LaunchedJobServer, at_end, java_settings
 from runners.local_pool import OwnWorkers
@@ -123,14 +123,22 @@ class _JobServer(LaunchedJobServer):
         return [java, *quick, *java_settings(folder), *map(str, rest)]
 
 
-def cancel(more: Sequence[str], name: str) -> None:
-    """End the jobs of this name, which nobody waits for any more. Raises FlinkError."""
+def cancel(more: Sequence[str], name: str, patience: float = 60.0) -> None:
+    """End the jobs of this name, which nobody waits for any more.
+
+    Raises FlinkError, also where one hasn't ended after `patience` seconds."""
     at = cluster(more)
-    jobs = [job for job in at.jobs() if job.name == name and not job.ended] if at else []
-    for job in jobs:
-        assert at
+    if at is None:
+        return
+    for job in [job for job in at.jobs() if job.name == name and not job.ended]:
         at.cancel(job.id)
+        end = time.monotonic() + patience
         while not at.job(job.id).ended:
+            if time.monotonic() > end:
+                raise FlinkError(
+                    f"the job {job.id} ({name}) of an earlier run was cancelled and has not ended "
+                    f"after {patience:.0f} s: see {at.ui(job.id)}; its TaskManager may hang"
+                )
             time.sleep(0.2)
 
 

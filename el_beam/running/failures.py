@@ -57,6 +57,15 @@ def describe_error(report: str) -> str:
     return f"unexpected: {lines[-1] if lines else report.splitlines()[-1]}"
 
 
+def root_cause(report: str) -> str:
+    """The last cause in a Java stack trace, on one line; or the error of ours that it quotes."""
+    if ours := _last_error(report):
+        return ours.message
+    causes = [line for line in report.splitlines() if line.startswith("Caused by: ")]
+    first = report.splitlines()[:1] or ["unknown cause; see the JobManager's log"]
+    return (causes or first)[-1].removeprefix("Caused by: ")[:400]
+
+
 def _last_error(report: str) -> ErrorNote | None:
     notes = [*errors_in(report)]
     return notes[-1] if notes else None

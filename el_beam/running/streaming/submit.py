@@ -1,20 +1,30 @@
-"""Check a continuous job, and submit it; attend.py stays with it."""
+"""Check a continuous job, and submit it; supervise.py stays with it."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from el_beam.running.failures import JobFailed, job_failed
+from el_beam.running.failures import JobFailed, job_failed, root_cause
 from el_beam.running.streaming.health import job_name
-from runners import flink, preflight, worker_pool
+from runners import flink, worker_pool
 from runners.flink_rest import FlinkCluster, FlinkError, FlinkJob
 from runners.jars import JarMissing, jar
 from runners.job_server import KafkaExpansion
+from runners.preflight import (
+    BrokerFacts,
+    Facts,
+    FlinkFacts,
+    PoolFacts,
+    Unknown,
+    refusals,
+    warnings,
+    wrong_runner,
+)
 from schemas.errors import WrongCall
 from transforms.io.kafka.topics import KafkaAway, KafkaTopics, matching
+from transforms.io.world import CLOCK, Clock
 from transforms.read.kafka import KafkaSource
 
 if TYPE_CHECKING:
@@ -54,51 +64,24 @@ def prepare(job: Job, execution: Execution, *, detach: bool = False) -> Stream:
     Raises PreflightFailed with all that stands against it."""
     source = job.source
     assert isinstance(source, KafkaSource)
+    if reason := wrong_runner(execution.runner):
+        raise PreflightFailed([reason])
     facts = _facts(job, source, execution, detach)
-    if reasons := preflight.refusals(facts):
+    if reasons := refusals(facts):
         raise PreflightFailed(reasons)
     chosen = source.settled(facts.topics, KafkaExpansion())
-    warnings = tuple(preflight.warnings(facts))
     job = replace(job, source=chosen)
-    return Stream(job, chosen, facts.job_name, flink.cluster(execution.beam), warnings)
-
-
-def _facts(job: Job, source: KafkaSource, execution: Execution, detach: bool) -> preflight.Facts:
-    topics, partitions, members, brokers_away = source.topics, {}, 0, None
-    try:
-        kafka = KafkaTopics(source.cluster)
-        partitions = kafka.partitions()
-        members = kafka.members(source.group)
-        topics = matching(partitions, source.pattern) if source.pattern else topics
-    except (KafkaAway, ValueError) as error:
-        brokers_away = str(error)
-    jar_missing = flink_away = free_slots = failover = pool_away = pool_about = None
-    running: dict[str, str] = {}
-    try:
-        jar("flink-job-server")
-        jar("kafka-expansion")
-    except JarMissing as error:
-        jar_missing = str(error)
     cluster = flink.cluster(execution.beam)
-    if execution.runner == "flink" and not cluster:
-        flink_away = "a continuous job needs a Flink cluster: set FLINK=host:port, or give "
-        flink_away += "--flink_master=host:port after --"
-    if execution.runner == "flink" and cluster:
-        try:
-            running = {each.name: each.id for each in cluster.jobs() if not each.ended}
-            free_slots = cluster.slots()[0]
-            failover = cluster.settings().get(_FAILOVER, "region")
-        except FlinkError as error:
-            flink_away = str(error)
-    pool = flink.pool(execution.beam)
-    if execution.runner == "flink" and pool:
-        try:
-            pool_about = worker_pool.ask(pool)
-        except OSError as error:
-            pool_away = str(error)
-    given = flink.value_of(execution.beam, "checkpointing_interval")
-    return preflight.Facts(
-        runner=execution.runner,
+    return Stream(job, chosen, facts.job_name, cluster, tuple(warnings(facts)))
+
+
+def _facts(job: Job, source: KafkaSource, execution: Execution, detach: bool) -> Facts:
+    brokers = _ask_brokers(source)
+    topics = source.topics
+    if source.pattern and isinstance(brokers, BrokerFacts):
+        topics = matching(brokers.partitions, source.pattern)
+    asked = flink.value_of(execution.beam, "checkpointing_interval")
+    return Facts(
         exact_sinks=tuple(str(sink) for sink, _ in job.sinks if not sink.continuous),
         topics=topics,
         pattern=source.pattern,
@@ -107,25 +90,57 @@ def _facts(job: Job, source: KafkaSource, execution: Execution, detach: bool) ->
         schemas=len(job.registry.list()),
         workers=execution.workers,
         detach=detach,
-        checkpointing=given if given is not None else str(flink.CHECKPOINT_EVERY),
+        checkpointing=asked if asked is not None else str(flink.CHECKPOINT_EVERY),
         finishing=flink.value_of(execution.beam, "finish_bundle_before_checkpointing"),
         job_name=job_name(source),
-        brokers_away=brokers_away,
-        partitions=partitions,
-        members=members,
-        jar_missing=jar_missing,
-        flink_away=flink_away,
-        running_jobs=running,
-        free_slots=free_slots,
-        failover=failover,
-        pool=pool,
-        pool_away=pool_away,
-        pool_about=pool_about,
-        our_about=worker_pool.about(),
+        about=worker_pool.about(),
+        jars=_find_jars(),
+        brokers=brokers,
+        flink=_ask_flink(execution),
+        pool=_ask_pool(execution),
     )
 
 
-def submit(stream: Stream, execution: Execution, savepoint: str | None = None) -> FlinkJob:
+def _find_jars() -> tuple[str, ...] | Unknown:
+    try:
+        return jar("flink-job-server"), jar("kafka-expansion")
+    except JarMissing as error:
+        return Unknown(str(error))
+
+
+def _ask_brokers(source: KafkaSource) -> BrokerFacts | Unknown:
+    try:
+        kafka = KafkaTopics(source.cluster)
+        return BrokerFacts(kafka.partitions(), kafka.members(source.group))
+    except (KafkaAway, ValueError) as error:
+        return Unknown(str(error))
+
+
+def _ask_flink(execution: Execution) -> FlinkFacts | Unknown:
+    cluster = flink.cluster(execution.beam)
+    if not cluster:
+        return Unknown(
+            "a continuous job needs a Flink cluster: set FLINK=host:port, or give "
+            "--flink_master=host:port after --"
+        )
+    try:
+        jobs = {each.name: each.id for each in cluster.jobs() if not each.ended}
+        return FlinkFacts(jobs, cluster.slots()[0], cluster.settings().get(_FAILOVER, "region"))
+    except FlinkError as error:
+        return Unknown(str(error))
+
+
+def _ask_pool(execution: Execution) -> PoolFacts | Unknown | None:
+    address = flink.pool(execution.beam)
+    try:
+        return PoolFacts(address, worker_pool.ask(address)) if address else None
+    except OSError as error:
+        return Unknown(str(error))
+
+
+def submit(
+    stream: Stream, execution: Execution, savepoint: str | None = None, clock: Clock = CLOCK
+) -> FlinkJob:
     """Submit the job, to go on from a savepoint where one is given, and return it once all its
     tasks run. Raises JobFailed."""
     import apache_beam as beam
@@ -146,7 +161,7 @@ def submit(stream: Stream, execution: Execution, savepoint: str | None = None) -
         build(pipeline, stream.job)
         older = {each.id for each in stream.cluster.jobs()}
         result = pipeline.run()
-        return _started(stream.cluster, stream.name, older, lambda: str(result.state))
+        return _started(stream.cluster, stream.name, older, lambda: str(result.state), clock)
     except JobFailed:
         raise
     except Exception as error:  # a runner's may be any; people get the sentence, we the details
@@ -156,11 +171,11 @@ def submit(stream: Stream, execution: Execution, savepoint: str | None = None) -
 
 
 def _started(
-    cluster: FlinkCluster, name: str, older: set[str], state: Callable[[], str]
+    cluster: FlinkCluster, name: str, older: set[str], state: Callable[[], str], clock: Clock
 ) -> FlinkJob:
-    end = time.monotonic() + _STARTING
+    end = clock.monotonic() + _STARTING
     found: FlinkJob | None = None
-    while time.monotonic() < end:
+    while clock.monotonic() < end:
         jobs = [job for job in cluster.jobs() if job.name == name and job.id not in older]
         found = jobs[0] if jobs else None
         if found and found.works:
@@ -169,13 +184,6 @@ def _started(
             break
         if state() == "FAILED":
             raise JobFailed("Flink didn't take the job")
-        time.sleep(_TICK)
+        clock.sleep(_TICK)
     why = root_cause(cluster.failure(found.id)) if found else "it never came to Flink"
     raise JobFailed(f"the job has not started: {why}")
-
-
-def root_cause(failure: str) -> str:
-    """The last cause in a Java stack trace, on one line."""
-    causes = [line for line in failure.splitlines() if line.startswith("Caused by: ")]
-    first = failure.splitlines()[:1] or ["unknown cause; see the JobManager's log"]
-    return (causes or first)[-1].removeprefix("Caused by: ")[:400]

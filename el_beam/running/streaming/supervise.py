@@ -7,8 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 
-from el_beam.running.failures import JobFailed
-from el_beam.running.streaming.submit import root_cause
+from el_beam.running.failures import JobFailed, root_cause
 from runners.flink_rest import FlinkAway, FlinkCluster, FlinkError, FlinkJob
 from transforms.io.kafka.topics import KafkaAway, KafkaTopics
 from transforms.io.world import CLOCK, Clock

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from runners import flink
+from runners.flink_rest import FlinkError
 from runners.jars import FOLDER, JarMissing, jar
 
 
@@ -93,3 +98,33 @@ def test_a_missing_jar_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv(FOLDER, "/nowhere")
     with pytest.raises(JarMissing, match=r"el jars build.*EL_JARS"):
         jar("kafka-expansion")
+
+
+class _Cluster(BaseHTTPRequestHandler):
+    """A cluster whose job is cancelled, and never ends."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        job = {"jid": "a1", "name": "el import g", "state": "CANCELLING", "start-time": 0,
+               "tasks": {"running": 1, "total": 1}}  # fmt: skip
+        self.asked.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"jobs": [job]}).encode())
+
+    do_PATCH = do_GET  # noqa: N815  as http.server calls it
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_job_that_does_not_end_is_not_waited_for_ever() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Cluster) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        at = [f"--flink_master=127.0.0.1:{server.server_port}"]
+        with pytest.raises(FlinkError, match=r"a1 \(el import g\) .* has not ended after 0 s: see"):
+            flink.cancel(at, "el import g", patience=0.3)
+        flink.cancel(at, "another", patience=0.3)
+        server.shutdown()
+    assert "/jobs/a1?mode=cancel" in _Cluster.asked

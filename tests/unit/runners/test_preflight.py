@@ -7,10 +7,21 @@ from typing import Any
 
 import pytest
 
-from runners.preflight import Facts, refusals, warnings
+from runners.preflight import (
+    BrokerFacts,
+    Facts,
+    FlinkFacts,
+    PoolFacts,
+    Unknown,
+    refusals,
+    warnings,
+    wrong_runner,
+)
 
+FLINK = FlinkFacts({"el other": "f00"}, free_slots=2, failover="full")
+OURS = {"el_beam": "0.1.0", "apache-beam": "2.70.0"}
+POOL = PoolFacts("127.0.0.1:50000", OURS)
 GOOD = Facts(
-    runner="flink",
     exact_sinks=(),
     topics=("raw",),
     pattern=None,
@@ -22,13 +33,11 @@ GOOD = Facts(
     checkpointing="10000",
     finishing=None,
     job_name="el processor",
-    partitions={"raw": 4},
-    running_jobs={"el other": "f00"},
-    free_slots=2,
-    failover="full",
-    pool="127.0.0.1:50000",
-    pool_about={"el_beam": "0.1.0", "apache-beam": "2.70.0"},
-    our_about={"el_beam": "0.1.0", "apache-beam": "2.70.0"},
+    about=OURS,
+    jars=("a.jar", "b.jar"),
+    brokers=BrokerFacts({"raw": 4}),
+    flink=FLINK,
+    pool=POOL,
 )
 
 
@@ -48,24 +57,31 @@ def test_a_sound_job_passes() -> None:
         ({"checkpointing": ""}, "no checkpoints"),
         ({"checkpointing": "soon"}, "no checkpoints"),
         ({"finishing": "false"}, "finish_bundle_before_checkpointing must stay true"),
-        ({"brokers_away": "cannot ask the brokers b:1: timed out"}, "cannot ask the brokers"),
+        ({"brokers": Unknown("cannot ask the brokers b:1: timed out")}, "cannot ask the brokers"),
         ({"topics": ("raw", "x", "y")}, "no topic x, y at the brokers: make it first"),
         ({"topics": (), "pattern": "^no"}, "no topic matches the pattern ^no"),
         ({"schemas": 0}, "the registry is empty"),
-        ({"jar_missing": "x.jar is missing: run el jars build"}, "run el jars build"),
-        ({"flink_away": "no Flink answers at f:1"}, "no Flink answers"),
-        ({"running_jobs": {"el processor": "abc"}}, "(abc): el jobs stop abc"),
-        ({"free_slots": 1}, "1 free slot(s), --workers asks for 2"),
-        ({"failover": "region"}, "set jobmanager.execution.failover-strategy: full"),
-        ({"members": 3}, "the group processor has 3 consumer(s)"),
-        ({"pool_away": "no worker pool answers at p:1"}, "python -m runners.worker_pool"),
-        ({"pool_about": {"el_beam": "0.1.0", "apache-beam": "2.69.0"}}, "apache-beam 2.69.0"),
-        ({"pool_about": {"el_beam": "0.0.9", "apache-beam": "2.70.0"}}, "el_beam 0.0.9"),
+        ({"jars": Unknown("x.jar is missing: run el jars build")}, "run el jars build"),
+        ({"flink": Unknown("no Flink answers at f:1")}, "no Flink answers"),
+        ({"flink": FLINK._replace(jobs={"el processor": "abc"})}, "(abc): el jobs stop abc"),
+        ({"flink": FLINK._replace(free_slots=1)}, "1 free slot(s), --workers asks for 2"),
+        (
+            {"flink": FLINK._replace(failover="region")},
+            "set jobmanager.execution.failover-strategy: full",
+        ),
+        ({"brokers": BrokerFacts({"raw": 4}, members=3)}, "the group processor has 3 consumer(s)"),
+        ({"pool": Unknown("no worker pool answers at p:1")}, "python -m runners.worker_pool"),
+        (
+            {"pool": POOL._replace(about={"el_beam": "0.1.0", "apache-beam": "2.69.0"})},
+            "apache-beam 2.69.0",
+        ),
+        (
+            {"pool": POOL._replace(about={"el_beam": "0.0.9", "apache-beam": "2.70.0"})},
+            "el_beam 0.0.9",
+        ),
         ({"pool": None}, "--detach needs a worker pool"),
         ({"exact_sinks": ("raw:a", "raw:b")}, "raw: can't be a sink of a continuous job"),
         ({"exact_sinks": ("sqlite:a",)}, "sqlite: can't be a sink"),
-        ({"runner": "spark"}, "Spark can't run a continuous job"),
-        ({"runner": "direct"}, "--runner direct can't run a continuous job: use --runner flink"),
     ],
 )
 def test_what_stands_against_it(changes: dict[str, Any], told: str) -> None:
@@ -73,8 +89,17 @@ def test_what_stands_against_it(changes: dict[str, Any], told: str) -> None:
     assert told in reason
 
 
+def test_a_runner_that_cannot() -> None:
+    assert wrong_runner("flink") is None
+    assert "Spark can't run a continuous job" in (wrong_runner("spark") or "")
+    told = "--runner direct can't run a continuous job: use --runner flink"
+    assert told in (wrong_runner("direct") or "")
+
+
 def test_all_reasons_at_once() -> None:
-    wrong = replace(GOOD, checkpointing="0", schemas=0, topics=("x",), free_slots=0)
+    wrong = replace(
+        GOOD, checkpointing="0", schemas=0, topics=("x",), flink=FLINK._replace(free_slots=0)
+    )
     assert len(refusals(wrong)) == 4
 
 
@@ -83,7 +108,7 @@ def test_workers_of_the_submitting_process() -> None:
 
 
 def test_what_a_person_should_know() -> None:
-    (told,) = warnings(replace(GOOD, pool_about=None))
+    (told,) = warnings(replace(GOOD, pool=POOL._replace(about=None)))
     assert "can't say its version" in told
     (told,) = warnings(replace(GOOD, pattern="^raw", topics=("raw", "raw2")))
     assert "2 topic(s)" in told
