@@ -144,7 +144,6 @@ WITH_BEAM = {
     "el_beam.running.increments.loop",  # it has workers of its own
     "el_beam.running.increments.round",
     "el_beam.running.streaming.submit",
-    "el_beam.running.streaming.supervise",
     "runners.beam_options",
     "runners.direct",
     "runners.flink",
