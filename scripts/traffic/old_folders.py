@@ -1,0 +1,38 @@
+"""The folders that the commit d61c54f left, somewhere else: see tests/golden/d61c54f."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+from pathlib import Path
+
+from transforms.layout import file_split
+
+HERE = Path(__file__).parents[2] / "tests/golden/d61c54f"
+MADE_AT = "/tmp/el-d61c54f"
+
+
+def unpack(to: Path) -> Path:
+    """All of them below `to`, as if they had been made there. Returns it."""
+    with tarfile.open(HERE / "folders.tar.xz") as tar:
+        tar.extractall(to)
+    raw = (to / "backfilling/raw").glob("year*/**/*.parquet")
+    archived = [f"/{path.relative_to(to)}" for path in raw]
+    splits = {file_split(MADE_AT + path, 0): file_split(f"{to}{path}", 0) for path in archived}
+    for path in [*to.rglob("*.json"), *to.rglob("*.jsonl")]:
+        # Splits are called after whole paths. What was made of them keeps its name.
+        replace(path, (splits if path.name.startswith("plan-") else {}) | {MADE_AT: str(to)})
+        if path.name.startswith("state-"):  # what it says gives it its name
+            text = json.dumps([json.loads(path.read_text())])
+            name = hashlib.sha256(text.encode()).hexdigest()[:16]
+            path.rename(path.with_name(f"state-{name}.json"))
+    return to
+
+
+def replace(path: Path, changes: dict[str, str]) -> None:
+    """Other words in a file."""
+    text = path.read_text()
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    path.write_text(text)
