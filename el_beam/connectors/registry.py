@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 
 GROUP: Final = "el_beam.connectors"  # of entry points
 _OURS = (
-    *(FilesConnector(), SqliteConnector(), MysqlConnector()),
-    *(KafkaConnector(), StdioConnector()),
+    FilesConnector(),
+    SqliteConnector(),
+    MysqlConnector(),
+    KafkaConnector(),
+    StdioConnector(),
 )
 _WIDTH, _COLUMN = 80, 26  # of the help's table, and where its sentences begin
 
