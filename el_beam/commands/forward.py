@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from schemas.event import RawLine
+    from transforms.read.lines import Source
 
 _EXAMPLE = """examples:
   el forward file:examples/sample.log.gz 'kafka://${KAFKA}/?topic=raw' \\
@@ -57,15 +58,10 @@ def _command(args: argparse.Namespace) -> int:
     return 0
 
 
-def _lines(source: Any, repeat: bool) -> Iterator[RawLine]:
+def _lines(source: Source, repeat: bool) -> Iterator[RawLine]:
     from el_beam.uris import UriError
-    from transforms.read.files import read_split
-    from transforms.read.lines import FileSource, StdinSource, read_stdin
 
-    if isinstance(source, StdinSource) and not repeat:
-        return read_stdin(None)
-    if not isinstance(source, FileSource):
+    if not source.bounded or (repeat and not source.repeatable):
         raise UriError(f"{source}: give file:PATH; or stdin:, without --repeat")
-    splits = source.splits()
-    rounds = itertools.repeat(splits) if repeat else [splits]
-    return (line for each in rounds for split in each for line in read_split(split))
+    rounds = itertools.repeat(source) if repeat else [source]
+    return (line for each in rounds for line in each.read())

@@ -237,7 +237,10 @@ def test_forwarded_lines_are_all_there(shell: Shell, servers: Stack) -> None:
         (("file:/nowhere", uri), "no file matches"),
         ((f"file:{sample}", "kafka://${KAFKA}/?topic=a b"), "is no topic"),
         ((f"file:{sample}", uri, "--rate", "0"), "--rate must be 1 or more"),
-        (("kafka://${KAFKA}/?topics=a&group=g", uri), "lines are forwarded from file:"),
+        (
+            ("kafka://${KAFKA}/?topics=a&group=g", uri),
+            "give file:PATH; or stdin:",
+        ),
     ):
         done = shell.el("forward", *arguments)
         assert done.returncode == 2

@@ -20,11 +20,12 @@ from schemas.event import Event
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
 from transforms.counts.summary import summarize
+from transforms.read.lines import Source
 from transforms.write.choice import Choice
 from transforms.write.tables import SqliteSink
 
 
-class _Stream:
+class _Stream(Source):
     """Lines that arrive over time, with watermarks between them: what a topic is like."""
 
     bounded = False

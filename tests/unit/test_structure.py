@@ -68,7 +68,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "transforms.io.kafka": ("admin", "producer topics", "cluster"),
     "transforms.io.mysql": ("look", "client", "server"),
     "transforms.read": (
-        "lines kafka_ranges kafka",
+        "kafka_ranges kafka",
+        "lines",
         "read_splits read_kafka files",
     ),
     "transforms.write": (

@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from transforms.io.kafka.cluster import KafkaCluster
+from transforms.read.lines import Source
 
 if TYPE_CHECKING:
     import apache_beam as beam
 
 
 @dataclass(frozen=True)
-class KafkaSource:
+class KafkaSource(Source):
     """Topics of a cluster, read on behalf of a consumer group."""
 
     cluster: KafkaCluster
@@ -38,6 +39,9 @@ class KafkaSource:
         from transforms.read.read_kafka import ReadKafka
 
         return ReadKafka(self.consumer_config(), self.topics, self.expansion)
+
+    def details(self) -> str:
+        return f"topics {', '.join(self.topics)}, group {self.group}"
 
     def consumer_config(self) -> dict[str, str]:
         """For KafkaIO's Java consumer."""

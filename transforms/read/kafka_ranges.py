@@ -27,6 +27,7 @@ from schemas.event import Origin, RawLine
 from transforms.errors import UnreadableInput
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.layout import kafka_split
+from transforms.read.lines import Source
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -103,15 +104,13 @@ def _digest(topic: str, ranges: Iterable[OffsetRange]) -> str:
 
 
 @dataclass(frozen=True)
-class KafkaRanges:
+class KafkaRanges(Source):
     """Splits of a cluster's topics, as the source of a bounded job."""
 
     cluster: KafkaCluster
     splits: tuple[KafkaSplit, ...]
     shown: str
     whole: frozenset[str] = frozenset()  # topics from whose midst no record may be missing
-
-    bounded = True
 
     def lines(self) -> beam.PTransform:
         from transforms.read.read_splits import ReadSplits

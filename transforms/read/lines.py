@@ -5,33 +5,47 @@ from __future__ import annotations
 import io
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from schemas.event import Origin, RawLine
+from transforms.errors import UnreadableInput
 from transforms.read.files import SPLIT_BYTES, FileSplit, cut_lines, find_splits, read_split
 
 if TYPE_CHECKING:
     import apache_beam as beam
 
 
-class Source(Protocol):
+class Source(ABC):
     """What a job reads, and how people see it."""
 
-    @property
-    def bounded(self) -> bool:
-        """Whether it has an end."""
+    bounded: bool = True
+    """Whether it has an end."""
+    repeatable: bool = False
+    """Whether `read` can be called again, and gives the same lines."""
 
+    @abstractmethod
     def lines(self) -> beam.PTransform:
         """A transform from nothing to RawLines. Raises UnreadableInput where nothing is there."""
 
-    def __str__(self) -> str: ...
+    def read(self) -> Iterator[RawLine]:
+        """All lines, read by this process without a job. Raises UnreadableInput."""
+        raise UnreadableInput(f"{self} can only be read by a job")
+
+    def details(self) -> str:
+        """What a job would read, for people; empty where there is no more to say."""
+        return ""
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """The source's URI, without secrets."""
 
 
-class FileSource:
+class FileSource(Source):
     """Files by path or glob on any of Beam's file systems."""
 
-    bounded = True
+    repeatable = True
 
     def __init__(self, patterns: tuple[str, ...], split_bytes: int = SPLIT_BYTES) -> None:
         self.patterns = patterns
@@ -46,20 +60,28 @@ class FileSource:
 
         return ReadSplits(self.splits(), read_split)
 
+    def read(self) -> Iterator[RawLine]:
+        return (line for split in self.splits() for line in read_split(split))
+
+    def details(self) -> str:
+        splits = self.splits()
+        return f"{len({split.path for split in splits})} file(s) in {len(splits)} split(s)"
+
     def __str__(self) -> str:
         return "file:" + ",".join(self.patterns)
 
 
-class StdinSource:
+class StdinSource(Source):
     """Standard input until its end: one split, read by the one worker that shares our process."""
-
-    bounded = True
 
     def lines(self) -> beam.PTransform:
         from transforms.read.read_splits import ReadSplits
 
         # One by one: whoever types or tails wants to see each line's event at once.
         return ReadSplits([None], read_stdin, batch=1)
+
+    def read(self) -> Iterator[RawLine]:
+        return read_stdin(None)
 
     def __str__(self) -> str:
         return "stdin:"

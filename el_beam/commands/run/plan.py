@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from el_beam.config import RunConfig
 from el_beam.job import Job
 from el_beam.terminal.console import printable
-from transforms.read.kafka import KafkaSource
-from transforms.read.lines import FileSource
 from transforms.write.choice import Choice
 
 
@@ -20,12 +18,8 @@ def show_plan(job: Job, config: RunConfig) -> None:
 
 def _lines(job: Job, config: RunConfig) -> Iterator[str]:
     yield f"read    {config.source}"
-    if isinstance(job.source, FileSource):
-        splits = job.source.splits()
-        files = len({split.path for split in splits})
-        yield f"        {files} file(s) in {len(splits)} split(s)"
-    elif isinstance(job.source, KafkaSource):
-        yield f"        topics {', '.join(job.source.topics)}, group {job.source.group}"
+    if details := job.source.details():
+        yield f"        {details}"
     yield f"format  {job.format}"
     yield f"schemas {len(job.registry.list())} revisions of {config.schemas or 'the catalog'}"
     for problem in job.registry.problems():
