@@ -80,7 +80,8 @@ class KafkaConnector(Connector):
         return _TopicStore(str(uri), cluster_of(uri), *_topics(uri))
 
     def written(self, uri: Uri, destinations: Iterable[Destination]) -> Store | None:
-        from transforms.io.kafka.topics import KafkaAway, KafkaTopics
+        from transforms.io.kafka.errors import KafkaAway
+        from transforms.io.kafka.topics import KafkaTopics
         from transforms.write.topics import TopicError, TopicTemplate
 
         template, names = TopicTemplate(uri.parameters["topic"]), set[str]()
@@ -159,7 +160,7 @@ class _TopicStore(Store):
 
     def faults(self) -> Faults:
         from transforms.errors import UnreadableInput
-        from transforms.io.kafka.topics import KafkaAway
+        from transforms.io.kafka.errors import KafkaAway
 
         return (*super().faults(), UnreadableInput, KafkaAway)
 

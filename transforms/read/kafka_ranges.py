@@ -26,6 +26,7 @@ from confluent_kafka import (
 from schemas.event import Origin, RawLine
 from transforms.errors import UnreadableInput
 from transforms.io.kafka.cluster import KafkaCluster
+from transforms.io.kafka.errors import ErrorKind, kind_of
 from transforms.layout import kafka_split
 from transforms.read.lines import Source
 
@@ -38,14 +39,6 @@ _PATIENCE: Final = 600.0  # seconds without a record, while brokers are away
 _WAIT: Final = 0.1  # seconds in which records are gathered; there may be fewer than are asked for
 _ANEW: Final = "the topic was made anew, or a broker has lost what it had"
 _HOLE: Final = "are not there: compacted away"
-_LASTING: Final = (
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError._UNKNOWN_PARTITION,
-    KafkaError._UNKNOWN_TOPIC,
-    KafkaError._AUTHENTICATION,
-)
 
 
 class OffsetRange(NamedTuple):
@@ -184,10 +177,11 @@ def _range(
 
 
 def _judge(error: KafkaError, name: str, position: int) -> None:
-    """Faults that pass are the client's business."""
-    if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+    """Raise what a record's error means; the client itself retries after transient ones."""
+    kind = kind_of(error)
+    if kind is ErrorKind.OFFSETS_GONE:
         raise OffsetsGone(f"records from {position} of {name} are gone: they have expired")
-    if error.code() in _LASTING:
+    if kind in (ErrorKind.NO_TOPIC, ErrorKind.DENIED):
         raise UnreadableInput(f"cannot read {name}: {error.str()}")
 
 

@@ -15,7 +15,8 @@ from schemas.event import Destination
 from transforms.errors import SinkError
 from transforms.io.kafka.admin import make_topic
 from transforms.io.kafka.cluster import KafkaCluster, KafkaSettingsError
-from transforms.io.kafka.producer import KafkaProducer, LastError, reason, settings
+from transforms.io.kafka.errors import reason
+from transforms.io.kafka.producer import KafkaProducer, LastError, settings
 from transforms.write.kafka_records import RecordBundle, TargetTopic
 from transforms.write.sink import Bundle, Rejected, Sink, Writer
 from transforms.write.topics import KeyTemplate, TopicError, TopicTemplate

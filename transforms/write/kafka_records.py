@@ -20,15 +20,13 @@ from schemas.bad_event import EVENT_ERROR, shorter
 from schemas.capsule import event_time
 from schemas.event import LONGEST_LINE, Destination, Event, RawLine
 from transforms.errors import SinkError
-from transforms.io.kafka.producer import SMALL, KafkaProducer, trouble
+from transforms.io.kafka.errors import SMALL, ErrorKind, kind_of, trouble
+from transforms.io.kafka.producer import KafkaProducer
 from transforms.write.receipt import Receipt
 from transforms.write.sink import Bundle, Rejected, RejectedEvent
 
 _Source = tuple[Destination, RawLine]
 _SIZE, _TIME = KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_TIMESTAMP
-# What a record fails for that isn't the brokers' trouble. Of several at fault in a batch librdkafka
-# only says that each, or another, is invalid: why is known of one that fails alone.
-_OF_RECORDS = (_SIZE, _TIME, KafkaError.INVALID_RECORD, KafkaError._INVALID_DIFFERENT_RECORD)
 
 
 class TargetTopic(NamedTuple):
@@ -117,7 +115,7 @@ class RecordBundle(Bundle):
     def _told(self, error: KafkaError, message: Message, source: _Source | None = None) -> None:
         """Called by the client for each record that failed, never for one that arrived."""
         topic, value = message.topic() or "", message.value() or b""
-        if error.code() in _OF_RECORDS:
+        if kind_of(error) is ErrorKind.OF_A_RECORD:
             self._failed.append(_Failed(error, topic, message.key(), value, source))
         elif self._fault is None:
             self._fault = self._producer.trouble(topic, error)

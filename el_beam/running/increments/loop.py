@@ -18,7 +18,7 @@ from el_beam.running.increments.round import Increments, Run
 from runners.flink_rest import FlinkError
 from transforms.counts.summary import total
 from transforms.io.files.base import FileAway
-from transforms.io.kafka.topics import KafkaAway
+from transforms.io.kafka.errors import KafkaAway
 from transforms.io.world import CLOCK, Clock, Processes
 from transforms.read.kafka import KafkaSource
 

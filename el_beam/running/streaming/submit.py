@@ -23,7 +23,8 @@ from runners.preflight import (
     wrong_runner,
 )
 from schemas.errors import WrongCall
-from transforms.io.kafka.topics import KafkaAway, KafkaTopics, matching
+from transforms.io.kafka.errors import KafkaAway
+from transforms.io.kafka.topics import KafkaTopics, matching
 from transforms.io.world import CLOCK, Clock
 from transforms.read.kafka import KafkaSource
 

@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager, suppress
 
 from el_beam.running.failures import JobFailed, root_cause
 from runners.flink_rest import FlinkAway, FlinkCluster, FlinkError, FlinkJob
-from transforms.io.kafka.topics import KafkaAway, KafkaTopics
+from transforms.io.kafka.errors import KafkaAway
+from transforms.io.kafka.topics import KafkaTopics
 from transforms.io.world import CLOCK, Clock
 from transforms.read.kafka import KafkaSource
 

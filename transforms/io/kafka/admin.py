@@ -14,26 +14,13 @@ from confluent_kafka.cimpl import NewTopic
 
 from transforms.errors import SinkError
 from transforms.io.kafka.cluster import KafkaCluster
-from transforms.io.kafka.producer import PATIENCE, LastError, settings, trouble
+from transforms.io.kafka.errors import ErrorKind, KafkaAway, kind_of, trouble
+from transforms.io.kafka.producer import PATIENCE, LastError, settings
 from transforms.io.retry import retrying
 
 _REQUEST = 10.0  # seconds of one request
 _LONGEST_PAUSE = 5.0  # seconds between attempts
 _DAY = 24 * 3600 * 1000  # milliseconds
-_AWAY = (
-    KafkaError._ALL_BROKERS_DOWN,
-    KafkaError._TIMED_OUT,
-    KafkaError._TIMED_OUT_QUEUE,
-    KafkaError._TRANSPORT,
-    KafkaError.NOT_CONTROLLER,
-    KafkaError.REQUEST_TIMED_OUT,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,  # not all brokers have heard of a new one
-)
-_DENIED = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
-
-
-class _Away(Exception):
-    """The brokers don't answer now; later they may."""
 
 
 def make_topic(
@@ -53,10 +40,10 @@ def make_topic(
     call = partial(_make, cluster, topic, new)
     try:
         return retrying(
-            call, _Away, patience=PATIENCE if patience is None else patience,
+            call, KafkaAway, patience=PATIENCE if patience is None else patience,
             longest_pause=_LONGEST_PAUSE,
         )  # fmt: skip
-    except _Away as error:
+    except KafkaAway as error:
         raise SinkError(str(error)) from error
 
 
@@ -68,9 +55,10 @@ def _make(cluster: KafkaCluster, topic: str, new: NewTopic) -> float:
         return _keeps(admin, topic)
     except KafkaException as exception:
         error: Any = exception.args[0]
-        if error.retriable() or error.code() in _AWAY:
+        kind = kind_of(error)
+        if kind.transient or kind is ErrorKind.NO_TOPIC:  # not all brokers have heard of a new one
             message = f"cannot make topic {topic} on {cluster}: {error.str()}"
-            raise _Away(message) from exception
+            raise KafkaAway(message) from exception
         raise trouble(topic, error) from exception
 
 
@@ -91,7 +79,7 @@ def _keeps(admin: AdminClient, topic: str) -> float:
         (found,) = admin.describe_configs([resource], request_timeout=_REQUEST).values()
         kept = int(found.result()["retention.ms"].value)
     except KafkaException as error:
-        if error.args[0].code() not in _DENIED:
+        if kind_of(error.args[0]) is not ErrorKind.DENIED:
             raise
         return _DAY
     return kept if kept >= 0 else math.inf

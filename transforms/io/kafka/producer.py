@@ -12,9 +12,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from schemas.event import LONGEST_LINE
 from transforms.errors import SinkError
 from transforms.io.kafka.cluster import KafkaCluster, KafkaSettingsError
+from transforms.io.kafka.errors import ErrorKind, kind_of, reason, trouble
 
 PATIENCE = 600.0  # seconds that brokers may be away before a bundle fails
-SMALL: Final = 4096  # bytes of a value that any topic must take
 _TELL_EVERY = 10.0  # seconds of waiting
 _PRODUCING: Final[dict[str, Any]] = {
     "acks": "all",
@@ -27,19 +27,6 @@ _PRODUCING: Final[dict[str, Any]] = {
     "queue.buffering.max.kbytes": 32 * 1024,
     "queue.buffering.max.messages": 20_000,
     "reconnect.backoff.max.ms": 2_000,
-}
-_ADVICE: Final = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: "this user needs the right to write to it",
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "this user needs the right to create topics, or "
-    "create it beforehand",
-    KafkaError.INVALID_REPLICATION_FACTOR: "give replication=, no more than there are brokers",
-    KafkaError.INVALID_PARTITIONS: "give another number as partitions=",
-    KafkaError.INVALID_RECORD: "is it compacted? Then give key=",
-    KafkaError.TOPIC_EXCEPTION: "names that differ in `.` and `_` only collide; choose another",
-    KafkaError._UNKNOWN_TOPIC: "it was removed; it is made anew when the job starts again",
-    KafkaError.MSG_SIZE_TOO_LARGE: "its max.message.bytes is too small: records of "
-    f"{SMALL} bytes must fit",
-    KafkaError.INVALID_TIMESTAMP: "it takes no time at all: see its message.timestamp settings",
 }
 _log = logging.getLogger("el_beam")
 _librdkafka = logging.getLogger("librdkafka")  # what matters of it is told by SinkErrors
@@ -59,7 +46,7 @@ class LastError:
     @property
     def denied(self) -> bool:
         """Whether it is of no use to wait."""
-        return self.error is not None and self.error.code() == KafkaError._AUTHENTICATION
+        return self.error is not None and kind_of(self.error) is ErrorKind.DENIED
 
     def __str__(self) -> str:
         return self.error.str() if self.error else "no answer"
@@ -68,18 +55,6 @@ class LastError:
 def settings(cluster: KafkaCluster, heard: LastError) -> dict[str, Any]:
     """What any client of the cluster is told. Raises KafkaSettingsError."""
     return {**cluster.for_librdkafka(), "logger": _librdkafka, "error_cb": heard}
-
-
-def reason(error: Exception) -> str:
-    """What an exception says, for people, on one line."""
-    said = error.args[0] if error.args else error
-    return " ".join((said.str() if isinstance(said, KafkaError) else str(said)).split())
-
-
-def trouble(topic: str, error: KafkaError) -> SinkError:
-    """Why a topic can't be written, and what to do."""
-    advice = _ADVICE.get(error.code())
-    return SinkError(f"topic {topic}: {error.str()}" + (f"; {advice}" if advice else ""))
 
 
 class KafkaProducer:

@@ -21,8 +21,8 @@ from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourceType
 
-from schemas.errors import ElBeamError
 from transforms.io.kafka.cluster import KafkaCluster
+from transforms.io.kafka.errors import ErrorKind, KafkaAway, kind_of
 
 _TIMEOUT = 10.0  # seconds of one request
 _SILENT = logging.getLogger("el_beam.librdkafka")
@@ -30,19 +30,6 @@ _SILENT.addHandler(logging.NullHandler())
 _SILENT.propagate = False
 Result = TypeVar("Result")
 _MUST_BE_THERE: Any = object()
-_PASSING = (
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.NOT_COORDINATOR,
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-)
-
-
-class KafkaAway(ElBeamError):
-    """The brokers don't answer, or not to us; the message is for people."""
-
-    transient = True
 
 
 class Position(NamedTuple):
@@ -208,7 +195,7 @@ class KafkaTopics:
                 if default is not _MUST_BE_THERE and error.code() == KafkaError.GROUP_ID_NOT_FOUND:
                     found: Result = default
                     return found
-                if error.code() not in _PASSING or time.monotonic() > end:
+                if kind_of(error) is not ErrorKind.MOVING or time.monotonic() > end:
                     told = error.str() or error.name()
                     self._admin = self._client()  # after its broker's death one may stay dumb
                     message = f"cannot ask the brokers {self._cluster}: {told}"

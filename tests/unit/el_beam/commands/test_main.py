@@ -21,7 +21,7 @@ from schemas.errors import ElBeamError, WrongCall
 from schemas.registry import RegistryUnavailable
 from transforms.errors import SinkError
 from transforms.io.files.base import FileAway
-from transforms.io.kafka.topics import KafkaAway
+from transforms.io.kafka.errors import KafkaAway
 from transforms.io.mysql.client import DatabaseAway, TableLocked
 
 ROOT = Path(cli.__file__).parents[1]

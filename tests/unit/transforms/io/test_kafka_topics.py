@@ -11,7 +11,8 @@ from confluent_kafka import KafkaError, KafkaException
 
 from transforms.io.kafka import topics as kafka_topics
 from transforms.io.kafka.cluster import KafkaCluster
-from transforms.io.kafka.topics import KafkaAway, KafkaTopics
+from transforms.io.kafka.errors import KafkaAway
+from transforms.io.kafka.topics import KafkaTopics
 
 
 class Client:

@@ -21,7 +21,8 @@ from schemas.validation.validator import Validator
 from transforms.errors import SinkError
 from transforms.io.kafka import admin as kafka_admin
 from transforms.io.kafka.cluster import KafkaCluster
-from transforms.io.kafka.producer import SMALL, KafkaProducer, LastError, trouble
+from transforms.io.kafka.errors import SMALL, trouble
+from transforms.io.kafka.producer import KafkaProducer, LastError
 from transforms.write import kafka
 from transforms.write.choice import Choice
 from transforms.write.events import _WriteFn
