@@ -45,7 +45,8 @@ class Option(NamedTuple):
     kind: type = str  # in YAML: str, int, bool, or list of texts
     flag: str = "--{}"  # on the command line; "" where its place says what it is
     missing: Callable[[], str] | None = None  # the sentence that says that it must be given
-    identity: bool = True  # a job with another value is another job
+    identity: bool | None = True  # a job with another value is another job; None, as new options
+    # have it: the default is left out, so that jobs of earlier versions keep their identity
 
 
 class Given(NamedTuple):

@@ -74,8 +74,11 @@ class GraphConfig:
         """The same for the same job: what a killed attempt left is found by it."""
         plain = {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
         for each in fields(self):
-            if not each.metadata["option"].identity:
+            identity = each.metadata["option"].identity
+            if identity is False:
                 plain[each.name] = {int: 0, bool: False}.get(type(each.default))
+            elif identity is None and getattr(self, each.name) == each.default:
+                del plain[each.name]
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
     def contradictions(self) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from schemas.bad_event import sentence_of
 from schemas.durable import Document, DocumentFormat, by_name, reader
 from transforms.counts.count import Counts, ReadReceipt
+from transforms.counts.definitions import SINK
 from transforms.io.files import filesystem
 from transforms.layout import hour_name
 from transforms.write.receipt import Receipt
@@ -31,7 +32,7 @@ class SinkBook:
 
     def add(self, other: SinkBook | Receipt) -> None:
         """Enter more of the same sink."""
-        for column in ("given", "written", "rejected", "repeated", "filtered", "size"):
+        for column in (each.name for each in SINK if each.name != "files"):
             setattr(self, column, getattr(self, column) + getattr(other, column))
         self.files += other.files if isinstance(other, SinkBook) else other.size > 0
 

@@ -26,7 +26,7 @@ from el_beam.config import (
     table,
     text,
 )
-from el_beam.config.options import parsed
+from el_beam.config.options import count, parsed
 from el_beam.connectors.registry import parameters
 from el_beam.uris import parse_uri
 from schemas.bad_event import EVENT_ERROR
@@ -261,6 +261,16 @@ def test_identities_are_those_of_earlier_versions(values: dict[str, Any], identi
     given = {name: Given("", value) for name, value in values.items()}
     parsed_values, mistaken = parsed(RunConfig, given)
     assert RunConfig(**parsed_values).job_id == identity and not mistaken
+
+
+def test_a_new_option_changes_no_identity_while_it_has_its_default() -> None:
+    @dataclass(frozen=True)
+    class Newer(RunConfig):
+        most: int = field(default=0, metadata=option(count, kind=int, identity=None))
+
+    source = parse_uri("file:a", {"file": set()}, "source")
+    assert Newer(source=source).job_id == RunConfig(source=source).job_id
+    assert Newer(source=source, most=3).job_id != RunConfig(source=source).job_id
 
 
 def test_values_have_their_types(monkeypatch: pytest.MonkeyPatch) -> None:
