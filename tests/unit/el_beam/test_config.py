@@ -268,7 +268,7 @@ def test_a_new_option_changes_no_identity_while_it_has_its_default() -> None:
     class Newer(RunConfig):
         most: int = field(default=0, metadata=option(count, kind=int, identity=None))
 
-    source = parse_uri("file:a", {"file": set()}, "source")
+    source = parse_uri("file:a", {"file": frozenset()}, "source")
     assert Newer(source=source).job_id == RunConfig(source=source).job_id
     assert Newer(source=source, most=3).job_id != RunConfig(source=source).job_id
 
