@@ -125,7 +125,7 @@ def path_of(uri: Uri) -> str:
 
 
 def checked_path(path: str) -> str:
-    """A path on a file system that there is. Raises UriError."""
+    """A path on a file system that there is. Raises UriError, ExtraMissing."""
     scheme, is_remote, rest = path.partition("://")
     if not is_remote:
         return path

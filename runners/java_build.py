@@ -17,8 +17,9 @@ _LIBRARIES = ("spark-job-server", "kafka-broker", "hdfs")  # a folder of jars ea
 def build() -> Path:
     """Build the Java parts, unless it was done for these very sources, and return their folder.
 
-    It is complete or not there: `runners.jars` says what is in it. Processes that build at once
-    wait for each other. As root on Debian it installs Java 17 and Maven where they are missing.
+    The folder is complete, or it doesn't exist; `runners.jars` says what is in it. Processes that
+    build at the same time wait for each other. As root on Debian it installs Java 17 and Maven if
+    they are missing.
     Raises ProgramFailed."""
     to = jars.built()
     with locked(to.parent / "lock"):

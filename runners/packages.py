@@ -16,8 +16,8 @@ from runners.user_folders import locked
 def unpack_package(name: str, version: str, inside: str, to: Path) -> None:
     """Download a source package and make its folder `inside` the folder `to`, whole or not at all.
 
-    It does nothing where `to` is there. Processes that do it at once wait for each other. Raises
-    ProgramFailed."""
+    It does nothing if `to` exists. Processes that do it at the same time wait for each other.
+    Raises ProgramFailed."""
     with locked(to.parent / f"{name}.lock"), tempfile.TemporaryDirectory(dir=to.parent) as scratch:
         if to.exists():
             return

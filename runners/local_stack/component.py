@@ -38,7 +38,7 @@ class Component(ABC):
 
     @staticmethod
     def missing() -> str:
-        """What it runs on that isn't on this machine yet, for people; "" if all is there."""
+        """The name of what it runs on and this machine doesn't have yet, or ""."""
         return ""
 
     @staticmethod

@@ -117,8 +117,10 @@ class Hdfs(Component):
 
     def _is_registered(self) -> bool:
         """The DataNode knows its NameNode. (That goes on counting a killed one for a while.)"""
-        told = self._jmx("data_http", "DataNode,name=DataNodeInfo").get("BPServiceActorInfo", "[]")
-        return any(each["ActorState"] == "RUNNING" for each in json.loads(told))
+        actors = self._jmx("data_http", "DataNode,name=DataNodeInfo").get(
+            "BPServiceActorInfo", "[]"
+        )
+        return any(each["ActorState"] == "RUNNING" for each in json.loads(actors))
 
     def _jmx(self, port: str, bean: str) -> dict[str, Any]:
         url = f"http://{self._address(port)}/jmx?qry=Hadoop:service={bean}"

@@ -69,8 +69,8 @@ class MariaDb(Component):
 
     @staticmethod
     def missing() -> str:
-        there = all(map(shutil.which, map(_path, ("mariadbd", "my_print_defaults"))))
-        return "" if there else "MariaDB"
+        programs = map(_path, ("mariadbd", "my_print_defaults"))
+        return "" if all(map(shutil.which, programs)) else "MariaDB"
 
     @staticmethod
     def install() -> None:
