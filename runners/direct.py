@@ -9,17 +9,21 @@ from collections.abc import Sequence
 from apache_beam import Pipeline
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability import python_urns
-from apache_beam.portability.api import beam_fn_api_pb2
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner, worker_handlers
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.portability.fn_api_runner.fn_runner import RunnerResult
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
-    BeamFnControlServicer,
     SubprocessSdkWorkerHandler,
     WorkerHandler,
 )
 from apache_beam.runners.worker import sdk_worker_main
 from google.protobuf.json_format import MessageToJson  # type: ignore[import-untyped]  # it has no types
 
+from runners.beam_private import (
+    MAKES_SERVERS,
+    answer_with_error,
+    end_conversation,
+    workers_of_job,
+)
 from runners.forkserver import Fork
 from runners.loopback import kept_in
 
@@ -41,7 +45,7 @@ class LocalRunner(FnApiRunner):
 
     def run_pipeline(self, pipeline: Pipeline, options: PipelineOptions) -> RunnerResult:
         """Run it to its end."""
-        with kept_in(worker_handlers):
+        with kept_in(MAKES_SERVERS):
             return super().run_pipeline(pipeline, options)
 
 
@@ -67,7 +71,7 @@ class _WorkerHandler(SubprocessSdkWorkerHandler):
     def stop_worker(self) -> None:
         """Called at the job's end. A process that doesn't end by itself is killed."""
         self._let_go.set()
-        self.control_conn.push(BeamFnControlServicer._DONE_MARKER)  # for one that connects now
+        end_conversation(self)  # for one that connects now
         if self._process:
             self._process.wait(_GRACE)
             self._process.kill()
@@ -76,14 +80,11 @@ class _WorkerHandler(SubprocessSdkWorkerHandler):
         assert self._process
         self._process.wait()
         if not self._let_go.is_set():  # the others' work is lost, and the job waits for all of them
-            for each in [*self.control_handler._worker_manager._workers_by_id.values()]:
+            for each in workers_of_job(self):
                 if each._process:
                     each._process.kill()
         while not self._let_go.wait(0.2):  # questions may still be asked
-            for question, future in [*self.control_conn._futures_by_id.items()]:
-                # An answer, not an `abort`: who waits for a bundle's data looks for nothing else.
-                answer = beam_fn_api_pb2.InstructionResponse(instruction_id=question, error=_DEAD)
-                future.set(answer)
+            answer_with_error(self, _DEAD)
 
 
 def _work(environment: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.portability.flink_runner import FlinkJarJobServer, FlinkRunner
 from apache_beam.runners.portability.job_server import JobServer
 
+from runners.beam_private import place
 from runners.flink_rest import FlinkCluster, FlinkError
 from runners.jars import jar
 from runners.job_server import QUICK, LaunchedJobServer, at_end, java_settings
@@ -115,8 +116,7 @@ class _JobServer(LaunchedJobServer):
     def command(self, folder: str, port: int) -> list[str]:
         """What runs it on this port; `folder` is its own."""
         server = FlinkJarJobServer(self._options)
-        server._job_port = port
-        server._artifacts_dir = server._artifacts_dir or f"{folder}/artifacts"
+        place(server, folder, port)
         (java, *rest), _ = server.subprocess_cmd_and_endpoint()
         master = self._options.view_as(FlinkRunnerOptions).flink_master
         quick = () if master.startswith("[") else QUICK  # a cluster does the work
@@ -167,10 +167,10 @@ def _flag(name: str, value: object) -> str:
 def value_of(options: Sequence[str], name: str) -> str | None:
     """What `--name=value` or `--name value` gives, the last one; None without it."""
     found = None
-    for place, option in enumerate(options):
+    for number, option in enumerate(options):
         flag, given, value = option.partition("=")
         if flag == f"--{name}":
-            rest = options[place + 1 :]
+            rest = options[number + 1 :]
             found = value if given else (rest[0] if rest and not rest[0].startswith("--") else "")
     return found
 

@@ -87,7 +87,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "beam_options",
         "direct flink spark local_stack",
         "local_pool java_build",
-        "worker_pool job_server flink_rest preflight loopback",
+        "worker_pool job_server flink_rest preflight loopback beam_private",
         "forkserver jars packages",
         "orphans programs user_folders",
         "memory",
