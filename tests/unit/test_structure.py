@@ -146,6 +146,7 @@ WITH_BEAM = {
     "el_beam.running.increments.round",
     "el_beam.running.streaming.submit",
     "runners.beam_options",
+    "runners.beam_private",
     "runners.direct",
     "runners.flink",
     "runners.job_server",
