@@ -87,11 +87,11 @@ def _rate(plan: Plan, rules: Rules) -> float:
 
     from schemas.bad_event import BadEvent
     from transforms.parse import line_parser
-    from transforms.read.files import find_splits, read_split
+    from transforms.read.files import read_split
     from transforms.validate import event_validator
 
     parse, validate = line_parser(rules.format), event_validator(rules.registry)
-    lines = list(islice(read_split(find_splits((plan.hours[0].files[0],))[0]), _TRIED))
+    lines = list(islice(read_split(plan.source(plan.hours[0]).splits()[0]), _TRIED))
     started = 0.0
     for number, line in enumerate(lines):
         if number == len(lines) // 2:  # the validators are made by now
