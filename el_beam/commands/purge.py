@@ -58,7 +58,8 @@ def _purge(root: str, args: argparse.Namespace) -> dict[str, str]:
     from el_beam.books.ledger.changes import changing
     from el_beam.books.ledger.reader import read_ledger
     from el_beam.upkeep.compaction import closed
-    from el_beam.upkeep.retention.keep_list import check, read_keep
+    from el_beam.upkeep.retention.keep_list import read_keep
+    from el_beam.upkeep.retention.parquet import check_files
     from el_beam.upkeep.retention.purge import left_over, purge, steps
     from transforms.io.files import filesystem
 
@@ -68,7 +69,7 @@ def _purge(root: str, args: argparse.Namespace) -> dict[str, str]:
         return closed(hour, now, age)
 
     keep = read_keep(args.keep)
-    check(keep, read_ledger(root))  # refuses a folder that has none, before writing there
+    check_files(keep, read_ledger(root))  # refuses a folder that has none, before writing there
     problems: dict[str, str] = {}
     done: list[bool] = []  # of each file: whether it keeps some fields
     with changing(root) if args.yes else nullcontext() as lease:

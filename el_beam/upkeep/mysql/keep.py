@@ -7,12 +7,11 @@ parts may stay.
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from el_beam.upkeep.retention.keep_list import Keep, KeepError
+from el_beam.upkeep.retention.keep_list import Keep, check
 from schemas.storage.columns import RESCUED, Column, json_text, nested_columns, path_text
 from schemas.storage.sql import layout
 from schemas.storage.sql_changes import folded
@@ -20,7 +19,6 @@ from schemas.storage.sql_changes import folded
 ALWAYS: Final = frozenset({"id", "uuid", "dt", "timestamp"})
 """Columns which tell of nobody, and without which rows are no rows."""
 _AGENT: Final = "userAgent"
-_SHOWN: Final = 30  # names of what there is
 
 Cut = Callable[[str], str | None]
 """What stays of a column's JSON text; None for nothing."""
@@ -111,7 +109,7 @@ def _above(path: str) -> set[str]:
     return {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
 
 
-def there(document: dict[str, Any]) -> set[str]:
+def fields_of(document: dict[str, Any]) -> set[str]:
     """The fields that a list may name."""
     agent = next(each for each in nested_columns(document) if each.key == _AGENT)
     paths = (path for column in layout(document) for path in _leading_to(column.path))
@@ -119,25 +117,7 @@ def there(document: dict[str, Any]) -> set[str]:
     return {*paths, *_as_files_call_them(document), *parts, RESCUED}
 
 
-def check(keep: Keep, fields: Mapping[str, set[str]]) -> None:
-    """`fields`: of each Schema_revision that has a table, what a list may name. Raises KeepError
-    where this one names what none has."""
-    mistakes = []
-    for name, told in sorted(keep.fields.items()):
-        mine = [has for table, has in fields.items() if name in (table, table.rpartition("_")[0])]
-        has = set().union(*mine)
-        if not mine:
-            mistakes.append(f"there is no table of {name}, there are {_shown(sorted(fields))}")
-        elif missing := sorted(told - has):
-            near = [close for each in missing for close in difflib.get_close_matches(each, has)]
-            mistakes.append(
-                f"{name} has no {', '.join(missing)}, it has "
-                f"{_shown(dict.fromkeys([*near, *sorted(has)]))}"
-            )
-    if mistakes:
-        raise KeepError("; ".join(["the list names what isn't there", *mistakes]))
-
-
-def _shown(names: Iterable[str]) -> str:
-    first, rest = [*names][:_SHOWN], [*names][_SHOWN:]
-    return ", ".join(first) + (f" and {len(rest)} more" if rest else "") or "none"
+def check_tables(keep: Keep, fields: Mapping[str, set[str]]) -> None:
+    """Raises KeepError where a list names what no table has. `fields`: of each Schema_revision that
+    has a table, what the list may name."""
+    check(keep, fields, lambda tables, _: set().union(*(fields[table] for table in tables)))

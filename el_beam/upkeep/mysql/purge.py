@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 import sqlalchemy as sa
 
-from el_beam.upkeep.mysql.keep import check, kept, there
+from el_beam.upkeep.mysql.keep import check_tables, fields_of, kept
 from el_beam.upkeep.mysql.tables import FAULTS, Ours, tables
 from el_beam.upkeep.mysql.walk import COUNTED, Done, PurgeTarget, TimeColumn, Walk
 from el_beam.upkeep.retention.keep_list import Keep
@@ -70,8 +70,9 @@ def targets(
                 ours.append(each)
             elif wanted(str(each.schema or each.name)):
                 problems[each.name] = each.why
-        check(keep, {str(each.schema): has for each in ours
-                     if (has := _fields(registry, keep, each.schema)) is not None})  # fmt: skip
+        fields = {str(each.schema): has for each in ours
+                  if (has := _fields(registry, keep, each.schema)) is not None}  # fmt: skip
+        check_tables(keep, fields)
         for name, schema in ours:
             if wanted(str(schema)) and (table := look(connection, name)):
                 try:
@@ -84,7 +85,7 @@ def targets(
 def _fields(registry: Registry, keep: Keep, schema: Destination) -> set[str] | None:
     """What the list may name of a table; None where nobody can tell."""
     try:
-        return there(registry.get(*schema)) if keep.of(str(schema)) else set()
+        return fields_of(registry.get(*schema)) if keep.of(str(schema)) else set()
     except SchemaError:
         return None
 

@@ -28,7 +28,8 @@ from el_beam.job import Execution, Job, Rules
 from el_beam.running.bounded import run
 from el_beam.running.failures import JobFailed
 from el_beam.upkeep.replay.candidates import CandidateLine, Candidates
-from el_beam.upkeep.replay.swap import Provenance, RawFile, raw_files, swap
+from el_beam.upkeep.replay.provenance import Provenance
+from el_beam.upkeep.replay.swap import RawFile, raw_files, swap
 from schemas.bad_event import BadEvent
 from schemas.capsule import event_time
 from schemas.event import Destination, Event

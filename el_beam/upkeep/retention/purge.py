@@ -23,7 +23,8 @@ from el_beam.books.ledger.model import HourFilter, Ledger, LedgerFile
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import State
 from el_beam.upkeep.compaction import attempt, name_of
-from el_beam.upkeep.retention.keep_list import Keep, cut, kept_mark
+from el_beam.upkeep.retention.keep_list import Keep
+from el_beam.upkeep.retention.parquet import cut, kept_mark
 from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileInfo

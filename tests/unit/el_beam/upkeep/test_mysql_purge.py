@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from el_beam.cli import main
-from el_beam.upkeep.mysql.keep import check, kept, there
+from el_beam.upkeep.mysql.keep import check_tables, fields_of, kept
 from el_beam.upkeep.mysql.purge import Pace
 from el_beam.upkeep.retention.keep_list import Keep, KeepError
 from schemas.storage.columns import RESCUED, path_text
@@ -85,15 +85,15 @@ def test_a_rescued_field_stays_with_what_it_is_in(keys: list[str]) -> None:
 
 
 def test_a_list_may_name_what_is_there() -> None:
-    fields = {"S_1": there(DOCUMENT), "S_2": {"wiki"}, "T_1": set[str]()}
+    fields = {"S_1": fields_of(DOCUMENT), "S_2": {"wiki"}, "T_1": set[str]()}
     assert {"wiki", "event", "event.a", "event.a.b", r"event.a\.b", "userAgent.is_bot"} <= fields[
         "S_1"
     ]
-    check(Keep({"S": frozenset({"event.a", "wiki"}), "T": frozenset()}), fields)
-    check(Keep({"S_2": frozenset({"wiki"}), "S_1": frozenset({"event.a_b"})}), fields)
+    check_tables(Keep({"S": frozenset({"event.a", "wiki"}), "T": frozenset()}), fields)
+    check_tables(Keep({"S_2": frozenset({"wiki"}), "S_1": frozenset({"event.a_b"})}), fields)
     wrong = {"S_2": {"event.a"}, "S": {"event.actoin"}, "X": set[str](), "T_2": {"wiki"}}
     with pytest.raises(KeepError) as caught:
-        check(Keep({name: frozenset(each) for name, each in wrong.items()}), fields)
+        check_tables(Keep({name: frozenset(each) for name, each in wrong.items()}), fields)
     told = str(caught.value)
     assert "S_2 has no event.a, it has wiki" in told
     assert "S has no event.actoin, it has event.action, " in told

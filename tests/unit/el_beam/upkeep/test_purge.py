@@ -25,7 +25,8 @@ from el_beam.books.ledger.writer import enter_run, enter_state
 from el_beam.books.state.state import Intent, Manifest, State
 from el_beam.cli import main as el
 from el_beam.upkeep.compaction import compact, hours
-from el_beam.upkeep.retention.keep_list import Keep, KeepError, check, cut, read_keep
+from el_beam.upkeep.retention.keep_list import Keep, KeepError, read_keep
+from el_beam.upkeep.retention.parquet import check_files, cut
 from el_beam.upkeep.retention.purge import left_over, purge, steps
 from schemas.registry import open_registry
 from transforms.counts.summary import HourKey, Summary
@@ -436,11 +437,11 @@ def test_a_list_of_what_there_is(folder: Folder) -> None:
     folder.write("Edit_2", NEW, more=["x", "y"])
     folder.write("Edit_2", OLD, "z", later=["x", "y"])
     keep = keeping(Edit="wiki event event.user.name more later", Edit_1="_rescued_data", Edit_2="")
-    check(keep, folder.ledger())
+    check_files(keep, folder.ledger())
     folder.purge(keep)
-    check(keep, folder.ledger())
+    check_files(keep, folder.ledger())
     with pytest.raises(KeepError, match="Edit_1 has no more, it has"):
-        check(keeping(Edit_1="more"), folder.ledger())
+        check_files(keeping(Edit_1="more"), folder.ledger())
 
 
 @pytest.mark.parametrize(
@@ -452,17 +453,17 @@ def test_a_list_of_what_there_is(folder: Folder) -> None:
         ),
         ({"Edit": "event.user.name.x"}, "Edit has no event.user.name.x, it has event.user.name, "),
         ({"Edit": "Wiki"}, "Edit has no Wiki, it has wiki, "),
-        ({"Edti": "wiki"}, "there is no Parquet table Edti, there are Edit_1, EventError_2"),
-        ({"Lines": "wiki"}, "there is no Parquet table Lines, there are Edit_1, EventError_2"),
-        ({"*": "line"}, "there is no Parquet table *, there are Edit_1, EventError_2"),
-        ({"Edit_2": "", "X": ""}, "no Parquet table Edit_2, there are Edit_1, EventError_2; there"),
+        ({"Edti": "wiki"}, "there is no table of Edti, there are Edit_1, EventError_2"),
+        ({"Lines": "wiki"}, "there is no table of Lines, there are Edit_1, EventError_2"),
+        ({"*": "line"}, "there is no table of *, there are Edit_1, EventError_2"),
+        ({"Edit_2": "", "X": ""}, "no table of Edit_2, there are Edit_1, EventError_2; there"),
     ],
 )
 def test_a_list_of_what_is_not_there(folder: Folder, fields: dict[str, str], told: str) -> None:
     folder.write("*_0", OLD, ending=".raw.parquet")
     folder.write("Lines_1", OLD, ending=".jsonl.gz")
     with pytest.raises(KeepError) as caught:
-        check(keeping(**fields), folder.ledger())
+        check_files(keeping(**fields), folder.ledger())
     assert told in str(caught.value)
 
 
@@ -470,7 +471,7 @@ def test_a_list_where_nothing_can_be_read(folder: Folder) -> None:
     for path in (folder.root / "Edit_1").rglob("*.parquet"):
         path.write_bytes(b"")
     with pytest.raises(KeepError, match="cannot tell what Edit has: Edit_1/year"):
-        check(keeping(Edit="wiki"), read_ledger(str(folder.root)))
+        check_files(keeping(Edit="wiki"), read_ledger(str(folder.root)))
 
 
 def test_the_command(folder: Folder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

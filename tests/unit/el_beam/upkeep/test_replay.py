@@ -31,7 +31,7 @@ from el_beam.running.bounded import execute, run
 from el_beam.running.failures import JobFailed
 from el_beam.upkeep.backfill.apply import apply
 from el_beam.upkeep.backfill.plan import plan
-from el_beam.upkeep.replay import replay
+from el_beam.upkeep.replay import provenance, replay
 from el_beam.upkeep.replay import swap as exchange
 from el_beam.upkeep.replay.replay import Replayed
 from schemas.bad_event import (
@@ -574,9 +574,9 @@ def test_splits_of_a_topic(records: list[int], size: int, topic: str) -> None:
     for split in splits_of(topic, 3, ranges, size):
         for partition, start, _ in split.ranges:
             origin = Origin("kafka", f"{topic}/{partition}", start, 0.0, "")
-            assert exchange._is_of(split.id, origin)
-            assert not exchange._is_of(split.id, origin._replace(name=f"other/{partition}"))
-            assert not exchange._is_of(split.id, origin._replace(kind="file"))
+            assert provenance.is_of(split.id, origin)
+            assert not provenance.is_of(split.id, origin._replace(name=f"other/{partition}"))
+            assert not provenance.is_of(split.id, origin._replace(kind="file"))
 
 
 def test_splits_of_a_file(world: World) -> None:
