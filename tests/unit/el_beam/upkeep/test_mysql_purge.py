@@ -126,7 +126,7 @@ def test_the_pace() -> None:
         ([*PURGE, "1d", "--pause", "nan"], "not a number of seconds"),
         (["plan", "sqlite:x"], "unknown database sqlite"),
         (["plan", "mysql://el:secret@h/d"], "must not be written down"),
-        (["plan", "mysql://el:se?in@cret@h/d"], "mysql://el:***@h/d: a password must not be"),
+        (["plan", "mysql://el:se?in@cret@h/d"], "mysql://el:***@h/d: password must not be"),
         (["plan", "mysql://el@h/d?bots=drop"], "has no parameter bots"),
         (["plan", "mysql://el@127.0.0.1:1/d"], "Can't connect"),
         (["plan", "mysql://el@h/d?unix_socket=/none.sock"], "server at /none.sock (2003)"),
