@@ -135,7 +135,7 @@ def checked_path(path: str) -> str:
         known = ", ".join(f"{each}://" for each in FILE_SYSTEMS)
         raise UriError(f"no file system {scheme}://; there are local paths, {known}")
     if not _AUTHORITY[scheme].fullmatch(rest):
-        raise UriError(f"{path} is no path there: write {_EXAMPLES[scheme]}")
+        raise UriError(f"{path} is not a path there: write {_EXAMPLES[scheme]}")
     if scheme == "gs":
         need_extra("gcp", "google.cloud.storage", "gs://")
     return path.rstrip("/")

@@ -138,9 +138,9 @@ class BadEvents:
 
 
 def check_reason(word: str | None) -> None:
-    """Raise StoredError for a word that is no reason."""
+    """Raise StoredError for a word that is not a reason."""
     if word is not None and word not in _REASONS:
-        raise StoredError(f"--reason {word!r} is none; there are {', '.join(_REASONS)}")
+        raise StoredError(f"--reason {word!r} is not a reason; there are {', '.join(_REASONS)}")
 
 
 def bad_events(

@@ -148,7 +148,7 @@ def _parquet_rows(file: IO[bytes], fields: Fields) -> Iterator[list[Any]]:
 
     parquet = pq.ParquetFile(file)
     if "uuid" not in parquet.schema_arrow.names:
-        raise ValueError("it has no column uuid: these are no events")
+        raise ValueError("it has no column uuid, so it has no events")
     for batch in parquet.iter_batches(ROWS, columns=[*fields, RESCUED], use_threads=False):
         for row in batch.to_pylist():
             yield values_of(fields, partial(value_at, row), row.get(RESCUED))

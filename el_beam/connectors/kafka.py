@@ -166,8 +166,8 @@ class _TopicStore(Store):
 
 
 def _event_of(line: RawLine) -> tuple[str, Json]:
-    """What an import makes of a record: its Schema_revision and the event. One that is none, or
-    names no schema, is an EventError, the same as the import's."""
+    """What an import makes of a record: its Schema_revision and the event. A record that is not an
+    event, or names no schema, is an EventError, the same as the import's."""
     from schemas.bad_event import BadEvent, Reason, Stage, event_error
     from schemas.capsule import BadIdentity, check_scid, scid_of
     from transforms.parse import parse_json_event
@@ -219,7 +219,7 @@ def _topics(uri: Uri) -> tuple[tuple[str, ...], str | None]:
         try:
             re.compile(pattern)
         except re.error as error:
-            raise UriError(f"{uri}: pattern is no regular expression: {error}") from error
+            raise UriError(f"{uri}: pattern is not a regular expression: {error}") from error
     elif not topics:
         raise UriError(f"{uri}: topics is empty")
     return topics, pattern

@@ -1,4 +1,4 @@
-"""Two ends compared: by schema and hour, whether the same events are there, and which are not.
+"""Two stores compared: by schema and hour, whether the same events are there, and which are not.
 
 The uuids of both go into a temporary database, which sorts them on disk: memory is the same however
 many there are. From it come the counts of every schema and hour, and then, of those alone that
@@ -21,7 +21,7 @@ from el_beam.connectors.selection import Selection, StoredError
 from el_beam.connectors.store import Store
 from schemas.storage.sql import table_name
 
-_PLACES: Final = 2  # that are told of one uuid, at each end
+_PLACES: Final = 2  # that are named of one uuid, in each store
 _NAME = re.compile(r"(?P<schema>.+)_(?P<revision>\d{1,18})", re.DOTALL)
 
 _WRONG = "a = 0 OR b = 0 OR (a > 1 AND :a) OR (b > 1 AND :b)"  # :a, repeats in A are wrong
@@ -40,7 +40,7 @@ SELECT uuid, side, key, place, number FROM seen WHERE uuid IN (SELECT uuid FROM 
 
 
 class Count(NamedTuple):
-    """The events of one schema and hour at one end."""
+    """The events of one schema and hour in one store."""
 
     different: int  # uuids
     repeats: int  # events whose uuid is there already
@@ -48,15 +48,15 @@ class Count(NamedTuple):
 
 
 class HourPair(NamedTuple):
-    """One schema and hour at both ends."""
+    """One schema and hour in both stores."""
 
-    schema: str  # Schema_revision; the table's name where an end has tables
+    schema: str  # Schema_revision; the table's name where a store has tables
     hour: str  # 2019-03-10T07; empty for rows of tables without a time
     a: Count
     b: Count
     only_a: int  # uuids
     only_b: int
-    wrong: int  # uuids that are at one end only, or too often at one
+    wrong: int  # uuids that are in one store only, or too often in one
 
 
 class Place(NamedTuple):
@@ -69,7 +69,7 @@ class Place(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A uuid that is at one end only, or too often at one."""
+    """A uuid that is in one store only, or too often in one."""
 
     schema: str
     hour: str
@@ -122,16 +122,16 @@ class _Keys:
 
 
 def compare(
-    a: Store, b: Store, wanted: Selection, most: int, heard: Callable[[], None] = lambda: None
+    a: Store, b: Store, selection: Selection, most: int, heard: Callable[[], None] = lambda: None
 ) -> Comparison:
-    """Compare all wanted events of two ends; `most` differences are named. `heard` is called for
-    each event. A repeat in a topic is no difference; one in files or tables is. Where an end is
-    without bots, events of bots don't count at either. Raises StoredError, also where there is no
-    room for temporary files."""
+    """Compare all selected events of two stores, and name up to `most` differences. `heard` is
+    called for each event. A repeat counts as a difference, but not in a store that has events at
+    least once. Where one store is without bots, events of bots count in neither. Raises
+    StoredError, also where there is no room for temporary files."""
     with tempfile.TemporaryDirectory(prefix="el-") as folder:
         try:
             with closing(sqlite3.connect(f"{folder}/seen.db", isolation_level=None)) as database:
-                return _compared(database, (a, b), wanted, most, heard)
+                return _compared(database, (a, b), selection, most, heard)
         except sqlite3.Error as error:
             raise StoredError(
                 f"cannot keep the uuids in {tempfile.gettempdir()}: {error}"
@@ -140,8 +140,8 @@ def compare(
 
 def _compared(
     database: sqlite3.Connection,
-    ends: tuple[Store, Store],
-    wanted: Selection,
+    stores: tuple[Store, Store],
+    selection: Selection,
     most: int,
     heard: Callable[[], None],
 ) -> Comparison:
@@ -151,12 +151,12 @@ def _compared(
     # typeshed knows aggregates of numbers only; SQLite takes any
     database.create_aggregate("checksum", 2, _Checksum)  # type: ignore[arg-type]
     keys, places = _Keys(), _Keys()
-    fields = ("userAgent",) if any(end.without_bots for end in ends) else ()
+    fields = ("userAgent",) if any(each.without_bots for each in stores) else ()
 
     def rows(side: int) -> Iterator[tuple[int, str, int, int, int]]:
-        end = ends[side]
-        named = _as_table if ends[1 - side].tables and not end.tables else str
-        for found in end.events(wanted, fields):
+        store = stores[side]
+        named = _as_table if stores[1 - side].tables and not store.tables else str
+        for found in store.events(selection, fields):
             heard()
             if fields and _is_a_bots(found.values[0]):
                 continue
@@ -167,7 +167,7 @@ def _compared(
         database.execute("BEGIN")
         database.executemany("INSERT INTO seen VALUES (?, ?, ?, ?, ?)", rows(side))
         database.execute("COMMIT")
-    strict = {"a": not ends[0].at_least_once, "b": not ends[1].at_least_once}
+    strict = {"a": not stores[0].at_least_once, "b": not stores[1].at_least_once}
     hours = _hours(database, keys, strict)
     database.execute(_NAMES, {**strict, "most": most})
     return Comparison(hours, _differences(database, keys, places))
@@ -198,7 +198,7 @@ def _differences(database: sqlite3.Connection, keys: _Keys, places: _Keys) -> li
 
 
 def _is_a_bots(agent: Any) -> bool:
-    """By a userAgent as an end has it: in tables it is JSON."""
+    """By a userAgent as a store has it: in tables it is JSON."""
     if isinstance(agent, str):
         with suppress(ValueError, RecursionError):
             agent = json.loads(agent)
@@ -214,8 +214,8 @@ def _as_table(schema: str) -> str:
 def advice(found: Comparison, a: Store, b: Store) -> list[str]:
     """What to do about the differences: a sentence each."""
     hours = sorted({each.hour for each in found.differing if each.hour})
-    told = []
-    for end, lacking, repeats in (
+    sentences = []
+    for store, lacking, repeats in (
         (
             a,
             any(each.only_b for each in found.differing),
@@ -228,10 +228,10 @@ def advice(found: Comparison, a: Store, b: Store) -> list[str]:
         ),
     ):
         if lacking:
-            told.append(f"{end} lacks events: {_if_lacking(end, hours)}")
-        if repeats and not end.at_least_once:
-            told.append(f"{end} has events twice: {_IF_TWICE[end.tables]}")
-    return told
+            sentences.append(f"{store} lacks events: {_if_lacking(store, hours)}")
+        if repeats and not store.at_least_once:
+            sentences.append(f"{store} has events twice: {_IF_TWICE[store.tables]}")
+    return sentences
 
 
 _IF_TWICE = {
@@ -240,13 +240,13 @@ _IF_TWICE = {
 }
 
 
-def _if_lacking(end: Store, hours: list[str]) -> str:
-    if end.at_least_once:
+def _if_lacking(store: Store, hours: list[str]) -> str:
+    if store.at_least_once:
         return "where they have expired, compare from a later hour on"
-    if end.tables:
+    if store.tables:
         return "read these hours of the raw archive again; what is in a table stays as it is"
     return (
         "while an import is under way, compare up to an earlier hour; else make these hours again "
-        f"from the raw archive: el backfill apply RAW {shlex.quote(str(end))} --from {hours[0]} "
+        f"from the raw archive: el backfill apply RAW {shlex.quote(str(store))} --from {hours[0]} "
         f"--to {hours[-1]}"
     )

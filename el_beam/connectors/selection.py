@@ -12,7 +12,7 @@ _HOUR = re.compile(r"\d{4}-\d\d-\d\d(T\d\d)?", re.ASCII)
 
 
 class StoredError(WrongCall):
-    """An end that can't be read, or that was asked wrongly; the message is for people."""
+    """A store can't be read, or a command asks for what can't be; the message is for people."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class Selection:
     """Which events to read: by default all."""
 
     first: str = ""  # hour, as 2019-03-10T07, or day
-    last: str = ""  # the same; all of it is wanted
+    last: str = ""  # the same; all of it is selected
     schemas: re.Pattern[str] | None = None  # matched against Schema_revision from its start
     uuid: str = ""
 
     def hour(self, hour: str) -> bool:
-        """Of an hour; or of the beginning of one, as 2019-03, whether any may be wanted."""
+        """Whether an hour is selected; or whether any may be that begins like this, as 2019-03."""
         first, last = self.first[: len(hour)], self.last[: len(hour)]
         return first <= hour and (not last or hour[: len(last)] <= last)
 
@@ -56,13 +56,13 @@ def selection_of(first: str | None, last: str | None, schemas: str | None) -> Se
     try:
         return Selection(first, last, re.compile(schemas) if schemas else None)
     except re.error as error:
-        raise StoredError(f"--schema {schemas!r} is no regular expression: {error}") from error
+        raise StoredError(f"--schema {schemas!r} is not a regular expression: {error}") from error
 
 
 def checked_hour(option: str, hour: str | None) -> str:
     """An hour or a day as an option gives it; empty for none. Raises StoredError."""
     if hour is not None and not _is_hour(hour):
-        raise StoredError(f"{option} {hour!r} is no hour: write 2019-03-10T07, or a day")
+        raise StoredError(f"{option} {hour!r} is not an hour: write 2019-03-10T07, or a day")
     return hour or ""
 
 
@@ -77,7 +77,7 @@ def _is_hour(text: str) -> bool:
 
 
 class ReadCounter:
-    """How many events were read so far, for those who wait."""
+    """Counts the events that were read so far, for a person who waits."""
 
     def __init__(self) -> None:
         self.events = 0

@@ -5,8 +5,8 @@ the split alone, so the same input gives the same files whatever runs it, and a 
 again finds its files there.
 
 Workers write to ROOT/_temporary/<job>/<attempt>, which readers of tables don't see, and name the
-files in their receipts. Whoever runs the job gives them their names once all of it has succeeded:
-what a worker does whom nobody waits for any more is never seen.
+files in their receipts. The process that runs the job gives them their names once all of it has
+succeeded: nobody sees what a worker writes after the job has given it up.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class Sink(ABC):
     drops_bots: bool = False
     """Whether it leaves out the events of bots."""
     continuous: bool = False
-    """Whether a job without an end may write to it. Such a job has no splits, so a sink can't name
+    """Whether a continuous job may write to it. Such a job has no splits, so a sink can't name
     files after them, nor tell rows that come again from new ones."""
 
     @abstractmethod

@@ -27,9 +27,9 @@ HOSTILE = b"\x1b]0;owned\x07\x1b[31m\r\n\x00[/red]\xc2\x9b \xe2\x80\xae %s"
 class Fake(Store):
     """A store with the EventErrors of these, and some other event."""
 
-    def __init__(self, errors: list[BadEvent]) -> None:
+    def __init__(self, errors: list[BadEvent], named: str = "EventError_14035058") -> None:
         super().__init__("parquet:/x")
-        self.errors = errors
+        self.errors, self.named = errors, named
 
     def read(self, selection: Selection, fields: Fields) -> Iterator[StoredEvent]:
         for number, error in enumerate(self.errors):
@@ -37,7 +37,7 @@ class Fake(Store):
             values = tuple(
                 data["event"][path[6:]] if path != "dt" else data["dt"] for path in fields
             )
-            for schema, its in (("EventError_14035058", values), ("Edit_1", ())):
+            for schema, its in ((self.named, values), ("Edit_1", ())):
                 if selection.schema(schema):
                     yield StoredEvent(schema, data["dt"][:13], "file", number, data["uuid"], its)
 
@@ -85,6 +85,18 @@ def test_counts(errors: list[BadEvent], reason: Reason | None, schema: str | Non
             assert example.bad.readable == one.line.data.decode("utf-8", "backslashreplace")
             assert example.bad.error.uuid == event_error(one).data["uuid"]
             assert (example.bad.origin, example.store) == ("a.log@7", "parquet:/x")
+
+
+@pytest.mark.parametrize(
+    ("named", "is_read"),
+    [("EventError_1", True), ("EventError_14035058", True), ("EventErrors_1", False),
+     ("EventError_1x", False), ("EventError_1\n", False)],
+)  # fmt: skip
+def test_any_revision_is_listed_and_replayed(named: str, is_read: bool) -> None:
+    store = Fake([error(b"line")], named)
+    assert bad_events([store], Selection(), None, nothing).total == is_read
+    lines = [each.line for each in bad.bad_lines(store, Selection(), None, nothing)]
+    assert [line and line.data for line in lines] == [b"line"] * is_read
 
 
 def test_names_of_schemas_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,10 +160,10 @@ def test_as_machines_see_it(
         (["parquet:/nowhere"], "el bad list: parquet:/nowhere: nothing is there"),
         (
             ["x:", "--reason", "b\x1bd"],
-            "el bad list: --reason 'b\\x1bd' is none; there are line_too",
+            "el bad list: --reason 'b\\x1bd' is not a reason; there are line_too",
         ),
-        (["x:", "--from", "soon"], "el bad list: --from 'soon' is no hour"),
-        (["x:", "--schema", "["], "el bad list: --schema '[' is no regular expression"),
+        (["x:", "--from", "soon"], "el bad list: --from 'soon' is not an hour"),
+        (["x:", "--schema", "["], "el bad list: --schema '[' is not a regular expression"),
     ],
 )
 def test_mistakes(call_: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

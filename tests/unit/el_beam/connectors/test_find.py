@@ -147,7 +147,7 @@ def test_as_machines_see_it(
     ("call", "says"),
     [
         (["u", "parquet:/nowhere"], "parquet:/nowhere: nothing is there"),
-        (["u", "{}", "--hour", "now"], "--hour 'now' is no hour"),
+        (["u", "{}", "--hour", "now"], "--hour 'now' is not an hour"),
         (["u", "{}", "--raw", "/nowhere"], "/nowhere: nothing is there"),
         (["u", "{}", "--raw", "s3://x"], "no file system s3://"),
         (["u", "{}", "--raw", "/tmp", "--format", "%q %x"], "unknown specifier %x"),

@@ -191,7 +191,7 @@ def test_as_people_see_it(
     ("call", "says"),
     [
         (["parquet:/nowhere", "jsonl:/nowhere"], "parquet:/nowhere: nothing is there"),
-        (["x", "y", "--from", "noon"], "--from 'noon' is no hour"),
+        (["x", "y", "--from", "noon"], "--from 'noon' is not an hour"),
         (["kafka://127.0.0.1:9/?topics=\x1b[31m", "x:"], "unknown store x"),
     ],
 )

@@ -76,7 +76,7 @@ def test_variables_but_no_secrets_are_filled_in(monkeypatch: pytest.MonkeyPatch)
         (f"{KAFKA}?group=g&topics=,", "topics is empty"),
         (f"{KAFKA}?topics=a", "must have group=NAME"),
         (f"{KAFKA}?topics=a&group=g&start=now", "start must be earliest or latest, not 'now'"),
-        (f"{KAFKA}?pattern=(&group=g", "no regular expression"),
+        (f"{KAFKA}?pattern=(&group=g", "not a regular expression"),
         (f"{KAFKA}?topics=a&group=g&auto.offset.reset=none", "has no parameter auto.offset.reset"),
         ("kafka:///?topics=a&group=g", "has no brokers"),
         ("kafka://host/?topics=a&group=g", "'host' is no broker"),

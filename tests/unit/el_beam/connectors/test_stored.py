@@ -245,7 +245,7 @@ def test_a_raw_archive_holds_lines(tmp_path: Path) -> None:
     line = RawLine(b"line", Origin("file", "a.log", 0, RECEIPT, "a-0"))
     bundle.add(SCHEMAS[0], Event({}, line))
     publish([receipt.file for receipt in bundle.commit() if receipt.file])
-    with pytest.raises(StoredError, match="no column uuid: these are no events"):
+    with pytest.raises(StoredError, match="no column uuid, so it has no events"):
         list(store_of(f"parquet:{tmp_path}").events(Selection()))
 
 
@@ -264,7 +264,7 @@ def test_a_raw_archive_holds_lines(tmp_path: Path) -> None:
         ("kafka://h:1/", "must have topics=a,b or pattern="),
         ("kafka://h:1/?topics=", "topics is empty"),
         ("kafka://h:1/?topics=a&pattern=b", "must have topics=a,b or pattern="),
-        ("kafka://h:1/?pattern=(", "pattern is no regular expression"),
+        ("kafka://h:1/?pattern=(", "pattern is not a regular expression"),
         ("kafka://h/?topics=a", "is no broker"),
         ("kafka://h:1/?topics=a&group=g", "has no parameter group"),
     ],
@@ -277,13 +277,13 @@ def test_ends_that_are_refused(uri: str, told: str) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("7", None, None), "--from '7' is no hour"),
-        (("", None, None), "--from '' is no hour"),
-        ((None, "2019-02-30", None), "--to '2019-02-30' is no hour"),
-        ((None, "2019-02-28T24", None), "--to '2019-02-28T24' is no hour"),
+        (("7", None, None), "--from '7' is not an hour"),
+        (("", None, None), "--from '' is not an hour"),
+        ((None, "2019-02-30", None), "--to '2019-02-30' is not an hour"),
+        ((None, "2019-02-28T24", None), "--to '2019-02-28T24' is not an hour"),
         (("2019-02-28T07", "2019-02-28T06", None), "--from 2019-02-28T07 is after --to"),
-        (("2019-03", None, None), "is no hour"),
-        ((None, None, "("), "--schema '(' is no regular expression"),
+        (("2019-03", None, None), "is not an hour"),
+        ((None, None, "("), "--schema '(' is not a regular expression"),
     ],
 )  # fmt: skip
 def test_options_that_are_refused(options: tuple[str | None, ...], told: str) -> None:

@@ -29,8 +29,11 @@ S = Destination("S", 1)
         (["parquet:/nowhere", "jsonl:{}"], "parquet:/nowhere: nothing is there"),
         (["parquet:/x", "raw:{}"], "raw:{} can't be asked what is there already; there are jsonl:"),
         (["parquet:/x", "stdout:"], "stdout: can't be asked what is there"),
-        (["parquet:/x", "jsonl:{}", "--reason", "none"], "--reason 'none' is none; there are"),
-        (["parquet:/x", "jsonl:{}", "--from", "soon"], "--from 'soon' is no hour"),
+        (
+            ["parquet:/x", "jsonl:{}", "--reason", "none"],
+            "--reason 'none' is not a reason",
+        ),
+        (["parquet:/x", "jsonl:{}", "--from", "soon"], "--from 'soon' is not an hour"),
         (["parquet:/x", "jsonl:{}", "--format", "x"], "--format: 'x' has no capsule"),
         (["parquet:/x", "jsonl:{}", "--workers", "0"], "--workers: must be a number from 1"),
         (["parquet:/x", "what:{}"], "unknown sink what:"),

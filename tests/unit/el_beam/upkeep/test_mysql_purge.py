@@ -131,7 +131,7 @@ def test_the_pace() -> None:
         (["plan", "mysql://el@127.0.0.1:1/d"], "Can't connect"),
         (["plan", "mysql://el@h/d?unix_socket=/none.sock"], "server at /none.sock (2003)"),
         (["plan", "mysql://el@127.0.0.1:1/d", "--schemas", "nowhere"], "nowhere"),
-        (["plan", "mysql://el@127.0.0.1:1/d", "--schema", "("], "is no regular expression"),
+        (["plan", "mysql://el@127.0.0.1:1/d", "--schema", "("], "is not a regular expression"),
     ],
 )  # fmt: skip
 def test_wrong_calls(call: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
