@@ -3,7 +3,7 @@
 An hdfs:// path names the port of WebHDFS, 9870 if none. Transient errors, such as a DataNode that
 is away, are retried; a call that is repeated does no harm when it had worked the first time.
 
-A caller that wants other files than those of the machine mounts them (docs/decisions/006).
+A caller that wants other files than those of the machine mounts them (docs/decisions/007).
 """
 
 from __future__ import annotations
@@ -105,13 +105,15 @@ def write(path: str, content: bytes) -> None:
 
 
 def create(path: str, content: bytes) -> bool:
-    """A file with this content, all at once. False where something is there already, which stays.
+    """A file with this content, all at once, and durable when this returns. False where something
+    is there already, which stays.
 
     On gs:// two that do this at the same time may both be told that it worked."""
     folder, _, name = path.rpartition("/")
     temporary = f"{folder}/_{name}.{uuid.uuid4().hex}"
     write(temporary, content)
     if move(temporary, path):
+        sync(folder)
         return True
     remove(temporary)
     return False

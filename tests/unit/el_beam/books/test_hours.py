@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from faulty_files import FaultyFiles, Killed
 
 from el_beam.books.ledger import hours
 from el_beam.books.ledger.audit import compare
@@ -27,7 +28,6 @@ from el_beam.books.state.state import Commit, Manifest, State
 from schemas.registry import open_registry
 from transforms import layout
 from transforms.counts.summary import HourKey, Summary
-from transforms.io.files import filesystem
 from transforms.write.encodings import ParquetEncoding
 from transforms.write.files import FileSink, publish
 from transforms.write.receipt import NewFile, Receipt
@@ -122,17 +122,13 @@ def test_where_no_import_writes_nobody_closes_hours(tmp_path: Path) -> None:
     assert open_hours(imported.root) == []
 
 
-def test_a_kill_while_an_hour_is_closed_leaves_no_stray_file(
-    imported: Import, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kill_while_an_hour_is_closed_leaves_no_stray_file(imported: Import) -> None:
     put([imported.file("Edit_1", "a")])
 
-    def killed(*_: object) -> bool:
-        raise KeyboardInterrupt
+    def killed(operation: str, _: str) -> Killed | None:
+        return Killed() if operation in ("move", "remove") else None
 
-    for call in ("move", "remove"):
-        monkeypatch.setattr(filesystem, call, killed)
-    with pytest.raises(KeyboardInterrupt):
+    with FaultyFiles(imported.root, fault=killed).mounted(), pytest.raises(Killed):
         close(imported.root, SEVEN)
     found = sorted(path.name for path in Path(imported.root, "Edit_1", HOUR).iterdir())
     assert found == ["_SUCCESS", "a.parquet"]

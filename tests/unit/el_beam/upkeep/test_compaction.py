@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import chain, count
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from faulty_files import FaultyFiles, deaths
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -155,6 +154,7 @@ def test_late_lines(folder: Folder, most: str, monkeypatch: pytest.MonkeyPatch) 
     before = large.stat()
     folder.write("a", events(7, 70))
     folder.write("c", events(8, 60))
+    limit = before.st_size if most == "large" else 2_000
     read, whole = [], filesystem.read
 
     def noted(path: str) -> bytes:
@@ -162,7 +162,6 @@ def test_late_lines(folder: Folder, most: str, monkeypatch: pytest.MonkeyPatch) 
         return whole(path)
 
     monkeypatch.setattr(filesystem, "read", noted)
-    limit = before.st_size if most == "large" else 2_000
     assert folder.compact(**{most: limit}) == Compacted(3, repeated=2)
     assert folder.uuids() == [uuids(70), uuids(*range(50)), uuids(60)]
     assert large.stat().st_mtime_ns == before.st_mtime_ns
@@ -333,38 +332,15 @@ def test_an_earlier_one_that_cannot_be_read(folder: Folder) -> None:
     assert done.files == 3
 
 
-def test_a_file_system_that_is_away(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_that_is_away(folder: Folder) -> None:
     """That is no fault of a file's."""
     folder.write("a", events(1))
 
-    def away(path: str) -> bytes:
-        if path.endswith(".parquet"):
-            raise FileAway("nobody answers")
-        return read(path)
+    def away(_: str, path: str) -> FileAway | None:
+        return FileAway("nobody answers") if path.endswith(".parquet") else None
 
-    read = filesystem.read
-    monkeypatch.setattr(filesystem, "read", away)
-    with pytest.raises(FileAway):
+    with FaultyFiles(str(folder.root), fault=away).mounted(), pytest.raises(FileAway):
         folder.compact()
-
-
-class Killed(BaseException):
-    """As if by SIGKILL."""
-
-
-@contextmanager
-def killed(monkeypatch: pytest.MonkeyPatch, number: int) -> Iterator[None]:
-    """The process dies instead of asking the file system for this many-th time."""
-    calls, asked = count(1), filesystem._asked
-
-    def dying(path: str, what: Callable[[Any], Any]) -> Any:
-        if "/lease" not in path and next(calls) >= number:
-            raise Killed
-        return asked(path, what)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(filesystem, "_asked", dying)
-        yield
 
 
 def where(root: Path, file: LedgerFile) -> Path:
@@ -379,23 +355,20 @@ def seen(root: Path, ledger: Ledger) -> list[str]:
     return [uuid for table in tables for uuid in table["uuid"].to_pylist()]
 
 
-def test_killed_at_every_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_at_every_moment(tmp_path: Path) -> None:
     """Who reads by the ledger sees all events, by an old list too; nobody sees both."""
     before = Folder(tmp_path / "before")
     for split, numbers in (("a", (1, 2)), ("b", (2, 3)), ("c", (4, 1))):
         before.write(split, events(*numbers))
     old = {path.name for path in before.files()}
     list_of_before = read_ledger(str(before.root))
-    for number in count(1):
-        folder = Folder(tmp_path / f"at{number}")
-        shutil.copytree(before.root, folder.root)
-        try:
-            with killed(monkeypatch, number):
-                folder.compact()
-        except Killed:
-            pass
-        else:
-            break
+
+    def copied(number: int) -> str:
+        return str(shutil.copytree(before.root, tmp_path / f"at{number}"))
+
+    number = 0
+    for root in deaths(copied, lambda root: Folder(Path(root)).compact()):
+        folder, number = Folder(Path(root)), number + 1
         now = read_ledger(str(folder.root))
         assert {*seen(folder.root, now)} == {*uuids(1, 2, 3, 4)}
         assert len(seen(folder.root, list_of_before)) == 6

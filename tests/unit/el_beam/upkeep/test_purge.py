@@ -6,16 +6,14 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from faulty_files import deaths
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.changes import changing
@@ -340,25 +338,6 @@ def test_what_killed_runs_have_left(folder: Folder, tmp_path: Path) -> None:
     assert left(folder, timedelta(hours=1)) == left(folder), "a day at least"
 
 
-class Killed(BaseException):
-    """As if by SIGKILL."""
-
-
-@contextmanager
-def killed(monkeypatch: pytest.MonkeyPatch, number: int) -> Iterator[None]:
-    """The process dies instead of asking the file system for this many-th time."""
-    calls, asked = count(1), filesystem._asked
-
-    def dying(path: str, what: Callable[[Any], Any]) -> Any:
-        if "/lease" not in path and next(calls) >= number:
-            raise Killed
-        return asked(path, what)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(filesystem, "_asked", dying)
-        yield
-
-
 def where(root: Path, file: LedgerFile) -> Path:
     """Where the docs tell readers by the ledger to look."""
     places = [root / file.path, root / "_temporary" / "changes" / file.sha256,
@@ -366,30 +345,27 @@ def where(root: Path, file: LedgerFile) -> Path:
     return next(place for place in places if place.exists())
 
 
-def test_killed_at_every_moment(
-    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_at_every_moment(folder: Folder, tmp_path: Path) -> None:
     """Whoever reads by the ledger sees all rows that stay; done again, all is as it should be."""
     folder.write("Edit_1", OLD, "b")
     (tmp_path / "keep.yaml").write_text("Edit: [wiki]")
     wanted = [f"Edit_1-{split}-{number}" for split in "ab" for number in range(2)]
-    for number in count(1):
-        root = tmp_path / f"at{number}"
-        shutil.copytree(folder.root, root)
-        call = ["purge", str(root), "--older-than", "90d", "--yes", "--keep",
-                str(tmp_path / "keep.yaml")]  # fmt: skip
-        try:
-            with killed(monkeypatch, number):
-                assert el(call) == 0
-        except Killed:
-            pass
-        else:
-            break
-        now = [file for file in read_ledger(str(root)).files.values() if file.hour == OLD]
-        tables = [pq.read_table(where(root, file)) for file in now if file.schema == "Edit_1"]
+
+    def copied(number: int) -> str:
+        return str(shutil.copytree(folder.root, tmp_path / f"at{number}"))
+
+    def work(root: str) -> None:
+        keep = str(tmp_path / "keep.yaml")
+        assert el(["purge", root, "--older-than", "90d", "--yes", "--keep", keep]) == 0
+
+    number = 0
+    for root in deaths(copied, work):
+        number += 1
+        now = [file for file in read_ledger(root).files.values() if file.hour == OLD]
+        tables = [pq.read_table(where(Path(root), file)) for file in now if file.schema == "Edit_1"]
         assert sorted(uuid for table in tables for uuid in table["uuid"].to_pylist()) == wanted
-        assert el(call) == 0
-        assert Folder(root).secrets() == []
+        work(root)
+        assert Folder(Path(root)).secrets() == []
         shutil.rmtree(root)
     assert number > 30
 

@@ -1,0 +1,136 @@
+"""Files: mounting others, patterns, errors, and what a loss of power leaves."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from faulty_files import FaultyFiles, Killed, deaths
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.io.files import filesystem
+from transforms.io.files.base import FileAway, glob
+from transforms.write.files import publish
+from transforms.write.receipt import NewFile
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "matches"),
+    [
+        ("*.log", "a.log", True),
+        ("*.log", "x/a.log", False),
+        ("**.log", "x/a.log", True),
+        ("a.b", "axb", False),
+        ("a?b", "a/b", False),
+        ("a[12]", "a1", True),
+        ("a[!12]", "a3", True),
+        ("a[!12]", "a1", False),
+        ("a[]]", "a]", True),
+        ("a[^]", "a^", True),
+        ("a[\\]", "a\\", True),
+        ("[", "[", True),
+        ("é*\n", "éx\n", True),
+    ],
+)
+def test_patterns(pattern: str, path: str, matches: bool) -> None:
+    assert bool(glob(pattern)(path)) == matches
+
+
+@given(st.text("ab/.*?[]!^-\\"))
+def test_any_text_is_a_pattern_or_refused(pattern: str) -> None:
+    try:
+        glob(pattern)("a/b")
+    except OSError as error:
+        assert pattern in str(error)
+
+
+def test_where_a_folder_looks_like_a_pattern(tmp_path: Path) -> None:
+    root = str(tmp_path / "a[1]*")
+    filesystem.write(f"{root}/x/y", b"")
+    assert [each.path for each in filesystem.below(root)] == [f"{root}/x/y"]
+
+
+def test_patterns_without_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "1.log").touch()
+    monkeypatch.chdir(tmp_path)
+    for pattern in ("*/*.log", "**", "x/1.log", "x/*"):
+        assert [each.path for each in filesystem.find(pattern)] == ["x/1.log"]
+    assert [each.path for each in filesystem.find("./*/1*")] == ["./x/1.log"]
+
+
+def test_mounts(tmp_path: Path) -> None:
+    """The longest prefix counts, of whole names; afterwards all is as before."""
+    outer, inner = f"{tmp_path}/a", f"{tmp_path}/a/b"
+    with FaultyFiles(outer).mounted() as of_outer, FaultyFiles(inner).mounted() as of_inner:
+        for path in (outer, f"{outer}/x", f"{outer}b", inner, f"{inner}/x"):
+            filesystem.exists(path)
+        with FaultyFiles(outer).mounted() as again:
+            filesystem.exists(f"{outer}/y")
+    filesystem.exists(outer)
+    seen = [outer, f"{outer}/x", inner, f"{inner}/x", f"{outer}/y"]
+    assert [path for _, path in of_outer.done] == seen, "what is mounted over it goes on to it"
+    assert [path for _, path in again.done] == [f"{outer}/y"]
+    assert [path for _, path in of_inner.done] == [inner, f"{inner}/x"]
+
+
+def test_a_bug_stays_a_bug(tmp_path: Path) -> None:
+    """Only what a file system says is an OSError."""
+    bug = FaultyFiles(str(tmp_path), fault=lambda *_: ValueError("a bug"))
+    with bug.mounted(), pytest.raises(ValueError, match="a bug"):
+        filesystem.exists(f"{tmp_path}/x")
+
+
+@pytest.mark.parametrize("path", ["nope://x/y", "hdfs://h:port/x", "a\0b"])
+def test_what_no_file_system_can_have(path: str) -> None:
+    with pytest.raises(OSError):
+        filesystem.exists(path)
+
+
+def test_a_file_system_that_is_away_is_waited_for(tmp_path: Path) -> None:
+    away = [FileAway("away")] * 3
+    files = FaultyFiles(str(tmp_path), fault=lambda *_: away.pop() if away else None)
+    with files.mounted():
+        filesystem.write(f"{tmp_path}/x", b"")
+    assert files.clock.now > 0 and files.done == [("write", f"{tmp_path}/x")]
+    for_ever = FaultyFiles(str(tmp_path), fault=lambda *_: FileAway("away"))
+    with for_ever.mounted(), pytest.raises(FileAway):
+        filesystem.write(f"{tmp_path}/x", b"")
+    assert for_ever.clock.now >= 600
+
+
+def test_what_was_made_outlives_a_loss_of_power(tmp_path: Path) -> None:
+    """What `create` and `publish` have said is done stays done."""
+    path, new = f"{tmp_path}/made", f"{tmp_path}/named"
+    filesystem.write(f"{tmp_path}/_temporary/x", b"x")
+    file = NewFile(f"{tmp_path}/_temporary/x", new, "", hashlib.sha256(b"x").hexdigest())
+    with FaultyFiles(str(tmp_path), forgets=True).mounted() as files:
+        assert filesystem.create(path, b"made")
+        publish([file])
+        files.kill()
+    assert filesystem.read(path) == b"made"
+    assert filesystem.read(new) == b"x"
+
+
+def test_a_rename_that_was_not_synced_is_forgotten(tmp_path: Path) -> None:
+    filesystem.write(f"{tmp_path}/a", b"")
+    with FaultyFiles(str(tmp_path), forgets=True).mounted() as files:
+        filesystem.move(f"{tmp_path}/a", f"{tmp_path}/b")
+        files.kill()
+        with pytest.raises(Killed):
+            filesystem.read(f"{tmp_path}/a")
+    assert filesystem.names(str(tmp_path)) == ["a"]
+
+
+def test_deaths_are_at_every_operation(tmp_path: Path) -> None:
+    def work(root: str) -> None:
+        filesystem.write(f"{root}/a", b"")
+        filesystem.move(f"{root}/a", f"{root}/b")
+
+    roots = list(deaths(lambda number: f"{tmp_path}/{number}", work))
+    assert [filesystem.names(root) for root in roots] == [[], ["a"]]
+    with FaultyFiles(f"{tmp_path}/4", dies_at=2, after=True).mounted(), pytest.raises(Killed):
+        work(f"{tmp_path}/4")
+    assert filesystem.names(f"{tmp_path}/4") == ["b"]
