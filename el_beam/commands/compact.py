@@ -80,11 +80,11 @@ def _compact(root: str, args: argparse.Namespace) -> dict[str, str]:
     def is_chosen(hour: str) -> bool:
         return selection.hour(hour) and closed(hour, now, age)
 
-    read_ledger(root, wanted=is_chosen)  # refuses a folder that has none, before writing there
+    read_ledger(root, selected=is_chosen)  # refuses a folder that has none, before writing there
     problems: dict[str, str] = {}
     before = after = repeated = 0
     with nullcontext() if args.dry_run else changing(root) as lease:
-        for hour in hours(read_ledger(root, wanted=is_chosen)):
+        for hour in hours(read_ledger(root, selected=is_chosen)):
             if not is_chosen(hour.hour):
                 continue
             done = compact(root, hour, lease) if lease else Compacted()

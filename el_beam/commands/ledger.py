@@ -48,11 +48,11 @@ def _command(args: argparse.Namespace) -> int:
 
     chosen = selection_of(args.first, args.last, None).hour
     root = checked_path(args.root)
-    ledger = read_ledger(root, wanted=chosen)  # refuses a folder that has none, before writing
+    ledger = read_ledger(root, selected=chosen)  # refuses a folder that has none, before writing
     if args.put_away:
         put_away_untracked(ledger.root, chosen)
-        ledger = read_ledger(root, wanted=chosen)
-    compare(ledger, content=args.content, wanted=chosen)
+        ledger = read_ledger(root, selected=chosen)
+    compare(ledger, content=args.content, selected=chosen)
     if args.json:
         print(json.dumps(as_json(ledger)))
     else:
@@ -62,14 +62,14 @@ def _command(args: argparse.Namespace) -> int:
 
 def as_json(ledger: Ledger) -> dict[str, Any]:
     """All of it, as plain values."""
-    from el_beam.books.ledger.audit import mending
+    from el_beam.books.ledger.audit import repairs
 
     return {
         "root": ledger.root,
         "hours": [{"read": each.read, **vars(each)} for each in ledger.hours()],
         "totals": ledger.totals,
         "troubles": [each._asdict() for each in ledger.troubles],
-        "mending": mending(ledger),
+        "mending": repairs(ledger),
     }
 
 
@@ -77,7 +77,7 @@ def _show(ledger: Ledger) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from el_beam.books.ledger.audit import mending
+    from el_beam.books.ledger.audit import repairs
     from el_beam.terminal.console import printable, results
 
     table = Table(box=None, pad_edge=False)
@@ -101,5 +101,5 @@ def _show(ledger: Ledger) -> None:
         print(f"{trouble.kind}: {printable(trouble.sentence)}", file=sys.stderr)
     if more := ledger.troubles[_SHOWN:]:
         print(f"and {len(more)} more: --json shows all", file=sys.stderr)
-    for command in mending(ledger):
+    for command in repairs(ledger):
         print(f"to repair it: {printable(command)}", file=sys.stderr)

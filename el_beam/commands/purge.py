@@ -73,7 +73,7 @@ def _purge(root: str, args: argparse.Namespace) -> dict[str, str]:
     problems: dict[str, str] = {}
     done: list[bool] = []  # of each file: whether it keeps some fields
     with changing(root) if args.yes else nullcontext() as lease:
-        for step in steps(read_ledger(root, wanted=old), keep, hours=old):
+        for step in steps(read_ledger(root, selected=old), keep, hours=old):
             problems |= purge(root, step, lease) if lease else {}
             paths = [file.path for file in step.files if file.path not in problems]
             for path in paths:
@@ -88,8 +88,8 @@ def _purge(root: str, args: argparse.Namespace) -> dict[str, str]:
     cut = sum(done)
     print(f"{len(done) - cut:,} files {verb}go, {cut:,} {verb}keep some fields{end}",
           file=sys.stderr)  # fmt: skip
-    ledger = read_ledger(root, wanted=old)
-    compare(ledger, wanted=lambda hour: not hour or old(hour))
+    ledger = read_ledger(root, selected=old)
+    compare(ledger, selected=lambda hour: not hour or old(hour))
     return problems | {each.what: "no run has written it under this name: see `el ledger`"
                        for each in ledger.troubles if each.kind == "unknown"}  # fmt: skip
 

@@ -49,7 +49,7 @@ def run(job: Job, execution: Execution) -> dict[str, Summary]:
     from apache_beam.io.filesystems import FileSystems
 
     from el_beam.pipeline import build
-    from transforms.counts.summary import load_books, total
+    from transforms.counts.summary import load_summaries, total
 
     sinks = [sink for sink, _ in job.sinks]
     with _cleaned_up(sinks):
@@ -60,7 +60,7 @@ def run(job: Job, execution: Execution) -> dict[str, Summary]:
         pipeline = beam.Pipeline(runner, options=options)
         build(pipeline, job)
         pipeline.run().wait_until_finish()
-        books = load_books(job.summary or "")
+        books = load_summaries(job.summary or "")
         done = (each for each in books.values() if not each.deferred)
         if imbalances := total(done, [str(sink) for sink in sinks]).imbalances:
             raise JobFailed("the books do not balance: " + "; ".join(imbalances))

@@ -75,7 +75,7 @@ class Compacted:
 
 
 def closed(hour: str, now: datetime, age: timedelta) -> bool:
-    """Whether an hour, as 2019-03-10T07, has ended so long ago; what is no hour has not."""
+    """Whether an hour, as 2019-03-10T07, has ended so long ago; what is not an hour has not."""
     try:
         start = datetime.strptime(hour, "%Y-%m-%dT%H").replace(tzinfo=UTC)
         return start <= now - age - timedelta(hours=1)
@@ -105,7 +105,8 @@ def compact(
     """Make few files of an hour's, each of neighbours that have the same types of columns. Of
     repeated rows the one in an earlier compaction's file stays, else the first one.
 
-    Raises FileAway, SinkError, LeaseLost; what else can't be read is told, and left as it is."""
+    Raises FileAway, SinkError, LeaseLost; what else can't be read is one of its problems, and left
+    as it is."""
     done = Compacted(len(hour.files))
     compacted = [file.path for file in hour.files if _is_done([file])]
     for group in hour.groups(large):
@@ -182,8 +183,8 @@ def _replace(
     root: str, files: list[LedgerFile], table: pa.Table, repeated: int, lease: Lease
 ) -> str:
     """Put a table in the place of files. Returns its path below the root."""
-    told = "\n".join(f"{file.path} {file.sha256}" for file in files)
-    digest = hashlib.sha256(told.encode()).hexdigest()[:12]
+    identity = "\n".join(f"{file.path} {file.sha256}" for file in files)
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
     names = [name for file in files if (name := name_of(file.path))]
     kept = {name.kept for name in names}
     name = names[0]._replace(compacted=digest, kept=kept.pop() if len(kept) == 1 else "")

@@ -246,7 +246,7 @@ def test_retention(folders: Folders, tmp_path: Path) -> None:
     root = folders.events
     keep = tmp_path / "keep.yaml"
     keep.write_text(json.dumps(KEPT))
-    files = read_ledger(root, wanted=is_old).files.values()
+    files = read_ledger(root, selected=is_old).files.values()
     addresses = {row["ip"] for file in files for row in _rows(root, file) if row["ip"]}
     secrets = rng.sample(sorted(addresses), 20)
     before = Counter({file.schema: 0 for file in files})
@@ -265,7 +265,7 @@ def test_retention(folders: Folders, tmp_path: Path) -> None:
 
     after: Counter[str] = Counter()
     assert_whole(root)
-    for file in read_ledger(root, wanted=is_old).files.values():
+    for file in read_ledger(root, selected=is_old).files.values():
         after[file.schema] += file.rows
         for row in _rows(root, file):
             mine = ("uuid", "dt", *KEPT[file.schema.partition("_")[0]])

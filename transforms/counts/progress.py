@@ -27,13 +27,13 @@ class ProgressFile:
 
 
 def begin(folder: str) -> None:
-    """Forget what was told of an earlier job."""
+    """Forget the numbers of an earlier job."""
     for path in Path(folder).iterdir():
         path.unlink(missing_ok=True)
 
 
 def progress(folder: str) -> tuple[int, int]:
-    """(outcomes, bad ones among them) that the workers have told of so far."""
+    """(outcomes, bad ones among them) that the workers have noted so far."""
     done = bad = 0
     for path in Path(folder).iterdir():
         if not path.suffix:

@@ -271,14 +271,14 @@ def _migrate_splits(document: Document) -> Document:
 SUMMARIES = DocumentFormat("summaries", SplitSummaries, 2, {1: _migrate_splits})
 
 
-def load_books(path: str) -> dict[str, Summary]:
+def load_summaries(path: str) -> dict[str, Summary]:
     """What WriteSummary left at `path`: a summary of each split. Raises OSError."""
     return SUMMARIES.load(filesystem.read(path), path).splits
 
 
-def total(books: Iterable[Summary], sinks: Sequence[str]) -> Summary:
-    """All books in one. Each of `sinks` has its part of it, in this order."""
+def total(summaries: Iterable[Summary], sinks: Sequence[str]) -> Summary:
+    """All summaries in one. Each of `sinks` has its part of it, in this order."""
     summary = summarize((), sinks)
-    for book in books:
-        summary.merge(book)
+    for each in summaries:
+        summary.merge(each)
     return summary

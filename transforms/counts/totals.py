@@ -3,7 +3,7 @@
 The algebra. A record says of the lines first..last of a split how many were what. What becomes of
 a line does not depend on who reads it, so any records that don't overlap and together hold lines
 0..n of a split add up to the same. After a kill lines are read again, and their records come again
-with other ends; what has to be found is records that fit together, end to end.
+with other last offsets; what has to be found is records that fit together, end to end.
 
 - The records that count never overlap. An offset that none of them straddles is a *boundary*.
 - A record between two boundaries takes the place of all that counts between them. So does a chain

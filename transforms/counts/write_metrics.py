@@ -1,7 +1,7 @@
 """WriteMetrics: the counts of a continuous job, durable in a counts topic.
 
 Each record is a partial sum that is never changed, keyed by its split, so that the records of a
-split stay in order. What they add up to, whatever happened to the job, is told in totals.py.
+split stay in order. What they add up to, whatever happened to the job, is explained in totals.py.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ _MARKS = {REOPENED: "reopened", COMPLETE: "complete"}  # the last one counts
 
 
 def compare(
-    ledger: Ledger, *, content: bool = False, wanted: HourFilter = lambda _: True,
+    ledger: Ledger, *, content: bool = False, selected: HourFilter = lambda _: True,
     hours: Iterable[str] | None = None,
 ) -> None:  # fmt: skip
     """Look at what is in the folder, and note what isn't as it should be: files that are lost, not
@@ -36,20 +36,20 @@ def compare(
         if path not in present:
             trouble = Trouble("lost", path, file.hour, f"{where}: is not there")
         elif present[path] != file.size:
-            told = f"{where}: has {present[path]:,} bytes, not {file.size:,}"
-            trouble = Trouble("damaged", path, file.hour, told)
+            sentence = f"{where}: has {present[path]:,} bytes, not {file.size:,}"
+            trouble = Trouble("damaged", path, file.hour, sentence)
         elif content and filesystem.digest(f"{ledger.root}/{path}") != file.sha256:
             trouble = Trouble("damaged", path, file.hour, f"{where}: has other content")
         else:
             continue
         ledger.troubles.append(trouble)
-    unknown = {path for path in present.keys() - known.keys() if wanted(hour_in(path))}
+    unknown = {path for path in present.keys() - known.keys() if selected(hour_in(path))}
     if unknown:  # a writer may have noted it since the ledger was read, which was before we looked
-        now = read_ledger(ledger.root, wanted=wanted)
+        now = read_ledger(ledger.root, selected=selected)
         unknown -= now.files.keys() | now.naming
     for path in sorted(unknown):
-        told = f"{path}: no run has written it under this name"
-        ledger.troubles.append(Trouble("unknown", path, hour_in(path), told))
+        sentence = f"{path}: no run has written it under this name"
+        ledger.troubles.append(Trouble("unknown", path, hour_in(path), sentence))
 
 
 def _present(root: str, hours: Iterable[str] | None) -> Iterator[tuple[str, FileInfo]]:
@@ -66,8 +66,8 @@ def _mark(ledger: Ledger, path: str, name: str) -> None:
             ledger.marks[key] = _MARKS[name]
 
 
-def mending(ledger: Ledger) -> list[str]:
-    """The commands that mend what is wrong, for a shell."""
+def repairs(ledger: Ledger) -> list[str]:
+    """The commands that repair what is wrong, for a shell."""
     by_kind: dict[str, list[str]] = {}
     for each in ledger.troubles:
         by_kind.setdefault(each.kind, []).append(each.hour)

@@ -1,11 +1,12 @@
-"""Changes: files of a folder are replaced by others, at once for whoever reads by the ledger.
+"""Changes: files of a folder are replaced by others, at once for those who read by the ledger.
 
-    ROOT/_ledger/change-NAME.json        decided: these files instead of those
+    ROOT/_ledger/change-NAME.json        prepared: these files instead of those
                  change-NAME.done.json   and all files are where they should be
     ROOT/_replaced/NAME/…                what was replaced, until `el purge` removes it
 
-Backfills, compactions and purges are changes. What dies before its change is decided has changed
-nothing; what dies after it is finished by whoever changes the folder next. One at a time does.
+Backfills, compactions and purges are changes. What dies before its change is prepared has
+changed nothing; what dies after it is finished by the next one that changes the folder. There is
+one at a time.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ _TEMPORARY = f"{TEMPORARY}/changes"
 
 @contextmanager
 def changing(root: str) -> Iterator[Lease]:
-    """While the block runs nobody else changes the folder. What was decided before is finished.
+    """While the block runs nobody else changes the folder. What was prepared before is finished.
 
     Raises StateError where another does, OSError, SinkError."""
     with Lease(State(f"{root}/{FOLDER}")) as lease:
         finish_all(root)
-        filesystem.remove(f"{root}/{_TEMPORARY}")  # of one that died before it was decided
+        filesystem.remove(f"{root}/{_TEMPORARY}")  # of one that died before it was prepared
         yield lease
 
 
@@ -71,7 +72,7 @@ def written(root: str, path: str, file: LedgerFile, table: pa.Table) -> Receipt:
 
 
 def finish_all(root: str) -> None:
-    """Put the files of all that is decided where they should be. Raises OSError, SinkError."""
+    """Put the files of all that is prepared where they should be. Raises OSError, SinkError."""
     names = filesystem.names(f"{root}/{FOLDER}")
     for name in names:
         done = name.replace(".json", DONE)
@@ -80,9 +81,9 @@ def finish_all(root: str) -> None:
 
 
 def finish(root: str, name: str) -> None:
-    """Put the files of a decided change where they should be. Doing it again does no harm.
+    """Put the files of a prepared change where they should be. Doing it again does no harm.
 
-    Old files go first: whoever reads the folder itself sees neither for a moment, and never both.
+    Old files go first: a reader of the folder itself sees neither for a moment, and never both.
     Raises OSError, SinkError."""
     done = _path(root, name).replace(".json", DONE)
     if filesystem.exists(done):

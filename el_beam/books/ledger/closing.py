@@ -36,10 +36,10 @@ def close_hour(sink: Sink, hour: str, state: str) -> str:
     ledger = Ledger(sink.root)
     note = StateNote(sink.root, str(sink), state)
     read_state(ledger, note, hour.__eq__, since=opened(sink.root, hour))
-    compare(ledger, wanted=lambda _: False, hours=[hour])
+    compare(ledger, selected=lambda _: False, hours=[hour])
     if ledger.troubles:  # a change may have put others in their place
-        ledger = read_ledger(sink.root, wanted=hour.__eq__)
-        compare(ledger, wanted=lambda _: False, hours=[hour])
+        ledger = read_ledger(sink.root, selected=hour.__eq__)
+        compare(ledger, selected=lambda _: False, hours=[hour])
     if ledger.troubles:
         first = ledger.troubles[0].sentence
         return f"{hour} stays open: {first}; see `el ledger {sink.root} --from {hour} --to {hour}`"

@@ -4,7 +4,7 @@
                            _REOPENED        that was so, and then more of it came
     ROOT/_ledger/open-2019-03-10T07.json    an hour of which something came since it was complete
 
-Whoever writes opens the hours that it writes into. An import closes those that its source has
+A run or change opens the hours that it writes into. An import closes those that its source has
 passed: once it has read all that the topics had at a time later than the hour's end.
 """
 

@@ -40,20 +40,20 @@ _AT_ONCE = 8  # files that are read together
 _LONGEST_NAMING = 3600.0  # seconds: then a run is dead that gives its files their names
 
 
-def read_ledger(root: str, *, wanted: HourFilter = lambda _: True) -> Ledger:
-    """The ledger of a folder: what is of hours that are `wanted`, or made of their lines.
+def read_ledger(root: str, *, selected: HourFilter = lambda _: True) -> Ledger:
+    """The ledger of a folder: what is of `selected` hours, or made of their lines.
 
     Raises LedgerError, OSError."""
     for left in (2, 1, 0):
         try:
-            return _read_ledger(root.rstrip("/"), wanted)
+            return _read_ledger(root.rstrip("/"), selected)
         except OSError as error:  # a writer has just replaced what was to be read: look again
             if isinstance(error, FileAway) or not left:
                 raise
     raise AssertionError
 
 
-def _read_ledger(root: str, wanted: HourFilter) -> Ledger:
+def _read_ledger(root: str, selected: HourFilter) -> Ledger:
     ledger = Ledger(root)
     kinds = (CHANGE, NAMING, RUN, STATE)
     names = [each for each in filesystem.names(f"{root}/{FOLDER}")
@@ -66,24 +66,26 @@ def _read_ledger(root: str, wanted: HourFilter) -> Ledger:
         for name, content in zip(names, contents, strict=True):
             path, stem = f"{root}/{FOLDER}/{name}", name.removesuffix(".json")
             if name.startswith(STATE):
-                read_state(ledger, STATE_NOTE.load(content, path), wanted)
+                read_state(ledger, STATE_NOTE.load(content, path), selected)
             elif name.startswith(NAMING):
                 _read_naming(ledger, name, NAMING_NOTE.load(content, path))
             elif name.startswith(CHANGE):
                 change = CHANGE_NOTE.load(content, path)
-                ledger.entries.append(_change_entry(stem, change, wanted))
+                ledger.entries.append(_change_entry(stem, change, selected))
             else:
                 run, stem = RUN_NOTE.load(content, path), stem.rpartition("-")[0]
                 ledger.sinks.add(run.sink)
                 ledger.archives.update(run.archives)
                 if stem not in runs or runs[stem].at <= run.at:  # the same split, which has grown
-                    runs[stem] = _entry(stem, run.at, run.summary, run.root, run.sink, wanted)
+                    runs[stem] = _entry(stem, run.at, run.summary, run.root, run.sink, selected)
     ledger.entries += runs.values()
     ledger.entries.sort(key=lambda entry: entry.at)
     return ledger
 
 
-def read_state(ledger: Ledger, note: StateNote, wanted: HourFilter, *, since: float = 0.0) -> None:
+def read_state(
+    ledger: Ledger, note: StateNote, selected: HourFilter, *, since: float = 0.0
+) -> None:
     """Enter the commits of an import that were made since then (unix seconds). Raises OSError."""
     state = State(note.state)
     ledger.sinks.add(note.sink)
@@ -106,7 +108,7 @@ def read_state(ledger: Ledger, note: StateNote, wanted: HourFilter, *, since: fl
             ledger.archives.update(each for each in summary.sinks if each.startswith(RAW))
             name = f"increment {commit.number} of {topic} ({state.path})"
             ledger.entries.append(
-                _entry(name, commit.committed, summary, note.root, note.sink, wanted)
+                _entry(name, commit.committed, summary, note.root, note.sink, selected)
             )
 
 
@@ -123,28 +125,28 @@ def _read_naming(ledger: Ledger, name: str, note: NamingNote) -> None:
 
 
 def _entry(
-    name: str, at: float, summary: Summary, root: str, sink: str, wanted: HourFilter
+    name: str, at: float, summary: Summary, root: str, sink: str, selected: HourFilter
 ) -> Entry:
-    """What a run or an increment did, of one of its sinks and of `wanted` hours."""
+    """What a run or an increment did, of one of its sinks and of `selected` hours."""
     files = []
     for receipt in summary.files.values():
         file = receipt.file
-        if file and receipt.sink == sink and wanted(file.hour):
+        if file and receipt.sink == sink and selected(file.hour):
             path, of = _below(file.path, root), (FilePart(receipt.split, file.hour),)
             files.append(_file(receipt, path, of))
-    return Entry(name, at, _counts(summary, wanted), tuple(files), summary.sinks.get(sink))
+    return Entry(name, at, _counts(summary, selected), tuple(files), summary.sinks.get(sink))
 
 
-def _change_entry(name: str, change: Change, wanted: HourFilter) -> Entry:
+def _change_entry(name: str, change: Change, selected: HourFilter) -> Entry:
     files = []
     for receipt in change.summary.files.values():
         if file := receipt.file:
             path = _below(file.path, change.root)
             of = tuple(change.of.get(path, ())) or (FilePart(receipt.split, file.hour),)
-            if wanted(file.hour) or any(wanted(part.hour) for part in of):
+            if selected(file.hour) or any(selected(part.hour) for part in of):
                 files.append(_file(receipt, path, of))
     repeated = ((files[0].hour, files[0].schema, change.repeated),) if files else ()
-    return Entry(name, change.at, _counts(change.summary, wanted), tuple(files), None,
+    return Entry(name, change.at, _counts(change.summary, selected), tuple(files), None,
                  repeated if change.repeated else (), frozenset(change.removed),
                  frozenset(change.instead_of))  # fmt: skip
 
@@ -155,8 +157,8 @@ def _file(receipt: Receipt, path: str, of: tuple[FilePart, ...]) -> LedgerFile:
     return LedgerFile(path, schema, file.hour, receipt.written, receipt.size, file.sha256, of)
 
 
-def _counts(summary: Summary, wanted: HourFilter) -> dict[HourKey, int]:
-    return {key: count for key, count in summary.counts.items() if wanted(key.hour)}
+def _counts(summary: Summary, selected: HourFilter) -> dict[HourKey, int]:
+    return {key: count for key, count in summary.counts.items() if selected(key.hour)}
 
 
 def _below(path: str, root: str) -> str:

@@ -21,14 +21,14 @@ from transforms.layout import number_in
 from transforms.write.sink import Sink
 
 
-def put_away_untracked(root: str, wanted: HourFilter) -> None:
+def put_away_untracked(root: str, selected: HourFilter) -> None:
     """Take unknown files of these hours out of a folder, into _replaced, until `el purge` removes
     them; give up runs that have died while they gave files their names.
 
     Raises LedgerError, StateError, SinkError, OSError."""
     with changing(root) as lease:
-        ledger = read_ledger(root, wanted=wanted)
-        compare(ledger, wanted=wanted)
+        ledger = read_ledger(root, selected=selected)
+        compare(ledger, selected=selected)
         for each in ledger.troubles:
             if each.kind == "unfinished":
                 filesystem.remove(f"{root}/{each.what}")

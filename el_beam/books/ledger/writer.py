@@ -1,4 +1,4 @@
-"""Entries: who writes files into a folder notes in its ledger what they are. See model.py."""
+"""Writing a ledger: a run or an import that writes files notes what they are. See model.py."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def naming(files: Iterable[NewFile]) -> Iterator[None]:
-    """While the block runs files get their names that no entry tells of yet: nobody shall take them
-    for strays. Where it fails, or is killed, the same run again finishes it. Raises OSError."""
+    """While the block runs files get their names, of which no entry says anything yet: they are not
+    untracked files. Where it fails, or is killed, the same run again finishes it. Raises
+    OSError."""
     notes = []
     for root, paths in _by_root(files).items():
         below = sorted(file.path.removeprefix(f"{root}/") for file in paths)
@@ -51,7 +52,7 @@ def naming(files: Iterable[NewFile]) -> Iterator[None]:
         filesystem.remove(note)
 
 
-def enter_run(sinks: Iterable[Sink], source: str, books: Mapping[str, Summary]) -> None:
+def enter_run(sinks: Iterable[Sink], source: str, summaries: Mapping[str, Summary]) -> None:
     """Note what a bounded run has written, split by split, once its files have their names. The
     same run again finds its entries there; one over a split that has grown makes another, which
     counts instead. Raises OSError."""
@@ -60,17 +61,17 @@ def enter_run(sinks: Iterable[Sink], source: str, books: Mapping[str, Summary]) 
     for sink in sinks:
         if not sink.root:
             continue
-        for split, book in books.items():
+        for split, summary in summaries.items():
             name = str(sink)
-            mine = Summary(book.read, book.size, book.counts, {name: book.sinks[name]} if name in
-                           book.sinks else {}, {key: receipt for key, receipt in book.files.items()
-                                                if receipt.sink == name})  # fmt: skip
+            sinks_ = {name: summary.sinks[name]} if name in summary.sinks else {}
+            files = {key: each for key, each in summary.files.items() if each.sink == name}
+            mine = Summary(summary.read, summary.size, summary.counts, sinks_, files)
             note = RunNote(sink.root, name, split, source, time.time(), mine, archives)
             made = sorted((file.path, file.sha256) for each in mine.files.values()
                           if (file := each.file))  # fmt: skip
             _enter(
                 sink.root,
-                f"{RUN}{_digest(name, split)}-{_digest(made, book.read)}",
+                f"{RUN}{_digest(name, split)}-{_digest(made, summary.read)}",
                 RUN_NOTE.dump(note),
             )
 
@@ -113,7 +114,7 @@ def not_replaced(files: Iterable[NewFile]) -> Iterator[NewFile]:
         if not any(name.startswith(CHANGE) for name in filesystem.names(f"{root}/{FOLDER}")):
             yield from mine
             continue
-        ledger = read_ledger(root, wanted={file.hour for file in mine}.__contains__)
+        ledger = read_ledger(root, selected={file.hour for file in mine}.__contains__)
         removed = {path for entry in ledger.entries for path in entry.removed}
         digests = {file.path: file.sha256 for entry in ledger.entries for file in entry.files}
         for file in mine:

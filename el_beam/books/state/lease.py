@@ -95,10 +95,10 @@ class Lease:
         age = self._now() - beat[0].updated
         if alive is False or (alive is None and age > _DEAD):
             return
-        told = f"{holder} works on this state (last sign of life {max(age, 0):.0f} s ago)"
+        message = f"{holder} works on this state (last sign of life {max(age, 0):.0f} s ago)"
         if alive is None:
-            told += f"; if it is dead its lease ends {_DEAD:.0f} s after that sign"
-        raise StateError(f"{told}: two instances would read the same offsets")
+            message += f"; if it is dead its lease ends {_DEAD:.0f} s after that sign"
+        raise StateError(f"{message}: two instances would read the same offsets")
 
     def _now(self) -> float:
         """By the clock of the file system: those of machines differ."""
@@ -108,8 +108,8 @@ class Lease:
         filesystem.remove(probe)
         return now
 
-    def _beat(self, told: str) -> None:
-        filesystem.write(f"{self._folder}/{self.number:08d}.beat", told.encode())
+    def _beat(self, sign: str) -> None:
+        filesystem.write(f"{self._folder}/{self.number:08d}.beat", sign.encode())
 
     def _live(self) -> None:
         while not self._clock.wait(self._ended, _BEAT):

@@ -57,7 +57,7 @@ def _plan(args: argparse.Namespace) -> int:
 def _as_json(target: BackfillTarget) -> dict[str, Any]:
     return {
         "rows": target.rows, "files": len(target.removed), "damaged": target.damaged,
-        "kept": target.kept, "unknown": len(target.strays), "mark": target.mark,
+        "kept": target.kept, "unknown": len(target.untracked), "mark": target.mark,
     }  # fmt: skip
 
 

@@ -39,9 +39,9 @@ from transforms.write.sink import Sink
 
 def apply(
     plan: Plan, sinks: Mapping[str, Sink], rules: Rules, execution: Execution,
-    tell: Callable[[HourPlan, Summary], None],
+    report: Callable[[HourPlan, Summary], None],
 ) -> None:  # fmt: skip
-    """Make the hours again, one after the other, for sinks by their URIs; `tell` is called after
+    """Make the hours again, one after the other, for sinks by their URIs; `report` is called after
     each. Killed, and started again, it goes on where it was.
 
     Raises BackfillError, JobFailed, SinkError, StateError, LedgerError, StoredError, OSError."""
@@ -61,7 +61,7 @@ def apply(
             theirs = [sink.attempt(f"{plan.name}/{hour.hour}") for sink in left]
             job = Job(plan.source(hour), tuple((sink, plan.choice) for sink in theirs),
                       *rules, f"{home}/{FOLDER}/books-{name}.json")  # fmt: skip
-            books = _run(job, execution)
+            summary = _run(job, execution)
             for uri, sink in tables.items():
                 if sink in left:
                     rows = _of(plan, hour, rules.registry)
@@ -71,10 +71,10 @@ def apply(
                 if sink not in left:
                     continue
                 target = targets[sink.root][number]
-                change = _change(name, plan, hour, sink, target, books)
+                change = _change(name, plan, hour, sink, target, summary)
                 prepare(sink.root, change, leases[sink.root])
                 finish(sink.root, name)
-            tell(hour, books)
+            report(hour, summary)
             gc.collect()  # a pipeline that has run is one large cycle, and collecting is rare here
         for sink in files:
             sink.attempt(plan.name).finish()
@@ -92,17 +92,17 @@ def _of(plan: Plan, hour: HourPlan, registry: Registry) -> Selection:
 
 
 def _run(job: Job, execution: Execution) -> Summary:
-    books = run(job, execution)
+    summaries = run(job, execution)
     filesystem.remove(job.summary or "")
-    return total(books.values(), [str(sink) for sink, _ in job.sinks])
+    return total(summaries.values(), [str(sink) for sink, _ in job.sinks])
 
 
 def _change(
-    name: str, plan: Plan, hour: HourPlan, sink: Sink, target: BackfillTarget, books: Summary
+    name: str, plan: Plan, hour: HourPlan, sink: Sink, target: BackfillTarget, summary: Summary
 ) -> Change:
     """The files that a job has made for a sink, under names that were never used before."""
-    made, of = Summary(books.read, books.size, books.counts), {}
-    for temporary, receipt in books.files.items():
+    made, of = Summary(summary.read, summary.size, summary.counts), {}
+    for temporary, receipt in summary.files.items():
         if receipt.sink != str(sink) or receipt.file is None:
             continue
         folder, _, last = receipt.file.path.rpartition("/")
@@ -111,5 +111,5 @@ def _change(
         of[path.removeprefix(f"{sink.root}/")] = hour.parts[receipt.split]
     return Change(
         name, f"backfill of {hour.hour} from {plan.raw}", made, of,
-        (*target.removed, *target.strays), tuple(target.instead_of),
+        (*target.removed, *target.untracked), tuple(target.instead_of),
     )  # fmt: skip

@@ -120,12 +120,12 @@ def tables_path(home: str, name: str, hour: str) -> str:
 
 def _hours(raw: str, names: list[str]) -> list[HourPlan]:
     """What the archive has of each hour. Raises BackfillError where that isn't all there."""
-    wanted = set(names).__contains__
-    archive = read_ledger(raw, wanted=wanted)
-    compare(archive, wanted=wanted, hours=names)
+    selected = set(names).__contains__
+    archive = read_ledger(raw, selected=selected)
+    compare(archive, selected=selected, hours=names)
     if archive.troubles:
-        told = "; ".join(each.sentence for each in archive.troubles[:3])
-        raise BackfillError(f"the archive itself is not whole: {told}")
+        sentences = "; ".join(each.sentence for each in archive.troubles[:3])
+        raise BackfillError(f"the archive itself is not whole: {sentences}")
     hours: dict[str, HourPlan] = {}
     for file in sorted(archive.files.values()):
         hour = hours.setdefault(file.hour, HourPlan(file.hour))

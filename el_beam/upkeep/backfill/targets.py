@@ -25,14 +25,14 @@ class BackfillTarget:
     damaged: int = 0  # of these files, those that are lost or not as they were written
     kept: int = 0  # rows of other lines, which stay
     mark: str = ""  # complete, or reopened: see hours.py
-    strays: list[str] = field(default_factory=list)  # files that nobody knows, put away
+    untracked: list[str] = field(default_factory=list)  # files that no run knows, put away
     instead_of: list[EntryHour] = field(default_factory=list)
 
 
 def targets_of(plan: Plan, root: str) -> list[BackfillTarget]:
     """What each hour of a plan does to a folder, as that is now.
 
-    Raises BackfillError where that can't be told, LedgerError, OSError."""
+    Raises BackfillError where the ledger doesn't say which files they are, LedgerError, OSError."""
     hours = {hour.hour for hour in plan.hours}
     index = _Index(_ledger_of(root, hours))
     return [_target(plan, hour, index) for hour in plan.hours]
@@ -62,16 +62,16 @@ def _parts(entry: Entry) -> set[FilePart]:
 def _ledger_of(root: str, hours: set[str]) -> Ledger:
     if not filesystem.names(f"{root}/{FOLDER}"):
         return Ledger(root)  # nothing was ever written there
-    wanted = hours.__contains__
-    ledger = read_ledger(root, wanted=wanted)
+    selected = hours.__contains__
+    ledger = read_ledger(root, selected=selected)
     of_others = {file.hour for file in ledger.files.values()}  # lines that were filed elsewhere
-    compare(ledger, wanted=wanted, hours=sorted(hours | of_others))
+    compare(ledger, selected=selected, hours=sorted(hours | of_others))
     return ledger
 
 
 def _target(plan: Plan, hour: HourPlan, index: _Index) -> BackfillTarget:
     """Which of an hour's files are of the lines that the archive has. Raises BackfillError where
-    that can't be told."""
+    the ledger doesn't say so."""
     target = BackfillTarget(index.root)
     mine = {part for parts in hour.parts.values() for part in parts}
     bad = {each.what for each in index.troubles}
@@ -95,7 +95,7 @@ def _target(plan: Plan, hour: HourPlan, index: _Index) -> BackfillTarget:
             f"{target.kept:,} rows of {hour.hour} in {index.root} were not written by the runs "
             "that wrote the archive, so they may be of lines that it has: --all replaces them too"
         )
-    target.strays = [each.what for each in index.troubles
+    target.untracked = [each.what for each in index.troubles
                      if each.kind == "unknown" and each.hour == hour.hour]  # fmt: skip
     marks = {mark for (of, _), mark in index.marks.items() if of == hour.hour}
     if marks:
@@ -111,7 +111,7 @@ def _destination(file: LedgerFile) -> Destination:
 
 def _instead_of(hour: str, removed: list[str], index: _Index) -> list[EntryHour]:
     """(entry, hour) of the counts that no longer count: all of an entry of whose lines no file is
-    left, whoever made it; else those of this hour."""
+    left, of any run; else those of this hour."""
     gone = Counter(part for path in removed for part in index.files[path].of)
     found = set()
     for entry in {id(each): each for part in gone for each in index.entries[part]}.values():

@@ -17,7 +17,7 @@ from schemas.storage.sql import layout
 from schemas.storage.sql_changes import folded
 
 ALWAYS: Final = frozenset({"id", "uuid", "dt", "timestamp"})
-"""Columns which tell of nobody, and without which rows are no rows."""
+"""Columns which say nothing of a person, and without which a row is of no use."""
 _AGENT: Final = "userAgent"
 
 Cut = Callable[[str], str | None]

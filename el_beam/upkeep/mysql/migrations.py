@@ -51,8 +51,8 @@ class TablePlan:
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
-        told = asdict(self)
-        return {"table": told.pop("table"), **told.pop("schema")._asdict(), **told}
+        plain = asdict(self)
+        return {"table": plain.pop("table"), **plain.pop("schema")._asdict(), **plain}
 
 
 def plan_of(schema: Destination, described: sa.Table, found: TableFacts | None) -> TablePlan:

@@ -56,9 +56,9 @@ class Pace:
 
 
 def targets(
-    engine: sa.Engine, registry: Registry, keep: Keep, wanted: Callable[[str], bool]
+    engine: sa.Engine, registry: Registry, keep: Keep, selected: Callable[[str], bool]
 ) -> tuple[list[PurgeTarget], dict[str, str]]:
-    """Our tables whose Schema_revision is wanted; and which tables can't be purged, and why.
+    """Our tables whose Schema_revision is selected; and which tables can't be purged, and why.
 
     Raises KeepError, FAULTS, RegistryError, RegistryUnavailable."""
     found: list[PurgeTarget] = []
@@ -68,13 +68,13 @@ def targets(
         for each in tables(connection, registry.list()):
             if isinstance(each, Ours):
                 ours.append(each)
-            elif wanted(str(each.schema or each.name)):
+            elif selected(str(each.schema or each.name)):
                 problems[each.name] = each.why
         fields = {str(each.schema): has for each in ours
                   if (has := _fields(registry, keep, each.schema)) is not None}  # fmt: skip
         check_tables(keep, fields)
         for name, schema in ours:
-            if wanted(str(schema)) and (table := look(connection, name)):
+            if selected(str(schema)) and (table := look(connection, name)):
                 try:
                     found.append(_target(name, schema, table, registry, keep))
                 except (MysqlFault, SchemaError) as error:
@@ -112,9 +112,9 @@ def _target(
 
 def _clocks(found: TableFacts) -> Iterator[TimeColumn]:
     """Raises MysqlFault where one has no index: by another a new row would be an old one."""
-    there = {folded(each.name) for each in found.columns}
+    columns = {folded(each.name) for each in found.columns}
     for column in _TIMES:
-        if column in there:
+        if column in columns:
             index = found.index_of(column)
             if not index:
                 raise MysqlFault(f"{column} has no index; `el mysql apply` makes it")
@@ -130,7 +130,7 @@ def check_rights(engine: sa.Engine, every: Iterable[PurgeTarget]) -> None:
     for of in every:
         try:
             Walk(engine, of, datetime.now(UTC), 0).remove_nothing()
-        except FAULTS as error:  # others are met, and told, when it is this table's turn
+        except FAULTS as error:  # others are met, and reported, when it is this table's turn
             if isinstance(meant := fault(error), NoRight):
                 raise meant from error
 

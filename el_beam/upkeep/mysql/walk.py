@@ -45,7 +45,7 @@ class Done(NamedTuple):
 
 
 class Walk:
-    """The statements of one clock, and how far they are. None reads more rows than it is told to:
+    """The statements of one clock, and how far they are. None reads more rows than it may:
     where the rows that are meant are few among others, those are read and passed over."""
 
     def __init__(self, engine: sa.Engine, of: PurgeTarget, before: datetime, place: int) -> None:

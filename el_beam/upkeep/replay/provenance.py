@@ -50,7 +50,7 @@ class Provenance:
 
 def _ledger_of(root: str, hours: set[str]) -> Ledger:
     try:
-        return read_ledger(root, wanted=hours.__contains__)
+        return read_ledger(root, selected=hours.__contains__)
     except LedgerError:  # nothing was ever written there
         return Ledger(root)
 

@@ -212,10 +212,10 @@ class _Replay:
         number, lines = target.number, self.lines
         hours = {*lines.error_hours(), *(hour for _, hour, _ in lines.counts())}
         known = Provenance(self.store.root, sink, hours, same=target.same)
-        books, raws = Summary(), list[RawFile]()
+        summary, raws = Summary(), list[RawFile]()
         if lines.lack(number):
             raws = self._raw_files(Path(self.folder, str(number)), known)
-            books = self._run(sink, raws)
+            summary = self._run(sink, raws)
             lines.wrote(number)
         elif target.same:
             sink.prepare()
@@ -225,7 +225,7 @@ class _Replay:
         gone = lines.errors(number) if target.same else iter(())
         lost = lines.error_counts(number) if target.same else []
         rows = ((place, row) for place, row, _ in gone)
-        change = swap(name, sink, books, raws, rows, lost, known)
+        change = swap(name, sink, summary, raws, rows, lost, known)
         assert target.lease
         prepare(sink.root, change, target.lease)
         finish(sink.root, name)
@@ -249,12 +249,12 @@ class _Replay:
         source = FileSource(tuple(raw.path for raw in raws))
         choices = ((sink, Choice(errors=False)),)
         job = Job(source, choices, *self.rules, f"{self.folder}/books.json")
-        books = total(run(job, self.execution).values(), [str(sink)])
-        if books.bad:
+        summary = total(run(job, self.execution).values(), [str(sink)])
+        if summary.bad:
             raise JobFailed(
-                f"the schemas have changed meanwhile: {books.bad:,} lines are bad again"
+                f"the schemas have changed meanwhile: {summary.bad:,} lines are bad again"
             )
-        return books
+        return summary
 
 
 def _line(event: Event, bad: BadLine) -> CandidateLine:

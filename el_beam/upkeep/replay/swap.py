@@ -102,7 +102,7 @@ def raw_files(
 
 
 def swap(
-    name: str, sink: Sink, books: Summary, raws: Iterable[RawFile],
+    name: str, sink: Sink, summary: Summary, raws: Iterable[RawFile],
     gone: Iterable[tuple[str, int]], lost: Iterable[tuple[str, HourKey, int]], known: Provenance,
 ) -> Change:  # fmt: skip
     """A change of a sink's folder: the files that a job has made of raw files come; the EventErrors
@@ -110,10 +110,10 @@ def swap(
     for, and how many they are.
 
     Raises StoredError, SinkError."""
-    made = Summary(books.read, books.size, dict(_counts(books, lost, known)))
+    made = Summary(summary.read, summary.size, dict(_counts(summary, lost, known)))
     of: dict[str, list[FilePart]] = {}
     by_split = {raw.split: raw for raw in raws}
-    for temporary, receipt in books.files.items():
+    for temporary, receipt in summary.files.items():
         if receipt.file is None:
             continue
         folder, _, last = receipt.file.path.rpartition("/")
@@ -134,12 +134,12 @@ def swap(
 
 
 def _counts(
-    books: Summary, lost: Iterable[tuple[str, HourKey, int]], known: Provenance
+    summary: Summary, lost: Iterable[tuple[str, HourKey, int]], known: Provenance
 ) -> Counter[HourKey]:
     """What the books are to have more of, and less: as many lines less as there are rows less, of
     files that they know. A line was counted as a bad one; or, where its EventError came from a
     topic, as that event."""
-    counts = Counter(books.counts)
+    counts = Counter(summary.counts)
     left = {}
     for book in known.ledger.hours():
         left[book.hour, book.schema, True] = book.bad

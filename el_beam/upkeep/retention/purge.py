@@ -78,8 +78,8 @@ def purge(root: str, step: Step, lease: Lease) -> dict[str, str]:
         removed.append(file.path)
     if removed:
         kept = "nothing" if step.keep is None else ", ".join(sorted({"uuid", "dt"} | step.keep))
-        told = json.dumps([sorted(removed), kept])
-        name = f"purge-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+        identity = json.dumps([sorted(removed), kept])
+        name = f"purge-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
         prepare(root, Change(name, f"too old: {kept} stays", made, of, tuple(removed)), lease)
         finish(root, name)
         filesystem.remove(f"{root}/{REPLACED}/{name}")

@@ -10,7 +10,7 @@ import pytest
 from faulty_files import deaths
 
 from el_beam.books.ledger import reader
-from el_beam.books.ledger.audit import compare, mending
+from el_beam.books.ledger.audit import compare, repairs
 from el_beam.books.ledger.changes import changing, finish, is_prepared, prepare
 from el_beam.books.ledger.files import Change
 from el_beam.books.ledger.model import Entry, EntryHour, FilePart, Ledger, LedgerError, Trouble
@@ -159,8 +159,8 @@ def test_what_is_lost_truncated_or_unknown(folder: Folder) -> None:
 def test_some_hours_alone(folder: Folder) -> None:
     folder.ran(folder.file("Edit_1", SEVEN, 5, "a"), folder.file("Edit_1", EIGHT, 2, "a"))
     (folder.root / folder.path("Edit_1", SEVEN, "stray")).write_bytes(b"x")
-    ledger = read_ledger(str(folder.root), wanted=lambda hour: hour == EIGHT)
-    compare(ledger, wanted=lambda hour: hour == EIGHT)
+    ledger = read_ledger(str(folder.root), selected=lambda hour: hour == EIGHT)
+    compare(ledger, selected=lambda hour: hour == EIGHT)
     assert brief(ledger) == [(EIGHT, "Edit_1", 2, 0, 2, 0)]
     assert ledger.troubles == []
 
@@ -173,7 +173,7 @@ def test_strays_are_put_away(folder: Folder) -> None:
     for path in (double, late):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
-    assert mending(folder.look()) == [f"el ledger {folder.root} --put-away"]
+    assert repairs(folder.look()) == [f"el ledger {folder.root} --put-away"]
     put_away_untracked(str(folder.root), lambda hour: hour == SEVEN)
     assert [each.what for each in folder.look().troubles] == [str(late.relative_to(folder.root))]
     assert Path(file.where).exists() and not double.exists()
@@ -234,7 +234,7 @@ def test_an_increment_that_is_prepared_has_no_strays(folder: Folder, tmp_path: P
 def test_how_to_mend(troubles: list[tuple[str, str]], commands: list[str]) -> None:
     ledger = Ledger("/p", troubles=[Trouble(kind, "", hour, "") for kind, hour in troubles])
     ledger.sinks, ledger.archives = {"parquet:/p", "raw:/p"}, {"raw:/raw it"}
-    assert mending(ledger) == commands
+    assert repairs(ledger) == commands
 
 
 def test_no_ledger(tmp_path: Path) -> None:

@@ -281,7 +281,7 @@ def test_what_cannot_be_read(
         assert counts == done
         assert told.startswith(f"el purge: left as it is: {folder_of('Edit_1', OLD)}/b.parquet: ")
         assert "no run has written it" not in told
-    left = sorted(read_ledger(str(folder.root), wanted=is_old).files)
+    left = sorted(read_ledger(str(folder.root), selected=is_old).files)
     assert len(left) == 3 and left[1] == str(path.relative_to(folder.root))
     assert all("-kept" in each for each in (left[0], left[2]))
 

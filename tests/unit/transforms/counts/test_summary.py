@@ -18,7 +18,7 @@ from transforms.counts.count import CountKey, Counts, ReadReceipt
 from transforms.counts.summary import (
     Summary,
     SummaryPart,
-    load_books,
+    load_summaries,
     summarize,
     total,
 )
@@ -101,7 +101,7 @@ def written(parts: list[SummaryPart], path: Path) -> Summary:
     ]
     tuple(made) | WriteSummary(str(path))
     pipeline.run().wait_until_finish()
-    return total(load_books(str(path)).values(), SINKS)
+    return total(load_summaries(str(path)).values(), SINKS)
 
 
 def test_the_file_says_the_same(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_the_file_says_the_same(tmp_path: Path) -> None:
     ]
     assert written(parts, path) == summarize(parts, SINKS)
     assert path.stat().st_size < 6_000  # an entry for each of the hours, not of the minutes
-    assert set(load_books(str(path))) == {"s", "other"}
+    assert set(load_summaries(str(path))) == {"s", "other"}
     assert written(parts[:1], path).read == 5_003  # in its place
 
 
