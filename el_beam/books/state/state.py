@@ -137,8 +137,8 @@ class Gap(NamedTuple):
 class State:
     """The folder at a path of any file system, but gs://, which can't tell who was first."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path.rstrip("/")
+    def __init__(self, path: str, *, kept: int = _KEPT) -> None:
+        self.path, self._kept = path.rstrip("/"), kept
 
     def bind(self, cluster_id: str) -> None:
         """Note whose offsets these are. Raises StateError if they are another cluster's."""
@@ -157,14 +157,14 @@ class State:
         return filesystem.names(f"{self.path}/topics")
 
     def topic(self, name: str) -> TopicState:
-        return TopicState(f"{self.path}/topics/{name}", name)
+        return TopicState(f"{self.path}/topics/{name}", name, self._kept)
 
 
 class TopicState:
     """What is known of one topic. It is read once: there is one instance that changes it."""
 
-    def __init__(self, path: str, topic: str) -> None:
-        self._path, self.topic = path, topic
+    def __init__(self, path: str, topic: str, kept: int) -> None:
+        self._path, self.topic, self._kept = path, topic, kept
         self._names = [name for name in filesystem.names(path) if name[0] != "_"]
         self._content: dict[str, bytes] = {}  # of files at the end; none ever changes
 
@@ -244,9 +244,9 @@ class TopicState:
     def _fold(self) -> None:
         """Many old commits go into one file: a NameNode suffers from small ones."""
         commits = [name for name in self._names if name.endswith(".commit.json")]
-        if len(commits) < 2 * _KEPT:
+        if len(commits) < 2 * self._kept:
             return
-        old = commits[:_KEPT]
+        old = commits[: self._kept]
         lines = [filesystem.read(f"{self._path}/{name}") for name in old]
         name = old[-1].replace(".commit.json", ".commits.jsonl")
         filesystem.create(f"{self._path}/{name}", b"\n".join(lines))

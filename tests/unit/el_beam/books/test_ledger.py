@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from faulty_files import deaths
 
-from el_beam.books.ledger import reader
 from el_beam.books.ledger.audit import compare, repairs
 from el_beam.books.ledger.changes import changing, finish, is_prepared, prepare
 from el_beam.books.ledger.files import Change
@@ -183,7 +183,7 @@ def test_strays_are_put_away(folder: Folder) -> None:
 
 
 def test_files_that_are_being_named_are_no_strays(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
+    folder: Folder,
 ) -> None:
     """Nor those of a run that has died meanwhile, until it must be dead for long."""
     first = folder.file("Edit_1", SEVEN, 1, "z")
@@ -200,7 +200,8 @@ def test_files_that_are_being_named_are_no_strays(
     put_away_untracked(str(folder.root), lambda _: True)
     assert folder.look().troubles == []
 
-    monkeypatch.setattr(reader, "_LONGEST_NAMING", -1.0)
+    (note,) = (folder.root / "_ledger").glob("naming-*.json")
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"at": 0.0}))  # long ago
     assert [each.kind for each in folder.look().troubles] == ["unfinished", "unknown"]
     with naming([file.file]):  # the same run again
         folder.ran(file)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from faulty_files import FaultyFiles, Killed
 
-from el_beam.books.state import state as states
 from el_beam.books.state.lease import Holder, Lease
 from el_beam.books.state.state import (
     Commit,
@@ -107,8 +107,8 @@ def test_half_made_files_are_no_state(state: State) -> None:
     assert state.topic("raw").last() == Commit(1, {0: 5})
 
 
-def test_old_commits_share_a_file(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(states, "_KEPT", 10)
+def test_old_commits_share_a_file(tmp_path: Path) -> None:
+    state = State(f"{tmp_path}/state", kept=10)
     topic = state.topic("raw")
     wanted = [Commit(number, {0: number * 5}, "id", float(number)) for number in range(1, 48)]
     for commit in wanted:
@@ -118,15 +118,19 @@ def test_old_commits_share_a_file(state: State, monkeypatch: pytest.MonkeyPatch)
     assert len(names(state)) < 25
 
 
-def test_a_death_while_commits_are_put_together(
-    state: State, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(states, "_KEPT", 3)
-    topic = state.topic("raw")
-    monkeypatch.setattr(topic, "_forget", [].append)
-    for number in range(1, 8):
-        topic.commit(Commit(number, {0: number}))
-    assert [commit.number for commit in state.topic("raw").history()] == [*range(1, 8)]
+def test_a_death_while_commits_are_put_together(tmp_path: Path) -> None:
+    state = State(f"{tmp_path}/state", kept=3)
+
+    def killed(name: str, path: str) -> BaseException | None:
+        return Killed() if name == "remove" and path.endswith("2.commit.json") else None
+
+    with FaultyFiles(state.path, fault=killed).mounted(), pytest.raises(Killed):
+        for number in range(1, 8):
+            state.topic("raw").commit(Commit(number, {0: number}))
+    assert len(names(state)) == 6  # 2 to 6, and the one that has 1 to 3
+    for number in (7, 8):
+        state.topic("raw").commit(Commit(number, {0: number}))
+    assert [commit.number for commit in state.topic("raw").history()] == [*range(1, 9)]
 
 
 def test_another_cluster(state: State) -> None:
@@ -145,10 +149,17 @@ def test_a_second_instance_is_refused(state: State) -> None:
         assert two.number == one.number + 1
 
 
-def test_two_instances_that_begin_at_once(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+class _Early(FaultyFiles):
+    """Sees folders before anything was in them."""
+
+    def names(self, folder: str) -> list[str]:
+        return []
+
+
+def test_two_instances_that_begin_at_once(state: State) -> None:
     """Both saw that nobody works here; one of them was first."""
-    monkeypatch.setattr(Lease, "_numbers", lambda _: [])
-    with Lease(state), pytest.raises(StateError, match="has just begun"):
+    refused = pytest.raises(StateError, match="has just begun")
+    with Lease(state), _Early(state.path).mounted(), refused:
         Lease(state).__enter__()
 
 
