@@ -45,7 +45,7 @@ class UriError(WrongCall, ValueError):
 
 @dataclass(frozen=True, repr=False)
 class Uri:
-    """A URI taken apart. `str()` of it is safe to show."""
+    """A URI taken apart. `str` and `repr` of it show no password."""
 
     scheme: str
     rest: str  # what follows the scheme, variables filled in, without the parameters
@@ -82,13 +82,13 @@ def parse_uri(text: str, parameters: Mapping[str, frozenset[str]], what: str) ->
 
 
 def _parameters(query: str) -> dict[str, str]:
-    """Percent signs are undone; a plus is a plus, as in regular expressions."""
+    """Undo percent signs; a plus stays a plus, as in regular expressions."""
     pairs = (pair.partition("=") for pair in query.split("&") if pair)
     return {unquote(name): unquote(value) for name, _, value in pairs}
 
 
 def filled(text: str) -> str:
-    """Text with its `${NAME}`s filled in. Raises UriError for a variable that isn't set."""
+    """Replace each `${NAME}` by its value. Raises UriError for a variable that isn't set."""
 
     def value(match: re.Match[str]) -> str:
         found = os.environ.get(match["name"])
@@ -100,13 +100,13 @@ def filled(text: str) -> str:
 
 
 def masked(text: str) -> str:
-    """A URI as it may be shown: passwords are `***`, variables stay unfilled."""
+    """Replace the passwords in a URI by `***`; variables stay as they are written."""
     text = _OF_MYSQL.sub(r"\g<user>***", text)
     return _SECRET.sub(r"\g<name>=***", _PASSWORD.sub(r"\g<user>***", text))
 
 
 def size(text: str) -> int:
-    """Bytes of `64MiB`, `64M` or `1000`. Raises UriError."""
+    """Parse a number of bytes: `64MiB`, `64M` or `1000`. Raises UriError."""
     match = _SIZE.fullmatch(text)
     if not match:
         raise UriError(f"{text!r} is not a valid size: write 64MiB or a number of bytes")

@@ -62,13 +62,13 @@ def option(parse: Callable[[str], Any], says: str = "", **more: Any) -> dict[str
 
 
 def declared(config: type[Any]) -> Iterator[tuple[str, str, Option]]:
-    """The options of a dataclass: the field's name, the name in YAML, what it is."""
+    """List the options of a dataclass: the field's name, the name in YAML, what it is."""
     for each in fields(config):
         yield each.name, each.name.rstrip("_"), each.metadata["option"]
 
 
 def flag_of(name: str, option: Option) -> str:
-    """How an option is written on the command line: `--on-expired`."""
+    """Write an option as on the command line: `--on-expired`."""
     return option.flag.format(name.replace("_", "-"))
 
 
@@ -86,14 +86,14 @@ def add_options(parser: argparse.ArgumentParser, config: type[Any]) -> None:
 
 
 def from_arguments(args: argparse.Namespace, config: type[Any]) -> dict[str, Given]:
-    """The options that the command line gives, by the fields of a dataclass."""
+    """Take the options that the command line gives, by the fields of a dataclass."""
     found = {name: Given(flag_of(key, option), getattr(args, name, None))
              for name, key, option in declared(config)}  # fmt: skip
     return {name: given for name, given in found.items() if given.value not in (None, [])}
 
 
 def from_yaml(path: str, config: type[Any]) -> dict[str, Given]:
-    """The options in a YAML file, by the fields of a dataclass. Raises ConfigError."""
+    """Read the options in a YAML file, by the fields of a dataclass. Raises ConfigError."""
     try:
         content = yaml.safe_load(Path(path).read_text())
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
@@ -121,7 +121,8 @@ def _is(value: object, kind: type) -> bool:
 
 
 def parsed(config: type[Any], given: Mapping[str, Given]) -> tuple[dict[str, Any], list[str]]:
-    """The values of the options that are right, and a sentence for each that is wrong."""
+    """Parse the options given. Returns the values of those that are right, and a sentence for each
+    that is wrong."""
     values, mistakes = {}, []
     for name, _, option in declared(config):
         if name not in given:
@@ -146,7 +147,7 @@ def _value(option: Option, value: object) -> object:
 
 
 def table(*configs: type[Any]) -> Iterator[str]:
-    """The table of options in the docs, a line of Markdown each; what follows `--` is the last."""
+    """Make the table of options in the docs, a line of Markdown each, `--` last."""
     yield "| option | |"
     yield "|---|---|"
     options = [(flag_of(name, option), option) for each in configs
@@ -157,12 +158,12 @@ def table(*configs: type[Any]) -> Iterator[str]:
 
 
 def text(value: str) -> str:
-    """Any text."""
+    """Take any text."""
     return value
 
 
 def pattern(value: str) -> re.Pattern[str]:
-    """A regular expression."""
+    """Parse a regular expression."""
     try:
         return re.compile(value)
     except re.error as error:
@@ -170,7 +171,7 @@ def pattern(value: str) -> re.Pattern[str]:
 
 
 def one_of(*words: str) -> Callable[[str], str]:
-    """A parser of words of which there are few."""
+    """Make a parser that takes a few words."""
 
     def parse(value: str) -> str:
         if value not in words:
@@ -181,14 +182,14 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 
 def count(value: str) -> int:
-    """A number from 1."""
+    """Parse a number from 1."""
     if not re.fullmatch(r"0*[1-9]\d{0,8}", value, re.ASCII):
         raise ValueError(f"must be a number from 1, not {value!r}")
     return int(value)
 
 
 def duration(value: str) -> float:
-    """Seconds of `60s`, `10m`, `1h` or `60`."""
+    """Parse `60s`, `10m`, `1h` or `60` into seconds."""
     match = _DURATION.fullmatch(value)
     if not match or float(match["number"]) <= 0:
         raise ValueError(f"{value!r} is not a valid time: write 60s, 10m or 1h")

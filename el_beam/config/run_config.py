@@ -20,14 +20,14 @@ NOWHERE = Uri("", "", {}, "")
 
 
 def line_format(value: str) -> str:
-    """A format of lines, as EventLogging writes it, or `json`. Raises FormatError."""
+    """Check a format of lines, as EventLogging writes it, or `json`. Raises FormatError."""
     if value != "json":
         Format(value)
     return value
 
 
 def state_path(value: str) -> str:
-    """The path of a folder that keeps what is renamed into it. Raises UriError."""
+    """Parse the path of an import's state: a file system must rename. Raises UriError."""
     path = checked_path(filled(value))
     if "://" in path and not path.startswith("hdfs://"):
         raise UriError(f"{path} must be a local path or hdfs://")
@@ -82,7 +82,7 @@ class GraphConfig:
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
     def contradictions(self) -> Iterator[str]:
-        """A sentence for each option that doesn't fit the others."""
+        """Yield a sentence for each option that doesn't fit the others."""
         from runners.beam_options import problem_of
 
         names = [str(uri).rstrip("/") for uri in self.all_sinks]
@@ -153,7 +153,7 @@ class RunConfig(GraphConfig):
         return (*self.sinks, *([self.errors] if self.errors else []))
 
     def contradictions(self) -> Iterator[str]:
-        """A sentence for each option that doesn't fit the others."""
+        """Yield a sentence for each option that doesn't fit the others."""
         yield from super().contradictions()
         if self.state:
             yield from self._of_increments()

@@ -54,18 +54,18 @@ class Rounds:
 
 
 def show_round(report: Report, seconds: float) -> None:
-    """A round of increments, on one line, and a line for each topic that is held up."""
+    """Print a round of increments on one line, and a line for each topic that is held up."""
     out, done = console(), report.summary
     if done.read or report.topics:
         behind = f", {report.lag:,} to come" if report.lag else ""
-        told = (
+        message = (
             f"{time.strftime('%H:%M:%S')}  {done.read:,} lines of {len(report.topics)} topic(s) "
             f"in {seconds:.1f} s: {done.valid:,} valid, {done.bad:,} bad"
         )
         for what in ("rejected", "filtered", "repeated", "files"):
             if count := sum(getattr(book, what) for book in done.sinks.values()):
-                told += f", {count:,} {what}"
-        out.print(told + behind, soft_wrap=True)
+                message += f", {count:,} {what}"
+        out.print(message + behind, soft_wrap=True)
         hint(done, out)
     for what, hours in (("complete", report.closed), ("late lines", report.reopened)):
         if hours:
