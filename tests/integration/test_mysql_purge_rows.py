@@ -131,7 +131,7 @@ def test_a_schema_that_nothing_is_called_after(admin: Admin) -> None:
     """A slip of the pen in a timer would purge nothing for years."""
     for action in (["plan"], ["apply"], ["purge", "--older-than", "90d"]):
         code, out, err = admin.el(*action, "--schema", "Nope")
-        assert (code, out) == (2, "") and "--schema 'Nope': no schema that is here" in err
+        assert (code, out) == (2, "") and "--schema 'Nope': no schema here" in err
 
 
 def test_copies_are_told(admin: Admin) -> None:
