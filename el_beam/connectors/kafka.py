@@ -80,8 +80,8 @@ class KafkaConnector(Connector):
         return _TopicStore(str(uri), cluster_of(uri), *_topics(uri))
 
     def written(self, uri: Uri, destinations: Iterable[Destination]) -> Store | None:
+        from transforms.io.kafka.broker import broker_of
         from transforms.io.kafka.errors import KafkaAway
-        from transforms.io.kafka.topics import KafkaTopics
         from transforms.write.topics import TopicError, TopicTemplate
 
         template, names = TopicTemplate(uri.parameters["topic"]), set[str]()
@@ -90,7 +90,7 @@ class KafkaConnector(Connector):
                 names.add(template.name(each))
         cluster = cluster_of(uri)
         try:
-            topics = sorted(names & KafkaTopics(cluster).partitions().keys())
+            topics = sorted(names & broker_of(cluster).partitions().keys())
         except KafkaAway as error:
             raise StoredError(f"{uri}: {error}") from error
         return _TopicStore(str(uri), cluster, tuple(topics)) if topics else None
@@ -144,10 +144,11 @@ class _TopicStore(Store):
     def _splits(self) -> Iterator[KafkaSplit]:
         """A split for each topic, up to its end as it is now."""
         from transforms.errors import UnreadableInput
-        from transforms.io.kafka.topics import KafkaTopics, matching
+        from transforms.io.kafka.broker import broker_of
+        from transforms.io.kafka.topics import matching
         from transforms.read.kafka_ranges import KafkaSplit, OffsetRange
 
-        kafka = KafkaTopics(self._cluster)
+        kafka = broker_of(self._cluster)
         counts = kafka.partitions()
         names = self._topics if self._pattern is None else matching(counts, self._pattern)
         missing = ", ".join(name for name in names if name not in counts)

@@ -65,7 +65,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
     "transforms.io": ("files kafka mysql", "retry secrets", "world"),
     "transforms.io.files": ("filesystem", "beam hdfs local", "base"),
-    "transforms.io.kafka": ("admin", "producer topics", "errors", "cluster"),
+    "transforms.io.kafka": ("admin broker", "producer topics", "errors", "cluster"),
     "transforms.io.mysql": ("look", "client", "server"),
     "transforms.read": (
         "kafka_ranges kafka",

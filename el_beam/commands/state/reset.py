@@ -51,7 +51,7 @@ def _ends(args: argparse.Namespace) -> dict[int, int]:
     """Partition -> next offset. Raises UriError, KafkaAway."""
     from el_beam.connectors.kafka import brokers_of
     from el_beam.uris import UriError
-    from transforms.io.kafka.topics import KafkaTopics
+    from transforms.io.kafka.broker import broker_of
 
     if args.to not in ("earliest", "latest"):
         try:
@@ -61,7 +61,7 @@ def _ends(args: argparse.Namespace) -> dict[int, int]:
             raise UriError(f"--to {args.to!r}: write earliest, latest or 0:500,1:730") from error
     if not args.source:
         raise UriError(f"--to {args.to} needs --source kafka://BROKERS/")
-    kafka = KafkaTopics(brokers_of(args.source))
+    kafka = broker_of(brokers_of(args.source))
     counts = kafka.partitions()
     if args.topic not in counts:
         raise UriError(f"no topic {args.topic} at the brokers")

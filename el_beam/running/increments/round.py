@@ -38,8 +38,9 @@ from transforms.counts.summary import Summary, total
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway
+from transforms.io.kafka.broker import broker_of
 from transforms.io.kafka.errors import KafkaAway
-from transforms.io.kafka.topics import KafkaTopics, matching
+from transforms.io.kafka.topics import matching
 from transforms.io.world import CLOCK, Clock, Processes
 from transforms.read.kafka_ranges import KafkaRanges
 
@@ -76,7 +77,7 @@ class Increments:
         self._after_commit = after_commit
         self._state = State(options.state)
         self._id = hashlib.sha256(self._state.path.encode()).hexdigest()[:16]
-        self._kafka = KafkaTopics(source.cluster)
+        self._kafka = broker_of(source.cluster)
         self._topics: dict[str, ImportedTopic] = {}
         self._name = f"el import {source.group}"
         self._runs = 0

@@ -7,8 +7,9 @@ from typing import Any
 
 from el_beam.running.hooks import Finding, Probe
 from runners.flink_rest import FlinkCluster, FlinkError
+from transforms.io.kafka.broker import broker_of
 from transforms.io.kafka.errors import KafkaAway
-from transforms.io.kafka.topics import KafkaTopics, Position, matching
+from transforms.io.kafka.topics import Position, matching
 from transforms.io.world import CLOCK
 from transforms.read.kafka import KafkaSource
 
@@ -34,7 +35,7 @@ def probes(source: KafkaSource, cluster: FlinkCluster, most_lag: int) -> dict[st
 
 def _of_kafka(source: KafkaSource, most_lag: int) -> Iterator[Finding]:
     try:
-        kafka = KafkaTopics(source.cluster)
+        kafka = broker_of(source.cluster)
         partitions = kafka.partitions()
         topics = matching(partitions, source.pattern) if source.pattern else source.topics
         positions = kafka.positions(topics, source.group)

@@ -23,8 +23,9 @@ from runners.preflight import (
     wrong_runner,
 )
 from schemas.errors import WrongCall
+from transforms.io.kafka.broker import broker_of
 from transforms.io.kafka.errors import KafkaAway
-from transforms.io.kafka.topics import KafkaTopics, matching
+from transforms.io.kafka.topics import matching
 from transforms.io.world import CLOCK, Clock
 from transforms.read.kafka import KafkaSource
 
@@ -111,7 +112,7 @@ def _find_jars() -> tuple[str, ...] | Unknown:
 
 def _ask_brokers(source: KafkaSource) -> BrokerFacts | Unknown:
     try:
-        kafka = KafkaTopics(source.cluster)
+        kafka = broker_of(source.cluster)
         return BrokerFacts(kafka.partitions(), kafka.members(source.group))
     except (KafkaAway, ValueError) as error:
         return Unknown(str(error))

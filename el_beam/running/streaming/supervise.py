@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, suppress
 
 from el_beam.running.failures import JobFailed, root_cause
 from runners.flink_rest import FlinkAway, FlinkCluster, FlinkError, FlinkJob
+from transforms.io.kafka.broker import Broker, broker_of
 from transforms.io.kafka.errors import KafkaAway
-from transforms.io.kafka.topics import KafkaTopics
 from transforms.io.world import CLOCK, Clock
 from transforms.read.kafka import KafkaSource
 
@@ -27,7 +27,7 @@ class _View:
     ) -> None:
         self._cluster, self._source, self._clock = cluster, source, clock
         self.job = job
-        self._kafka: KafkaTopics | None = None
+        self._kafka: Broker | None = None
         self._first: int | None = None  # lines that were done when we first looked
         self._looks: deque[tuple[float, int]] = deque(maxlen=_LOOKS)
 
@@ -40,7 +40,7 @@ class _View:
         return "   ".join(parts)
 
     def _offsets(self) -> list[str]:
-        self._kafka = self._kafka or KafkaTopics(self._source.cluster)
+        self._kafka = self._kafka or broker_of(self._source.cluster)
         positions = self._kafka.positions(self._source.topics, self._source.group).values()
         done = sum(each.committed or each.low for each in positions)
         self._first = done if self._first is None else self._first

@@ -6,10 +6,12 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_broker import FakeBroker
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,12 +23,8 @@ from schemas.capsule import event_time, uuid5_hex
 from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import Registry
 from schemas.storage.sql import table_name
-from transforms.io.kafka import topics
-from transforms.io.kafka.cluster import KafkaCluster
 from transforms.layout import hour_name
 from transforms.parse import line_parser
-from transforms.read import kafka_ranges
-from transforms.read.kafka_ranges import KafkaSplit
 from transforms.write.encodings import JsonLinesEncoding, ParquetEncoding, RawEncoding
 from transforms.write.files import FileSink, publish
 from transforms.write.sink import Sink
@@ -58,34 +56,11 @@ EVENTS = st.lists(st.tuples(st.sampled_from(SCHEMAS), TIMES, VALUES), max_size=1
 BOUNDS = st.sampled_from([None, *HOURS, *{hour[:10] for hour in HOURS}])
 
 
-class Topics:
-    """Stands for a broker: records of topics, those of a topic in partition 0."""
-
-    def __init__(self, records: Mapping[str, list[bytes]]) -> None:
-        self.records = records
-
-    def __call__(self, _: KafkaCluster) -> Topics:
-        return self
-
-    def partitions(self) -> dict[str, int]:
-        return dict.fromkeys(self.records, 2)
-
-    def bounds(self, counts: Mapping[str, int]) -> dict[tuple[str, int], tuple[int, int]]:
-        filled = {(name, 0): (10, 10 + len(self.records[name])) for name in counts}
-        return filled | {(name, 1): (5, 5) for name in counts}
-
-    def read(self, _: KafkaCluster, split: KafkaSplit) -> Iterator[RawLine]:
-        for partition, start, end in split.ranges:
-            for offset in range(start, end):
-                origin = Origin("kafka", f"{split.topic}/{partition}", offset, RECEIPT, split.id)
-                yield RawLine(self.records[split.topic][offset - 10], origin)
-
-
 class Stores:
     """Ends that hold given events."""
 
-    def __init__(self, folder: Path, registry: Registry, patch: pytest.MonkeyPatch) -> None:
-        self.folder, self.registry, self.patch = folder, registry, patch
+    def __init__(self, folder: Path, registry: Registry, stack: ExitStack) -> None:
+        self.folder, self.registry, self.stack = folder, registry, stack
 
     def end(self, scheme: str, events: list[Made], name: str = "x") -> Store:
         if scheme == "kafka":
@@ -113,9 +88,8 @@ class Stores:
         return store_of(f"{scheme}:{path}")
 
     def topics(self, records: Mapping[str, list[bytes]], which: str = "pattern=^e_.*|t") -> Store:
-        found = Topics(records)
-        self.patch.setattr(topics, "KafkaTopics", found)
-        self.patch.setattr(kafka_ranges, "read_ranges", found.read)
+        parts = {name: [each, []] for name, each in records.items()}
+        self.stack.enter_context(FakeBroker(parts, first=10, time=RECEIPT).at("host:1"))
         return store_of(f"kafka://host:1/?{which}")
 
 
@@ -125,8 +99,9 @@ def registry(registry_of: Callable[..., Registry]) -> Registry:
 
 
 @pytest.fixture
-def store(tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Stores:
-    return Stores(tmp_path, registry, monkeypatch)
+def store(tmp_path: Path, registry: Registry) -> Iterator[Stores]:
+    with ExitStack() as stack:
+        yield Stores(tmp_path, registry, stack)
 
 
 def named(scheme: str, to: Destination) -> str:
@@ -146,8 +121,8 @@ def test_every_end_gives_what_is_wanted(
     except StoredError:  # hours of one day
         wanted = selection_of(last, first, schema)
     scheme = data.draw(st.sampled_from(ENDS))
-    with pytest.MonkeyPatch.context() as patch:
-        store = Stores(tmp_path_factory.mktemp("store"), registry, patch)
+    with ExitStack() as stack:
+        store = Stores(tmp_path_factory.mktemp("store"), registry, stack)
         found = list(store.end(scheme, events).events(wanted, ("event.n", "wiki")))
     expected = {
         (named(scheme, to), hour, made["uuid"], made["event"]["n"], "w")

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from fake_broker import FakeBroker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,11 +46,8 @@ from schemas.bad_event import (
 from schemas.event import RAW_EVENT_LIMIT, Destination, Event, Origin, RawLine
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import Registry
-from transforms.io.kafka import topics as kafka_topics
-from transforms.io.kafka.cluster import KafkaCluster
-from transforms.read import kafka_ranges
 from transforms.read.files import find_splits
-from transforms.read.kafka_ranges import KafkaSplit, OffsetRange, splits_of
+from transforms.read.kafka_ranges import OffsetRange, splits_of
 from transforms.read.lines import FileSource
 from transforms.write.choice import Choice
 from transforms.write.files import FileSink
@@ -302,7 +300,7 @@ def test_lines_of_the_archive_and_others(world: World) -> None:
     """They don't share files: a backfill replaces those of its lines alone."""
     others = [line(21, n=1), line(25, n=5, hour=EIGHT), line(28, "New", n=8)]
     world.run("jsonl", lines=others, log="b.log")
-    errors = Topics(world.folder / "jsonl").records[:3]
+    errors = records_of(world.folder / "jsonl")[:3]
     world.run("parquet", lines=errors, format_="json", log="t")
     world.run("parquet", "raw")
     world.replay("parquet", "parquet")
@@ -428,37 +426,19 @@ def test_the_same_event_in_two_lines(world: World) -> None:
     assert totals["read"] == totals["valid"] == totals["rows"] == 2
 
 
-class Topics:
-    """Stands for a broker, with what a sink of JSON lines has as records of a topic, each twice."""
-
-    def __init__(self, folder: Path) -> None:
-        files = sorted(folder.glob(f"{ERRORS}/**/*.gz"))
-        self.records = 2 * [
-            row for path in files for row in gzip.decompress(path.read_bytes()).splitlines()
-        ]
-
-    def __call__(self, _: object) -> Topics:
-        return self
-
-    def partitions(self) -> dict[str, int]:
-        return {"errors": 1}
-
-    def bounds(self, _: object) -> dict[tuple[str, int], tuple[int, int]]:
-        return {("errors", 0): (0, len(self.records))}
-
-    def read(self, *_: object) -> Iterator[RawLine]:
-        for offset, record in enumerate(self.records):
-            yield RawLine(record, Origin("kafka", "errors/0", offset, 1e9, "errors"))
+def records_of(folder: Path) -> list[bytes]:
+    """What a sink of JSON lines has as EventErrors, each twice."""
+    files = sorted(folder.glob(f"{ERRORS}/**/*.gz"))
+    return 2 * [row for path in files for row in gzip.decompress(path.read_bytes()).splitlines()]
 
 
-def test_from_a_topic(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_a_topic(world: World) -> None:
     world.run("jsonl", events=False)
-    topics = Topics(world.folder / "jsonl")
-    monkeypatch.setattr(kafka_topics, "KafkaTopics", topics)
-    monkeypatch.setattr(kafka_ranges, "read_ranges", topics.read)
+    broker = FakeBroker({"errors": [records_of(world.folder / "jsonl")]}, time=1e9)
     end = "kafka://h:1/?topics=errors"
     for there in (0, 4):
-        done = world.replay(end, "parquet", "sqlite")
+        with broker.at("h:1"):
+            done = world.replay(end, "parquet", "sqlite")
         assert (done.read, done.lines) == (14, 8)
         assert [(each.there, each.lacked, each.removed) for each in done.sinks] == [
             (there, 4 - there, 0)
@@ -470,7 +450,7 @@ def test_from_a_topic(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_event_errors_that_an_import_has_from_a_topic(world: World) -> None:
     """They were lines themselves, valid ones: the books have fewer of them then."""
     world.run("jsonl", events=False)
-    errors = Topics(world.folder / "jsonl").records[:7]
+    errors = records_of(world.folder / "jsonl")[:7]
     world.run("parquet", "raw", lines=errors, format_="json", log="t")
     assert world.schemas("parquet") == {ERRORS: 7}
     world.replay("parquet", "parquet")
@@ -609,32 +589,17 @@ def test_many_files_of_lines(world: World, monkeypatch: pytest.MonkeyPatch) -> N
     assert sorted(names) == ["-03-10T07.parquet", "-03-10T08-1.parquet", "-03-10T08.parquet"]
 
 
-def test_topics_that_a_sink_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that are there are read, with the settings that the sink has."""
-    asked: list[tuple[str, str]] = []
-
-    class Broker:
-        def __init__(self, cluster: KafkaCluster) -> None:
-            pass
-
-        def partitions(self) -> dict[str, int]:
-            return {"el_S": 1, "other": 2, "el_T": 1}
-
-        def bounds(self, counts: dict[str, int]) -> dict[tuple[str, int], tuple[int, int]]:
-            return {(name, 0): (0, 0) for name in counts}
-
-    def read(cluster: KafkaCluster, split: KafkaSplit) -> list[RawLine]:
-        asked.append((split.topic, dict(cluster.settings)["client.id"]))
-        return []
-
-    monkeypatch.setattr(kafka_topics, "KafkaTopics", Broker)
-    monkeypatch.setattr(kafka_ranges, "read_ranges", read)
+def test_topics_that_a_sink_writes() -> None:
+    """Those that are there are read."""
+    event = b'{"uuid": "u", "schema": "%s", "revision": 1}'
+    topics = {name: [[event % name.encode()]] for name in ("el_S", "other", "el_T")}
     uri = "kafka://h:1/?topic=el_{schema}&partitions=3&client.id=x%26y"
     found = [Destination(name, 1) for name in ("S", "U", "T", "no topic")]
-    store = written_by(uri, found)
-    assert store and list(store.events(Selection())) == []
-    assert asked == [("el_S", "x&y"), ("el_T", "x&y")]
-    assert written_by(uri, found[1:2]) is None
+    with FakeBroker(topics).at("h:1"):
+        store = written_by(uri, found)
+        assert store
+        assert [each.where for each in store.events(Selection())] == ["el_S/0", "el_T/0"]
+        assert written_by(uri, found[1:2]) is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,66 @@
+"""Increments, from a broker in memory into files: the whole of an import without a server."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from fake_broker import FakeBroker
+
+from el_beam.books.state.state import State
+from el_beam.config import assemble, run_config
+from el_beam.running.increments.loop import work
+from el_beam.running.increments.planning import MOST_RECORDS, IncrementsOptions
+from traffic import lines
+from traffic.import_job import Reports
+
+BROKERS = "broker:1"
+
+
+class Import:
+    """Imports the topic `raw` into Parquet files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state = State(f"{folder}/state")
+        (folder / "scratch").mkdir()
+
+    def run(self) -> Reports:
+        config = run_config(
+            source=f"kafka://{BROKERS}/?topics=raw&group=g",
+            sinks=(f"parquet:{self.folder}/p",), state=self.state.path, once=True,
+        )  # fmt: skip
+        job, execution = assemble(config, str(self.folder / "scratch"))
+        options = IncrementsOptions(self.state.path, None, False, MOST_RECORDS)
+        reports = Reports()
+        assert work(job, execution, options, reports, threading.Event())
+        return reports
+
+    def rows(self) -> Counter[str]:
+        paths = (self.folder / "p").glob("[!_]*/**/*.parquet")
+        tables = [pq.read_table(path, partitioning=None) for path in paths]
+        return Counter(uuid for table in tables for uuid in table["uuid"].to_pylist())
+
+
+@pytest.fixture
+def sent() -> list[bytes]:
+    return list(islice(lines(0), 60))
+
+
+def test_each_record_becomes_a_row_once(tmp_path: Path, sent: list[bytes]) -> None:
+    job = Import(tmp_path)
+    broker = FakeBroker({"raw": [sent[:20], sent[20:30]], "other": [sent]}, time=1.7e9)
+    with broker.at(BROKERS):
+        (first,) = job.run()
+        broker.topics["raw"][1] += sent[30:]
+        (second,) = job.run()
+        (nothing,) = job.run()
+    assert [each.summary.read for each in (first, second, nothing)] == [30, 30, 0]
+    assert len(job.rows()) == 60 and set(job.rows().values()) == {1}
+    assert broker.committed == {("g", "raw", 0): 20, ("g", "raw", 1): 40}
+    last = job.state.topic("raw").last()
+    assert last and (last.number, last.ends) == (2, {0: 20, 1: 40})
