@@ -102,8 +102,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "cli",
         "commands",
         "upkeep intake watching",
+        "config",  # what runs a job gets values, no options
         "running",
-        "config",
         "connectors",
         "books",
         "pipeline",
