@@ -20,14 +20,15 @@ _ANY = re.compile(r"^(?P<message>[A-Za-z_][\w.]*(?:: .*?)?)(?: \[while running .
 
 class JobFailed(ElBeamError):
     """A job that ended before its time. `str()` is a sentence for people, `details` are for us;
-    `exit_code` and `transient` are those of the error that ended it."""
+    it is `transient` as the error that ended it. A job that has begun fails, whatever it met: the
+    call was right."""
 
     def __init__(
         self, message: str, details: str = "", like: ElBeamError | ErrorNote | None = None
     ) -> None:
-        """`like` is what to take the exit code from."""
+        """`like` is the error that ended the job."""
         if like:
-            self.exit_code, self.transient = like.exit_code, like.transient
+            self.transient = like.transient
         super().__init__(message)
         self.details = details if "unexpected: " in message else ""
 
