@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from typing import Any
 import pyarrow.parquet as pq
 from confluent_kafka.admin import AdminClient
 
-from el_beam.books.state.state import State
+from el_beam.books.state.state import Commit, State
 from el_beam.config import RunConfig, assemble, run_config
 from el_beam.running.bounded import run
+from el_beam.running.hooks import Hook
 from el_beam.running.increments.loop import work
 from el_beam.running.increments.planning import MOST_RECORDS, IncrementsOptions
 from el_beam.running.increments.report import Report
@@ -76,6 +77,7 @@ class ImportJob:
         reports: Reports | None = None,
         run: Run = run,
         most: int = MOST_RECORDS,
+        after_commit: Sequence[Hook[Commit]] = (),
         **options: Any,
     ) -> tuple[bool, list[Report]]:
         """Whether it went well, and the report of each round; `run` runs a bounded job, of `most`
@@ -86,7 +88,9 @@ class ImportJob:
         scratch.mkdir(exist_ok=True)
         job, execution = assemble(config, str(scratch))
         once = IncrementsOptions(self.state.path, None, config.on_expired == "skip", most)
-        return work(job, execution, once, reports, threading.Event(), run=run), reports
+        return work(
+            job, execution, once, reports, threading.Event(), run=run, after_commit=after_commit
+        ), reports
 
     def uuids(self) -> Counter[str]:
         """Of all rows."""

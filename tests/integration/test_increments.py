@@ -15,10 +15,11 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from el_beam.books.state.lease import Lease
-from el_beam.books.state.state import Intent
+from el_beam.books.state.state import Commit, Intent
 from el_beam.job import Job
 from el_beam.running.bounded import run
 from el_beam.running.failures import JobFailed
+from el_beam.running.hooks import Hook
 from el_beam.running.increments.report import Report
 from schemas.validation.validator import Validator
 from traffic import ImportJob, put
@@ -79,6 +80,21 @@ def test_a_topic_that_is_not_there(job: ImportJob) -> None:
     ok, (report,) = job.run(f"topics={job.name}.a,{job.name}.nope")
     assert not ok
     assert problems(report) == {f"{job.name}.nope": "there is no such topic at the brokers"}
+    job.check()
+
+
+def test_hooks_after_a_commit_hold_up_nothing(job: ImportJob) -> None:
+    commits: list[Commit] = []
+
+    def broken(_: Commit) -> None:
+        raise OSError("no Hive answers")
+
+    hooks = [Hook("good", commits.append), Hook("the sync", broken)]
+    job.put(100)
+    ok, (report,) = job.run(after_commit=hooks)
+    assert ok and report.notes == ["the sync failed: no Hive answers"]
+    (topic,) = job.state.topics()
+    assert commits == [job.state.topic(topic).last()]
     job.check()
 
 
