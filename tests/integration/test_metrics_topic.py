@@ -198,7 +198,7 @@ def live(target: KafkaMetrics, checkpoint: Path, lines: int, size: int) -> subpr
     here = str(Path(__file__).parent)
     place = (target.cluster.brokers, target.topic, str(checkpoint))
     call = [sys.executable, "-W", "ignore", "-c", WORKER, str(ROOT), here]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT}/scripts"}
     return subprocess.Popen([*call, *place, str(lines), str(size)], env=environment)
 
 
