@@ -8,11 +8,12 @@ ValueErrors of a line, which become a BadEvent, and `transforms.write.sink.Rejec
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 _MARK = "el_beam.error="
-_STEP = " [while running '"  # with it begins what Beam appends to a message
+_STEP = re.compile(r" \[while running '(?:(?! \[while running ').)*'\]\Z", re.DOTALL)  # Beam's
 
 
 class ElBeamError(Exception):
@@ -65,7 +66,7 @@ def errors_in(report: str) -> Iterator[ErrorNote]:
         try:
             values, place = json.JSONDecoder().raw_decode(report, place)
             kind, message, exit_code, transient = values
-            message = str(message).rpartition(_STEP)[0] or str(message)
+            message = _STEP.sub("", str(message))
             yield ErrorNote(str(kind), message, int(exit_code), bool(transient))
         except (ValueError, TypeError):  # cut off
             continue

@@ -227,6 +227,14 @@ class GraphSuite:
             self.run(other, tmp_path / "scratch")
         assert {name: files_below(tmp_path / "out").get(name) for name in files} == files
 
+    def test_what_a_worker_raises_comes_home(self, log: Path, tmp_path: Path) -> None:
+        damaged = tmp_path / "it's [while running 'x'].log.gz"
+        damaged.write_bytes(gzip.compress(log.read_bytes())[:-100_000])
+        config = self.config(f"file:{tmp_path}/it's*.gz", f"{self.scheme}:{tmp_path}/out")
+        with pytest.raises(JobFailed, match=r"^cannot read .*it's ") as caught:
+            self.run(config, tmp_path / "scratch")
+        assert not caught.value.details  # nothing was unexpected
+
     def test_errors_have_an_end_of_their_own(self, lines: list[bytes], tmp_path: Path) -> None:
         found = self.deliver(lines, tmp_path / "job", errors=True, only="Edit|Echo")
         assert {event["schema"] for event in found.events} == {"Edit", "Echo"}

@@ -65,7 +65,7 @@ def test_an_error_comes_home_from_workers(workers: int) -> None:
     [
         SinkError("the disk is full"),
         _Passing("the database\n is locked: 'é\x1b'"),
-        UnreadableInput("a.gz is damaged"),
+        UnreadableInput("a.gz [while running 'x'] is damaged"),
         RegistryUnavailable("nobody answers"),
         FileAway("hdfs://nn is away"),
     ],
