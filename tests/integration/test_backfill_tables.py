@@ -78,7 +78,7 @@ def el(*arguments: object) -> None:
     assert cli.main([*map(str, arguments)]) == 0
 
 
-class Killed(Exception):
+class Killed(BaseException):
     pass
 
 
