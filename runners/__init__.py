@@ -1,1 +1,1 @@
-"""Who runs the graph. A runner is told what to run; the graph never asks who it is."""
+"""Who runs the graph. A runner gets what to run; the graph never asks who it is."""

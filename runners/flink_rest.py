@@ -104,7 +104,7 @@ class FlinkCluster:
         return dict(self._ask(f"/jobs/{job}/config")["execution-config"])
 
     def failure(self, job: str) -> str:
-        """The root of a job's last failure; empty where there was none."""
+        """The root of a job's last failure; empty if it never failed."""
         told = self._ask(f"/jobs/{job}/exceptions?maxExceptions=1")
         return str(told.get("root-exception") or "")
 

@@ -135,7 +135,7 @@ def _let_go(ours: socket.socket, end: int, process: subprocess.Popen[bytes]) -> 
 
 
 def serve(control: str, lifeline: str, *modules: str) -> None:
-    """Import these modules, then fork for whoever asks at the socket `control`, until it closes.
+    """Import these modules, then fork for the process that asks at the socket `control`, until it closes.
     Forks end when the pipe `lifeline` does. Both are numbers of descriptors."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("apache_beam.runners.worker.sdk_worker_main", *modules):
@@ -219,7 +219,7 @@ def _end_at(lifeline: int) -> None:
 
 
 class _ToPeople(logging.Handler):
-    """Whoever started us may be showing a live line there: it is drawn again, below."""
+    """The process that started us may be showing a live line there: it is drawn again, below."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()

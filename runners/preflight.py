@@ -117,7 +117,7 @@ def _of_kafka(facts: Facts) -> Iterator[str]:
     if isinstance(facts.brokers, Unknown):
         return
     if missing := [topic for topic in facts.topics if topic not in facts.brokers.partitions]:
-        yield f"no topic {', '.join(missing)} at the brokers: make it first, or mend its name"
+        yield f"no topic {', '.join(missing)} at the brokers: make it first, or correct its name"
     if facts.pattern and not facts.topics:
         yield f"no topic matches the pattern {facts.pattern}"
     if members := facts.brokers.members:

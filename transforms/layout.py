@@ -7,7 +7,7 @@
 
 A name says what its lines were read as, and then what has become of them since, in this order:
 `-r` and twelve digits (EventErrors went from it), `-c` and twelve (a compaction made it), `-kept`
-and eight (a purge left some fields). What begins with `_` or `.` is no data: Hive, Spark and we
+and eight (a purge left some fields). What begins with `_` or `.` is not data: Hive, Spark and we
 ourselves pass it over.
 """
 
@@ -52,7 +52,7 @@ _PART = re.compile(  # only what is a split for sure: of others a number may be 
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is no data."""
+    """Whether readers skip a file or folder of this name."""
     return name[:1] in ("_", ".")
 
 

@@ -34,7 +34,7 @@ class JobFailed(ElBeamError):
 
 
 class NotReady(JobFailed):
-    """A sink that can't be written at all: that is no fault of what is read."""
+    """A sink that can't be written at all: what is read is not at faultad."""
 
 
 def job_failed(error: Exception) -> JobFailed:

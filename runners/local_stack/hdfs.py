@@ -25,7 +25,7 @@ log4j.appender.err.layout.ConversionPattern=%d{ISO8601} %p %c{2}: %m%n
 
 
 class Hdfs(Component):
-    """One copy of each block. Permissions are kept: whoever starts it is its superuser."""
+    """One copy of each block. Permissions are kept: the user who starts it is its superuser."""
 
     name = "hdfs"
     ports = ("rpc", "http", "data", "data_http", "data_ipc")

@@ -1,4 +1,4 @@
-"""ServerProcess: one process of a stack, found again by whoever looks into its folder."""
+"""ServerProcess: one process of a stack, found again by all who look into its folder."""
 
 from __future__ import annotations
 

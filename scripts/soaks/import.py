@@ -1,6 +1,6 @@
 """An import by increments into HDFS under steady traffic, and one kill -9 after another, of
 everything in turn: its driver, a worker, DataNode, NameNode, broker, Spark's Worker. After each
-HDFS must hold each event once, and no stray file.
+HDFS must hold each event once, and no untracked file.
 
     scripts/soak import [--rounds N] [--rate N] [--seed N] [--only KIND]
 """

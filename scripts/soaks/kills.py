@@ -1,6 +1,6 @@
 """A continuous job under steady traffic, and one kill -9 after another, of everything in turn: a
 worker, the worker pool, the TaskManager, the JobManager, the broker. After each every event is
-where it must be; how many came again, and how long it took, is told.
+where it must be; how many came again, and how long it took, is printed.
 
     scripts/soak kills [--rounds N] [--rate N] [--seed N]
 """

@@ -62,7 +62,7 @@ def templates(tables: tuple[str, ...]) -> dict[str, list[bytes]]:
 
 class Steady:
     """`rate` events a second into the topics PREFIX.TABLE, in turn, while the block runs. Some are
-    sent twice; with `broken` some are no JSON."""
+    sent twice; with `broken` some are not JSON."""
 
     def __init__(self, job: Consuming, rate: int, *, broken: bool = True) -> None:
         self._job, self._rate, self._broken = job, rate, broken
@@ -175,7 +175,7 @@ class Consuming:
     @contextmanager
     def running(self, *options: str, every: str = "1s") -> Iterator[Run]:
         """The consumer, while the block runs; then it is asked to end. Raises AssertionError where
-        it has told of more than trouble."""
+        it has reported more than trouble."""
         run = Run(self, options, every)
         try:
             yield run

@@ -1,4 +1,4 @@
-"""Lines into a raw topic: all at once, or at a steady rate for as long as they are wanted."""
+"""Lines into a raw topic: all at once, or at a steady rate until it is stopped."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class Importing:
             time.sleep(0.3)
 
     def check(self) -> int:
-        """The files hold each event once and nothing else, and no stray file is there; how many
+        """The files hold each event once and nothing else, and no untracked file is there; how many
         rows there are. Raises AssertionError."""
         wanted = truth(self.kafka, self.raw)
         assert wanted.records == self.lines
@@ -131,7 +131,7 @@ class Importing:
 
 
 def _files(root: str) -> list[str]:
-    """All but what is noted there; strays too."""
+    """All but what is noted there; untracked files too."""
     found = (each.path for each in filesystem.below(root))
     return [path for path in found if not path.startswith(f"{root}/_ledger/")
             and not path.endswith(("/_SUCCESS", "/_REOPENED"))]  # fmt: skip

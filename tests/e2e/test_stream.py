@@ -235,7 +235,7 @@ def test_forwarded_lines_are_all_there(shell: Shell, servers: Stack) -> None:
     assert sum(1 for _ in records(servers.kafka.endpoint(), [topic])) == 10_000
     for arguments, told in (
         (("file:/nowhere", uri), "no file matches"),
-        ((f"file:{sample}", "kafka://${KAFKA}/?topic=a b"), "is no topic"),
+        ((f"file:{sample}", "kafka://${KAFKA}/?topic=a b"), "is not a valid topic"),
         ((f"file:{sample}", uri, "--rate", "0"), "--rate must be 1 or more"),
         (
             ("kafka://${KAFKA}/?topics=a&group=g", uri),

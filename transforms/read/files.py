@@ -58,7 +58,9 @@ def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[File
             if local and Path(path).is_dir():
                 raise UnreadableInput(f"{path} is a folder: write {path}/* for the files in it")
             if not path.isprintable():
-                raise UnreadableInput(f"{path!r} is no file name that can be told: rename it")
+                raise UnreadableInput(
+                    f"{path!r} is not a file name that a message can show: rename it"
+                )
             if local:  # a line's identity may be its place: the same from any folder
                 path = os.path.normpath(Path.cwd() / path)
             whole = path.lower().endswith((*_COMPRESSED, ARCHIVE))
@@ -114,7 +116,7 @@ class Readable(Protocol):
 
 def cut_lines(file: Readable) -> Iterator[tuple[int, bytes]]:
     """(bytes with line end, line without it) of each line of a stream, in constant memory: of a
-    line beyond LONGEST_LINE only one byte more is kept, so that it can be told to be too long."""
+    line beyond LONGEST_LINE only one byte more is kept, so that a stage can see that it is too long."""
     rest, cut_off = b"", 0
     while chunk := file.read(_CHUNK):
         lines = (rest + chunk).splitlines(keepends=True)
@@ -144,7 +146,7 @@ def _decompressed(file: IO[bytes], path: str) -> Readable:
 
 class _Members:
     """A compressed file of one or more members, read to the end of the last. What is cut short or
-    is no member is an error, which the libraries' own files pass over in silence."""
+    is not a member is an error, which the libraries' own files pass over in silence."""
 
     def __init__(self, file: IO[bytes], decompressor: Callable[[], Any]) -> None:
         self._file = file

@@ -21,7 +21,7 @@ class Source(ABC):
     """What a job reads, and how people see it."""
 
     bounded: bool = True
-    """Whether a job that reads it comes to an end."""
+    """Whether a job that reads it ends by itself."""
     repeatable: bool = False
     """Whether `read` can be called again, and gives the same lines."""
 

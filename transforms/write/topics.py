@@ -59,11 +59,15 @@ class TopicTemplate:
         values = {"schema": destination.schema, "revision": str(destination.revision), "": ""}
         name = "".join(plain + values[field] for plain, field in self._parts)
         if not _TOPIC_CHARACTERS.fullmatch(name):
-            raise TopicError(f"{name!r} is no topic: there may be letters, digits, `.`, `_`, `-`")
+            raise TopicError(
+                f"{name!r} is not a valid topic: there may be letters, digits, `.`, `_`, `-`"
+            )
         if len(name) > LONGEST_TOPIC:
-            raise TopicError(f"{name!r} is no topic: it has more than {LONGEST_TOPIC} characters")
+            raise TopicError(
+                f"{name!r} is not a valid topic: it has more than {LONGEST_TOPIC} characters"
+            )
         if name in (".", "..") or name.startswith("__"):
-            raise TopicError(f"{name!r} is no topic of ours: Kafka keeps such names for itself")
+            raise TopicError(f"{name!r} is not a topic of ours: Kafka keeps such names for itself")
         return name
 
     def __str__(self) -> str:
@@ -74,7 +78,7 @@ class KeyTemplate:
     """Keys of records, as `{wiki}`: records with the same key share a partition."""
 
     def __init__(self, text: str) -> None:
-        """Raises TopicError for a field that is none of the capsule's plain ones."""
+        """Raises TopicError for a field that is not one of the capsule's plain ones."""
         self._text = text
         self._parts = _parts("key", text, KEY_FIELDS)
         if not any(field for _, field in self._parts):
@@ -84,7 +88,7 @@ class KeyTemplate:
     def key(self, data: dict[str, Any]) -> bytes | None:
         """The key of an event, or None where a field is missing, empty or neither text nor integer.
 
-        A key of more than LONGEST_KEY bytes is none either: it only chooses a partition."""
+        A key of more than LONGEST_KEY bytes counts as none: it only chooses a partition."""
         texts = []
         for plain, field in self._parts:
             texts.append(plain)

@@ -1,4 +1,4 @@
-"""`el bad`: the lines that were no valid events. An action for each thing to do with them."""
+"""`el bad`: the lines that were not valid events. An action for each thing to do with them."""
 
 from el_beam.commands.bad.actions import register
 

@@ -35,7 +35,7 @@ same sinks or in --errors. What follows `--` is passed to Beam.
 
 @dataclass(frozen=True)
 class RunCall:
-    """The options of a call that are no part of its job."""
+    """The options of a call that do not belong to its job."""
 
     config: str | None = field(default=None, metadata=option(
         text, "options from a YAML file; the command line wins", metavar="FILE",

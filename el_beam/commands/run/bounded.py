@@ -1,4 +1,4 @@
-"""`el run` from a source that has an end."""
+"""`el run` from a source that ends by itself."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def forward(
     producer = KafkaProducer(cluster)
     faults: list[KafkaError] = []
 
-    def told(error: KafkaError | None, _: Message) -> None:
+    def failed(error: KafkaError | None, _: Message) -> None:
         if error is not None:
             faults.append(error)
 
@@ -36,7 +36,7 @@ def forward(
     for line in lines:
         while rate and sent >= (time.monotonic() - began) * rate:
             producer.client.poll(_EVERY)
-        producer.send(topic, line.data, told=told)
+        producer.send(topic, line.data, on_delivery=failed)
         sent += 1
         if faults:
             break

@@ -124,11 +124,11 @@ def again(gap: Gap, before: Intent | None, there: TopicFacts) -> Intent:
     """What increments did whose commits are missing: all between their neighbours, which becomes
     one increment. `before` is an earlier attempt at it.
 
-    Raises StateError where that can't be told, or read any more."""
+    Raises StateError where that is unknown, or gone."""
     which = f"increment {gap.first} of {there.name}"
     manifest = gap.after.manifest
     if manifest is None or manifest.starts is None:
-        raise StateError(f"{which} is missing, and what it read can't be told: bring it back")
+        raise StateError(f"{which} is missing, and what it read is unknown: bring it back")
     starts = gap.after.ends | manifest.starts
     ends = gap.before.ends if gap.before else {}
     ranges = [OffsetRange(partition, ends.get(partition, 0), start)

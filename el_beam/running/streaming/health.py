@@ -54,7 +54,9 @@ def of_topics(
     that were deleted unread."""
     for topic in topics:
         if topic not in partitions:
-            yield Finding("problem", "topics", f"{topic} is not there: make it, or mend its name")
+            yield Finding(
+                "problem", "topics", f"{topic} is not there: make it, or correct its name"
+            )
     began = any(each.committed is not None for each in positions.values())
     new = [place for place, each in positions.items() if each.committed is None] if began else []
     for topic in sorted({topic for topic, _ in new}):

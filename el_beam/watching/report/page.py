@@ -164,7 +164,7 @@ def _facts(job: Mapping[str, Any]) -> Html | None:
 
 
 def _balance(totals: Mapping[str, Any], sinks: Sequence[Row]) -> Html:
-    """Nothing is lost: what was read is valid or bad, what a sink was given has an end."""
+    """Nothing is lost: what was read is valid or bad, what a sink was given is accounted for."""
     read, valid, bad = (whole(totals.get(key)) for key in ("read", "valid", "bad"))
     lines = tag(
         "p",

@@ -146,7 +146,7 @@ def test_all_mistakes_at_once(log: str) -> None:
             ["source: kafka://h:1/?topics=a must have group=NAME"],
         ),
         ({"sinks": ("kafka://h:1/",)}, ["sinks: kafka://h:1/ must have topic=TEMPLATE"]),
-        ({"errors": "kafka://h/?topic=x"}, ["errors: kafka://h/?topic=x: 'h' is no broker"]),
+        ({"errors": "kafka://h/?topic=x"}, ["errors: kafka://h/?topic=x: 'h' is not a broker"]),
     ],
 )
 def test_one_mistake(log: str, changes: dict[str, Any], says: list[str]) -> None:

@@ -95,7 +95,7 @@ class Files(ABC):
 
 
 def glob(pattern: str) -> Callable[[str], object]:
-    """A function that says whether a path matches. Raises OSError for what is no pattern."""
+    """A function that says whether a path matches. Raises OSError for an invalid pattern."""
     try:
         return re.compile(_TOKEN.sub(_regex, pattern), re.DOTALL).fullmatch
     except re.error as error:

@@ -108,7 +108,7 @@ def create(path: str, content: bytes) -> bool:
     """A file with this content, all at once, and durable when this returns. False where something
     is there already, which stays.
 
-    On gs:// two that do this at the same time may both be told that it worked."""
+    On gs:// two that do this at the same time may both get the answer that it worked."""
     folder, _, name = path.rpartition("/")
     temporary = f"{folder}/_{name}.{uuid.uuid4().hex}"
     write(temporary, content)

@@ -32,7 +32,7 @@ class HdfsFiles(Files):
     faults = (hdfs.HdfsError, requests.RequestException)
 
     def __init__(self, authority: str) -> None:
-        """`authority` is [USER@]HOST[:PORT]. Raises OSError for what is none."""
+        """`authority` is [USER@]HOST[:PORT]. Raises OSError for an invalid one."""
         at = urlsplit(f"//{authority}")
         try:
             url = f"http://{at.hostname}:{at.port or HDFS_PORT}"

@@ -29,7 +29,7 @@ SETTINGS: Final = {
     "ssl.endpoint.identification.algorithm": "https (the default) or none",
     "client.id": "el_beam by default",
 }
-"""What the connection may be told, and a sentence on each."""
+"""What the connection can be set to, and a sentence on each."""
 _BROKER = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5}")
 _CHOICES: Final = {
     "security.protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
@@ -56,7 +56,7 @@ class KafkaCluster:
             if "@" in broker:  # what stands before it is a secret, most likely
                 raise KafkaSettingsError("brokers have no user: give sasl.username and a password")
             if not _BROKER.fullmatch(broker):
-                raise KafkaSettingsError(f"{broker!r} is no broker: write host:port,host:port")
+                raise KafkaSettingsError(f"{broker!r} is not a broker: write host:port,host:port")
         self._check_settings(dict(self.settings))
 
     def _check_settings(self, settings: Mapping[str, str]) -> None:

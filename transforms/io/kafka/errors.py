@@ -1,4 +1,4 @@
-"""What Kafka's errors mean for whoever meets one. No other module knows codes, but for those of its
+"""What Kafka's errors mean for the code that meets one. No other module knows codes, but for those of its
 own requests.
 """
 

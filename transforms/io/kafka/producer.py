@@ -15,7 +15,7 @@ from transforms.io.kafka.cluster import KafkaCluster, KafkaSettingsError
 from transforms.io.kafka.errors import ErrorKind, kind_of, reason, trouble
 
 PATIENCE = 600.0  # seconds that brokers may be away before a bundle fails
-_TELL_EVERY = 10.0  # seconds of waiting
+_REPORT_EVERY = 10.0  # seconds of waiting
 _PRODUCING: Final[dict[str, Any]] = {
     "acks": "all",
     "compression.type": "lz4",
@@ -29,7 +29,7 @@ _PRODUCING: Final[dict[str, Any]] = {
     "reconnect.backoff.max.ms": 2_000,
 }
 _log = logging.getLogger("el_beam")
-_librdkafka = logging.getLogger("librdkafka")  # what matters of it is told by SinkErrors
+_librdkafka = logging.getLogger("librdkafka")  # SinkErrors say what matters of it
 _librdkafka.addHandler(logging.NullHandler())
 
 
@@ -53,7 +53,7 @@ class LastError:
 
 
 def settings(cluster: KafkaCluster, heard: LastError) -> dict[str, Any]:
-    """What any client of the cluster is told. Raises KafkaSettingsError."""
+    """The settings of any client of the cluster. Raises KafkaSettingsError."""
     return {**cluster.for_librdkafka(), "logger": _librdkafka, "error_cb": heard}
 
 
@@ -72,14 +72,14 @@ class KafkaProducer:
 
     def send(
         self, topic: str, value: bytes, key: bytes | None = None,
-        told: Callable[[KafkaError | None, Message], None] | None = None,
+        on_delivery: Callable[[KafkaError | None, Message], None] | None = None,
     ) -> None:  # fmt: skip
-        """Put a record on its way, as soon as there is room; `told` is called if it fails.
+        """Put a record on its way, as soon as there is room; `on_delivery` is called if it fails.
 
         Raises SinkError."""
         while True:
             try:
-                self.client.produce(topic, value, key, on_delivery=told)
+                self.client.produce(topic, value, key, on_delivery=on_delivery)
                 return
             except BufferError:
                 self.make_room()
@@ -88,16 +88,16 @@ class KafkaProducer:
 
     def make_room(self) -> None:
         """Wait until some of the records on their way have arrived, or failed."""
-        full, told = len(self.client), time.monotonic()
+        full, reported = len(self.client), time.monotonic()
         while len(self.client) >= full:
             self.client.poll(1.0)
-            if time.monotonic() > told + _TELL_EVERY:
+            if time.monotonic() > reported + _REPORT_EVERY:
                 self._tell()
-                told = time.monotonic()
+                reported = time.monotonic()
 
     def flush(self) -> None:
         """Wait until all records have arrived, or failed."""
-        while self.client.flush(_TELL_EVERY):
+        while self.client.flush(_REPORT_EVERY):
             self._tell()
 
     def _tell(self) -> None:

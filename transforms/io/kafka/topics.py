@@ -184,8 +184,8 @@ class KafkaTopics:
         return self._asked(listed)
 
     def _asked(self, call: Callable[[], Result], default: Any = _MUST_BE_THERE) -> Result:
-        """What a request gives; `default` where the group isn't known. Faults that pass are waited
-        for, with a new request: a young cluster has no coordinator until somebody asks."""
+        """What a request gives; `default` where the group isn't known. Transient errors are
+        retried, with a new request: a young cluster has no coordinator until somebody asks."""
         end = time.monotonic() + _TIMEOUT
         while True:
             try:

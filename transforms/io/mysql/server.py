@@ -24,7 +24,7 @@ SETTINGS: Final = {
     "ssl_key": "a PEM file with the client's key",
     "unix_socket": "the server's socket, instead of the port",
 }
-"""What the connection may be told, and a sentence on each."""
+"""What the connection can be set to, and a sentence on each."""
 MODES: Final = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 """What ssl_mode may be, as MySQL's own client calls it."""
 _EXAMPLE: Final = "mysql://USER@HOST:PORT/DATABASE"
@@ -55,7 +55,7 @@ class MysqlServer:
 
     @classmethod
     def of(cls, user: str, address: str, database: str, settings: Mapping[str, str]) -> MysqlServer:
-        """The server at `address`, HOST or HOST:PORT; what is no setting is passed over.
+        """The server at `address`, HOST or HOST:PORT; what is not a setting is passed over.
 
         Raises MysqlSettingsError."""
         match = _HOST.fullmatch(address)

@@ -240,7 +240,7 @@ def test_a_raw_archive_holds_lines(tmp_path: Path) -> None:
         ("kafka://h:1/?topics=", "topics is empty"),
         ("kafka://h:1/?topics=a&pattern=b", "must have topics=a,b or pattern="),
         ("kafka://h:1/?pattern=(", "pattern is not a regular expression"),
-        ("kafka://h/?topics=a", "is no broker"),
+        ("kafka://h/?topics=a", "is not a broker"),
         ("kafka://h:1/?topics=a&group=g", "has no parameter group"),
     ],
 )  # fmt: skip

@@ -37,7 +37,7 @@ def test_new_partitions() -> None:
 
 def test_a_missing_topic() -> None:
     (told,) = levels(("x",), {"a": 1}, {})
-    assert told == "problem: x is not there: make it, or mend its name"
+    assert told == "problem: x is not there: make it, or correct its name"
 
 
 def test_records_that_were_deleted_unread() -> None:
