@@ -59,6 +59,6 @@ def answer_with_error(handler: SubprocessSdkWorkerHandler, error: str) -> None:
 
 
 def place(server: FlinkJarJobServer, folder: str, port: int) -> None:
-    """Let a job server listen on a port, and keep its artifacts in a folder unless it is set where."""
+    """Let a job server listen on a port, and keep its artifacts in `folder` by default."""
     server._job_port = port
     server._artifacts_dir = server._artifacts_dir or f"{folder}/artifacts"

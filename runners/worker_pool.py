@@ -2,7 +2,7 @@
 
     python -m runners.worker_pool --port 50000
 
-It does what Beam's own pool does, and also listens on loopback alone unless it is set otherwise, starts
+It does what Beam's own pool does, and also listens on loopback alone by default, starts
 the very Python that runs it, lets workers log where it logs, and says which code it has, so that a
 job of another version is refused before it is submitted.
 """
@@ -83,7 +83,7 @@ class _AboutHandler(grpc.GenericRpcHandler):
 
 
 def work(control: str, name: str, begun: int | str) -> None:
-    """Be a worker of the runner at `control`; the descriptor `begun` gets a byte once it is found."""
+    """Be a worker of the runner at `control`; `begun` is a descriptor that learns of it."""
     from apache_beam.runners.worker.sdk_worker import SdkHarness
 
     collect_seldom()

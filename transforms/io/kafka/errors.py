@@ -1,5 +1,5 @@
-"""What Kafka's errors mean for the code that meets one. No other module knows codes, but for those of its
-own requests.
+"""What Kafka's errors mean for the code that meets one. No other module knows codes, but for
+those of its own requests.
 """
 
 from __future__ import annotations

@@ -62,9 +62,9 @@ def test_templates_that_have_no_place_for_errors(template: str) -> None:
 def test_names_that_kafka_does_not_allow(schema: str) -> None:
     template = TopicTemplate("{schema}")
     if schema:
-        with pytest.raises(TopicError, match="is not a (valid )?topic"):
+        with pytest.raises(TopicError, match=r"is not a (valid )?topic"):
             template.name(Destination(schema, 1))
-    with pytest.raises(TopicError, match="is not a (valid )?topic"):
+    with pytest.raises(TopicError, match=r"is not a (valid )?topic"):
         TopicTemplate("_{schema}").name(Destination("_x", 1))
 
 

@@ -427,6 +427,6 @@ def test_settings_that_the_client_refuses() -> None:
 
 def test_a_name_that_kafka_does_not_allow_is_the_events_own_fault() -> None:
     writer = KafkaSink(CLUSTER, "t_{schema}", "kafka:").writer()
-    with pytest.raises(Rejected, match="'t_a/b' is not a (valid )?topic"):
+    with pytest.raises(Rejected, match=r"'t_a/b' is not a (valid )?topic"):
         writer.bundle().add(Destination("a/b", 1), event(1))
     writer.close()
