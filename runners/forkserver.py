@@ -135,7 +135,7 @@ def _let_go(ours: socket.socket, end: int, process: subprocess.Popen[bytes]) -> 
 
 
 def serve(control: str, lifeline: str, *modules: str) -> None:
-    """Import these modules, then fork on request at the socket `control`, until it closes. Forks end
+    """Import these modules, then fork on request at the socket `control` until it closes. Forks end
     when the pipe `lifeline` does. Both are numbers of descriptors."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("apache_beam.runners.worker.sdk_worker_main", *modules):

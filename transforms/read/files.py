@@ -116,7 +116,7 @@ class Readable(Protocol):
 
 def cut_lines(file: Readable) -> Iterator[tuple[int, bytes]]:
     """(bytes with line end, line without it) of each line of a stream, in constant memory: of a
-    line beyond LONGEST_LINE only one byte more is kept, by which a stage sees that it is too long."""
+    line beyond LONGEST_LINE only one byte more is kept, which shows that it is too long."""
     rest, cut_off = b"", 0
     while chunk := file.read(_CHUNK):
         lines = (rest + chunk).splitlines(keepends=True)
