@@ -18,12 +18,7 @@ from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
 from apache_beam.runners.worker import sdk_worker_main
 from google.protobuf.json_format import MessageToJson  # type: ignore[import-untyped]  # it has no types
 
-from runners.beam_private import (
-    MAKES_SERVERS,
-    answer_with_error,
-    end_conversation,
-    workers_of_job,
-)
+from runners.beam_private import MAKES_SERVERS, answer_with_error, end_conversation, workers_of_job
 from runners.forkserver import Fork
 from runners.loopback import kept_in
 

@@ -16,14 +16,7 @@ from schemas import strict_json
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, named_in
 from schemas.capsule import NotATime, capsule_uuid, uuid5_hex
 from schemas.event import LONGEST_LINE, Event, RawLine
-from schemas.line_format import (
-    TIME,
-    BadField,
-    Format,
-    NotAnObject,
-    edge_dt,
-    object_in,
-)
+from schemas.line_format import TIME, BadField, Format, NotAnObject, edge_dt, object_in
 from schemas.user_agent import BadUserAgent, parse_user_agent
 
 Parse = Callable[[RawLine], Event | BadEvent]

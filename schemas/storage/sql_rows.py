@@ -23,14 +23,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from schemas.capsule import NotATime, is_cacheable, parse_time, uuid5_hex
-from schemas.storage.columns import (
-    RESCUED,
-    Kind,
-    is_utf8,
-    json_text,
-    needs_quotes,
-    path_text,
-)
+from schemas.storage.columns import RESCUED, Kind, is_utf8, json_text, needs_quotes, path_text
 from schemas.storage.sql import (
     DROPPED,
     DT,

@@ -19,14 +19,7 @@ from el_beam.books.ledger.hours import put
 from el_beam.books.ledger.untracked import put_away_lost_increment
 from el_beam.books.ledger.writer import enter_state
 from el_beam.books.state.lease import Lease
-from el_beam.books.state.state import (
-    Commit,
-    Intent,
-    LeaseLost,
-    Manifest,
-    State,
-    StateError,
-)
+from el_beam.books.state.state import Commit, Intent, LeaseLost, Manifest, State, StateError
 from el_beam.running.bounded import clean_up, run
 from el_beam.running.failures import JobFailed, NotReady
 from el_beam.running.increments.planning import ImportedTopic, IncrementsOptions, TopicFacts, plan

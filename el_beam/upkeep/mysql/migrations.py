@@ -17,14 +17,7 @@ from schemas.event import Destination
 from schemas.registry import Registry, SchemaError
 from schemas.storage.sql import create_table_sql, dialect_of, table
 from schemas.storage.sql_changes import TableFacts, additions, lacks
-from transforms.io.mysql.client import (
-    DatabaseAway,
-    MysqlFault,
-    NoRight,
-    TableLocked,
-    fault,
-    reason,
-)
+from transforms.io.mysql.client import DatabaseAway, MysqlFault, NoRight, TableLocked, fault, reason
 from transforms.io.mysql.look import look
 from transforms.io.retry import retrying
 

@@ -25,13 +25,7 @@ from schemas.bad_event import EVENT_ERROR
 from schemas.event import Event, RawLine
 from transforms.counts.summary import HourKey, Summary
 from transforms.io.files import filesystem
-from transforms.layout import (
-    ALL,
-    ARCHIVE,
-    PARQUET,
-    FileName,
-    hour_in,
-)
+from transforms.layout import ALL, ARCHIVE, PARQUET, FileName, hour_in
 from transforms.read.files import find_splits
 from transforms.write.encodings import RawEncoding, parquet
 from transforms.write.files import for_people

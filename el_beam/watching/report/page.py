@@ -6,16 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from el_beam.watching.report.figures import (
-    cell,
-    count,
-    counted,
-    duration,
-    rate,
-    share,
-    size,
-    whole,
-)
+from el_beam.watching.report.figures import cell, count, counted, duration, rate, share, size, whole
 from el_beam.watching.report.html import Html, join, raw_style, tag
 from el_beam.watching.report.sections import (
     Row,

@@ -16,9 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from el_beam import cli
-from el_beam.commands import (
-    reconcile as command,
-)
+from el_beam.commands import reconcile as command
 from el_beam.connectors import registry
 from el_beam.connectors.reconcile import advice, compare
 from el_beam.connectors.selection import Selection, StoredError

@@ -35,14 +35,7 @@ from el_beam.upkeep.backfill.plan import plan
 from el_beam.upkeep.replay import provenance, replay
 from el_beam.upkeep.replay import swap as exchange
 from el_beam.upkeep.replay.replay import Replayed
-from schemas.bad_event import (
-    BadEvent,
-    Reason,
-    Stage,
-    event_error,
-    shorter,
-    without_addresses,
-)
+from schemas.bad_event import BadEvent, Reason, Stage, event_error, shorter, without_addresses
 from schemas.event import RAW_EVENT_LIMIT, Destination, Event, Origin, RawLine
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import Registry

@@ -11,16 +11,7 @@ import pytest
 
 from el_beam.watching.report import render
 from el_beam.watching.report.charts import WIDE, nice_step
-from el_beam.watching.report.figures import (
-    cell,
-    count,
-    cut,
-    duration,
-    rate,
-    share,
-    size,
-    whole,
-)
+from el_beam.watching.report.figures import cell, count, cut, duration, rate, share, size, whole
 from el_beam.watching.report.html import Html, tag, text
 from el_beam.watching.report.timeline import MOST_STEPS, minute_of, timeline
 

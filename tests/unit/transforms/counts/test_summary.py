@@ -15,13 +15,7 @@ from el_beam.commands.run.increments import show_round
 from el_beam.running.increments.report import Report
 from el_beam.terminal import console
 from transforms.counts.count import CountKey, Counts, ReadReceipt
-from transforms.counts.summary import (
-    Summary,
-    SummaryPart,
-    load_summaries,
-    summarize,
-    total,
-)
+from transforms.counts.summary import Summary, SummaryPart, load_summaries, summarize, total
 from transforms.counts.write_summary import WriteSummary, _SumUp
 from transforms.write.receipt import NewFile, Receipt
 
