@@ -13,7 +13,7 @@ import tempfile
 import textwrap
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -72,13 +72,14 @@ def parser() -> argparse.ArgumentParser:
     - `command`: the function(args) that does the work, prints its result and returns the exit code;
       it raises ElBeamError;
     - `goes_on`: the function(args) that says whether the same call goes on where a failed one was;
-    - `fault`: the exit code of a failure, WRONG_CALL for a command whose 1 is an answer."""
+    - `fault`: the exit code of a failure, WRONG_CALL for a command whose 1 is an answer;
+    - `needs_scratch`: whether it can't do without the folder `scratch`."""
     top = _Parser(
         prog="el",
         description="EventLogging as one Apache Beam graph: read, validate, store, find again.",
         epilog="Exit codes: 0 done, 1 the job failed, 2 the call was wrong.",
     )
-    top.set_defaults(goes_on=lambda _: False, fault=FAILED)
+    top.set_defaults(goes_on=lambda _: False, fault=FAILED, needs_scratch=False)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.register(commands)
@@ -93,15 +94,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parsed(list(sys.argv[1:] if arguments is None else arguments))
     from el_beam.running.process import for_command
 
-    with tempfile.TemporaryDirectory(prefix="el-") as args.scratch:
-        noise = Path(args.scratch, "noise.log")  # what libraries and workers write to stderr
-        with for_command(str(noise)):
-            try:
-                code: int = args.command(args)
-                sys.stdout.flush()  # so that a reader who has gone is noticed here
-                return code
-            except (Exception, KeyboardInterrupt) as error:
+    noise = Path(os.devnull)  # what libraries and workers write to stderr
+    with ExitStack() as stack:
+        try:
+            args.scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="el-"))
+            noise = Path(args.scratch, "noise.log")
+        except OSError as error:  # a full disk is what `el purge` is called for
+            if args.needs_scratch:
                 return _ended(args, error, noise)
+        stack.enter_context(for_command(str(noise)))
+        try:
+            code: int = args.command(args)
+            sys.stdout.flush()  # so that a reader who has gone is noticed here
+            return code
+        except (Exception, KeyboardInterrupt) as error:
+            return _ended(args, error, noise)
 
 
 def _parsed(given: list[str]) -> argparse.Namespace:
@@ -147,8 +154,11 @@ def _ended(args: argparse.Namespace, error: BaseException, noise: Path) -> int:
         for sentence in sentences:
             print(f"{args.prog}: {printable(sentence)}{advice}", file=sys.stderr)
         if details:
-            kept = _kept(details + noise.read_text(errors="replace"))
-            print(f"{args.prog}: details are in {kept}", file=sys.stderr)
+            try:
+                kept = f"are in {_kept(details + noise.read_text(errors='replace'))}"
+            except OSError as full:
+                kept = f"can't be written: {full}"
+            print(f"{args.prog}: details {kept}", file=sys.stderr)
     return code
 
 

@@ -123,10 +123,11 @@ class _JobServer(LaunchedJobServer):
         return [java, *quick, *java_settings(folder), *map(str, rest)]
 
 
-def cancel(more: Sequence[str], name: str, patience: float = 60.0) -> None:
+def cancel(more: Sequence[str], name: str, patience: float = 240.0) -> None:
     """End the jobs of this name, which nobody waits for any more.
 
-    Raises FlinkError, also where one hasn't ended after `patience` seconds."""
+    Raises FlinkError, also where one hasn't ended after `patience` seconds: Flink gives a task that
+    hangs three minutes until it ends its TaskManager."""
     at = cluster(more)
     if at is None:
         return

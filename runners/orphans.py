@@ -46,15 +46,16 @@ def _boot() -> str:
     return str(psutil.boot_time())
 
 
-def environment() -> dict[str, str]:
+def environment(*, tied: bool = True) -> dict[str, str]:
     """The environment of a process that this one starts: the process can be known as its child,
     its libraries' warnings don't reach people, and glibc's malloc gives its threads few heaps.
+    One that outlives this process on purpose (`tied` is False) has no mark: it must not be swept.
 
     By default each thread of a process, up to eight a core, has a heap of its own, which keeps what
     it once held: workers went on growing, from 0.5 to 0.9 GB in five million lines."""
     me = psutil.Process()
-    ours = {SUBMITTER: f"{me.pid}@{me.create_time()}", "PYTHONWARNINGS": "ignore"}
-    return {"MALLOC_ARENA_MAX": str(FEW), **os.environ, **ours}
+    mark = {SUBMITTER: f"{me.pid}@{me.create_time()}"} if tied else {}
+    return {"MALLOC_ARENA_MAX": str(FEW), **os.environ, "PYTHONWARNINGS": "ignore", **mark}
 
 
 def orphans() -> list[psutil.Process]:

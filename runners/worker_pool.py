@@ -112,7 +112,9 @@ class _Worker:
                 self.process = Fork(work, self.control, self._name, descriptors=(writing,))
             else:
                 call = [sys.executable, "-c", _WORKER, self.control, self._name, str(writing)]
-                self.process = subprocess.Popen(call, pass_fds=[writing], env=environment())
+                self.process = subprocess.Popen(
+                    call, pass_fds=[writing], env=environment(tied=False)
+                )
         except OSError:
             os.close(reading)
             raise

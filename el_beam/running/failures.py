@@ -34,7 +34,7 @@ class JobFailed(ElBeamError):
 
 
 class NotReady(JobFailed):
-    """A sink that can't be written at all: what is read is not at faultad."""
+    """A sink that can't be written at all: what is read is not at fault."""
 
 
 def job_failed(error: Exception) -> JobFailed:

@@ -28,6 +28,7 @@ from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.model import Ledger, LedgerFile
 from el_beam.books.ledger.reader import read_ledger
 from el_beam.cli import main
+from traffic import wait_for
 from transforms.io.files import filesystem
 from transforms.layout import hour_in
 
@@ -139,12 +140,15 @@ class Reader:
             thread.start()
         try:
             yield
+            wait_for(self._has_seen_enough, 120)
         finally:
             self._done.set()
             for thread in threads:
                 thread.join()
         assert not self.failed, self.failed[0]
-        assert self.reads > 3 and len(self.listings) > 3
+
+    def _has_seen_enough(self) -> bool:
+        return bool(self.failed) or (self.reads > 3 and len(self.listings) > 3)
 
     def _again(self, what: Any) -> None:
         try:

@@ -3,6 +3,7 @@ once and nothing else, also where the code or the number of workers is another o
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -185,8 +186,9 @@ def test_a_driver_that_is_taken_for_dead(importing: Importing) -> None:
         run.send_signal(signal.SIGSTOP)
         lease = f"{importing.state.path}/lease"
         newest = sorted(name for name in filesystem.names(lease) if name.endswith(".json"))[-1]
-        told = filesystem.read(f"{lease}/{newest}").replace(b'"boot": "', b'"boot": "another')
-        filesystem.write(f"{lease}/{newest}", told)  # as if it were another machine's
+        holder = json.loads(filesystem.read(f"{lease}/{newest}"))
+        holder["boot"] = "another"  # as if the machine had started anew
+        filesystem.write(f"{lease}/{newest}", json.dumps(holder).encode())
         importing.once()
         run.send_signal(signal.SIGCONT)
         _, err = run.communicate(timeout=120)

@@ -38,21 +38,16 @@ def check_secret(name: str, settings: Mapping[str, str]) -> None:
 def read_secret(name: str, settings: Mapping[str, str]) -> bytes | None:
     """Look a secret up, here; None where the settings name none.
 
-    Raises SecretError where it isn't there, or is empty."""
+    Raises SecretError where it isn't there."""
     if name in settings:
-        where = f"the environment variable {variable_in(settings[name])}"
-        value = os.environ.get(variable_in(settings[name]))
+        variable = variable_in(settings[name])
+        value = os.environ.get(variable)
         if value is None:
-            raise SecretError(f"{name}: {where} is not set here")
-        found = os.fsencode(value)
-    elif path := settings.get(f"{name}.file"):
-        where = path
+            raise SecretError(f"{name}: the environment variable {variable} is not set here")
+        return os.fsencode(value)
+    if path := settings.get(f"{name}.file"):
         try:
-            found = Path(path).read_bytes().rstrip(b"\r\n")
+            return Path(path).read_bytes().rstrip(b"\r\n")
         except OSError as error:
             raise SecretError(f"{name}.file={path}: {error.strerror}") from error
-    else:
-        return None
-    if not found:
-        raise SecretError(f"{name}: {where} is empty: leave it out where there is no {name}")
-    return found
+    return None

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from el_beam.books.ledger.files import (
@@ -78,11 +77,9 @@ def enter_run(sinks: Iterable[Sink], source: str, summaries: Mapping[str, Summar
 
 def enter_state(sinks: Iterable[Sink], state_path: str) -> None:
     """Note in the folders that an import writes where its commits are. Raises OSError."""
-    local = filesystem.is_local(state_path)
     for sink in sinks:
         if sink.root:
-            path = str(Path(state_path).absolute()) if local else state_path
-            note = StateNote(sink.root, str(sink), path)
+            note = StateNote(sink.root, str(sink), filesystem.absolute(state_path))
             # The name is that of the note without its format: a newer one finds it there.
             _enter(sink.root, f"{STATE}{_digest(asdict(note))}", STATE_NOTE.dump(note))
 

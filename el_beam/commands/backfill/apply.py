@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def register(actions: Any) -> None:
     """Add `el backfill apply` to the actions of `el backfill`."""
     parser = add_action(actions, "apply", "do it")
-    parser.set_defaults(command=_apply, goes_on=lambda _: True)
+    parser.set_defaults(command=_apply, goes_on=lambda _: True, needs_scratch=True)
 
 
 def _apply(args: argparse.Namespace) -> int:

@@ -49,7 +49,7 @@ def register(actions: Any) -> None:
     add("--workers", type=int, default=1, metavar="N", help="processes that share the work")
     add("--apply", action="store_true", help="write; without it, only say what would be written")
     add("--json", action="store_true", help="print what it found and did as JSON")
-    replayer.set_defaults(command=_replay, goes_on=lambda args: args.apply)
+    replayer.set_defaults(command=_replay, goes_on=lambda args: args.apply, needs_scratch=True)
 
 
 def _replay(args: argparse.Namespace) -> int:

@@ -80,7 +80,7 @@ def register(commands: Any) -> None:
     )
     for options in (RunConfig, RunCall):
         add_options(parser, options)
-    parser.set_defaults(command=_command)
+    parser.set_defaults(command=_command, needs_scratch=True)
 
 
 def config_from(args: argparse.Namespace) -> RunConfig:

@@ -91,7 +91,7 @@ def plan(
     schemas alone, and of EventErrors.
 
     Raises BackfillError, LedgerError, OSError."""
-    sinks = list(sinks)
+    sinks, raw = list(sinks), filesystem.absolute(raw)
     new = Plan("", raw, [str(sink) for sink in sinks], first, last, [], everything, schema)
     if under_way := _under_way(home_of(raw, sinks), new):
         return under_way
@@ -150,6 +150,6 @@ def _under_way(root: str, new: Plan) -> Plan | None:
                 continue
             path = f"{root}/{FOLDER}/{name}"
             found = PLAN.load(filesystem.read(path), path)
-            if replace(found, name="", hours=[]) == new:
+            if replace(found, name="", hours=[], raw=filesystem.absolute(found.raw)) == new:
                 return found
     return None

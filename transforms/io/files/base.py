@@ -80,7 +80,9 @@ class Files(ABC):
 
     def find(self, pattern: str) -> list[FileInfo]:
         """The files that match: `*` stays within a folder, `**` doesn't. A path without a glob is
-        found as it is, be it a folder."""
+        found as it is, be it a folder; one that ends in `/` means the files in that folder."""
+        if pattern.endswith("/"):
+            pattern += "*"
         fixed = _GLOB.split(pattern, maxsplit=1)[0]
         if fixed == pattern:
             found = self.info(pattern)

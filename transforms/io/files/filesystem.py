@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import IO, Final, TypeVar
 
 from transforms.io.files.base import FileInfo, Files, ask
@@ -71,6 +72,11 @@ def mount(prefix: str, files: Files) -> Iterator[None]:
             del _MOUNTED[prefix]
         else:
             _MOUNTED[prefix] = before
+
+
+def absolute(path: str) -> str:
+    """A path that means the same wherever this process is."""
+    return str(Path(path).absolute()) if is_local(path) else path
 
 
 def is_local(path: str) -> bool:

@@ -95,9 +95,13 @@ class MysqlServer:
 
         Raises MysqlSettingsError where it isn't there."""
         try:
-            return read_secret("password", self.settings) or b""
+            password = read_secret("password", self.settings)
         except SecretError as error:
             raise MysqlSettingsError(str(error)) from error
+        if password == b"":
+            where = self.settings.get("password") or self.settings["password.file"]
+            raise MysqlSettingsError(f"{where} is empty: leave it out where there is no password")
+        return password or b""
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}/{self.database}"

@@ -40,7 +40,8 @@ class Toy:
         action.set_defaults(command=self.command, **self.defaults)
 
     def command(self, args: argparse.Namespace) -> int:
-        Path(args.scratch, "temporary").touch()
+        if hasattr(args, "scratch"):
+            Path(args.scratch, "temporary").touch()
         if self.error:
             raise self.error
         return 0
@@ -119,6 +120,16 @@ def test_the_scratch_folder_goes(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert call(None)[0] == 0 and call(SinkError("full"))[0] == 1
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("needs", [False, True])
+def test_without_a_temporary_folder(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needs: bool
+) -> None:
+    """On a full disk, or a read-only one, people can still purge and check."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "not there"))
+    code, said = call(None, needs_scratch=needs)
+    assert (code, "No such file" in said, "Traceback" in said) == (needs, needs, False)
 
 
 @pytest.mark.parametrize("errors", ["", " 2>&1"])

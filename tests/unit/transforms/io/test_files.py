@@ -61,6 +61,19 @@ def test_patterns_without_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [each.path for each in filesystem.find("./*/1*")] == ["./x/1.log"]
 
 
+def test_a_slash_at_the_end_means_what_is_in_the_folder(tmp_path: Path) -> None:
+    for name in ("a.log", "sub/b.log"):
+        (tmp_path / "logs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "logs" / name).touch()
+
+    def found(pattern: str) -> list[str]:
+        return [each.path.removeprefix(f"{tmp_path}/") for each in
+                filesystem.find(f"{tmp_path}/{pattern}")]  # fmt: skip
+
+    assert found("logs/") == found("log*/") == ["logs/a.log"]
+    assert found("logs/*/") == ["logs/sub/b.log"]
+
+
 def test_mounts(tmp_path: Path) -> None:
     """The longest prefix counts, of whole names; afterwards all is as before."""
     outer, inner = f"{tmp_path}/a", f"{tmp_path}/a/b"

@@ -96,7 +96,7 @@ def test_passwords_are_found_where_they_are_needed(
     assert "h@sh" not in f"{sink}{sink.server!r}"
     monkeypatch.setenv("EL_DB", "")
     (tmp_path / "pw").write_text("\n")
-    with pytest.raises(MysqlSettingsError, match=r"(EL_DB|/pw) is empty: leave it out"):
+    with pytest.raises(MysqlSettingsError, match=r"(EL_DB\}|/pw) is empty: leave it out"):
         sink.server.password()
     monkeypatch.delenv("EL_DB")
     (tmp_path / "pw").unlink()
