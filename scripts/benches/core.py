@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
-from el_beam.running.bounded import hush
+from el_beam.running.process import hush
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = ROOT / "tests" / "golden" / "oracle" / "corpus.log.gz"

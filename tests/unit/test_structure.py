@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import re
 import runpy
 from collections.abc import Iterator
@@ -552,3 +553,39 @@ def test_no_path_of_a_machine() -> None:
         text = path.read_text(encoding="utf-8", errors="replace")
         found += [f"{short(path)}: {match[0]}" for match in MACHINE_PATH.finditer(text)]
     assert not found
+
+
+def names_in(path: Path) -> set[str]:
+    """What a module has at its top: definitions, values, imports, and the modules of a package."""
+    found = {each.stem for each in path.parent.iterdir() if path.name == "__init__.py"}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            found |= {alias.asname or alias.name for alias in node.names}
+    return found
+
+
+def imported_by(source: str) -> Iterator[tuple[str, str]]:
+    """(module, name) of each `from` import in a script, also in code that it holds as text."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((node.module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Constant) and "import " in str(node.value):
+            with contextlib.suppress(SyntaxError):
+                yield from imported_by(str(node.value))
+
+
+def test_what_scripts_import_is_there() -> None:
+    """mypy doesn't read benches and soaks, and nobody runs all of them after each change."""
+    known = {name_of(path): path for path in MODULES}
+    missing = [
+        f"{short(path)}: {name} of {module}"
+        for path in (ROOT / "scripts").rglob("*.py")
+        for module, name in imported_by(path.read_text(encoding="utf-8"))
+        if module.split(".")[0] in MAY_IMPORT
+        and (module not in known or name not in names_in(known[module]))
+    ]
+    assert not missing
