@@ -23,7 +23,7 @@ SAMPLE = ROOT / "examples" / "sample.log.gz"
 LINES = 100  # the fake is slow: half a second a file
 COUNT = """
 import json, sys
-from transforms import filesystem
+from transforms.io.files import filesystem
 found = {each.path: each.size for each in filesystem.below(sys.argv[1])}
 import pyarrow.parquet as pq
 rows = 0
