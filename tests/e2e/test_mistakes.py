@@ -86,7 +86,7 @@ WRONG: list[tuple[list[str], list[str]]] = [
     (["file:a.log", TO, "--detach"], ["--detach is for continuous jobs"]),
     (["file:a.log", TO, "--savepoint", "s"], ["--savepoint is for continuous jobs"]),
     (["kafka://h:1/?topics=a", TO], ["kafka://h:1/?topics=a must have group=NAME"]),
-    (["file:a.log", "kafka://h/?topic=t"], ["kafka://h/?topic=t: 'h' is no broker"]),
+    (["file:a.log", "kafka://h/?topic=t"], ["kafka://h/?topic=t: 'h' is not a broker"]),
     (
         ["file:a.log", "kafka://h:1/?topic=t&security.protocol=SASL_SSL&sasl.password=x"],
         ["kafka://h:1/?topic=t&security.protocol=SASL_SSL&sasl.password=***: sasl.password must"],
