@@ -97,7 +97,7 @@ class KafkaCluster:
                      if name.removesuffix(".file") not in SECRETS}  # fmt: skip
         try:
             for name in SECRETS:
-                if secret := read_secret(name, given):
+                if (secret := read_secret(name, given)) is not None:
                     settings[name] = secret.decode()
         except UnicodeDecodeError as error:
             raise KafkaSettingsError(f"{name} is not UTF-8") from error

@@ -74,6 +74,16 @@ def test_a_slash_at_the_end_means_what_is_in_the_folder(tmp_path: Path) -> None:
     assert found("logs/*/") == ["logs/sub/b.log"]
 
 
+def test_an_absolute_path_means_the_same_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By it a plan finds its archive from another working folder."""
+    monkeypatch.chdir(tmp_path)
+    assert filesystem.absolute("raw") == f"{tmp_path}/raw"
+    for path in ("/data/raw", "hdfs://nn:9870/raw", "gs://bucket/raw"):
+        assert filesystem.absolute(path) == path
+
+
 def test_mounts(tmp_path: Path) -> None:
     """The longest prefix counts, of whole names; afterwards all is as before."""
     outer, inner = f"{tmp_path}/a", f"{tmp_path}/a/b"

@@ -99,6 +99,13 @@ def test_a_secret_of_the_environment() -> None:
     }
 
 
+def test_an_empty_secret_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a key that isn't encrypted, from settings that serve encrypted ones too."""
+    monkeypatch.setenv("KEY_PASSWORD", "")
+    settings = SASL | {"sasl.password": "${PASSWORD}", "ssl.key.password": "${KEY_PASSWORD}"}
+    assert of(settings).for_librdkafka()["ssl.key.password"] == ""
+
+
 def test_a_secret_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(f"{SECRET}\n")
     settings = SASL | {"sasl.password.file": f"{tmp_path}/secret", "client.id": "mine"}
