@@ -1,7 +1,5 @@
 """Packaging: four packages, one command (`el`). Exact versions live in requirements.txt."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Exit codes: 0 done, 1 the job failed, 2 the call was wrong. Nothing slow is impo
 command needs it: `--help` answers at once.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

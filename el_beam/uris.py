@@ -4,8 +4,6 @@
 are shown as `***`. What is unknown is an error that lists what there is.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping

@@ -3,8 +3,6 @@
 python examples/ask.py FOLDER      where events.db and parquet/ are
 """
 
-from __future__ import annotations
-
 import sqlite3
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """FlinkCluster: a Flink cluster as its REST interface shows it."""
 
-from __future__ import annotations
-
 import json
 import os
 import time

@@ -6,8 +6,6 @@
 `runners.java_build` makes this folder, from sources and poms that are shipped with us.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from functools import cache

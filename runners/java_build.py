@@ -1,7 +1,5 @@
 """Builds the Java parts from their sources, which are shipped with us, into the user's cache."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -5,8 +5,6 @@ could read events, or pose as a worker. Those of JVMs are kept in by runners/jav
 Why it is done like this: docs/decisions/004-loopback.md.
 """
 
-from __future__ import annotations
-
 import functools
 import threading
 from collections.abc import Iterator

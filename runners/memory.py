@@ -1,8 +1,6 @@
 """How this process uses memory: glibc's malloc, Python's garbage. For the entries of processes of
 our own: what a library calls leaves both alone."""
 
-from __future__ import annotations
-
 import ctypes
 import gc
 from contextlib import suppress

@@ -4,8 +4,6 @@ What we start ends by itself when we are gone, some of it only after a minute. A
 mark in its environment, which children inherit.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Packages from elsewhere: folders of source packages of PyPI, and packages of Debian."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

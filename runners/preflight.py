@@ -1,7 +1,5 @@
 """What would go wrong later, said before a continuous job is submitted, each with its remedy."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Runs programs of others to their end."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Where el_beam keeps things of a user's: below the folders that the XDG base directories name."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Removes IP addresses from lines: neither identities nor tables keep them."""
 
-from __future__ import annotations
-
 import ipaddress
 import json
 import re

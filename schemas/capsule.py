@@ -3,8 +3,6 @@
 Rules and golden values: BEHAVIOUR 3 (timestamps), 4 (uuid), 6 (capsule) and 7 (schema identity).
 """
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime
 from functools import lru_cache

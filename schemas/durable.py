@@ -9,8 +9,6 @@ Each kind of document is one `DocumentFormat`, beside the class that it holds; t
 has a document of each number of each kind.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass

@@ -5,8 +5,6 @@ Errors that a stage of the graph turns into values never reach a person, and hav
 ValueErrors of a line, which become a BadEvent, and `transforms.write.sink.Rejected`.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """The values that flow through the graph: RawLine -> Event | BadEvent -> (Destination, outcome)."""
 
-from __future__ import annotations
-
 from hashlib import sha1
 from typing import Any, Final, NamedTuple
 

@@ -1,7 +1,5 @@
 """Extras: libraries that only a part of the project needs, and that people install for it."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 
 from schemas.errors import WrongCall

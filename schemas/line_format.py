@@ -4,8 +4,6 @@ BEHAVIOUR 1 and 2: a regular expression with a cast for each field. If the origi
 every line (an unknown specifier, no capsule), the format is refused.
 """
 
-from __future__ import annotations
-
 import binascii
 import calendar
 import re

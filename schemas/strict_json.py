@@ -4,8 +4,6 @@ orjson reads the usual texts. If it refuses a text, or might read it differently
 library (integers beyond 64 bits become floats), the standard library reads it again and decides.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from typing import Any, Final, NoReturn

@@ -1,7 +1,5 @@
 """Parses a user agent into the ten keys of `userAgent`, always all of them (BEHAVIOUR 5)."""
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 from typing import Any, Final

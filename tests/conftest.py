@@ -1,7 +1,5 @@
 """What tests of all kinds share: registries and lines made on the spot, real servers."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

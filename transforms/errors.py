@@ -1,7 +1,5 @@
 """What can go wrong with a source or a sink as a whole."""
 
-from __future__ import annotations
-
 from schemas.errors import ElBeamError, WrongCall
 
 

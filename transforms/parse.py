@@ -5,8 +5,6 @@ Fields that the format names come from the line, whatever the client's capsule s
 own userAgent takes precedence over the line's (BEHAVIOUR 3 and the deviations of DESIGN).
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Says where an outcome goes, and when it happened. A bad event goes to EventError."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from schemas.bad_event import EVENT_ERROR, BadEvent

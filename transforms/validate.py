@@ -3,8 +3,6 @@
 Order and codes are the original's (BEHAVIOUR 7 to 9): identity, then the schema, then the event.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

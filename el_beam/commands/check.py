@@ -1,7 +1,5 @@
 """`el check`: whether a continuous job works as it should."""
 
-from __future__ import annotations
-
 import argparse
 import json
 from typing import Any

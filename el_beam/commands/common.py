@@ -1,7 +1,5 @@
 """What the commands share: exit codes, and options that several of them have."""
 
-from __future__ import annotations
-
 import argparse
 import re
 from datetime import timedelta

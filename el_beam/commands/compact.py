@@ -1,7 +1,5 @@
 """`el compact`: the many small files of an hour become few."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -32,11 +32,7 @@ def register(commands: Any) -> None:
     parser.add_argument("source", metavar="SOURCE", help="file:PATH or stdin:")
     parser.add_argument("topic", metavar="KAFKA_URI", help="kafka://BROKERS/?topic=NAME")
     parser.add_argument("--rate", type=int, metavar="N", help="lines a second (default: no limit)")
-    parser.add_argument(
-        "--repeat",
-        action="store_true",
-        help="at the end start again",
-    )
+    parser.add_argument("--repeat", action="store_true", help="at the end start again")
     parser.set_defaults(command=_command)
 
 

@@ -1,7 +1,5 @@
 """`el jars`: the Java parts that jobs on Flink and Spark, and the servers of `el stack`, run on."""
 
-from __future__ import annotations
-
 import argparse
 import shutil
 import sys

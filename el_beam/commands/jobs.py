@@ -35,9 +35,7 @@ def register(commands: Any) -> None:
     stop = actions.add_parser("stop", help="stop a job with a savepoint")
     stop.add_argument("job", metavar="ID|NAME")
     stop.add_argument(
-        "--savepoint",
-        metavar="DIR",
-        help="where it goes (default: the cluster's own folder)",
+        "--savepoint", metavar="DIR", help="where it goes (default: the cluster's own folder)"
     )
     stop.add_argument("--cancel", action="store_true", help="end it at once, without a savepoint")
     stop.set_defaults(command=_command, call=_stop)

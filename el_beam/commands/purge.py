@@ -1,7 +1,5 @@
 """`el purge`: remove what is too old to be kept."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -1,7 +1,5 @@
 """`el schema`: which schemas there are, and what one says."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -4,8 +4,6 @@ The command line, the YAML file and the table of `docs/running.md` are made from
 so a new option is a new field and nothing else.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence

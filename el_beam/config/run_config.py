@@ -1,7 +1,5 @@
 """The options of `el run`, and those that all commands have which run the graph."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

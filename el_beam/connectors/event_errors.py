@@ -4,8 +4,6 @@ An EventError has the line's bytes and place, and its uuid is made of these: whe
 it, they are not the line that was read. EventErrors of any revision are read alike.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re

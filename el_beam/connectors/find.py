@@ -1,7 +1,5 @@
 """Where an event is, and which line it was made of."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -5,8 +5,6 @@ many there are. From it come the counts of every schema and hour, and then, of t
 differ, the uuids with their places.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

@@ -30,13 +30,7 @@ if TYPE_CHECKING:
     from transforms.write.sink import Sink
 
 GROUP: Final = "el_beam.connectors"  # of entry points
-_OURS = (
-    FilesConnector(),
-    SqliteConnector(),
-    MysqlConnector(),
-    KafkaConnector(),
-    StdioConnector(),
-)
+_OURS = (FilesConnector(), SqliteConnector(), MysqlConnector(), KafkaConnector(), StdioConnector())
 _WIDTH, _COLUMN = 80, 26  # of the help's table, and where its sentences begin
 
 

@@ -1,7 +1,5 @@
 """Which of the stored events a command is to read: of some hours, schemas, or one by its uuid."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -3,8 +3,6 @@
 Memory is the same however much is stored. What starts with `_` or `.` is not data.
 """
 
-from __future__ import annotations
-
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator

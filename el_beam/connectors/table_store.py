@@ -1,7 +1,5 @@
 """TableStore: tables of any database are read back, by their indexes of time and uuid."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Why a job has failed: the sentence for people in what a runner reports."""
 
-from __future__ import annotations
-
 import re
 import traceback
 

@@ -1,7 +1,5 @@
 """Hooks: what lies higher is called from here, and holds up nothing."""
 
-from __future__ import annotations
-
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -9,8 +9,6 @@ Only the entries of commands use these. All else of ours leaves its process alon
 or a notebook can call it, from any thread.
 """
 
-from __future__ import annotations
-
 import gc
 import logging
 import os

@@ -6,8 +6,6 @@ new file what all those were made of whose place it takes. New files say in thei
 are (`…-c0123456789ab.parquet`): an hour that has no others is left alone.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator

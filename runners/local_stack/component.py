@@ -1,7 +1,5 @@
 """Component: a server of the stack, or several that only make sense together."""
 
-from __future__ import annotations
-
 import random
 import socket
 from abc import ABC, abstractmethod

@@ -1,7 +1,5 @@
 """Which processes listen to more than this machine."""
 
-from __future__ import annotations
-
 import re
 from contextlib import suppress
 

@@ -1,7 +1,5 @@
 """Flink 1.19: ZooKeeper for its high availability, a JobManager, a TaskManager."""
 
-from __future__ import annotations
-
 import json
 import urllib.error
 import urllib.request

@@ -1,7 +1,5 @@
 """HDFS: a NameNode and a DataNode. People and Beam reach it by WebHDFS, Hive and Spark by RPC."""
 
-from __future__ import annotations
-
 import json
 import urllib.request
 from pathlib import Path

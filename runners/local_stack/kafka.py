@@ -1,8 +1,6 @@
 """Kafka: one KRaft broker. Topics are never made by themselves, as in production; unlike there
 nothing is ever removed, for sample events are years old."""
 
-from __future__ import annotations
-
 import uuid
 from pathlib import Path
 

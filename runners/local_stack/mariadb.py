@@ -1,7 +1,5 @@
 """MariaDB: one server with the database `el` and the user `el`, who has no password."""
 
-from __future__ import annotations
-
 import getpass
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """ServerProcess: one process of a stack, found again by all who look into its folder."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

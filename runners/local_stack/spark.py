@@ -1,7 +1,5 @@
 """Spark 3.5, standalone: a Master and a Worker."""
 
-from __future__ import annotations
-
 import json
 import urllib.request
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Workers: the Python worker pool that Flink's TaskManager asks for its workers."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The contract of a registry of schemas, and its errors; schemas.registry has the registries."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import Any
 

@@ -4,8 +4,6 @@ It is the original's API, asked as the original asks (BEHAVIOUR 8). But the regi
 for a bounded time that a schema is missing, so that one bad client doesn't stop all.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import OrderedDict

@@ -1,7 +1,5 @@
 """Opens the registry that a person names; EventError's schema is in all of them."""
 
-from __future__ import annotations
-
 import json
 from hashlib import sha256
 from pathlib import Path

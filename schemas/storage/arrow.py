@@ -4,8 +4,6 @@ Each kind of schemas/storage/columns.py has one type. Times stay text, because f
 enforced and no row may be refused for a wrong one. Every field is nullable.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from typing import Any

@@ -15,8 +15,6 @@ Intended differences from the original:
 - Booleans have no CHECK. Tables are utf8mb4 in InnoDB, compared as utf8 was by default.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from datetime import datetime

@@ -1,8 +1,6 @@
 """Compares a table of MySQL with its schema's, and writes the statements that add what it lacks.
 Pure: `transforms.io.mysql.look` reads the table."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple

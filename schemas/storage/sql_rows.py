@@ -13,8 +13,6 @@ they are null, as for an explicit null. If an object's default lacks a property,
 its own default.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable

@@ -4,8 +4,6 @@
 releases differ. `problem_with` says why a document is not a schema.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, Final

@@ -9,8 +9,6 @@ expressions, sets, fractions) is bound by name in the function's namespace. The 
 orjson reads: dict, list, str, int, float, bool and None themselves, no subclasses, no NaN.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from contextlib import nullcontext

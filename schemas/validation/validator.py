@@ -5,8 +5,6 @@ There are two judges. The authority is jsonschema's Draft3Validator with the ori
 event, but never reject it: the authority decides on all events that it doesn't accept.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from itertools import islice

@@ -4,8 +4,6 @@ Values are what orjson reads: dict, list, str, int, float, bool and None themsel
 `fitting` below are sets of their classes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final

@@ -5,8 +5,6 @@ this machine.
     scripts/bench backfill [--lines N] [--only RUNNER,…]
 """
 
-from __future__ import annotations
-
 import argparse
 import gzip
 import json

@@ -7,8 +7,6 @@ above 1 says that this checkout needs more. The interval is that of the mean of 
 logarithms (Student's t, 95 %).
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 import os

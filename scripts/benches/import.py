@@ -5,8 +5,6 @@ cores of this machine.
     scripts/bench import [--lines N] [--rounds N] [--only RUNNER,…] [--memory]
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

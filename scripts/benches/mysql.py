@@ -7,8 +7,6 @@ producer share the cores of this machine.
                         [--every N] [--only writer|consumer] [--profile]
 """
 
-from __future__ import annotations
-
 import argparse
 import cProfile
 import json

@@ -4,8 +4,6 @@ beside how long they take without that.
     scripts/bench mysql_purge [--rows N] [--rate N]
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import statistics

@@ -5,8 +5,6 @@ workers share the cores of this machine.
     scripts/bench stream [--seconds N] [--latency N] [--workers N]
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import statistics

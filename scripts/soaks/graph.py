@@ -3,8 +3,6 @@
 scripts/soak graph [PYTEST ARGUMENTS]
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -5,8 +5,6 @@ HDFS must hold each event once, and no untracked file.
     scripts/soak import [--rounds N] [--rate N] [--seed N] [--only KIND]
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import random

@@ -5,8 +5,6 @@ where it must be; how many came again, and how long it took, is printed.
     scripts/soak kills [--rounds N] [--rate N] [--seed N]
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import random

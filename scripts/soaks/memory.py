@@ -4,8 +4,6 @@ two; no process may need more than 1 GB, nor ten times the input much more than 
     scripts/soak memory [--lines N]
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 

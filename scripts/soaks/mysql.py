@@ -5,8 +5,6 @@ After each every event must be a row once. Needs root, for the small disk.
     scripts/soak mysql [--rounds N] [--rate N] [--locked SECONDS] [--seed N] [--only KIND]
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import random

@@ -5,8 +5,6 @@
 The environments stay in the user's cache; a second run installs only what has changed.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

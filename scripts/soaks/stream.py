@@ -4,8 +4,6 @@ stays bounded, checkpoints stay small, and in the end every event is where it mu
     scripts/soak stream [--minutes N] [--rate N]
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import statistics

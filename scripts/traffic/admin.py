@@ -1,7 +1,5 @@
 """`el mysql` as people type it, on a database with tables of two schemas and rows of any age."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

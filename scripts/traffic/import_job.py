@@ -1,7 +1,5 @@
 """An import by increments within this process, and what must come of it."""
 
-from __future__ import annotations
-
 import threading
 import uuid
 from collections import Counter

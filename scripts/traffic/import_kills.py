@@ -1,7 +1,5 @@
 """kill -9 of what an import needs: its driver, a worker, a server of the stack."""
 
-from __future__ import annotations
-
 import random
 import subprocess
 import time

@@ -1,7 +1,5 @@
 """Importing: `el run` by increments from a raw topic into files, and what must be in them."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """StreamJob: a continuous job on a stack, from its own raw topic to its own schema topics."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

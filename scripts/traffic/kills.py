@@ -1,7 +1,5 @@
 """Kills: kill -9 of one part of a running stack, and what brings it back."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The folders that the commit d61c54f left, somewhere else: see tests/golden/d61c54f."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import tarfile

@@ -1,7 +1,5 @@
 """A process that a test starts, and that doesn't outlive a test that fails."""
 
-from __future__ import annotations
-
 import subprocess
 from types import TracebackType
 

@@ -1,7 +1,5 @@
 """What can happen to a consumer that writes tables: kills, a table that is locked, a full disk."""
 
-from __future__ import annotations
-
 import os
 import random
 import subprocess

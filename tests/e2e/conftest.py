@@ -1,7 +1,5 @@
 """`el` in a process of its own, as people start it."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """A day made again, killed twice on the way: equal to a run that never failed."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import random

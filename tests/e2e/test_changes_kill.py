@@ -1,8 +1,6 @@
 """Compaction and retention on HDFS, killed again and again, with lines that come late and readers
 beside: they see every event at every moment, and in the end all is as if nothing had happened."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import os

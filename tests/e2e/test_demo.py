@@ -1,7 +1,5 @@
 """README's first command, as a newcomer runs it: output, tables, Parquet and page."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

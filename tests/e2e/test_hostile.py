@@ -1,7 +1,5 @@
 """All that strangers may send, through the whole graph: nothing breaks, is lost or leaks."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import random

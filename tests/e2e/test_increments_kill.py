@@ -1,8 +1,6 @@
 """Exactly once in files: whatever is killed while increments are under way, HDFS holds each event
 once and nothing else, also where the code or the number of workers is another one afterwards."""
 
-from __future__ import annotations
-
 import json
 import os
 import random

@@ -1,7 +1,5 @@
 """kill -9 at any moment, start again: as if nothing had happened."""
 
-from __future__ import annotations
-
 import gzip
 import os
 import random

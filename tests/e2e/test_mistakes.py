@@ -1,7 +1,5 @@
 """What people get wrong, or their machine does: one clear line each, and the right exit code."""
 
-from __future__ import annotations
-
 import contextlib
 import gzip
 import json
@@ -61,10 +59,7 @@ def shown(value: list[str] | str) -> str:
 
 TO = "jsonl:out"
 WRONG: list[tuple[list[str], list[str]]] = [
-    (
-        [],
-        ["no sink: say where the events go; there are jsonl:", "no source: say what to read"],
-    ),
+    ([], ["no sink: say where the events go; there are jsonl:", "no source: say what to read"]),
     (["file:a.log"], ["no sink: say where the events go"]),
     (["a.log", TO], ["source 'a.log' has no scheme: write one of file: kafka: stdin:"]),
     (["nope:a", TO], ["unknown source nope: there are file: kafka: stdin:"]),
@@ -79,10 +74,7 @@ WRONG: list[tuple[list[str], list[str]]] = [
         ["file:a.log", "jsonl:foo://x/y"],
         ["jsonl:foo://x/y: no file system foo://; there are local paths, hdfs://, gs://"],
     ),
-    (
-        ["file:a.log", TO, "--runner", "spork"],
-        ["--runner: must be direct or flink or spark"],
-    ),
+    (["file:a.log", TO, "--runner", "spork"], ["--runner: must be direct or flink or spark"]),
     (["file:a.log", TO, "--detach"], ["--detach is for continuous jobs"]),
     (["file:a.log", TO, "--savepoint", "s"], ["--savepoint is for continuous jobs"]),
     (["kafka://h:1/?topics=a", TO], ["kafka://h:1/?topics=a must have group=NAME"]),
@@ -200,8 +192,7 @@ def test_increments_need_the_jars_of_their_runner(
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize(
-    ("name", "says"),
-    [("cut", "Compressed file ended before"), ("no", "Not a gzipped file")],
+    ("name", "says"), [("cut", "Compressed file ended before"), ("no", "Not a gzipped file")]
 )
 def test_a_damaged_file_fails_the_job(el: El, name: str, says: str, workers: str) -> None:
     ran = el("run", f"file:{name}.log.gz", TO, "--workers", workers)

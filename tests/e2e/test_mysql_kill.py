@@ -1,8 +1,6 @@
 """The consumer of topics into tables while things die, lock or fill up: each event is a row once,
 and tables that nothing is wrong with go on."""
 
-from __future__ import annotations
-
 import os
 import random
 import time

@@ -1,8 +1,6 @@
 """Each valid event once: bad events of a mended schema are replayed, killed in the midst of it, and
 replayed again, while the import goes on."""
 
-from __future__ import annotations
-
 import json
 import os
 import random

@@ -1,7 +1,5 @@
 """The report page in a real browser: it asks nobody, complains of nothing and fits its window."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A continuous job as people run it: `el run` attached, `el jobs`, `el check`, what is refused."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -237,10 +235,7 @@ def test_forwarded_lines_are_all_there(shell: Shell, servers: Stack) -> None:
         (("file:/nowhere", uri), "no file matches"),
         ((f"file:{sample}", "kafka://${KAFKA}/?topic=a b"), "is not a valid topic"),
         ((f"file:{sample}", uri, "--rate", "0"), "--rate must be 1 or more"),
-        (
-            ("kafka://${KAFKA}/?topics=a&group=g", uri),
-            "give file:PATH; or stdin:",
-        ),
+        (("kafka://${KAFKA}/?topics=a&group=g", uri), "give file:PATH; or stdin:"),
     ):
         done = shell.el("forward", *arguments)
         assert done.returncode == 2

@@ -1,8 +1,6 @@
 """Increments on a Flink cluster: a job that outlived its driver is cancelled before its increment
 is done again."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

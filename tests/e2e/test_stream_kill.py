@@ -6,8 +6,6 @@ nothing else. The counts topic tells their numbers. Events come twice only where
 work since the last checkpoint.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import random

@@ -1,8 +1,6 @@
 """A broker with TLS and a password: read by KafkaIO, written by the workers, and no secret in the
 job."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

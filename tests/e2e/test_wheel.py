@@ -1,7 +1,5 @@
 """The wheel, installed into another folder: `el` works there without the checkout."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -2,8 +2,6 @@
 
 Its increments go on in tests/integration/test_old_increments.py, for they need a broker."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

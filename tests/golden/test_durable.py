@@ -4,8 +4,6 @@
 newest format is made by `python tests/golden/test_durable.py KIND`; older ones never change.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import sys

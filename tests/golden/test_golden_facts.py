@@ -4,8 +4,6 @@ A fact of golden.json is asserted by the check of its section, or it is in DIFFE
 reason: nothing is skipped in silence, and a difference that is none any more must leave the table.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from hashlib import sha1

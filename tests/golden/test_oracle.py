@@ -5,8 +5,6 @@ must be equal. The values of user agents differ by the version of ua-parser: the
 are compared.
 """
 
-from __future__ import annotations
-
 import gzip
 import json
 import math

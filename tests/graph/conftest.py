@@ -1,7 +1,5 @@
 """A log, its lines, and what must come of them."""
 
-from __future__ import annotations
-
 import gzip
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 """What the graph does, whoever runs it and wherever it writes: a suite of behaviour. Each runner
 has a subclass of it, and so may a sink."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import sqlite3

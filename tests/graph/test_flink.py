@@ -1,7 +1,5 @@
 """The graph on Flink: files to files, and topic to topics."""
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections import Counter

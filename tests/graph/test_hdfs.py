@@ -1,7 +1,5 @@
 """The graph with its files on HDFS."""
 
-from __future__ import annotations
-
 import uuid
 from pathlib import Path
 from typing import Any, ClassVar

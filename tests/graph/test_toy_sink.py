@@ -1,7 +1,5 @@
 """To add a sink takes one file, `toy_sink.py`: here is what it gets for it."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

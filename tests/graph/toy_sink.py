@@ -4,8 +4,6 @@ A split's events become one file of JSON lines. Its name and its content depend 
 so a bundle that is run again finds its file there.
 """
 
-from __future__ import annotations
-
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterator

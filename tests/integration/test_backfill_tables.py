@@ -1,7 +1,5 @@
 """Backfill into tables: rows that are missing come, EventErrors that are events now go."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import sqlite3

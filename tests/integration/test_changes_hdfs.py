@@ -1,7 +1,5 @@
 """Changes of folders on HDFS, of all kinds, one after the other."""
 
-from __future__ import annotations
-
 import gzip
 import subprocess
 import sys

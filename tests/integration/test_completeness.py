@@ -1,8 +1,6 @@
 """Completeness: hours are complete once the source has passed them; increments that are missing are
 done again."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Files on a local disk and on HDFS: the same promises, also while servers are away."""
 
-from __future__ import annotations
-
 import threading
 import time
 import uuid

@@ -1,7 +1,5 @@
 """gs:// against a local fake of the service: sinks write there what they write on a disk."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import os

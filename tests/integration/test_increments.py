@@ -1,7 +1,5 @@
 """Increments from a real broker: what they read, what holds them up, and what doesn't."""
 
-from __future__ import annotations
-
 import gc
 import json
 import os

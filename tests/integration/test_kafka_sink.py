@@ -1,7 +1,5 @@
 """The Kafka sink and a real broker: what arrives, what is too large, what a broker's death does."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -1,7 +1,5 @@
 """What listens to more than this machine is found; what Beam would leave open is kept in."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The counts topic on a real broker: how it is made, what arrives, what totals survive."""
 
-from __future__ import annotations
-
 import gzip
 import logging
 import os

@@ -1,7 +1,5 @@
 """`el mysql plan|apply` on MariaDB: what tables lack is told, and added."""
 
-from __future__ import annotations
-
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor

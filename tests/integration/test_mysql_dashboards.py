@@ -1,8 +1,6 @@
 """The queries of docs/mysql-queries.md give on our tables what they give on rows that a plain
 loader has put into tables of the original's layout. It is the corpus, through the whole job."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import re

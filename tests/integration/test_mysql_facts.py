@@ -1,8 +1,6 @@
 """What EventLogging's tables were, and what ours are on a real server: every difference is listed
 here, by its rule, and there is no other."""
 
-from __future__ import annotations
-
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """The MySQL sink when things go wrong: locks, kills, races, rights, TLS, tables made by others."""
 
-from __future__ import annotations
-
 import base64
 import re
 import socket

@@ -1,8 +1,6 @@
 """The joins of docs/mysql-queries.md on tables with MediaWiki's names and types, and what comparing
 texts with bytes does. The answers are worked out by hand from examples/mediawiki.sql and EVENTS."""
 
-from __future__ import annotations
-
 import re
 from decimal import Decimal
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`el mysql purge` beside those who read and write, and when it, or the server, is killed."""
 
-from __future__ import annotations
-
 import itertools
 import signal
 import subprocess

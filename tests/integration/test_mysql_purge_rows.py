@@ -1,7 +1,5 @@
 """`el mysql purge` on MariaDB: which rows go, and what stays of those that don't."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Users with no more rights than they need: the grants of docs/mysql.md."""
 
-from __future__ import annotations
-
 import re
 from contextlib import closing
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The MySQL sink on MariaDB: the original's tables, what they hold, refuse and make of names."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from collections import defaultdict

@@ -1,8 +1,6 @@
 """Increments that the el_beam of d61c54f has begun are finished by that of today: see
 tests/golden/d61c54f."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Iterator

@@ -1,8 +1,6 @@
 """Tables on HDFS as analysts read them: pyarrow, DuckDB and Spark SQL see the same rows and types,
 and leave alone the hours that a query doesn't ask for."""
 
-from __future__ import annotations
-
 import getpass
 import gzip
 import re

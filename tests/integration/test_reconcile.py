@@ -1,7 +1,5 @@
 """Topics of a real broker, the files and tables that an import makes of them: the same or not."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import uuid

@@ -1,7 +1,5 @@
 """Replay in a database: events come, then their EventErrors go; killed in between, and again."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -1,7 +1,5 @@
 """The stack: real servers start, are found, survive kills and go; stacks don't know each other."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """HDFS and Spark in the stack: they start, serve, survive kills, and listen on loopback alone."""
 
-from __future__ import annotations
-
 import getpass
 import json
 import urllib.request

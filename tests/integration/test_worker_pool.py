@@ -1,7 +1,5 @@
 """The worker pool: processes, and what becomes of them."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

@@ -1,7 +1,5 @@
 """The pages say what the code does: reasons, commands, formats, steps. Their links lead there."""
 
-from __future__ import annotations
-
 import ast
 import re
 import shlex
@@ -96,10 +94,7 @@ def test_commands_are_found() -> None:
         "x\n\n    zcat a | el run stdin: stdout: 2>/dev/null | head\n    el run: it failed\n"
         "\nand `el schema list`\n"
     )
-    assert list(commands(text)) == [
-        "el run stdin: stdout: 2>/dev/null | head",
-        "el schema list",
-    ]
+    assert list(commands(text)) == ["el run stdin: stdout: 2>/dev/null | head", "el schema list"]
     assert arguments("el run stdin: 'a|b' 2>/dev/null | head") == ["el", "run", "stdin:", "a|b"]
     assert len(CALLS) > 20
 

@@ -1,7 +1,5 @@
 """The scripts: `scripts/help` has a line for each, and each names its parts."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 from pathlib import Path

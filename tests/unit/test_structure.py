@@ -68,11 +68,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "transforms.io.files": ("filesystem", "beam hdfs local", "base"),
     "transforms.io.kafka": ("admin broker", "producer topics", "errors", "cluster"),
     "transforms.io.mysql": ("look", "client", "server"),
-    "transforms.read": (
-        "kafka_ranges kafka",
-        "lines",
-        "read_splits read_kafka files",
-    ),
+    "transforms.read": ("kafka_ranges kafka", "lines", "read_splits read_kafka files"),
     "transforms.write": (
         "events mysql kafka tables encodings stdout",
         "files kafka_records mysql_table topics",

@@ -6,8 +6,6 @@ starts again without it. A bounded job adds them up in its summary; a continuous
 a counts topic (metrics.py), where `totals.py` makes absolute totals of them.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Declares each metric once: summaries, runners' pages and docs/delivery.md take it from here."""
 
-from __future__ import annotations
-
 from typing import Final, NamedTuple
 
 

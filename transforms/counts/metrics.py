@@ -1,7 +1,5 @@
 """KafkaMetrics: where the counts of a continuous job are durable."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from transforms.io.kafka.cluster import KafkaCluster

@@ -1,7 +1,5 @@
 """How far the workers of this machine are, for a person who watches. Never for the books."""
 
-from __future__ import annotations
-
 import json
 import uuid
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Transient errors are retried with backoff; all others end a call at once."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from typing import TypeVar

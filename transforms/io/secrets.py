@@ -3,8 +3,6 @@
 A setting NAME is written as NAME=${VARIABLE}, or as NAME.file=PATH.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The world as a job meets it, in protocols: tests and simulations pass their own."""
 
-from __future__ import annotations
-
 import threading
 import time
 from typing import Protocol

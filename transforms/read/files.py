@@ -5,8 +5,6 @@ named after it. A line belongs to the split in which it starts. Lines end as the
 LF, CR or CR LF.
 """
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import os

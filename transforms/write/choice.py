@@ -1,7 +1,5 @@
 """Choice: which outcomes a sink is given."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The formats of file sinks: Parquet with nested structs, JSON lines, the archive of raw lines."""
 
-from __future__ import annotations
-
 import io
 import zlib
 from typing import Any

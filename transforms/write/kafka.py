@@ -4,8 +4,6 @@ The records of a bundle are on their way while it lasts; it is done when the bro
 each. A broker that is away is waited for.
 """
 
-from __future__ import annotations
-
 import time
 
 from confluent_kafka import KafkaException

@@ -5,8 +5,6 @@ is produced again. What librdkafka hands back of a failed record is enough for t
 is kept of those that arrive; only large ones, which may be rejected, keep their line meanwhile.
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator

@@ -1,7 +1,5 @@
 """MysqlTable: the table of one destination, and how rows get into it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Receipts: what a sink was given and what became of it. The books must balance."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Rows of a database's tables are deleted by their uuids."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import groupby, islice

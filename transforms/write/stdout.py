@@ -1,7 +1,5 @@
 """stdout: events as JSON lines, for people and pipes."""
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ A topic is named after what an event was validated as, its schema and revision, 
 else in it: what a client writes in its capsule's `topic` must not choose where an event goes.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from string import Formatter

@@ -1,7 +1,5 @@
 """The inventory of a folder: what of its ledger is there, and what is there besides."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterable, Iterator
 from shlex import quote

@@ -9,8 +9,6 @@ changed nothing; what dies after it is finished by the next one that changes the
 one at a time.
 """
 
-from __future__ import annotations
-
 import hashlib
 import time
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """Closing: an import says of each hour that its source has passed that it is complete."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 
 from el_beam.books.ledger.audit import compare

@@ -1,7 +1,5 @@
 """The files of a ledger: their names, and what is in them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Final
 

@@ -8,8 +8,6 @@ A run or change opens the hours that it writes into. An import closes those that
 passed: once it has read all that the topics had at a time later than the hour's end.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -10,8 +10,6 @@ name of its state: its commits are entries already. See writer.py for who writes
 what of it is there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Reading a ledger: its entries become what is known of files and hours."""
 
-from __future__ import annotations
-
 import time
 from concurrent.futures import ThreadPoolExecutor
 

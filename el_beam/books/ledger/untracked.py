@@ -4,8 +4,6 @@ Whatever died while it wrote may have left some; so has an increment whose commi
 is done again.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 

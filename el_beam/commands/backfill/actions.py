@@ -1,7 +1,5 @@
 """`el backfill` and its actions."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from el_beam.commands.backfill import apply, plan

@@ -1,7 +1,5 @@
 """`el bad` and its actions."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from el_beam.commands.bad import listing, replay

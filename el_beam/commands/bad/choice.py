@@ -1,7 +1,5 @@
 """The options that say which bad events."""
 
-from __future__ import annotations
-
 import argparse
 
 from el_beam.commands.common import add_hours

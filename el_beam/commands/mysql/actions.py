@@ -1,7 +1,5 @@
 """`el mysql` and its actions."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from el_beam.commands.mysql import apply, plan, purge

@@ -1,7 +1,5 @@
 """`el mysql apply`: add what tables lack."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from typing import Any

@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 def add_action(actions: Any, name: str, summary: str, example: str) -> argparse.ArgumentParser:
     """Add an action of `el mysql`, with the options that all of them have; returns its parser."""
     parser: argparse.ArgumentParser = actions.add_parser(
-        name,
-        help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog=example,
+        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", epilog=example
     )
     add = parser.add_argument
     add("uri", metavar="URI", help="mysql://USER@HOST:PORT/DATABASE")

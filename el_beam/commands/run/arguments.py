@@ -1,7 +1,5 @@
 """The arguments of `el run`, and which action they ask for."""
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`el run` from a source that ends by itself."""
 
-from __future__ import annotations
-
 import json
 import time
 from pathlib import Path

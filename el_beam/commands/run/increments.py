@@ -1,7 +1,5 @@
 """`el run --state`: increments, and each round of them as people see it."""
 
-from __future__ import annotations
-
 import json
 import threading
 import time

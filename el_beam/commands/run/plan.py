@@ -1,7 +1,5 @@
 """`el run --dry-run`: what a call would do."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from el_beam.config import RunConfig

@@ -1,7 +1,5 @@
 """`el run` without end: a continuous job on Flink."""
 
-from __future__ import annotations
-
 import json
 import sys
 

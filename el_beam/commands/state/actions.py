@@ -1,7 +1,5 @@
 """`el state` and its actions."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from el_beam.commands.state import reset, show

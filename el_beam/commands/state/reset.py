@@ -1,7 +1,5 @@
 """`el state reset`: make a topic go on from another offset."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from typing import Any

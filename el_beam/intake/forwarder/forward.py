@@ -1,7 +1,5 @@
 """Forward lines to a Kafka topic, as they are."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable
 

@@ -3,8 +3,6 @@
 `plan` says it; the other functions are its rules.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 

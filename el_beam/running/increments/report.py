@@ -1,7 +1,5 @@
 """What a round of increments did, for those who show it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 

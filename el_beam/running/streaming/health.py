@@ -1,7 +1,5 @@
 """How a continuous job is: what `el check` finds, each finding with what to do."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

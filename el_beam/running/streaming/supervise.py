@@ -1,7 +1,5 @@
 """Stay with a continuous job: show how it is, stop it when asked to."""
 
-from __future__ import annotations
-
 import threading
 from collections import deque
 from collections.abc import Callable

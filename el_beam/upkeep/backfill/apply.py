@@ -8,8 +8,6 @@ Tables get the rows that they lack, each uuid once; those that they have stay as
 an EventError there and is an event now is no longer an EventError.
 """
 
-from __future__ import annotations
-
 import gc
 import re
 from collections.abc import Callable, Mapping

@@ -4,8 +4,6 @@ ROOT/_ledger/plan-NAME.json         begun
              plan-NAME.done.json    and done: else the same call takes it up again
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import posixpath

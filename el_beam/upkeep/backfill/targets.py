@@ -1,7 +1,5 @@
 """What a backfill replaces: the files that were made of the lines which the archive has."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 

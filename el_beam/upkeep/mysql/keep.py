@@ -5,8 +5,6 @@ files call a field does too, so that one list serves both. Of userAgent, which i
 parts may stay.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple

@@ -4,8 +4,6 @@ Nothing is ever dropped, and no column becomes another type: what would need tha
 person to do. Killed and started again, it looks again and goes on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any

@@ -6,8 +6,6 @@ remembered but how far the walk is: rows of which nothing is left to remove are 
 over, so what is killed is started again.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime

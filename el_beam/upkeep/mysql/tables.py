@@ -4,8 +4,6 @@ Ours are those whose comment names the schema that they are called after; and, a
 have no comment, those that are called as a schema of the registry.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 

@@ -4,8 +4,6 @@ Old rows are found by an index of time, and each transaction is of few rows that
 id: what it locks are these.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple

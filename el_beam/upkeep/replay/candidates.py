@@ -4,8 +4,6 @@ Each is there with the EventError that it had, and with what it is now. Memory i
 many there are.
 """
 
-from __future__ import annotations
-
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """Provenance: what the lines of EventErrors were read from, as the ledgers know it."""
 
-from __future__ import annotations
-
 from el_beam.books.ledger.model import FilePart, Ledger, LedgerError, LedgerFile
 from el_beam.books.ledger.reader import read_ledger
 from schemas.event import Origin

@@ -5,8 +5,6 @@ that it would have been at first. Each sink is asked for that, by its uuid: what
 written again, and to replay twice changes nothing.
 """
 
-from __future__ import annotations
-
 import hashlib
 import sqlite3
 import tempfile

@@ -4,8 +4,6 @@ A new file is noted to be made of what its lines were read from, as the ledgers 
 backfill of these lines replaces it.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import uuid

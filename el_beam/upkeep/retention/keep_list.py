@@ -6,8 +6,6 @@
 What nobody has is a mistake, for it would make null what was meant.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass

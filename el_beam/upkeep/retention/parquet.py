@@ -1,7 +1,5 @@
 """What a Parquet file is with nothing but the fields that a keep list names."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import defaultdict

@@ -5,8 +5,6 @@ list says which fields of which tables stay for good (see keep.py); all others b
 that it doesn't name goes as a whole, and so does the archive.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """The report of a run: one self-contained HTML page of what was read, kept, refused and written."""
 
-from __future__ import annotations
-
 from el_beam.watching.report.contents import contents
 from el_beam.watching.report.page import render
 

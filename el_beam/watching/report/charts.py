@@ -5,8 +5,6 @@ one between, and the style sheet shows the one that fits. Bars are a list whose 
 text that wraps; only the bar itself is drawn, and stretched.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

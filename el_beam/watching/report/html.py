@@ -4,8 +4,6 @@ Everything in a report may come from an event, so from anyone. Hence there is no
 attribute or a child unescaped but to be Html, and only `tag` and `join` make that.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from html import escape

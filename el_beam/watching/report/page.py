@@ -1,7 +1,5 @@
 """The page: the sections in their order, and the tables that show that everything adds up."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any

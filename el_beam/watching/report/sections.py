@@ -1,7 +1,5 @@
 """The parts of the page that are charts: events over time, by schema, by reason, by browser."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -5,8 +5,6 @@ line without a time), and must not squeeze all the others into one column: they 
 picture, and the picture says so.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

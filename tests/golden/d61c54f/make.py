@@ -3,8 +3,6 @@
 cd A_CLONE_AT_d61c54f && PYTHONPATH=. .venv/bin/python PATH/make.py BROKERS FOLDER
 """
 
-from __future__ import annotations
-
 import gzip
 import json
 import os

@@ -1,7 +1,5 @@
 """The options of `el run`: all mistakes at once, nothing done by then."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import pickle

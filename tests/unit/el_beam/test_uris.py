@@ -1,7 +1,5 @@
 """URIs as people write them; what is unknown is told with what there is; secrets stay secret."""
 
-from __future__ import annotations
-
 import pytest
 
 from el_beam.uris import UriError, masked, parse_uri, size

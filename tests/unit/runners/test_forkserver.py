@@ -1,7 +1,5 @@
 """Processes forked from one that has imported what they need."""
 
-from __future__ import annotations
-
 import logging
 import os
 import re
@@ -67,8 +65,7 @@ def test_what_it_says_is_for_people(tmp_path: Path, capfd: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize(
-    ("end", "code"),
-    [(Fork.terminate, -signal.SIGTERM), (Fork.kill, -signal.SIGKILL)],
+    ("end", "code"), [(Fork.terminate, -signal.SIGTERM), (Fork.kill, -signal.SIGKILL)]
 )
 def test_it_is_ended(end: Callable[[Fork], None], code: int) -> None:
     fork = Fork(time.sleep, 600)

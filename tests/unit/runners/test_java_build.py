@@ -1,7 +1,5 @@
 """The Java parts are built once for each state of their sources, whole or not at all."""
 
-from __future__ import annotations
-
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """A stack's folder, and what goes wrong before a server is started."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

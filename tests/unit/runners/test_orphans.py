@@ -1,7 +1,5 @@
 """What is an orphan: a process that carries the mark of a submitter that has gone."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Iterator

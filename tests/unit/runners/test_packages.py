@@ -1,7 +1,5 @@
 """What is fetched: plain files of an archive, below the folder that was asked for."""
 
-from __future__ import annotations
-
 import io
 import subprocess
 import tarfile

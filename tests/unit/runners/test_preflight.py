@@ -1,7 +1,5 @@
 """What is refused before a continuous job is submitted, each with its remedy."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

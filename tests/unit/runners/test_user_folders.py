@@ -1,7 +1,5 @@
 """The user's folders follow the XDG base directories."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """EventErrors: the same whenever they are made, whatever the line, and events like others."""
 
-from __future__ import annotations
-
 import base64
 import json
 from typing import Any

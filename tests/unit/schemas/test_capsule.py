@@ -1,7 +1,5 @@
 """The capsule's rules: times, identities, names of schemas."""
 
-from __future__ import annotations
-
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any

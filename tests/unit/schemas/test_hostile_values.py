@@ -1,7 +1,5 @@
 """What a client can send to stop the stream, to hide other events, or to pass for us."""
 
-from __future__ import annotations
-
 import bz2
 import json
 import time

@@ -1,7 +1,5 @@
 """JSON that sinks can hold: what is read is what the standard library reads, or refused."""
 
-from __future__ import annotations
-
 import json
 import math
 from typing import Any

@@ -1,7 +1,5 @@
 """User agents: ten keys always, bots, apps, and what is too long to be looked at."""
 
-from __future__ import annotations
-
 import time
 
 import pytest

@@ -1,7 +1,5 @@
 """Where files are and what they are called: what is written is read back, whatever the names."""
 
-from __future__ import annotations
-
 import re
 from pathlib import PurePosixPath
 

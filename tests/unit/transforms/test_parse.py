@@ -1,7 +1,5 @@
 """Lines by format: each specifier, what each kind of bad line is told, no line that breaks it."""
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Verdicts on events: identity, then the schema, then the event; and a registry that is away."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

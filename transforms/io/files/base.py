@@ -1,7 +1,5 @@
 """Files: what a file system does for us, whichever it is."""
 
-from __future__ import annotations
-
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator

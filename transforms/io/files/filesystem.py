@@ -6,8 +6,6 @@ is away, are retried; a call that is repeated does no harm when it had worked th
 A caller that wants other files than those of the machine mounts them (docs/decisions/007).
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import uuid

@@ -1,7 +1,5 @@
 """Files on HDFS over HTTP: WebHDFS, or HttpFS, which speaks the same."""
 
-from __future__ import annotations
-
 import getpass
 import io
 import os

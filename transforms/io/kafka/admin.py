@@ -1,7 +1,5 @@
 """Topics are made on first use, of the size that was asked for, never by the brokers themselves."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from functools import partial

@@ -1,7 +1,5 @@
 """Broker: a Kafka cluster as jobs see it. Tests and simulations put others in its place."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, NamedTuple, Protocol

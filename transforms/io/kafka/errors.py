@@ -2,8 +2,6 @@
 those of its own requests.
 """
 
-from __future__ import annotations
-
 from enum import Enum
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """KafkaProducer: records go out, and are waited for; what it says of trouble is for people."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable

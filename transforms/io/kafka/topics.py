@@ -1,7 +1,5 @@
 """KafkaTopics: what a cluster has, and how far a consumer group is in it."""
 
-from __future__ import annotations
-
 import logging
 import re
 import time

@@ -1,7 +1,5 @@
 """Connections to a MysqlServer, and what the database's errors mean."""
 
-from __future__ import annotations
-
 import ssl
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """What a table of a database is: whose, with which columns and indexes."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Hours: opened by whoever writes, complete once the source has passed them, opened again."""
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 import time

@@ -1,7 +1,5 @@
 """The ledger: what was written, what of it is there, and what changes do to it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path
@@ -182,9 +180,7 @@ def test_strays_are_put_away(folder: Folder) -> None:
     assert len([*(folder.root / "_replaced").rglob("double.parquet")]) == 2
 
 
-def test_files_that_are_being_named_are_no_strays(
-    folder: Folder,
-) -> None:
+def test_files_that_are_being_named_are_no_strays(folder: Folder) -> None:
     """Nor those of a run that has died meanwhile, until it must be dead for long."""
     first = folder.file("Edit_1", SEVEN, 1, "z")
     folder.ran(first, source="file:z.log")

@@ -1,7 +1,5 @@
 """The state of increments: nobody overwrites anything, and one instance works at a time."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

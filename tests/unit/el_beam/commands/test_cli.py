@@ -1,7 +1,5 @@
 """`el`: help at once, exit codes, what people see; in a process of its own where that matters."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

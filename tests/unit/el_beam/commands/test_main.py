@@ -1,7 +1,5 @@
 """`cli.main`: the one place where errors are printed and become exit codes."""
 
-from __future__ import annotations
-
 import argparse
 import subprocess
 import sys

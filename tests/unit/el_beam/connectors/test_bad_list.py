@@ -1,7 +1,5 @@
 """`el bad list`: what the sample log's bad lines are, and nothing of theirs on a terminal."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

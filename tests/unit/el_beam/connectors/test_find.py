@@ -1,7 +1,5 @@
 """`el find`: every event of the sample is found where it is, and the line that it was made of."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Two ends compared: what a model with sets finds, and what people are told."""
 
-from __future__ import annotations
-
 import json
 import re
 import resource

@@ -1,7 +1,5 @@
 """Sources and sinks of Kafka, made of URIs; wrong ones are refused with what there is."""
 
-from __future__ import annotations
-
 import pickle
 
 import pytest

@@ -1,7 +1,5 @@
 """Which hours and schemas are wanted."""
 
-from __future__ import annotations
-
 import pytest
 
 from el_beam.connectors.selection import Selection

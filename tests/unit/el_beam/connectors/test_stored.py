@@ -1,7 +1,5 @@
 """What is stored comes back: from every end the same events, and only those that are wanted."""
 
-from __future__ import annotations
-
 import json
 import re
 import sqlite3

@@ -1,7 +1,5 @@
 """What `el check` finds, each finding on its own."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from el_beam.running.streaming.health import of_checkpoints, of_lag, of_topics

@@ -1,7 +1,5 @@
 """Hooks: one that is good, one that fails, one that hangs."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Increments, from a broker in memory into files: the whole of an import without a server."""
 
-from __future__ import annotations
-
 import threading
 from collections import Counter
 from itertools import islice

@@ -1,7 +1,5 @@
 """What increments read: every record once, whatever comes, expires or dies in between."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

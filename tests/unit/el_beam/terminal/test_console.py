@@ -1,7 +1,5 @@
 """The line that says how far a job is."""
 
-from __future__ import annotations
-
 import re
 import time
 from pathlib import Path

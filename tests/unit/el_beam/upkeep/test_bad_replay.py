@@ -1,7 +1,5 @@
 """`el bad replay` as it is called, and what it says."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter
@@ -29,10 +27,7 @@ S = Destination("S", 1)
         (["parquet:/nowhere", "jsonl:{}"], "parquet:/nowhere: nothing is there"),
         (["parquet:/x", "raw:{}"], "raw:{} can't be asked what is there already; there are jsonl:"),
         (["parquet:/x", "stdout:"], "stdout: can't be asked what is there"),
-        (
-            ["parquet:/x", "jsonl:{}", "--reason", "none"],
-            "--reason 'none' is not a reason",
-        ),
+        (["parquet:/x", "jsonl:{}", "--reason", "none"], "--reason 'none' is not a reason"),
         (["parquet:/x", "jsonl:{}", "--from", "soon"], "--from 'soon' is not an hour"),
         (["parquet:/x", "jsonl:{}", "--format", "x"], "--format: 'x' has no capsule"),
         (["parquet:/x", "jsonl:{}", "--workers", "0"], "--workers: must be a number from 1"),

@@ -1,7 +1,5 @@
 """Compaction: the same rows in fewer files."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

@@ -1,7 +1,5 @@
 """What tables lack, and the statements that add it. The server's part is tests/integration."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What stays of old rows, and how many of them are removed at once."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

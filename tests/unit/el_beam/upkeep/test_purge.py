@@ -1,7 +1,5 @@
 """Retention: what is too old goes, or keeps what a list names."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

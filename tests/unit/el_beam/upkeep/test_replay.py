@@ -1,7 +1,5 @@
 """`el bad replay`: what is valid now becomes an event, once; nothing else changes."""
 
-from __future__ import annotations
-
 import base64
 import gzip
 import json

@@ -1,7 +1,5 @@
 """What a report says: by minute and with examples where SQLite holds the run, else by hour."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The report page: safe for any content, sensible without any, and true to its numbers."""
 
-from __future__ import annotations
-
 import json
 import re
 from html.parser import HTMLParser

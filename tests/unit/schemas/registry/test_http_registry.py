@@ -1,7 +1,5 @@
 """The wiki's registry: what is asked for, what is remembered and what is tried again."""
 
-from __future__ import annotations
-
 import io
 import json
 import pickle

@@ -1,7 +1,5 @@
 """Registries: what is found, what is refused, and what one bad schema or client can't do."""
 
-from __future__ import annotations
-
 import json
 import os
 import pickle

@@ -1,7 +1,5 @@
 """Events as Arrow: types, rescue, and that no valid event loses anything."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import json

@@ -1,7 +1,5 @@
 """What columns a schema has, how they are named and where the bounds are."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Events as rows: the original's tables, and what happens to what they can't hold."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import re

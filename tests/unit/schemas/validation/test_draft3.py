@@ -1,7 +1,5 @@
 """Draft 3 as jsonschema 3.2 meant it, and what is a schema at all."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -4,8 +4,6 @@ Schemas and values are drawn from a Random that hypothesis drives (and shrinks).
 strings come from small pools, so that schemas, values and their parts meet often.
 """
 
-from __future__ import annotations
-
 import gzip
 import json
 from collections.abc import Callable, Iterator

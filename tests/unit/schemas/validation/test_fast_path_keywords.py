@@ -1,7 +1,5 @@
 """The fast path by hand: keywords, what it leaves to the authority, names that look like code."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

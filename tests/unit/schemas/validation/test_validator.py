@@ -1,7 +1,5 @@
 """The verdict on an event: what is said, where, how much of it; and what the original said."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import re

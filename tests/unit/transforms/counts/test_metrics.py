@@ -1,7 +1,5 @@
 """Totals of a counts topic: right after any kills, restarts, resends and zombies, at any time."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from random import Random

@@ -1,7 +1,5 @@
 """Files: mounting others, patterns, errors, and what a loss of power leaves."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """How a cluster is reached: settings that can't work are refused, secrets are never written."""
 
-from __future__ import annotations
-
 import pickle
 import re
 from pathlib import Path

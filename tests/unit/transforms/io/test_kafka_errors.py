@@ -1,7 +1,5 @@
 """One classification of Kafka's errors: by code, and by what librdkafka says of others."""
 
-from __future__ import annotations
-
 import ast
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 """A view of a cluster whose answers fail: what passes is asked again, and a client that has gone
 dumb is given up."""
 
-from __future__ import annotations
-
 from concurrent.futures import Future
 from typing import Any
 

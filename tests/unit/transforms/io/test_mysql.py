@@ -1,7 +1,5 @@
 """The MySQL sink without a server: its URI, what errors mean, and rows as MySQL reads them."""
 
-from __future__ import annotations
-
 import pickle
 import re
 import ssl
@@ -128,10 +126,7 @@ def test_passwords_are_found_where_they_are_needed(
         ("mysql://el@h/log?ssl_cert=/x", "ssl_cert and ssl_key go together"),
         ("mysql://el@h/log?ssl_cert=/x&ssl_key=/y", "ssl_cert needs ssl_mode=REQUIRED"),
         ("mysql://el@h/log?bots=some", "bots must be keep or drop, not 'some'"),
-        (
-            "mysql://el@h/log?charset=latin1",
-            "has no parameter charset; there are bots, password",
-        ),
+        ("mysql://el@h/log?charset=latin1", "has no parameter charset; there are bots, password"),
         ("mysql://el@${NOT_THERE}/log", "the environment variable NOT_THERE is not set"),
     ],
 )

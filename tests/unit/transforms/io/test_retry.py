@@ -1,7 +1,5 @@
 """What is transient is retried, and how long is up to the clock that is passed in."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 

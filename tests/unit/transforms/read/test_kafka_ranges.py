@@ -1,7 +1,5 @@
 """Splits of offset ranges: every record in one of them, whatever the sizes."""
 
-from __future__ import annotations
-
 import math
 import pickle
 

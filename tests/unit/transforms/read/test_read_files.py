@@ -1,7 +1,5 @@
 """Reading files: each line once, whatever the splits, the chunks, the line ends."""
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import io

@@ -1,7 +1,5 @@
 """Templates of topics and keys: what they name, and what can never be named."""
 
-from __future__ import annotations
-
 import pickle
 import re
 from typing import Any

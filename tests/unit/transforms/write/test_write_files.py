@@ -1,7 +1,5 @@
 """File sinks: names and bytes are functions of the split, and what happens twice is harmless."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from collections.abc import Callable, Iterator

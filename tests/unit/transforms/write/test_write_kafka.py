@@ -1,7 +1,5 @@
 """The Kafka sink without a server: what is produced again, what is refused, what is told."""
 
-from __future__ import annotations
-
 import pickle
 import time
 from collections.abc import Callable
@@ -374,8 +372,7 @@ def test_what_is_refused_late_is_there_as_an_event_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [{"topic": "{x}"}, {"key": "{x}"}, {"key": ""}, {"partitions": 0}, {"replication": -1}],
+    "wrong", [{"topic": "{x}"}, {"key": "{x}"}, {"key": ""}, {"partitions": 0}, {"replication": -1}]
 )
 def test_what_cannot_be_a_sink(wrong: dict[str, Any]) -> None:
     with pytest.raises(TopicError):

@@ -1,7 +1,5 @@
 """The SQLite sink: once by uuid, whatever is repeated; and which outcomes a sink is given."""
 
-from __future__ import annotations
-
 import re
 import sqlite3
 import threading
