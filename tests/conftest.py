@@ -18,7 +18,7 @@ from runners.local_stack import Component, Stack
 from runners.local_stack.exposed import exposed
 from schemas.event import Destination, Origin, RawLine
 from schemas.registry import Registry, UnknownSchema, with_event_error
-from traffic import Database
+from traffic.database import Database
 
 PASSWORD = "hunter2-and-more"
 _MARK = "EL_TESTS"  # whose tests started a process

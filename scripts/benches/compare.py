@@ -20,7 +20,7 @@ from pathlib import Path
 
 from core import ROOT, SCRATCH, make_log
 from runners.local_stack import Stack
-from traffic import feed
+from traffic.feed import feed
 
 _T95 = {5: 2.776, 7: 2.447, 9: 2.306, 11: 2.228, 15: 2.145, 21: 2.086}  # by the number of pairs
 Measure = Callable[[Path, int], float]

@@ -21,7 +21,7 @@ import psutil
 from core import Peak, descendants
 from el_beam.running.process import hush
 from runners.local_stack import Stack
-from traffic import Importing
+from traffic.importing import Importing
 
 PER_MINUTE = 300_000  # lines: 5,000 a second
 FEW = 20  # lines of an increment whose seconds are its start-up

@@ -29,8 +29,8 @@ from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import open_registry
 from schemas.storage.sql import insert_parts, table
 from schemas.storage.sql_rows import row
-from traffic import Database
 from traffic.consuming import TABLES, Consuming, Steady, templates
+from traffic.database import Database
 
 BATCH = 500  # rows of a statement of executemany's
 Routed = list[tuple[Destination, Event]]

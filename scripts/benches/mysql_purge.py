@@ -20,8 +20,7 @@ from el_beam.running.process import hush
 from runners.local_stack import Stack
 from schemas.event import Destination
 from schemas.registry import open_registry
-from traffic import Database
-from traffic.database import event, write
+from traffic.database import Database, event, write
 
 CODE = Path(__file__).parents[2]
 EDIT = Destination("Edit", 17541122)

@@ -21,8 +21,8 @@ from confluent_kafka import Consumer, TopicPartition
 from core import elsewhere, make_log
 from el_beam.running.process import hush
 from runners.local_stack import Stack
-from traffic import Feed, StreamJob, wait_for
-from traffic.feed import FIRST_SEQ_ID
+from traffic.feed import FIRST_SEQ_ID, Feed
+from traffic.job import StreamJob, wait_for
 from traffic.truth import topics
 
 WARM_UP = 40  # seconds: until Flink's JIT and the workers are at their speed

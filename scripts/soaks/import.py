@@ -16,7 +16,8 @@ from pathlib import Path
 
 from el_beam.running.process import hush
 from runners.local_stack import Stack
-from traffic import IMPORT_KILLS, Importing
+from traffic.importing import Importing
+from traffic.kills import IMPORT_KILLS
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from el_beam.running.process import hush
 from runners.local_stack import Stack
-from traffic import CHECKPOINTS, StreamJob
+from traffic.job import CHECKPOINTS, StreamJob
 from traffic.kills import KILLS
 
 

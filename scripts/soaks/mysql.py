@@ -18,9 +18,9 @@ from pathlib import Path
 
 from el_beam.running.process import hush
 from runners.local_stack import Stack
-from traffic import Database
 from traffic.consuming import TABLES, Consuming, Run, Steady
-from traffic.table_kills import KILLED, full, kill, locked, small_disk
+from traffic.database import Database
+from traffic.kills import KILLED, full, kill, locked, small_disk
 
 KINDS = (*KILLED, "locked", "full")
 DISK = 800  # MiB

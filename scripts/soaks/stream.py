@@ -17,7 +17,7 @@ import psutil
 
 from el_beam.running.process import hush
 from runners.local_stack import Stack
-from traffic import StreamJob
+from traffic.job import StreamJob
 
 EVERY = 10  # seconds between looks
 MOST_GROWTH = 1.10  # of the last quarter's median over the second's

@@ -24,9 +24,9 @@ from schemas.capsule import scid_of
 from schemas.event import Destination
 from schemas.registry import open_registry
 from schemas.storage.sql_rows import DoesNotFit, row
+from traffic.corpus import events
 from traffic.database import Database
 from traffic.feed import make_topic
-from traffic.original import events
 
 _ROOT = Path(__file__).resolve().parents[2]
 _UUID = b"0" * 31 + b"u"

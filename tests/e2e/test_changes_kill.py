@@ -26,7 +26,7 @@ from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.model import Ledger, LedgerFile
 from el_beam.books.ledger.reader import read_ledger
 from el_beam.cli import main
-from traffic import wait_for
+from traffic.job import wait_for
 from transforms.io.files import filesystem
 from transforms.layout import hour_in
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from runners.local_stack import Stack
-from traffic import IMPORT_KILLS, Importing
+from traffic.importing import Importing
+from traffic.kills import IMPORT_KILLS
 from transforms.io.files import filesystem
 
 RATE = 400  # lines a second

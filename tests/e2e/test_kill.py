@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from traffic import forks
+from traffic.kills import forks
 
 SAMPLE = Path(__file__).parents[2] / "examples" / "sample.log.gz"
 COPIES = 2

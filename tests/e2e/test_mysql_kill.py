@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from runners.local_stack import Stack
-from traffic import Database
 from traffic.consuming import TABLES, Consuming, Steady
-from traffic.table_kills import KILLED, full, kill, locked, small_disk
+from traffic.database import Database
+from traffic.kills import KILLED, full, kill, locked, small_disk
 
 SEED = int(os.environ.get("EL_SEED", "20261123"))
 FEW = TABLES[:5]

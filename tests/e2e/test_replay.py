@@ -22,7 +22,9 @@ from el_beam.books.ledger.reader import read_ledger
 from el_beam.connectors.registry import store_of
 from el_beam.connectors.selection import Selection
 from runners.local_stack import Stack
-from traffic import Importing, delivered, lines, truth
+from traffic.feed import lines
+from traffic.importing import Importing
+from traffic.truth import delivered, truth
 
 ROOT = Path(__file__).parents[2]
 SEED = int(os.environ.get("EL_SEED", "20261123"))

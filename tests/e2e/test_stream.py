@@ -15,7 +15,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from runners.local_stack import Stack
-from traffic import StreamJob, delivered, wait_for
+from traffic.job import StreamJob, wait_for
+from traffic.truth import delivered
 
 ROOT = Path(__file__).parents[2]
 STALE_POOL = """

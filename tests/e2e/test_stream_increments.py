@@ -6,7 +6,7 @@ from pathlib import Path
 
 from runners.flink_rest import FlinkCluster
 from runners.local_stack import Stack
-from traffic import Importing
+from traffic.importing import Importing
 
 OPTIONS = ("--runner", "flink", "--workers", "2")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from runners.local_stack import Stack
-from traffic import CHECKPOINTS, StreamJob, wait_for
+from traffic.job import CHECKPOINTS, StreamJob, wait_for
 from traffic.kills import KILLS
 
 RATE = 800  # lines a second

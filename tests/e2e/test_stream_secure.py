@@ -10,7 +10,9 @@ from typing import Any
 
 from runners.flink_rest import FlinkCluster
 from runners.local_stack import Stack
-from traffic import delivered, feed, truth, wait_for
+from traffic.feed import feed
+from traffic.job import wait_for
+from traffic.truth import delivered, truth
 
 ROOT = Path(__file__).parents[2]
 LINES = 300

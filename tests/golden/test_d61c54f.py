@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from old_folders import unpack
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.model import Ledger
@@ -13,7 +14,6 @@ from el_beam.books.ledger.reader import read_ledger
 from el_beam.books.ledger.writer import enter_state
 from el_beam.books.state.state import State, show
 from el_beam.cli import main
-from traffic.old_folders import unpack
 from transforms.write.encodings import RawEncoding
 from transforms.write.files import FileSink
 

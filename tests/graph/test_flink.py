@@ -13,8 +13,9 @@ from graph_suite import FACTS_OF_THE_GRAPH, Delivered, GraphSuite, as_events, el
 from runners.flink_rest import FlinkCluster
 from runners.local_stack import Stack
 from schemas.line_format import DEFAULT_FORMAT
-from traffic import put, raw_line, wait_for
-from traffic.truth import absolute_totals, records, topics
+from traffic.feed import put
+from traffic.job import wait_for
+from traffic.truth import absolute_totals, raw_line, records, topics
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.topics import KafkaTopics
 

@@ -16,7 +16,7 @@ from el_beam.config import RunConfig
 from graph_suite import FACTS_OF_THE_GRAPH, GraphSuite
 from runners import spark
 from runners.local_stack import Stack
-from traffic import wait_for
+from traffic.job import wait_for
 
 
 @pytest.mark.xdist_group("spark")  # for one job server

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from mysql_admin import Admin
 
-from traffic import Database
-from traffic.admin import Admin
+from traffic.database import Database
 
 
 @pytest.fixture

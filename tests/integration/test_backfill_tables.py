@@ -11,7 +11,7 @@ import pytest
 
 from el_beam import cli
 from el_beam.upkeep.backfill import apply as backfill
-from traffic import Database
+from traffic.database import Database
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = f"file:{ROOT}/examples/sample.log.gz"

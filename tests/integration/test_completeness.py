@@ -12,15 +12,14 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
+from import_job import ImportJob, problems
 
 from el_beam.books.ledger import closing
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.model import Ledger
 from el_beam.books.ledger.reader import read_ledger
 from el_beam.books.state.state import Commit, TopicState
-from traffic import ImportJob
 from traffic.feed import lines, make_topic
-from traffic.import_job import problems
 
 ROOT = Path(__file__).parents[2]
 NOW = time.time()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.cimpl import NewPartitions, NewTopic
+from import_job import ImportJob, Reports, problems
 
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import Commit, Intent
@@ -20,10 +21,8 @@ from el_beam.running.failures import JobFailed
 from el_beam.running.hooks import Hook
 from el_beam.running.increments.report import Report
 from schemas.validation.validator import Validator
-from traffic import ImportJob, put
 from traffic.feed import lines as lines_of_now
-from traffic.feed import make_topic
-from traffic.import_job import Reports, problems
+from traffic.feed import make_topic, put
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.topics import KafkaTopics
 from transforms.read.kafka_ranges import KafkaRanges, OffsetRange, splits_of

@@ -7,13 +7,13 @@ from contextlib import closing
 from typing import Any
 
 import pymysql
+from mysql_admin import DOCUMENT, NEW, ODD, OLD, Admin, S, T, aged, status
 
 from el_beam.upkeep.mysql import migrations as mysql_plan
 from schemas.bad_event import EVENT_ERROR
 from schemas.event import Destination
 from schemas.registry import open_registry
-from traffic import Database
-from traffic.admin import DOCUMENT, NEW, ODD, OLD, Admin, S, T, aged, status
+from traffic.database import Database
 from transforms.io.mysql.client import engine
 from transforms.write.mysql import MysqlSink
 

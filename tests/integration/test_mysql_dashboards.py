@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from original_tables import load, table_of
 
 from el_beam.cli import main
-from traffic import Database
-from traffic.original import CORPUS, events, load, table_of
+from traffic.corpus import CORPUS, events
+from traffic.database import Database
 
 PAGE = Path(__file__).parents[2] / "docs" / "mysql-queries.md"
 LISTS = "CentralNoticeBannerHistory_14321636"

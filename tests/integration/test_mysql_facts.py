@@ -6,12 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 import pytest
+from original_tables import CATALOG, UUID_V1, Column, columns
 
 from schemas.event import Destination
 from schemas.registry import Registry, open_registry
-from traffic import Database
-from traffic.database import event, write
-from traffic.original import CATALOG, UUID_V1, Column, columns
+from traffic.database import Database, event, write
 
 Difference = tuple[str, str, str]  # column, there, here
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from import_job import ImportJob, problems
 
 from el_beam.cli import main
 from el_beam.job import Job
@@ -23,9 +24,8 @@ from runners.local_stack import Stack
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage
 from schemas.event import Destination, Event, RawLine
 from schemas.registry import Registry
-from traffic import Database, ImportJob, put
-from traffic.database import event, write
-from traffic.import_job import problems
+from traffic.database import Database, event, write
+from traffic.feed import put
 from transforms.errors import SinkError
 from transforms.io.mysql import client as mysql_client
 from transforms.write import mysql

@@ -10,8 +10,7 @@ import pytest
 
 from schemas.event import Destination, Event
 from schemas.registry import open_registry
-from traffic import Database
-from traffic.database import event, write
+from traffic.database import Database, event, write
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "mysql-queries.md").read_text().partition("\n## Joins")[2]

@@ -11,14 +11,13 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
+from mysql_admin import NEW, OLD, Admin, S, aged, status
 
 from el_beam.upkeep.mysql import purge as mysql_purge
 from el_beam.upkeep.retention.keep_list import Keep
 from runners.local_stack import Stack
 from schemas.registry import open_registry
-from traffic import Database
-from traffic.admin import NEW, OLD, Admin, S, aged, status
-from traffic.database import write
+from traffic.database import Database, write
 from transforms.io.mysql.client import engine
 from transforms.write.mysql import MysqlSink
 

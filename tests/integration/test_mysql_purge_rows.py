@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from mysql_admin import DOCUMENT, HOSTILE, NEW, ODD, OLD, Admin, S, T, aged, error
 
 from el_beam import cli
 from runners.local_stack import Stack, mariadb
@@ -16,9 +17,7 @@ from schemas.event import Destination
 from schemas.registry import open_registry
 from schemas.storage.columns import RESCUED
 from schemas.storage.sql import layout
-from traffic import Database
-from traffic.admin import DOCUMENT, HOSTILE, NEW, ODD, OLD, Admin, S, T, aged, error
-from traffic.database import event, write
+from traffic.database import Database, event, write
 
 
 def test_old_rows_go_and_all_else_stays(admin: Admin) -> None:

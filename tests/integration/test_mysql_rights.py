@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pymysql
 import pytest
+from mysql_admin import NEW, OLD, Admin, S, T, aged, error
 
 from el_beam import cli
 from schemas.bad_event import EVENT_ERROR
 from schemas.registry import open_registry
-from traffic import Database
-from traffic.admin import NEW, OLD, Admin, S, T, aged, error
-from traffic.database import write
+from traffic.database import Database, write
 
 DOCS = Path(__file__).parents[2] / "docs" / "mysql.md"
 

@@ -19,8 +19,7 @@ from schemas.registry import Registry, open_registry
 from schemas.storage.columns import RESCUED, _folded
 from schemas.storage.sql import layout, table_name
 from schemas.storage.sql_rows import DoesNotFit, row
-from traffic import Database
-from traffic.database import event, write
+from traffic.database import Database, event, write
 from transforms.errors import SinkError
 
 ROOT = Path(__file__).parents[2]

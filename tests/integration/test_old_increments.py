@@ -11,12 +11,12 @@ import pytest
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from old_folders import replace, unpack
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.reader import read_ledger
 from el_beam.books.state.state import State
 from el_beam.cli import main
-from traffic.old_folders import replace, unpack
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.topics import KafkaTopics
 

@@ -22,7 +22,9 @@ import pytest
 
 from runners.jars import SPARK_OPENS, spark_lib
 from runners.local_stack import Stack
-from traffic import Importing, put, truth
+from traffic.feed import put
+from traffic.importing import Importing
+from traffic.truth import truth
 from transforms.io.files import filesystem
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Message
 
 from el_beam import cli
-from traffic import put
+from traffic.feed import put
 from traffic.truth import records, topics
 from transforms.io.files import filesystem
 

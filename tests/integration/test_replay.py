@@ -16,7 +16,7 @@ from el_beam.running.bounded import execute
 from el_beam.upkeep.replay.replay import Replayed, replay
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
-from traffic import Database
+from traffic.database import Database
 from transforms.write.mysql import MysqlSink
 
 ROOT = Path(__file__).parents[2]

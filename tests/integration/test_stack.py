@@ -16,7 +16,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from runners import orphans
 from runners.local_stack import Stack, StackError
-from traffic import wait_for
+from traffic.job import wait_for
 
 EL = [sys.executable, "-m", "el_beam.cli"]
 

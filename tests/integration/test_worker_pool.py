@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from runners.worker_pool import WorkerPool
-from traffic import wait_for
+from traffic.job import wait_for
 
 
 class Runner:

@@ -8,13 +8,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from fake_broker import FakeBroker
+from import_job import Reports
 
 from el_beam.books.state.state import State
 from el_beam.config import assemble, run_config
 from el_beam.running.increments.loop import work
 from el_beam.running.increments.planning import MOST_RECORDS, IncrementsOptions
-from traffic import lines
-from traffic.import_job import Reports
+from traffic.feed import lines
 
 BROKERS = "broker:1"
 

@@ -11,8 +11,7 @@ from el_beam import cli
 from schemas.bad_event import BadEvent, Reason, Stage
 from schemas.event import Destination, Event
 from schemas.registry import open_registry
-from traffic import Database
-from traffic.database import event, write
+from traffic.database import Database, event, write
 
 S, T = Destination("S", 1), Destination("T", 1)
 HOSTILE = ["`", "``", "a;DROP TABLE S_1;--", "%", "%s", "%(x)s", "%%", ":x", "?", "a.b", "'", '"',
