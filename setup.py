@@ -44,7 +44,7 @@ setup(
         "el_beam": ["py.typed", "**/templates/*", "**/templates/**/*"],
     },
     include_package_data=False,
-    entry_points={"console_scripts": ["el = el_beam.cli:main"]},
+    entry_points={"console_scripts": ["el = el_beam.cli:entry"]},
     install_requires=[
         f"apache-beam=={BEAM}",
         "confluent-kafka",
