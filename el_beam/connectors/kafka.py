@@ -15,7 +15,8 @@ from el_beam.connectors.contract import Connector, Role, Use
 from el_beam.connectors.selection import Selection, StoredError
 from el_beam.connectors.store import Faults, Fields, Json, Store, StoredEvent, value_at, values_of
 from el_beam.uris import Uri, UriError, parse_uri
-from transforms.io.kafka.cluster import SETTINGS, KafkaCluster, KafkaSettingsError
+from transforms.io.kafka.cluster import SETTINGS, KafkaCluster
+from transforms.io.secrets import SettingsError
 
 if TYPE_CHECKING:
     from schemas.event import Destination, RawLine
@@ -144,8 +145,7 @@ class _TopicStore(Store):
     def _splits(self) -> Iterator[KafkaSplit]:
         """A split for each topic, up to its end as it is now."""
         from transforms.errors import UnreadableInput
-        from transforms.io.kafka.broker import broker_of
-        from transforms.io.kafka.topics import matching
+        from transforms.io.kafka.broker import broker_of, matching
         from transforms.read.kafka_ranges import KafkaSplit, OffsetRange
 
         kafka = broker_of(self._cluster)
@@ -192,7 +192,7 @@ def cluster_of(uri: Uri) -> KafkaCluster:
     """The cluster of a URI. Raises UriError."""
     try:
         return KafkaCluster.of(uri.rest, uri.parameters)
-    except KafkaSettingsError as error:
+    except SettingsError as error:
         raise UriError(f"{uri}: {error}") from error
 
 

@@ -12,7 +12,8 @@ from urllib.parse import unquote
 from el_beam.connectors.contract import Connector, Role, Use
 from el_beam.connectors.store import Store
 from el_beam.uris import Uri, UriError, filled
-from transforms.io.mysql.server import SETTINGS, MysqlServer, MysqlSettingsError
+from transforms.io.mysql.server import SETTINGS, MysqlServer
+from transforms.io.secrets import SettingsError
 
 if TYPE_CHECKING:
     from schemas.registry import Registry
@@ -61,10 +62,10 @@ def server_of(uri: Uri) -> MysqlServer:
     try:
         if match["password"] is not None:
             if "password" in given:
-                raise MysqlSettingsError("the password is given twice")
+                raise SettingsError("the password is given twice")
             given["password"] = match["password"]
         return MysqlServer.of(unquote(filled(match["user"])), address, unquote(database), given)
-    except MysqlSettingsError as error:
+    except SettingsError as error:
         raise UriError(f"{uri}: {error}") from error
 
 

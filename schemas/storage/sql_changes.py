@@ -1,5 +1,5 @@
 """Compares a table of MySQL with its schema's, and writes the statements that add what it lacks.
-Pure: `transforms.io.mysql.look` reads the table."""
+Pure: `transforms.io.mysql.client.look` reads the table."""
 
 import re
 from collections.abc import Iterable

@@ -100,7 +100,7 @@ from schemas.registry import open_registry
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.parse import line_parser
 from transforms.read.kafka_ranges import OffsetRange, read_ranges, splits_of
-from transforms.io.kafka.topics import KafkaTopics
+from transforms.io.kafka.broker import KafkaTopics
 from transforms.route import route
 from transforms.validate import event_validator
 from transforms.write.encodings import ParquetEncoding

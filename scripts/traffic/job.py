@@ -16,9 +16,9 @@ from runners.local_stack import Stack
 from traffic.feed import Feed, feed
 from traffic.started import Started
 from traffic.truth import absolute_totals, delivered, records, truth
+from transforms.io.kafka.broker import KafkaTopics
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.errors import KafkaAway
-from transforms.io.kafka.topics import KafkaTopics
 
 CHECKPOINTS = 3.0  # seconds between them, unless others are asked for
 _ROOT = Path(__file__).resolve().parents[2]

@@ -16,8 +16,8 @@ from schemas.line_format import DEFAULT_FORMAT
 from traffic.feed import put
 from traffic.job import wait_for
 from traffic.truth import absolute_totals, raw_line, records, topics
+from transforms.io.kafka.broker import KafkaTopics
 from transforms.io.kafka.cluster import KafkaCluster
-from transforms.io.kafka.topics import KafkaTopics
 
 
 class TestFlink(GraphSuite):

@@ -23,8 +23,8 @@ from el_beam.running.increments.report import Report
 from schemas.validation.validator import Validator
 from traffic.feed import lines as lines_of_now
 from traffic.feed import make_topic, put
+from transforms.io.kafka.broker import KafkaTopics
 from transforms.io.kafka.cluster import KafkaCluster
-from transforms.io.kafka.topics import KafkaTopics
 from transforms.read.kafka_ranges import KafkaRanges, OffsetRange, splits_of
 
 ROOT = Path(__file__).parents[2]

@@ -31,7 +31,7 @@ from transforms.counts.metrics import KafkaMetrics
 from transforms.counts.totals import COUNTS
 from transforms.counts.write_metrics import _MetricsFn
 from transforms.errors import SinkError
-from transforms.io.kafka import admin as kafka_admin
+from transforms.io.kafka import producer as kafka_producer
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.read.lines import FileSource
 
@@ -211,8 +211,8 @@ def wait_for(checkpoint: Path, before: str) -> None:
 def test_a_cluster_that_stays_away_fails_the_bundle(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(kafka_admin, "PATIENCE", 1.0)
-    monkeypatch.setattr(kafka_admin, "_REQUEST", 0.3)
+    monkeypatch.setattr(kafka_producer, "PATIENCE", 1.0)
+    monkeypatch.setattr(kafka_producer, "_REQUEST", 0.3)
     with pytest.raises(SinkError, match=r"cannot make topic counts on 127\.0\.0\.1:9"):
         write(on("127.0.0.1:9", "counts"), [counts(0, 9)])
     assert capfd.readouterr().err == ""  # no words of librdkafka's

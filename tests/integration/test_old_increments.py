@@ -17,8 +17,8 @@ from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.reader import read_ledger
 from el_beam.books.state.state import State
 from el_beam.cli import main
+from transforms.io.kafka.broker import KafkaTopics
 from transforms.io.kafka.cluster import KafkaCluster
-from transforms.io.kafka.topics import KafkaTopics
 
 
 class OldImport:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from transforms.io.kafka.broker import KafkaRecord, Partition, standing_in
-from transforms.io.kafka.topics import Position
+from transforms.io.kafka.broker import KafkaRecord, Partition, Position, standing_in
 
 
 class FakeBroker:

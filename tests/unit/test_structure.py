@@ -66,8 +66,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
     "transforms.io": ("files kafka mysql", "retry secrets", "world"),
     "transforms.io.files": ("filesystem", "beam hdfs local", "base"),
-    "transforms.io.kafka": ("admin broker", "producer topics", "errors", "cluster"),
-    "transforms.io.mysql": ("look", "client", "server"),
+    "transforms.io.kafka": ("broker producer", "errors", "cluster"),
+    "transforms.io.mysql": ("client", "server"),
     "transforms.read": ("kafka_ranges kafka", "lines", "read_splits read_kafka files"),
     "transforms.write": (
         "events mysql kafka tables encodings stdout",

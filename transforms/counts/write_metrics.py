@@ -17,8 +17,7 @@ from transforms.counts.count import Counts
 from transforms.counts.metrics import KafkaMetrics
 from transforms.counts.totals import COUNTS, CountRecord
 from transforms.errors import SinkError
-from transforms.io.kafka.admin import make_topic
-from transforms.io.kafka.producer import KafkaProducer
+from transforms.io.kafka.producer import KafkaProducer, make_topic
 
 _TOPIC: Final = {"cleanup.policy": "delete"}  # sums are added up: compaction would lose them
 _WORKERS: Final[dict[int, str]] = {}  # process -> its name: what is forked is another worker

@@ -13,8 +13,8 @@ from schemas.errors import WrongCall
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-class SecretError(WrongCall, ValueError):
-    """A secret that is written down, given twice, or isn't there; the message never shows it."""
+class SettingsError(WrongCall, ValueError):
+    """Settings that can't reach a server: the message says which and why, and shows no secret."""
 
 
 def variable_in(value: str) -> str:
@@ -24,28 +24,32 @@ def variable_in(value: str) -> str:
 
 
 def check_secret(name: str, settings: Mapping[str, str]) -> None:
-    """Refuse a secret that is written down, or given twice. Raises SecretError."""
+    """Refuse a secret that is written down, or given twice. Raises SettingsError."""
     if name in settings and not variable_in(settings[name]):
-        raise SecretError(
+        raise SettingsError(
             f"{name} must not be written down: give ${{VARIABLE}}, or {name}.file=PATH"
         )
     if name in settings and f"{name}.file" in settings:
-        raise SecretError(f"{name} is given twice")
+        raise SettingsError(f"{name} is given twice")
 
 
 def read_secret(name: str, settings: Mapping[str, str]) -> bytes | None:
     """Look a secret up, here; None where the settings name none.
 
-    Raises SecretError where it isn't there."""
+    Raises SettingsError where it isn't there."""
     if name in settings:
         variable = variable_in(settings[name])
-        value = os.environ.get(variable)
-        if value is None:
-            raise SecretError(f"{name}: the environment variable {variable} is not set here")
-        return os.fsencode(value)
+        if variable not in os.environ:
+            raise SettingsError(f"{name}: the environment variable {variable} is not set here")
+        return os.fsencode(os.environ[variable])
     if path := settings.get(f"{name}.file"):
-        try:
-            return Path(path).read_bytes().rstrip(b"\r\n")
-        except OSError as error:
-            raise SecretError(f"{name}.file={path}: {error.strerror}") from error
+        return content(path, f"{name}.file").rstrip(b"\r\n")
     return None
+
+
+def content(path: str, setting: str) -> bytes:
+    """What is in the file that a setting names. Raises SettingsError."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{setting}={path}: {error.strerror}") from error

@@ -11,10 +11,10 @@ from confluent_kafka.admin import AdminClient
 
 from schemas.event import Destination
 from transforms.errors import SinkError
-from transforms.io.kafka.admin import make_topic
-from transforms.io.kafka.cluster import KafkaCluster, KafkaSettingsError
+from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.errors import reason
-from transforms.io.kafka.producer import KafkaProducer, LastError, settings
+from transforms.io.kafka.producer import KafkaProducer, LastError, make_topic, settings
+from transforms.io.secrets import SettingsError
 from transforms.write.kafka_records import RecordBundle, TargetTopic
 from transforms.write.sink import Bundle, Rejected, Sink, Writer
 from transforms.write.topics import KeyTemplate, TopicError, TopicTemplate
@@ -48,7 +48,7 @@ class KafkaSink(Sink):
         heard = LastError()
         try:
             admin = AdminClient(settings(self.cluster, heard))
-        except (KafkaSettingsError, KafkaException) as error:
+        except (SettingsError, KafkaException) as error:
             raise SinkError(f"{self}: {reason(error)}") from error
         brokers = self._brokers(admin, heard)
         if self.replication and self.replication > brokers:

@@ -17,8 +17,7 @@ from schemas.storage.columns import path_text
 from schemas.storage.sql import CreateWithIndexes, insert_parts, layout, table
 from schemas.storage.sql_changes import lacks
 from schemas.storage.sql_rows import DoesNotFit, row
-from transforms.io.mysql.client import MysqlFault, TableLocked, ValueRefused, fault
-from transforms.io.mysql.look import look
+from transforms.io.mysql.client import MysqlFault, TableLocked, ValueRefused, fault, look
 from transforms.write.sink import Rejected, RejectedEvent
 
 FAULTS: Final = (sa.exc.DBAPIError, pymysql.Error, MysqlFault)

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from confluent_kafka import KafkaError, Message
 
 from schemas.event import RawLine
-from transforms.io.kafka.admin import make_topic
 from transforms.io.kafka.cluster import KafkaCluster
-from transforms.io.kafka.producer import KafkaProducer
+from transforms.io.kafka.producer import KafkaProducer, make_topic
 
 _PATIENCE = 10.0  # seconds that brokers may be away at the start
 _EVERY = 0.02  # seconds between two handfuls of a steady rate

@@ -31,9 +31,8 @@ from transforms.counts.summary import Summary, total
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway
-from transforms.io.kafka.broker import broker_of
+from transforms.io.kafka.broker import broker_of, matching
 from transforms.io.kafka.errors import KafkaAway
-from transforms.io.kafka.topics import matching
 from transforms.io.world import CLOCK, Clock, Processes
 from transforms.read.kafka_ranges import KafkaRanges
 

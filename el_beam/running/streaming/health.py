@@ -5,9 +5,8 @@ from typing import Any
 
 from el_beam.running.hooks import Finding, Probe
 from runners.flink_rest import FlinkCluster, FlinkError
-from transforms.io.kafka.broker import broker_of
+from transforms.io.kafka.broker import Position, broker_of, matching
 from transforms.io.kafka.errors import KafkaAway
-from transforms.io.kafka.topics import Position, matching
 from transforms.io.world import CLOCK
 from transforms.read.kafka import KafkaSource
 

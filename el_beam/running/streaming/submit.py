@@ -23,9 +23,8 @@ from runners.preflight import (
     wrong_runner,
 )
 from schemas.errors import WrongCall
-from transforms.io.kafka.broker import broker_of
+from transforms.io.kafka.broker import broker_of, matching
 from transforms.io.kafka.errors import KafkaAway
-from transforms.io.kafka.topics import matching
 from transforms.io.world import CLOCK, Clock
 from transforms.read.kafka import KafkaSource
 

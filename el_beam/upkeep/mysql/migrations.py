@@ -15,8 +15,15 @@ from schemas.event import Destination
 from schemas.registry import Registry, SchemaError
 from schemas.storage.sql import create_table_sql, dialect_of, table
 from schemas.storage.sql_changes import TableFacts, additions, lacks
-from transforms.io.mysql.client import DatabaseAway, MysqlFault, NoRight, TableLocked, fault, reason
-from transforms.io.mysql.look import look
+from transforms.io.mysql.client import (
+    DatabaseAway,
+    MysqlFault,
+    NoRight,
+    TableLocked,
+    fault,
+    look,
+    reason,
+)
 from transforms.io.retry import retrying
 
 _LOCK = "SET SESSION lock_wait_timeout=1"  # seconds: those who come after us wait as long as we do

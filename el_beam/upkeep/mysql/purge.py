@@ -21,8 +21,7 @@ from el_beam.upkeep.retention.keep_list import Keep
 from schemas.event import Destination
 from schemas.registry import Registry, SchemaError
 from schemas.storage.sql_changes import TableFacts, folded
-from transforms.io.mysql.client import DatabaseAway, MysqlFault, NoRight, TableLocked, fault
-from transforms.io.mysql.look import look
+from transforms.io.mysql.client import DatabaseAway, MysqlFault, NoRight, TableLocked, fault, look
 from transforms.io.retry import patiently
 
 Result = TypeVar("Result")

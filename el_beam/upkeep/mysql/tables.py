@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from schemas.event import Destination
 from schemas.storage.sql import table_name
-from transforms.io.mysql.look import look
+from transforms.io.mysql.client import look
 from transforms.write.mysql_table import FAULTS
 
 __all__ = ["FAULTS", "Ours", "Strange", "tables"]

@@ -1,13 +1,54 @@
-"""Broker: a Kafka cluster as jobs see it. Tests and simulations put others in its place."""
+"""Broker: a Kafka cluster as jobs see it, and KafkaTopics, which asks a real one. Tests and
+simulations put others in its place."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
+
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka.admin._resource import ResourceType
 
 from transforms.io.kafka.cluster import KafkaCluster
-from transforms.io.kafka.topics import KafkaTopics, Position
+from transforms.io.kafka.errors import ErrorKind, KafkaAway, kind_of
 
+_TIMEOUT = 10.0  # seconds of one request
+_SILENT = logging.getLogger("el_beam.librdkafka")
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.propagate = False
+Result = TypeVar("Result")
+_MUST_BE_THERE: Any = object()
 Partition = tuple[str, int]  # topic, its partition
+
+
+class Position(NamedTuple):
+    """How far a group is in a partition. Offsets are those of the next record."""
+
+    committed: int | None  # None where the group has never committed
+    low: int  # the oldest record that is still there
+    high: int
+
+    @property
+    def lag(self) -> int:
+        """Records to come."""
+        return self.high - max(self.low, self.committed or 0)
+
+    @property
+    def expired(self) -> int:
+        """Records that were deleted before the group came to them."""
+        return max(0, self.low - self.committed) if self.committed is not None else 0
 
 
 class Broker(Protocol):
@@ -41,11 +82,170 @@ class StandIn(Broker, Protocol):
         """Those that a partition has from offset `start` until before `end`, in order."""
 
 
+class KafkaTopics:
+    """A view of a cluster. Every method raises KafkaAway where it doesn't answer in 10 seconds."""
+
+    def __init__(self, cluster: KafkaCluster) -> None:
+        self._cluster = cluster
+        self._admin = self._client()
+
+    def _client(self) -> AdminClient:
+        settings: dict[str, Any] = {**self._cluster.for_librdkafka(), "logger": _SILENT}
+        return AdminClient({**settings, "socket.timeout.ms": 10_000})
+
+    def partitions(self) -> dict[str, int]:
+        """Topic -> number of its partitions."""
+        found = self._asked(lambda: self._admin.list_topics(timeout=_TIMEOUT)).topics
+        return {name: len(topic.partitions) for name, topic in found.items()}
+
+    def members(self, group: str) -> int:
+        """How many consumers are in the group now."""
+
+        def described() -> Any:
+            futures = self._admin.describe_consumer_groups([group], request_timeout=_TIMEOUT)
+            return futures[group].result()
+
+        found = self._asked(described, default=None)
+        return len(found.members) if found else 0
+
+    def positions(self, topics: Iterable[str], group: str) -> dict[Partition, Position]:
+        """(topic, partition) -> how far the group is, for all partitions of these topics."""
+        counts = self.partitions()
+        wanted = _places({topic: counts[topic] for topic in sorted({*topics} & {*counts})})
+        committed = self._committed(group)
+        low = self._offsets(wanted, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        high = self._offsets(wanted, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        return {place: Position(committed.get(place), low[place], high[place]) for place in high}
+
+    def bounds(self, counts: Mapping[str, int]) -> dict[Partition, tuple[int, int]]:
+        """(topic, partition) -> (oldest offset there is, offset after the newest that can be read)
+        for topics with these numbers of partitions."""
+        wanted = _places(counts)
+        low = self._offsets(wanted, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        # Readers see no records of transactions that are still open.
+        high = self._offsets(wanted, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)  # type: ignore[no-untyped-call]
+        return {place: (low[place], high[place]) for place in high}
+
+    def newest(self, counts: Mapping[str, int]) -> float:
+        """The latest time of any record (unix seconds) in topics with these numbers of partitions:
+        its broker's or its producer's, as the topic is set; 0 where there is none, or the brokers
+        can't tell (before Kafka 3.0)."""
+        wanted = _places(counts)
+        if not wanted:
+            return 0.0
+        latest: Any = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]
+        futures = self._admin.list_offsets(dict.fromkeys(wanted, latest), request_timeout=_TIMEOUT)
+        try:
+            times: list[int] = [future.result().timestamp for future in futures.values()]
+        except KafkaException:
+            return 0.0
+        return max(0, *times) / 1000
+
+    def cluster_id(self) -> str:
+        """What no other cluster is called."""
+        return str(self._asked(lambda: self._admin.list_topics(timeout=_TIMEOUT)).cluster_id)
+
+    def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """Topic -> its id, which a topic that is made anew under the same name doesn't have."""
+        names = sorted(topics)
+        if not names:
+            return {}
+
+        def described() -> dict[str, str]:
+            futures = self._admin.describe_topics(TopicCollection(names), request_timeout=_TIMEOUT)
+            return {name: str(futures[name].result().topic_id) for name in names}
+
+        return self._asked(described)
+
+    def compacted(self, topics: Iterable[str]) -> frozenset[str]:
+        """Those of these topics from whose midst records vanish."""
+        wanted = [ConfigResource(ResourceType.TOPIC, topic) for topic in sorted(topics)]
+        if not wanted:
+            return frozenset()
+
+        def described() -> dict[str, Any]:
+            futures = self._admin.describe_configs(wanted, request_timeout=_TIMEOUT)
+            return {each.name: future.result() for each, future in futures.items()}
+
+        found = self._asked(described)
+        return frozenset(
+            name for name, told in found.items() if "compact" in told["cleanup.policy"].value
+        )
+
+    def commit(self, group: str, offsets: Mapping[Partition, int]) -> None:
+        """Set a group's offsets, for those who watch its lag. The group must have no members."""
+        places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
+        request = [ConsumerGroupTopicPartitions(group, places)]
+
+        def altered() -> Any:
+            futures = self._admin.alter_consumer_group_offsets(request, request_timeout=_TIMEOUT)
+            return futures[group].result()
+
+        self._asked(altered)
+
+    def _committed(self, group: str) -> dict[Partition, int]:
+        def listed() -> Any:
+            request = [ConsumerGroupTopicPartitions(group)]
+            futures = self._admin.list_consumer_group_offsets(request, request_timeout=_TIMEOUT)
+            return futures[group].result().topic_partitions
+
+        found = self._asked(listed, default=())
+        return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
+
+    def _offsets(
+        self, wanted: list[Any], which: Any, level: Any = IsolationLevel.READ_UNCOMMITTED
+    ) -> Mapping[Partition, int]:
+        if not wanted:
+            return {}
+
+        def listed() -> dict[Partition, int]:
+            futures = self._admin.list_offsets(
+                dict.fromkeys(wanted, which), isolation_level=level, request_timeout=_TIMEOUT
+            )
+            return {
+                (place.topic, place.partition): future.result().offset
+                for place, future in futures.items()
+            }
+
+        return self._asked(listed)
+
+    def _asked(self, call: Callable[[], Result], default: Any = _MUST_BE_THERE) -> Result:
+        """What a request gives; `default` where the group isn't known. Transient errors are
+        retried, with a new request: a young cluster has no coordinator until somebody asks."""
+        end = time.monotonic() + _TIMEOUT
+        while True:
+            try:
+                return call()
+            except KafkaException as exception:
+                error = exception.args[0]
+                if default is not _MUST_BE_THERE and error.code() == KafkaError.GROUP_ID_NOT_FOUND:
+                    found: Result = default
+                    return found
+                if kind_of(error) is not ErrorKind.MOVING or time.monotonic() > end:
+                    told = error.str() or error.name()
+                    self._admin = self._client()  # after its broker's death one may stay dumb
+                    message = f"cannot ask the brokers {self._cluster}: {told}"
+                    raise KafkaAway(message) from exception
+                time.sleep(0.2)
+
+
+def _places(counts: Mapping[str, int]) -> list[TopicPartition]:
+    """All partitions of topics with these numbers of them."""
+    return [TopicPartition(topic, number)
+            for topic, count in counts.items() for number in range(count)]  # fmt: skip
+
+
+def matching(topics: Iterable[str], pattern: str) -> tuple[str, ...]:
+    """The topics whose whole name matches, sorted; Kafka's own topics never do."""
+    wanted = re.compile(pattern)
+    return tuple(sorted(each for each in topics if wanted.fullmatch(each) and each[:2] != "__"))
+
+
 _STAND_INS: Final[dict[str, StandIn]] = {}  # by the addresses of the brokers
 
 
 def broker_of(cluster: KafkaCluster) -> Broker:
-    """The brokers of a cluster, or what stands in for them. Raises KafkaSettingsError."""
+    """The brokers of a cluster, or what stands in for them. Raises SettingsError."""
     return _STAND_INS.get(cluster.brokers) or KafkaTopics(cluster)
 
 

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from schemas.errors import WrongCall
-from transforms.io.secrets import SecretError, check_secret, read_secret, variable_in
+from transforms.io.secrets import SettingsError, check_secret, read_secret, variable_in
 
 SECRETS: Final = ("sasl.password", "ssl.key.password")
 SETTINGS: Final = {
@@ -38,10 +37,6 @@ _CHOICES: Final = {
 }
 
 
-class KafkaSettingsError(WrongCall, ValueError):
-    """Settings that can't reach a cluster; the message says which and why."""
-
-
 @dataclass(frozen=True)
 class KafkaCluster:
     """Brokers and how to connect to them. Holds no secret: only where it is to be found."""
@@ -51,44 +46,41 @@ class KafkaCluster:
 
     def __post_init__(self) -> None:
         if not self.brokers:
-            raise KafkaSettingsError("kafka: has no brokers: write kafka://host:9092/")
+            raise SettingsError("kafka: has no brokers: write kafka://host:9092/")
         for broker in self.brokers.split(","):
             if "@" in broker:  # what stands before it is a secret, most likely
-                raise KafkaSettingsError("brokers have no user: give sasl.username and a password")
+                raise SettingsError("brokers have no user: give sasl.username and a password")
             if not _BROKER.fullmatch(broker):
-                raise KafkaSettingsError(f"{broker!r} is not a broker: write host:port,host:port")
+                raise SettingsError(f"{broker!r} is not a broker: write host:port,host:port")
         self._check_settings(dict(self.settings))
 
     def _check_settings(self, settings: Mapping[str, str]) -> None:
-        try:
-            for name in SECRETS:
-                check_secret(name, settings)
-        except SecretError as error:
-            raise KafkaSettingsError(str(error)) from error
+        for name in SECRETS:
+            check_secret(name, settings)
         for name, value in settings.items():
             if name in _CHOICES and value not in _CHOICES[name]:
                 known = ", ".join(_CHOICES[name])
-                raise KafkaSettingsError(f"{name} {value!r} is unknown; there are {known}")
+                raise SettingsError(f"{name} {value!r} is unknown; there are {known}")
         protocol = settings.get("security.protocol", "PLAINTEXT")
         for prefix in ("SASL", "SSL"):
             given = [name for name in settings if name.startswith(f"{prefix.lower()}.")]
             if given and prefix not in protocol:  # it would be passed over in silence
-                raise KafkaSettingsError(f"{given[0]} needs security.protocol with {prefix} in it")
+                raise SettingsError(f"{given[0]} needs security.protocol with {prefix} in it")
         if "SASL" in protocol:
             password = {"sasl.password", "sasl.password.file"} & set(settings)
             if "sasl.username" not in settings or not password:
-                raise KafkaSettingsError("SASL needs sasl.username and one password")
+                raise SettingsError("SASL needs sasl.username and one password")
 
     @classmethod
     def of(cls, rest: str, parameters: Mapping[str, str]) -> KafkaCluster:
-        """The cluster of a URI kafka://BROKERS/?PARAMETERS. Raises KafkaSettingsError."""
+        """The cluster of a URI kafka://BROKERS/?PARAMETERS. Raises SettingsError."""
         chosen = sorted((name, value) for name, value in parameters.items() if name in SETTINGS)
         return cls(rest.removeprefix("//").rstrip("/"), tuple(chosen))
 
     def for_librdkafka(self) -> dict[str, Any]:
         """Settings for confluent-kafka, secrets filled in: for the process that connects.
 
-        Raises KafkaSettingsError where a secret isn't there."""
+        Raises SettingsError where a secret isn't there."""
         settings: dict[str, Any] = {"bootstrap.servers": self.brokers, "client.id": "el_beam"}
         if "sasl.username" in dict(self.settings):
             settings["sasl.mechanism"] = "PLAIN"  # unless given; librdkafka's own is Kerberos
@@ -100,9 +92,7 @@ class KafkaCluster:
                 if (secret := read_secret(name, given)) is not None:
                     settings[name] = secret.decode()
         except UnicodeDecodeError as error:
-            raise KafkaSettingsError(f"{name} is not UTF-8") from error
-        except SecretError as error:
-            raise KafkaSettingsError(str(error)) from error
+            raise SettingsError(f"{name} is not UTF-8") from error
         return settings
 
     def for_java(self) -> dict[str, str]:

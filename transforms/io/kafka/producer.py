@@ -1,19 +1,30 @@
-"""KafkaProducer: records go out, and are waited for; what it says of trouble is for people."""
+"""Records go out, and are waited for; the topics that they go to are made on first use, of the size
+that was asked for, never by the brokers themselves. What is said of trouble is for people."""
 
 import logging
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.cimpl import NewTopic
 
 from schemas.event import LONGEST_LINE
 from transforms.errors import SinkError
-from transforms.io.kafka.cluster import KafkaCluster, KafkaSettingsError
-from transforms.io.kafka.errors import ErrorKind, kind_of, reason, trouble
+from transforms.io.kafka.cluster import KafkaCluster
+from transforms.io.kafka.errors import ErrorKind, KafkaAway, kind_of, reason, trouble
+from transforms.io.retry import retrying
+from transforms.io.secrets import SettingsError
 
 PATIENCE = 600.0  # seconds that brokers may be away before a bundle fails
 _REPORT_EVERY = 10.0  # seconds of waiting
+_REQUEST = 10.0  # seconds of one request
+_LONGEST_PAUSE = 5.0  # seconds between attempts
+_DAY = 24 * 3600 * 1000  # milliseconds
 _PRODUCING: Final[dict[str, Any]] = {
     "acks": "all",
     "compression.type": "lz4",
@@ -51,7 +62,7 @@ class LastError:
 
 
 def settings(cluster: KafkaCluster, heard: LastError) -> dict[str, Any]:
-    """The settings of any client of the cluster. Raises KafkaSettingsError."""
+    """The settings of any client of the cluster. Raises SettingsError."""
     return {**cluster.for_librdkafka(), "logger": _librdkafka, "error_cb": heard}
 
 
@@ -65,7 +76,7 @@ class KafkaProducer:
         patience = {"message.timeout.ms": int(PATIENCE * 1000)}
         try:
             self.client = Producer(settings(cluster, self._heard) | _PRODUCING | patience)
-        except (KafkaSettingsError, KafkaException) as error:
+        except (SettingsError, KafkaException) as error:
             raise SinkError(f"{cluster}: {reason(error)}") from error
 
     def send(
@@ -112,3 +123,65 @@ class KafkaProducer:
         """Let go of what is left: only a bundle that failed leaves any, and it comes again."""
         self.client.purge()
         self.client.flush(1.0)
+
+
+def make_topic(
+    cluster: KafkaCluster,
+    topic: str,
+    *,
+    partitions: int | None = None,
+    replication: int | None = None,
+    config: Mapping[str, str] | None = None,
+    patience: float | None = None,
+) -> float:
+    """Make a topic unless it is there; numbers that aren't given are the brokers' default.
+
+    Returns for how many milliseconds it keeps a record. Brokers that are away are waited for, for
+    `patience` seconds, ten minutes by default. Raises SinkError."""
+    new = NewTopic(topic, partitions or -1, replication or -1, config=dict(config or {}))
+    call = partial(_make, cluster, topic, new)
+    try:
+        return retrying(
+            call, KafkaAway, patience=PATIENCE if patience is None else patience,
+            longest_pause=_LONGEST_PAUSE,
+        )  # fmt: skip
+    except KafkaAway as error:
+        raise SinkError(str(error)) from error
+
+
+def _make(cluster: KafkaCluster, topic: str, new: NewTopic) -> float:
+    try:
+        admin = AdminClient(settings(cluster, LastError()))
+        if topic not in admin.list_topics(timeout=_REQUEST).topics:
+            _create(admin, topic, new)
+        return _keeps(admin, topic)
+    except KafkaException as exception:
+        error: Any = exception.args[0]
+        kind = kind_of(error)
+        if kind.transient or kind is ErrorKind.NO_TOPIC:  # not all brokers have heard of a new one
+            message = f"cannot make topic {topic} on {cluster}: {error.str()}"
+            raise KafkaAway(message) from exception
+        raise trouble(topic, error) from exception
+
+
+def _create(admin: AdminClient, topic: str, new: NewTopic) -> None:
+    try:
+        admin.create_topics([new], request_timeout=_REQUEST)[topic].result()
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another worker was first
+            raise
+
+
+def _keeps(admin: AdminClient, topic: str) -> float:
+    """Milliseconds for which a topic keeps a record. A day, where we may not ask.
+
+    Raises KafkaException."""
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    try:
+        (found,) = admin.describe_configs([resource], request_timeout=_REQUEST).values()
+        kept = int(found.result()["retention.ms"].value)
+    except KafkaException as error:
+        if kind_of(error.args[0]) is not ErrorKind.DENIED:
+            raise
+        return _DAY
+    return kept if kept >= 0 else math.inf

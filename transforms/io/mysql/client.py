@@ -1,13 +1,17 @@
-"""Connections to a MysqlServer, and what the database's errors mean."""
+"""Connections to a MysqlServer, what the database's errors mean, and what is known of a table."""
 
 import ssl
+from collections import defaultdict
 from typing import Any, Final
 
 import pymysql
 import sqlalchemy as sa
 
 from schemas.errors import ElBeamError
-from transforms.io.mysql.server import MysqlServer, MysqlSettingsError, content
+from schemas.storage.sql import owner_of
+from schemas.storage.sql_changes import ColumnFacts, Index, TableFacts
+from transforms.io.mysql.server import MysqlServer
+from transforms.io.secrets import SettingsError, content
 
 _CONNECT = 10.0  # seconds to reach the server
 _ANSWER = 60.0  # seconds that it may take for a statement
@@ -118,12 +122,10 @@ def _connect(server: MysqlServer, answer: float, session: str) -> Any:
         if _mistrusted(error):
             raise MysqlFault(reason(error)) from error  # waiting doesn't mend it
         if error.args[:1] == (2003,) and (path := server.settings.get("unix_socket")):
-            error.args = (
-                2003,
-                f"Can't connect to MySQL server at {path}",
-            )  # PyMySQL names the host
+            # PyMySQL names the host
+            error.args = 2003, f"Can't connect to MySQL server at {path}"
         raise
-    except (MysqlSettingsError, RuntimeError) as error:  # PyMySQL lacks what a way to log in needs
+    except (SettingsError, RuntimeError) as error:  # PyMySQL lacks what a way to log in needs
         raise MysqlFault(str(error)) from error
     if connection.escape("\\") != r"'\\'":
         connection.close()
@@ -185,3 +187,37 @@ def fault(error: BaseException) -> MysqlFault:
     if code in _OF_RIGHTS:
         return NoRight(told)
     return ValueRefused(told) if code in _OF_VALUES else MysqlFault(told)
+
+
+def look(connection: sa.Connection, name: str) -> TableFacts | None:
+    """The table of that name; None where there is none. Raises DBAPIError, MysqlFault."""
+    if not connection.dialect.has_table(connection, name):
+        return None
+    quoted = connection.dialect.identifier_preparer.quote(sa.quoted_name(name, quote=True))
+    create = connection.exec_driver_sql(f"SHOW CREATE TABLE {quoted}").one()[1]
+    if not create.startswith("CREATE TABLE"):
+        raise MysqlFault("it is a view, or no table of its own")
+    columns = connection.exec_driver_sql(f"SHOW COLUMNS FROM {quoted}").mappings().all()
+    return TableFacts(owner_of(create), tuple(map(_column, columns)), _indexes(connection, quoted))
+
+
+def _column(told: Any) -> ColumnFacts:
+    null, more = told["Null"] == "YES", told["Extra"]
+    given = told["Default"] is not None or more != ""  # AUTO_INCREMENT, GENERATED
+    generated = any(word in more for word in ("VIRTUAL", "STORED", "PERSISTENT"))
+    return ColumnFacts(told["Field"], told["Type"], null, not null and not given, generated)
+
+
+def _indexes(connection: sa.Connection, quoted: str) -> tuple[Index, ...]:
+    parts = defaultdict(list)
+    for part in connection.exec_driver_sql(f"SHOW INDEX FROM {quoted}").mappings():
+        parts[part["Key_name"]].append(part)
+    return tuple(
+        Index(
+            name,
+            unique=not its[0]["Non_unique"],
+            columns=tuple(str(each["Column_name"]) for each in its),
+            whole=all(each["Sub_part"] is None for each in its),
+        )
+        for name, its in parts.items()
+    )

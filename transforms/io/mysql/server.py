@@ -9,11 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
-from schemas.errors import WrongCall
-from transforms.io.secrets import SecretError, check_secret, read_secret
+from transforms.io.secrets import SettingsError, check_secret, read_secret
 
 SETTINGS: Final = {
     "password": "${NAME}: an environment variable of each process that connects",
@@ -31,18 +29,6 @@ _EXAMPLE: Final = "mysql://USER@HOST:PORT/DATABASE"
 _HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+))(?::(?P<port>\d+))?")
 
 
-class MysqlSettingsError(WrongCall, ValueError):
-    """Settings that can't reach a database; the message says which and why."""
-
-
-def content(path: str, setting: str) -> bytes:
-    """What is in the file that a setting names. Raises MysqlSettingsError."""
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise MysqlSettingsError(f"{setting}={path}: {error.strerror}") from error
-
-
 @dataclass(frozen=True)
 class MysqlServer:
     """A database and how to connect to it. Holds no secret: only where it is to be found."""
@@ -57,32 +43,29 @@ class MysqlServer:
     def of(cls, user: str, address: str, database: str, settings: Mapping[str, str]) -> MysqlServer:
         """The server at `address`, HOST or HOST:PORT; what is not a setting is passed over.
 
-        Raises MysqlSettingsError."""
+        Raises SettingsError."""
         match = _HOST.fullmatch(address)
         if not match or not user or not database or not 0 < int(match["port"] or 1) < 2**16:
-            raise MysqlSettingsError(f"write {_EXAMPLE}")
+            raise SettingsError(f"write {_EXAMPLE}")
         known = {name: value for name, value in settings.items() if name in SETTINGS}
         return cls(user, match["host"] or match["v6"], int(match["port"] or 3306), database, known)
 
     def __post_init__(self) -> None:
         given = self.settings
-        try:
-            check_secret("password", given)
-        except SecretError as error:
-            raise MysqlSettingsError(str(error)) from error
+        check_secret("password", given)
         if self.ssl_mode not in MODES:
-            raise MysqlSettingsError(
+            raise SettingsError(
                 f"ssl_mode {self.ssl_mode!r} is unknown; there are {', '.join(MODES)}"
             )
         if "ssl_ca" in given and not self.ssl_mode.startswith("VERIFY"):
-            raise MysqlSettingsError(f"ssl_ca is of no use with ssl_mode={self.ssl_mode}: "
+            raise SettingsError(f"ssl_ca is of no use with ssl_mode={self.ssl_mode}: "
                                      "leave out one of them")  # fmt: skip
         if self.ssl_mode.startswith("VERIFY") and "ssl_ca" not in given:
-            raise MysqlSettingsError("ssl_mode VERIFY_CA and VERIFY_IDENTITY need ssl_ca=PATH")
+            raise SettingsError("ssl_mode VERIFY_CA and VERIFY_IDENTITY need ssl_ca=PATH")
         if ("ssl_cert" in given) != ("ssl_key" in given):
-            raise MysqlSettingsError("ssl_cert and ssl_key go together")
+            raise SettingsError("ssl_cert and ssl_key go together")
         if "ssl_cert" in given and self.ssl_mode in MODES[:2]:
-            raise MysqlSettingsError("ssl_cert needs ssl_mode=REQUIRED, or ssl_ca")
+            raise SettingsError("ssl_cert needs ssl_mode=REQUIRED, or ssl_ca")
 
     @property
     def ssl_mode(self) -> str:
@@ -93,14 +76,11 @@ class MysqlServer:
     def password(self) -> bytes:
         """The password, for the process that connects; empty where none is named.
 
-        Raises MysqlSettingsError where it isn't there."""
-        try:
-            password = read_secret("password", self.settings)
-        except SecretError as error:
-            raise MysqlSettingsError(str(error)) from error
+        Raises SettingsError where it isn't there."""
+        password = read_secret("password", self.settings)
         if password == b"":
             where = self.settings.get("password") or self.settings["password.file"]
-            raise MysqlSettingsError(f"{where} is empty: leave it out where there is no password")
+            raise SettingsError(f"{where} is empty: leave it out where there is no password")
         return password or b""
 
     def __str__(self) -> str:

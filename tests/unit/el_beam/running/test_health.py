@@ -3,7 +3,7 @@
 from typing import Any
 
 from el_beam.running.streaming.health import of_checkpoints, of_lag, of_topics
-from transforms.io.kafka.topics import Position, matching
+from transforms.io.kafka.broker import Position, matching
 
 
 def levels(topics: tuple[str, ...], partitions: dict[str, int], positions: Any) -> list[str]:

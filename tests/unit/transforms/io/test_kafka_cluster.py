@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from transforms.io.kafka.cluster import KafkaCluster, KafkaSettingsError
+from transforms.io.kafka.cluster import KafkaCluster
+from transforms.io.secrets import SettingsError
 
 SECRET = "hunter2-and-more"
 SASL = {"security.protocol": "SASL_SSL", "sasl.username": "el"}
@@ -41,12 +42,12 @@ def test_brokers(rest: str, brokers: str) -> None:
     "rest", ["", "//", "///", "//a/", "//a:9092,/", "//a:/", "//a:9/topic", "//a b:1/"]
 )
 def test_what_is_no_broker(rest: str) -> None:
-    with pytest.raises(KafkaSettingsError, match="write"):
+    with pytest.raises(SettingsError, match="write"):
         KafkaCluster.of(rest, {})
 
 
 def test_a_password_among_the_brokers_is_not_repeated() -> None:
-    with pytest.raises(KafkaSettingsError, match="have no user") as caught:
+    with pytest.raises(SettingsError, match="have no user") as caught:
         KafkaCluster.of(f"//el:{SECRET}@a:9092/", {})
     assert SECRET not in str(caught.value)
 
@@ -80,7 +81,7 @@ def test_a_password_among_the_brokers_is_not_repeated() -> None:
     ],
 )
 def test_settings_that_cannot_work(settings: dict[str, str], told: str) -> None:
-    with pytest.raises(KafkaSettingsError, match=told) as caught:
+    with pytest.raises(SettingsError, match=told) as caught:
         of(settings)
     assert SECRET not in str(caught.value)
 
@@ -116,10 +117,10 @@ def test_a_secret_in_a_file(tmp_path: Path) -> None:
 
 def test_a_secret_that_is_not_there(tmp_path: Path) -> None:
     made = of(SASL | {"sasl.password": "${NOT_SET_ANYWHERE}"})
-    with pytest.raises(KafkaSettingsError, match="variable NOT_SET_ANYWHERE is not set here"):
+    with pytest.raises(SettingsError, match="variable NOT_SET_ANYWHERE is not set here"):
         made.for_librdkafka()
     made = of(SASL | {"sasl.password.file": f"{tmp_path}/none"})
-    with pytest.raises(KafkaSettingsError, match=re.escape(f"{tmp_path}/none: No such file")):
+    with pytest.raises(SettingsError, match=re.escape(f"{tmp_path}/none: No such file")):
         made.for_librdkafka()
 
 

@@ -33,7 +33,8 @@ from transforms.io.mysql.client import (
     fault,
     reason,
 )
-from transforms.io.mysql.server import MysqlServer, MysqlSettingsError
+from transforms.io.mysql.server import MysqlServer
+from transforms.io.secrets import SettingsError
 from transforms.write import mysql
 from transforms.write.mysql import MysqlSink
 from transforms.write.mysql_table import _LITERALS, Inserted, MysqlTable, Row, _parts
@@ -94,13 +95,11 @@ def test_passwords_are_found_where_they_are_needed(
     assert "h@sh" not in f"{sink}{sink.server!r}"
     monkeypatch.setenv("EL_DB", "")
     (tmp_path / "pw").write_text("\n")
-    with pytest.raises(MysqlSettingsError, match=r"(EL_DB\}|/pw) is empty: leave it out"):
+    with pytest.raises(SettingsError, match=r"(EL_DB\}|/pw) is empty: leave it out"):
         sink.server.password()
     monkeypatch.delenv("EL_DB")
     (tmp_path / "pw").unlink()
-    with pytest.raises(
-        MysqlSettingsError, match=r"EL_DB is not set here|password.file=/.*/pw: No "
-    ):
+    with pytest.raises(SettingsError, match=r"EL_DB is not set here|password.file=/.*/pw: No "):
         pickle.loads(pickle.dumps(sink)).server.password()
 
 

@@ -17,7 +17,7 @@ from schemas.event import LONGEST_LINE, Destination, Event, Origin, RawLine
 from schemas.registry import open_registry
 from schemas.validation.validator import Validator
 from transforms.errors import SinkError
-from transforms.io.kafka import admin as kafka_admin
+from transforms.io.kafka import producer as kafka_producer
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.errors import SMALL, trouble
 from transforms.io.kafka.producer import KafkaProducer, LastError
@@ -401,9 +401,9 @@ def test_brokers_that_are_not_there(
     monkeypatch.setattr(kafka, "_REACHABLE", 0.5)
     with pytest.raises(SinkError, match=r"cannot reach the brokers 127.0.0.1:1: .*refused"):
         KafkaSink(CLUSTER, "t", "kafka://127.0.0.1:1").prepare()
-    monkeypatch.setattr(kafka_admin, "PATIENCE", 0.5)
+    monkeypatch.setattr(kafka_producer, "PATIENCE", 0.5)
     writer = KafkaSink(CLUSTER, "t", "kafka://127.0.0.1:1").writer()
-    monkeypatch.setattr(kafka_admin, "_REQUEST", 0.1)
+    monkeypatch.setattr(kafka_producer, "_REQUEST", 0.1)
     with pytest.raises(SinkError, match=r"cannot make topic t on 127.0.0.1:1"):
         writer.bundle().add(HERE, event(1))
     writer.close()

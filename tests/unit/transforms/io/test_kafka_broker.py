@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from transforms.io.kafka import topics as kafka_topics
+from transforms.io.kafka import broker as kafka_broker
+from transforms.io.kafka.broker import KafkaTopics
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.errors import KafkaAway
-from transforms.io.kafka.topics import KafkaTopics
 
 
 class Client:
@@ -35,7 +35,7 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
     """Those that are made, in turn."""
     there: list[Client] = []
     left = iter(there)
-    monkeypatch.setattr(kafka_topics, "AdminClient", lambda _: next(left))
+    monkeypatch.setattr(kafka_broker, "AdminClient", lambda _: next(left))
     return there
 
 
