@@ -66,7 +66,7 @@ def _compact(root: str, args: argparse.Namespace) -> dict[str, str]:
     from contextlib import nullcontext
 
     from el_beam.books.ledger.changes import changing
-    from el_beam.books.ledger.reader import read_ledger
+    from el_beam.books.ledger.entries import read_ledger
     from el_beam.connectors.selection import selection_of
     from el_beam.terminal.console import printable
     from el_beam.upkeep.compaction import Compacted, closed, compact, hours

@@ -41,8 +41,8 @@ def register(commands: Any) -> None:
 
 def _command(args: argparse.Namespace) -> int:
     from el_beam.books.ledger.audit import compare
-    from el_beam.books.ledger.reader import read_ledger
-    from el_beam.books.ledger.untracked import put_away_untracked
+    from el_beam.books.ledger.changes import put_away_untracked
+    from el_beam.books.ledger.entries import read_ledger
     from el_beam.connectors.selection import selection_of
     from el_beam.uris import checked_path
 

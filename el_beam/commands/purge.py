@@ -54,11 +54,10 @@ def _purge(root: str, args: argparse.Namespace) -> dict[str, str]:
 
     from el_beam.books.ledger.audit import compare
     from el_beam.books.ledger.changes import changing
-    from el_beam.books.ledger.reader import read_ledger
+    from el_beam.books.ledger.entries import read_ledger
     from el_beam.upkeep.compaction import closed
     from el_beam.upkeep.retention.keep_list import read_keep
-    from el_beam.upkeep.retention.parquet import check_files
-    from el_beam.upkeep.retention.purge import left_over, purge, steps
+    from el_beam.upkeep.retention.purge import check_files, left_over, purge, steps
     from transforms.io.files import filesystem
 
     now, age = datetime.now(UTC), args.older_than

@@ -20,8 +20,8 @@ def execute(job: Job, execution: Execution) -> Summary:
     finishes it: what is there already is found to be the same.
 
     Raises JobFailed."""
+    from el_beam.books.ledger.entries import enter_run, naming, not_replaced
     from el_beam.books.ledger.hours import put
-    from el_beam.books.ledger.writer import enter_run, naming, not_replaced
     from transforms.counts.summary import total
 
     sinks = [sink for sink, _ in job.sinks]

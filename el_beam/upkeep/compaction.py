@@ -20,8 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from el_beam.books.ledger.changes import finish, prepare, written
-from el_beam.books.ledger.files import Change
-from el_beam.books.ledger.model import Ledger, LedgerFile
+from el_beam.books.ledger.model import Change, Ledger, LedgerFile
 from el_beam.books.state.lease import Lease
 from transforms.counts.summary import Summary
 from transforms.io.files import filesystem

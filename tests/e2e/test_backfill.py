@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from el_beam.books.ledger.audit import compare
-from el_beam.books.ledger.reader import read_ledger
+from el_beam.books.ledger.entries import read_ledger
 
 ROOT = Path(__file__).parents[2]
 EL = [sys.executable, "-m", "el_beam.cli"]

@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from el_beam.books.ledger.audit import compare
+from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.model import Ledger, LedgerFile
-from el_beam.books.ledger.reader import read_ledger
 from el_beam.cli import main
 from traffic.job import wait_for
 from transforms.io.files import filesystem

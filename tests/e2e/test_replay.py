@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from el_beam.books.ledger.audit import compare
-from el_beam.books.ledger.reader import read_ledger
+from el_beam.books.ledger.entries import read_ledger
 from el_beam.connectors.registry import store_of
 from el_beam.connectors.selection import Selection
 from runners.local_stack import Stack

@@ -9,9 +9,8 @@ import pytest
 from old_folders import unpack
 
 from el_beam.books.ledger.audit import compare
+from el_beam.books.ledger.entries import enter_state, read_ledger
 from el_beam.books.ledger.model import Ledger
-from el_beam.books.ledger.reader import read_ledger
-from el_beam.books.ledger.writer import enter_state
 from el_beam.books.state.state import State, show
 from el_beam.cli import main
 from transforms.write.encodings import RawEncoding

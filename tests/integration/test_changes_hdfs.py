@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from el_beam.books.ledger.audit import compare
+from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.model import Ledger
-from el_beam.books.ledger.reader import read_ledger
 from el_beam.cli import main
 from transforms.io.files import filesystem
 

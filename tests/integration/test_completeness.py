@@ -16,8 +16,8 @@ from import_job import ImportJob, problems
 
 from el_beam.books.ledger import closing
 from el_beam.books.ledger.audit import compare
+from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.model import Ledger
-from el_beam.books.ledger.reader import read_ledger
 from el_beam.books.state.state import Commit, TopicState
 from traffic.feed import lines, make_topic
 

@@ -14,7 +14,7 @@ from confluent_kafka.cimpl import NewTopic
 from old_folders import replace, unpack
 
 from el_beam.books.ledger.audit import compare
-from el_beam.books.ledger.reader import read_ledger
+from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.state.state import State
 from el_beam.cli import main
 from transforms.io.kafka.broker import KafkaTopics

@@ -4,9 +4,9 @@ import shlex
 from collections.abc import Iterable, Iterator
 from shlex import quote
 
+from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.hours import folders
 from el_beam.books.ledger.model import RAW, HourFilter, Ledger, Trouble
-from el_beam.books.ledger.reader import read_ledger
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileInfo
 from transforms.layout import COMPLETE, REOPENED, Partition, hour_in

@@ -7,6 +7,9 @@
 Backfills, compactions and purges are changes. What dies before its change is prepared has
 changed nothing; what dies after it is finished by the next one that changes the folder. There is
 one at a time.
+
+So are untracked files put away, which no run knows: whatever died while it wrote may have left
+some, and so has an increment whose commit is missing, which is done again.
 """
 
 import hashlib
@@ -17,16 +20,27 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from el_beam.books.ledger.files import CHANGE, CHANGE_NOTE, DONE, FOLDER, MARK, Change
+from el_beam.books.ledger.audit import compare
+from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.hours import put
-from el_beam.books.ledger.model import LedgerFile
+from el_beam.books.ledger.model import (
+    CHANGE,
+    CHANGE_NOTE,
+    DONE,
+    MARK,
+    Change,
+    HourFilter,
+    LedgerFile,
+)
 from el_beam.books.state.lease import Lease
-from el_beam.books.state.state import LeaseLost, State
+from el_beam.books.state.state import Gap, LeaseLost, State
+from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
-from transforms.layout import REPLACED, TEMPORARY
+from transforms.layout import LEDGER, REPLACED, TEMPORARY, number_in
 from transforms.write.encodings import parquet
 from transforms.write.files import for_people, publish
 from transforms.write.receipt import NewFile, Receipt
+from transforms.write.sink import Sink
 
 _TEMPORARY = f"{TEMPORARY}/changes"
 
@@ -36,7 +50,7 @@ def changing(root: str) -> Iterator[Lease]:
     """While the block runs nobody else changes the folder. What was prepared before is finished.
 
     Raises StateError where another does, OSError, SinkError."""
-    with Lease(State(f"{root}/{FOLDER}")) as lease:
+    with Lease(State(f"{root}/{LEDGER}")) as lease:
         finish_all(root)
         filesystem.remove(f"{root}/{_TEMPORARY}")  # of one that died before it was prepared
         yield lease
@@ -64,14 +78,13 @@ def written(root: str, path: str, file: LedgerFile, table: pa.Table) -> Receipt:
     with for_people(root):
         filesystem.make_folder(f"{root}/{_TEMPORARY}")
         filesystem.write(new.temporary, content)
-    schema, _, revision = file.schema.rpartition("_")
-    return Receipt("", "", schema, int(revision), new.path, table.num_rows, table.num_rows,
+    return Receipt("", "", *file.destination, new.path, table.num_rows, table.num_rows,
                    size=len(content), file=new)  # fmt: skip
 
 
 def finish_all(root: str) -> None:
     """Put the files of all that is prepared where they should be. Raises OSError, SinkError."""
-    names = filesystem.names(f"{root}/{FOLDER}")
+    names = filesystem.names(f"{root}/{LEDGER}")
     for name in names:
         done = name.replace(".json", DONE)
         if name.startswith(CHANGE) and not name.endswith(DONE) and done not in names:
@@ -106,4 +119,40 @@ def put_away(root: str, name: str, paths: Iterable[str]) -> None:
 
 
 def _path(root: str, name: str) -> str:
-    return f"{root}/{FOLDER}/{CHANGE}{name}.json"
+    return f"{root}/{LEDGER}/{CHANGE}{name}.json"
+
+
+def put_away_untracked(root: str, selected: HourFilter) -> None:
+    """Take unknown files of these hours out of a folder, into _replaced, until `el purge` removes
+    them; give up runs that have died while they gave files their names.
+
+    Raises LedgerError, StateError, SinkError, OSError."""
+    with changing(root) as lease:
+        ledger = read_ledger(root, selected=selected)
+        compare(ledger, selected=selected)
+        for each in ledger.troubles:
+            if each.kind == "unfinished":
+                filesystem.remove(f"{root}/{each.what}")
+        if untracked := tuple(each.what for each in ledger.troubles if each.kind == "unknown"):
+            name = "strays-" + hashlib.sha256("\n".join(untracked).encode()).hexdigest()[:12]
+            prepare(root, Change(name, "nobody knows them", Summary(), {}, untracked), lease)
+            finish(root, name)
+
+
+def put_away_lost_increment(sinks: Iterable[Sink], topic: str, gap: Gap, made: Summary) -> None:
+    """Take the files of missing increments, which nobody knows of, out of the folders of sinks, but
+    those that the increment which is `made` in their place has put there itself. Raises OSError."""
+    mine = {file.path: file.sha256 for each in made.files.values() if (file := each.file)}
+    for sink in sinks:
+        if not sink.root:
+            continue
+        known = read_ledger(sink.root).files
+        untracked = []
+        for found in filesystem.below(sink.root):
+            path = found.path.removeprefix(f"{sink.root}/")
+            number = number_in(path.rpartition("/")[2], topic) or 0
+            if path[0] == "_" or path in known or not gap.first <= number <= gap.last:
+                continue
+            if filesystem.digest(found.path) != mine.get(found.path):
+                untracked.append(path)
+        put_away(sink.root, f"again-{topic}-{gap.first}", untracked)

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from el_beam.books.ledger.audit import compare
-from el_beam.books.ledger.files import StateNote
+from el_beam.books.ledger.entries import read_ledger, read_state
 from el_beam.books.ledger.hours import close, open_hours, opened, passed
-from el_beam.books.ledger.model import Ledger, LedgerError
-from el_beam.books.ledger.reader import read_ledger, read_state
+from el_beam.books.ledger.model import Ledger, LedgerError, StateNote
 from transforms.write.sink import Sink
 
 _LOOK_AGAIN = 600.0  # seconds until an hour that lacks files is looked at again

@@ -13,11 +13,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from el_beam.books.ledger.files import FOLDER, STATE
+from el_beam.books.ledger.model import STATE
 from schemas.durable import DocumentFormat
 from transforms.io.files import filesystem
 from transforms.io.files.filesystem import at_once
-from transforms.layout import COMPLETE, REOPENED, hour_folder, hour_in, is_hidden
+from transforms.layout import COMPLETE, LEDGER, REOPENED, hour_folder, hour_in, is_hidden
 from transforms.write.files import for_people, publish
 from transforms.write.receipt import NewFile
 
@@ -57,7 +57,7 @@ def put(files: Iterable[NewFile]) -> list[str]:
 
 
 def _has_import(root: str) -> bool:
-    return any(name.startswith(STATE) for name in filesystem.names(f"{root}/{FOLDER}"))
+    return any(name.startswith(STATE) for name in filesystem.names(f"{root}/{LEDGER}"))
 
 
 def _open(place: tuple[str, str]) -> None:
@@ -78,13 +78,13 @@ def _reopen(folder: str) -> str:
 
 
 def _path(root: str, hour: str) -> str:
-    return f"{root}/{FOLDER}/{_OPEN}{hour}.json"
+    return f"{root}/{LEDGER}/{_OPEN}{hour}.json"
 
 
 def open_hours(root: str) -> list[str]:
     """Hours of which something has come since they were complete, in order. Raises OSError."""
     return [name.removeprefix(_OPEN).removesuffix(".json")
-            for name in filesystem.names(f"{root}/{FOLDER}") if name.startswith(_OPEN)]  # fmt: skip
+            for name in filesystem.names(f"{root}/{LEDGER}") if name.startswith(_OPEN)]  # fmt: skip
 
 
 def opened(root: str, hour: str) -> float:

@@ -6,16 +6,23 @@
                  naming-….json       a bounded run gives these files their names now
 
 But for that, nothing in it is ever overwritten or removed. An import leaves nothing there but the
-name of its state: its commits are entries already. See writer.py for who writes it, audit.py for
-what of it is there.
+name of its state: its commits are entries already. See entries.py for who writes and reads it,
+audit.py for what of it is there.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
+from schemas.durable import Document, DocumentFormat
 from schemas.errors import WrongCall
-from transforms.counts.summary import HourKey, SinkBook
+from schemas.event import Destination
+from transforms.counts.summary import HourKey, SinkBook, Summary, migrate_summary
+
+CHANGE, NAMING, RUN, STATE = "change-", "naming-", "run-", "state-"  # how names of files begin
+DONE: Final = ".done.json"
+MARK: Final = b"{}"
+"""The content of files whose names say all."""
 
 RAW = "raw:"  # how sinks begin that keep lines as they are
 HourFilter = Callable[[str], bool]  # of an hour, as 2019-03-10T07
@@ -49,6 +56,11 @@ class LedgerFile(NamedTuple):
     size: int  # bytes
     sha256: str
     of: tuple[FilePart, ...]  # that it is made of
+
+    @property
+    def destination(self) -> Destination:
+        schema, _, revision = self.schema.rpartition("_")
+        return Destination(schema, int(revision))
 
 
 @dataclass(frozen=True)
@@ -118,7 +130,8 @@ class Ledger:
         books: dict[tuple[str, str], HourBook] = {}
 
         def book(hour: str, schema: str) -> HourBook:
-            return books.setdefault((hour, schema), HourBook(hour, schema))
+            mark = self.marks.get((hour, schema), "")
+            return books.setdefault((hour, schema), HourBook(hour, schema, mark=mark))
 
         replaced = {each for entry in self.entries for each in entry.instead_of}
         for entry in self.entries:
@@ -129,17 +142,14 @@ class Ledger:
                     book(key.hour, key.schema).bad += count
                 else:
                     book(key.hour, key.schema).valid += count
+            for hour, schema, rows in entry.repeated:
+                book(hour, schema).repeated += rows
         gone = {each.what for each in self.troubles if each.kind in ("lost", "damaged")}
         for file in self.files.values():
             found = book(file.hour, file.schema)
             found.rows += file.rows
             found.files += 1
             found.missing += file.rows if file.path in gone else 0
-        for entry in self.entries:
-            for hour, schema, rows in entry.repeated:
-                book(hour, schema).repeated += rows
-        for place, its in books.items():
-            its.mark = self.marks.get(place, "")
         return [books[key] for key in sorted(books)]
 
     @property
@@ -153,3 +163,65 @@ class Ledger:
             "rejected": sum(each.rejected for each in sinks),
             "filtered": sum(each.filtered for each in sinks),
         }
+
+
+@dataclass(frozen=True)
+class RunNote:
+    """A split that a bounded run has read, and the files that its `sink` has made of it."""
+
+    root: str
+    sink: str
+    split: str
+    source: str
+    at: float  # unix seconds
+    summary: Summary
+    archives: tuple[str, ...] = ()  # raw: sinks of the same run
+
+
+@dataclass(frozen=True)
+class StateNote:
+    """A state whose commits say what a sink has made of each increment."""
+
+    root: str
+    sink: str
+    state: str  # path
+
+
+@dataclass(frozen=True)
+class NamingNote:
+    """A bounded run gives these files their names now."""
+
+    at: float  # unix seconds
+    paths: tuple[str, ...]  # below the root
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be there instead of what."""
+
+    name: str  # unique in its folder: of an attempt that is made again, the same
+    why: str  # for people
+    summary: Summary  # its files, which have temporary names, and the counts of their lines
+    of: dict[str, list[FilePart]]  # path below the root of each new file -> what it is made of
+    removed: tuple[str, ...]  # paths below the root
+    instead_of: tuple[EntryHour, ...] = ()  # whose counts these replace
+    repeated: int = 0  # rows that it left out
+    root: str = ""
+    at: float = 0.0  # unix seconds
+
+
+def _migrate_change(old: Document) -> Document:
+    of = {path: parts_by_name(parts) for path, parts in old["of"].items()}
+    pairs = [dict(zip(EntryHour._fields, each, strict=True)) for each in old["instead_of"]]
+    return migrate_summary(old) | {"name": "", "of": of, "instead_of": pairs}
+
+
+def parts_by_name(parts: list[Any]) -> list[Document]:
+    """Parts of files as format 2 holds them, of how format 1 did."""
+    return [dict(zip(FilePart._fields, each, strict=True)) for each in parts]
+
+
+RUN_NOTE = DocumentFormat("run", RunNote, 2, {1: migrate_summary})
+STATE_NOTE = DocumentFormat("state", StateNote)
+NAMING_NOTE = DocumentFormat("naming", NamingNote)
+CHANGE_NOTE = DocumentFormat("change", Change, 2, {1: _migrate_change})

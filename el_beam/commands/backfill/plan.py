@@ -11,8 +11,7 @@ from el_beam.commands.backfill.request import add_action, request_of
 
 if TYPE_CHECKING:
     from el_beam.job import Rules
-    from el_beam.upkeep.backfill.plan import Plan
-    from el_beam.upkeep.backfill.targets import BackfillTarget
+    from el_beam.upkeep.backfill.plan import BackfillTarget, Plan
 
 _TRIED = 2_000  # lines, to tell how long it will take
 _ALL_OF_IT = 3  # times what parsing and validating takes, measured by `scripts/bench core`
@@ -25,8 +24,7 @@ def register(actions: Any) -> None:
 
 def _plan(args: argparse.Namespace) -> int:
     """Print what the plan would do, and about how long that takes."""
-    from el_beam.upkeep.backfill.plan import home_of, is_done
-    from el_beam.upkeep.backfill.targets import BackfillTarget, targets_of
+    from el_beam.upkeep.backfill.plan import BackfillTarget, home_of, is_done, targets_of
 
     plan, sinks, rules, execution = request_of(args)
     workers = execution.workers

@@ -32,11 +32,11 @@ def database_of(args: argparse.Namespace) -> Iterator[tuple[MysqlServer, Registr
     Raises UriError, RegistryError; and MysqlFault, with the database's URI, where the database
     refuses what is done in the block."""
     from el_beam.connectors.mysql import server_of
-    from el_beam.upkeep.mysql.tables import FAULTS
     from el_beam.uris import parse_uri
     from schemas.registry import open_registry
     from transforms.io.mysql.client import fault
     from transforms.io.mysql.server import SETTINGS
+    from transforms.write.mysql_table import FAULTS
 
     uri = parse_uri(args.uri, {"mysql": frozenset(SETTINGS)}, "database")
     try:

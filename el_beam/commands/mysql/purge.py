@@ -15,7 +15,7 @@ from el_beam.commands.mysql.database import add_action, check_any, database_of
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from el_beam.upkeep.mysql.walk import PurgeTarget
+    from el_beam.upkeep.mysql.purge import PurgeTarget
 
 _EXAMPLE = """examples:
   el mysql purge 'mysql://admin:${DB_PASSWORD}@db/log' --older-than 90d

@@ -14,10 +14,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from el_beam.books.ledger.changes import put_away_lost_increment
 from el_beam.books.ledger.closing import Closing
+from el_beam.books.ledger.entries import enter_state
 from el_beam.books.ledger.hours import put
-from el_beam.books.ledger.untracked import put_away_lost_increment
-from el_beam.books.ledger.writer import enter_state
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import Commit, Intent, LeaseLost, Manifest, State, StateError
 from el_beam.running.bounded import clean_up, run

@@ -14,24 +14,26 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from el_beam.books.ledger.changes import changing, finish, prepare
-from el_beam.books.ledger.files import DONE, FOLDER, MARK, Change
+from el_beam.books.ledger.model import DONE, MARK, Change
 from el_beam.connectors.selection import Selection
 from el_beam.job import Execution, Job, Rules
 from el_beam.running.bounded import run
 from el_beam.upkeep.backfill.plan import (
     PLAN,
+    BackfillTarget,
     HourPlan,
     Plan,
     home_of,
     is_done,
     plan_path,
     tables_path,
+    targets_of,
 )
-from el_beam.upkeep.backfill.targets import BackfillTarget, targets_of
 from el_beam.upkeep.replay.replay import replay
 from schemas.registry import Registry
 from transforms.counts.summary import Summary, total
 from transforms.io.files import filesystem
+from transforms.layout import LEDGER
 from transforms.write.sink import Sink
 
 
@@ -58,7 +60,7 @@ def apply(
                 continue
             theirs = [sink.attempt(f"{plan.name}/{hour.hour}") for sink in left]
             job = Job(plan.source(hour), tuple((sink, plan.choice) for sink in theirs),
-                      *rules, f"{home}/{FOLDER}/books-{name}.json")  # fmt: skip
+                      *rules, f"{home}/{LEDGER}/books-{name}.json")  # fmt: skip
             summary = _run(job, execution)
             for uri, sink in tables.items():
                 if sink in left:

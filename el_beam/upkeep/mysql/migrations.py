@@ -10,7 +10,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from el_beam.upkeep.mysql.tables import FAULTS
 from schemas.event import Destination
 from schemas.registry import Registry, SchemaError
 from schemas.storage.sql import create_table_sql, dialect_of, table
@@ -25,6 +24,7 @@ from transforms.io.mysql.client import (
     reason,
 )
 from transforms.io.retry import retrying
+from transforms.write.mysql_table import FAULTS
 
 _LOCK = "SET SESSION lock_wait_timeout=1"  # seconds: those who come after us wait as long as we do
 _PATIENCE = 120.0  # seconds that a table is asked for

@@ -12,9 +12,6 @@ import sqlalchemy as sa
 from schemas.event import Destination
 from schemas.storage.sql import table_name
 from transforms.io.mysql.client import look
-from transforms.write.mysql_table import FAULTS
-
-__all__ = ["FAULTS", "Ours", "Strange", "tables"]
 
 _VERSIONED: Final = "it is system-versioned: its history keeps what is removed"
 _TABLES: Final = (

@@ -1,7 +1,7 @@
 """Provenance: what the lines of EventErrors were read from, as the ledgers know it."""
 
+from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.model import FilePart, Ledger, LedgerError, LedgerFile
-from el_beam.books.ledger.reader import read_ledger
 from schemas.event import Origin
 from transforms.layout import is_of_file, is_of_topic, start_of
 from transforms.write.sink import Sink

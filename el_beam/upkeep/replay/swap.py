@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
-from el_beam.books.ledger.files import Change
-from el_beam.books.ledger.model import FilePart
+from el_beam.books.ledger.model import Change, FilePart
 from el_beam.connectors.files import file_faults
 from el_beam.connectors.selection import StoredError
 from el_beam.upkeep.replay.provenance import Provenance

@@ -1,32 +1,34 @@
 """Retention: what is older than it may be is removed, but for the fields that may stay.
 
 Addresses and user agents of people are in the raw archive, in EventErrors and in most tables. A
-list says which fields of which tables stay for good (see keep.py); all others become null. A table
-that it doesn't name goes as a whole, and so does the archive.
+list says which fields of which tables stay for good (see keep_list.py); all others become null. A
+table that it doesn't name goes as a whole, and so does the archive.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import groupby
+from itertools import accumulate, chain, groupby, zip_longest
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from el_beam.books.ledger.changes import finish, prepare, written
-from el_beam.books.ledger.files import FOLDER, STATE, STATE_NOTE, Change
-from el_beam.books.ledger.model import HourFilter, Ledger, LedgerFile
+from el_beam.books.ledger.model import STATE, STATE_NOTE, Change, HourFilter, Ledger, LedgerFile
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import State
 from el_beam.upkeep.compaction import attempt, name_of
-from el_beam.upkeep.retention.keep_list import Keep
-from el_beam.upkeep.retention.parquet import cut, kept_mark
+from el_beam.upkeep.retention.keep_list import Keep, KeepError, check
+from schemas.storage.columns import RESCUED, json_text
 from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileInfo
-from transforms.layout import ALL, REPLACED, TEMPORARY, hour_in
+from transforms.layout import ALL, LEDGER, REPLACED, TEMPORARY, hour_in
 
 _AT_WORK = timedelta(days=1)  # what was written since then may be of a run that hasn't ended
 
@@ -108,8 +110,8 @@ def left_over(root: str, *, hours: HourFilter, now: datetime, age: timedelta) ->
     yield from _all_in(f"{root}/{TEMPORARY}",
                        lambda found: found.path not in waiting and not _is_fresh(found, now, age)
                        )  # fmt: skip
-    for name in filesystem.names(f"{root}/{FOLDER}"):
-        for found in filesystem.find(f"{root}/{FOLDER}/{name}") if name[0] == "_" else ():
+    for name in filesystem.names(f"{root}/{LEDGER}"):
+        for found in filesystem.find(f"{root}/{LEDGER}/{name}") if name[0] == "_" else ():
             if not _is_fresh(found, now, age):
                 yield found.path
 
@@ -123,9 +125,9 @@ def _all_in(folder: str, may_go: Callable[[FileInfo], bool]) -> Iterator[str]:
 
 def _awaited(root: str) -> Iterator[str]:
     """What imports that were killed will give its name when they go on."""
-    for name in filesystem.names(f"{root}/{FOLDER}"):
+    for name in filesystem.names(f"{root}/{LEDGER}"):
         if name.startswith(STATE):
-            path = f"{root}/{FOLDER}/{name}"
+            path = f"{root}/{LEDGER}/{name}"
             state = State(STATE_NOTE.load(filesystem.read(path), path).state)
             for topic in state.topics():
                 _, manifest = state.topic(topic).pending()
@@ -134,3 +136,107 @@ def _awaited(root: str) -> Iterator[str]:
 
 def _is_fresh(found: FileInfo, now: datetime, age: timedelta) -> bool:
     return now.timestamp() - found.updated < max(age, _AT_WORK).total_seconds()
+
+
+_ALWAYS = frozenset({"uuid", "dt"})  # which tell of nobody, and without which rows are no rows
+_ROWS = 10_000  # that are cut at once
+
+
+def check_files(keep: Keep, ledger: Ledger) -> None:
+    """Raises KeepError where the list names what no Parquet file of a folder has, OSError."""
+    tables: dict[str, list[LedgerFile]] = defaultdict(list)
+    for file in sorted(ledger.files.values()):
+        if name_of(file.path) and file.schema != str(ALL):
+            tables[file.schema].append(file)
+
+    def fields_of(names: list[str], named: frozenset[str]) -> set[str]:
+        has, problems = _fields(named, ledger.root, [tables[name] for name in names])
+        if not has:
+            path, why = next(iter(problems.items()))
+            raise KeepError(f"{path}: {why}")
+        return has
+
+    check(keep, tables, fields_of)
+
+
+def _fields(
+    fields: frozenset[str], root: str, tables: list[list[LedgerFile]]
+) -> tuple[set[str], dict[str, str]]:
+    """The fields that files have, as many files as it takes to find these; and what went wrong."""
+    has: set[str] = set()
+    problems: dict[str, str] = {}
+    for file in filter(None, chain.from_iterable(zip_longest(*tables))):
+        schema = attempt(partial(_schema, f"{root}/{file.path}"), file.path, problems)
+        has.update(_paths(schema or ()))
+        if has and fields <= has:
+            break
+    return has, problems
+
+
+def _schema(path: str) -> pa.Schema:
+    with filesystem.open_file(path) as file:
+        return pq.ParquetFile(file).schema_arrow
+
+
+def _paths(fields: Iterable[pa.Field], above: str = "") -> Iterator[str]:
+    for field in fields:
+        yield above + field.name
+        if pa.types.is_struct(field.type):
+            yield from _paths(field.type, f"{above}{field.name}.")
+
+
+def kept_mark(fields: frozenset[str]) -> str:
+    """What the names of files say that have what this leaves, and no more."""
+    return hashlib.sha256(json.dumps(sorted(fields)).encode()).hexdigest()[:8]
+
+
+def cut(content: bytes, keep: frozenset[str]) -> pa.Table:
+    """A Parquet file's rows, of whose columns only these have values, and `uuid` and `dt`. What
+    was rescued of a field that stays is its value, and stays. A name that no column has is passed
+    over: revisions differ. Raises OSError, ValueError, ArrowException."""
+    parquet = pq.ParquetFile(pa.BufferReader(content))
+    schema = parquet.schema_arrow
+    keep |= _ALWAYS
+    kept = {path for path in _paths(schema) if keep.intersection(_leading_to(path))}
+
+    def column(found: pa.Array, name: str) -> pa.Array:
+        if name == RESCUED and name not in keep:
+            return _rescued(found, kept)
+        return _kept(found, name, keep)
+
+    batches = [
+        pa.RecordBatch.from_arrays(
+            [column(batch[name], name) for name in schema.names], schema=schema
+        )
+        for batch in parquet.iter_batches(_ROWS)
+    ]
+    return pa.Table.from_batches(batches, schema)
+
+
+def _leading_to(path: str) -> Iterator[str]:
+    """a.b.c -> a, a.b, a.b.c"""
+    return accumulate(path.split("."), "{}.{}".format)
+
+
+def _kept(column: pa.Array, name: str, keep: frozenset[str]) -> pa.Array:
+    if name in keep:
+        return column
+    within = any(each.startswith(f"{name}.") for each in keep)
+    if not within or not pa.types.is_struct(column.type):
+        return pa.nulls(len(column), column.type)
+    children = [
+        _kept(pc.struct_field(column, field.name), f"{name}.{field.name}", keep)
+        for field in column.type
+    ]
+    return pa.StructArray.from_arrays(children, fields=[*column.type], mask=pc.is_null(column))
+
+
+def _rescued(column: pa.Array, kept: set[str]) -> pa.Array:
+    """Of JSON objects from path to value: those that are of fields that stay."""
+
+    def left(text: str | None) -> str | None:
+        found = json.loads(text) if text else {}
+        stays = {path: value for path, value in found.items() if path in kept}
+        return json_text(stays) if stays else None
+
+    return pa.array([left(text) for text in column.to_pylist()], column.type)

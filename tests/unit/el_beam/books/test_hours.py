@@ -11,9 +11,8 @@ from faulty_files import FaultyFiles, Killed
 from el_beam.books.ledger import hours
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.closing import QUIET, close_hour, due, source_time
+from el_beam.books.ledger.entries import enter_state, read_ledger
 from el_beam.books.ledger.hours import LATENESS, close, folders, open_hours, opened, passed, put
-from el_beam.books.ledger.reader import read_ledger
-from el_beam.books.ledger.writer import enter_state
 from el_beam.books.state.state import Commit, Manifest, State
 from schemas.registry import open_registry
 from transforms import layout

@@ -9,12 +9,17 @@ import pytest
 from faulty_files import deaths
 
 from el_beam.books.ledger.audit import compare, repairs
-from el_beam.books.ledger.changes import changing, finish, is_prepared, prepare
-from el_beam.books.ledger.files import Change
-from el_beam.books.ledger.model import Entry, EntryHour, FilePart, Ledger, LedgerError, Trouble
-from el_beam.books.ledger.reader import read_ledger
-from el_beam.books.ledger.untracked import put_away_untracked
-from el_beam.books.ledger.writer import enter_run, enter_state, naming, not_replaced
+from el_beam.books.ledger.changes import changing, finish, is_prepared, prepare, put_away_untracked
+from el_beam.books.ledger.entries import enter_run, enter_state, naming, not_replaced, read_ledger
+from el_beam.books.ledger.model import (
+    Change,
+    Entry,
+    EntryHour,
+    FilePart,
+    Ledger,
+    LedgerError,
+    Trouble,
+)
 from el_beam.books.state.state import Commit, Intent, Manifest, State
 from schemas.registry import open_registry
 from transforms import layout

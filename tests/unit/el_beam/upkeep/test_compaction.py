@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.changes import changing
+from el_beam.books.ledger.entries import enter_run, read_ledger
 from el_beam.books.ledger.model import FilePart, Ledger, LedgerFile
-from el_beam.books.ledger.reader import read_ledger
-from el_beam.books.ledger.writer import enter_run
 from el_beam.cli import main as el
 from el_beam.upkeep.compaction import Compacted, closed, compact, hours, name_of
 from schemas.registry import open_registry

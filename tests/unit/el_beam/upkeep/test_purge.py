@@ -15,15 +15,13 @@ from faulty_files import deaths
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.changes import changing
+from el_beam.books.ledger.entries import enter_run, enter_state, read_ledger
 from el_beam.books.ledger.model import Ledger, LedgerFile
-from el_beam.books.ledger.reader import read_ledger
-from el_beam.books.ledger.writer import enter_run, enter_state
 from el_beam.books.state.state import Intent, Manifest, State
 from el_beam.cli import main as el
 from el_beam.upkeep.compaction import compact, hours
 from el_beam.upkeep.retention.keep_list import Keep, KeepError, read_keep
-from el_beam.upkeep.retention.parquet import check_files, cut
-from el_beam.upkeep.retention.purge import left_over, purge, steps
+from el_beam.upkeep.retention.purge import check_files, cut, left_over, purge, steps
 from schemas.registry import open_registry
 from transforms.counts.summary import HourKey, Summary
 from transforms.io.files import filesystem

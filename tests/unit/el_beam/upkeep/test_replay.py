@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from el_beam.books.ledger.audit import compare
+from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.model import FilePart, Ledger
-from el_beam.books.ledger.reader import read_ledger
 from el_beam.connectors.event_errors import BadLine
 from el_beam.connectors.event_errors import bad_lines as read_bad_lines
 from el_beam.connectors.registry import same_place, sink_of, sink_uri, store_of, written_by

@@ -1,0 +1,258 @@
+"""The entries of a ledger: a run or an import that writes files notes what they are; who reads the
+notes knows of files and hours. See model.py.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from el_beam.books.ledger.model import (
+    CHANGE,
+    CHANGE_NOTE,
+    DONE,
+    NAMING,
+    NAMING_NOTE,
+    RAW,
+    RUN,
+    RUN_NOTE,
+    STATE,
+    STATE_NOTE,
+    Change,
+    Entry,
+    FilePart,
+    HourFilter,
+    Ledger,
+    LedgerError,
+    LedgerFile,
+    NamingNote,
+    RunNote,
+    StateNote,
+    Trouble,
+)
+from el_beam.books.state.state import State
+from transforms.counts.summary import HourKey, Summary
+from transforms.errors import SinkError
+from transforms.io.files import filesystem
+from transforms.io.files.base import FileAway
+from transforms.layout import LEDGER
+from transforms.write.receipt import NewFile, Receipt
+from transforms.write.sink import Sink
+
+_AT_ONCE = 8  # files that are read together
+_LONGEST_NAMING = 3600.0  # seconds: then a run is dead that gives its files their names
+
+
+@contextmanager
+def naming(files: Iterable[NewFile]) -> Iterator[None]:
+    """While the block runs files get their names, of which no entry says anything yet: they are not
+    untracked files. Where it fails, or is killed, the same run again finishes it. Raises
+    OSError."""
+    notes = []
+    for root, paths in _by_root(files).items():
+        below = sorted(file.path.removeprefix(f"{root}/") for file in paths)
+        notes.append(f"{root}/{LEDGER}/{NAMING}{_digest(below)}.json")
+        filesystem.remove(notes[-1])
+        filesystem.make_folder(f"{root}/{LEDGER}")
+        filesystem.create(notes[-1], NAMING_NOTE.dump(NamingNote(time.time(), tuple(below))))
+    yield
+    for note in notes:
+        filesystem.remove(note)
+
+
+def enter_run(sinks: Iterable[Sink], source: str, summaries: Mapping[str, Summary]) -> None:
+    """Note what a bounded run has written, split by split, once its files have their names. The
+    same run again finds its entries there; one over a split that has grown makes another, which
+    counts instead. Raises OSError."""
+    sinks = list(sinks)
+    archives = tuple(str(sink) for sink in sinks if str(sink).startswith(RAW))
+    for sink in sinks:
+        if not sink.root:
+            continue
+        for split, summary in summaries.items():
+            name = str(sink)
+            sinks_ = {name: summary.sinks[name]} if name in summary.sinks else {}
+            files = {key: each for key, each in summary.files.items() if each.sink == name}
+            mine = Summary(summary.read, summary.size, summary.counts, sinks_, files)
+            note = RunNote(sink.root, name, split, source, time.time(), mine, archives)
+            made = sorted((file.path, file.sha256) for each in mine.files.values()
+                          if (file := each.file))  # fmt: skip
+            digests = f"{_digest(name, split)}-{_digest(made, summary.read)}"
+            _enter(sink.root, f"{RUN}{digests}", RUN_NOTE.dump(note))
+
+
+def enter_state(sinks: Iterable[Sink], state_path: str) -> None:
+    """Note in the folders that an import writes where its commits are. Raises OSError."""
+    for sink in sinks:
+        if sink.root:
+            note = StateNote(sink.root, str(sink), filesystem.absolute(state_path))
+            # The name is that of the note without its format: a newer one finds it there.
+            _enter(sink.root, f"{STATE}{_digest(asdict(note))}", STATE_NOTE.dump(note))
+
+
+def _enter(root: str, name: str, content: bytes) -> None:
+    folder = f"{root}/{LEDGER}"
+    filesystem.make_folder(folder)
+    filesystem.create(f"{folder}/{name}.json", content)
+
+
+def _digest(*what: object) -> str:
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+
+
+def _by_root(files: Iterable[NewFile]) -> dict[str, list[NewFile]]:
+    found: dict[str, list[NewFile]] = {}
+    for file in files:
+        found.setdefault(file.root, []).append(file)
+    return found
+
+
+def not_replaced(files: Iterable[NewFile]) -> Iterator[NewFile]:
+    """Those of some files that no change has taken out of their folder: a run that is made again
+    doesn't bring back what a backfill, a compaction or a purge has replaced.
+
+    Raises SinkError where such a file would have other content than it had, LedgerError, OSError.
+    """
+    for root, mine in _by_root(files).items():
+        if not any(name.startswith(CHANGE) for name in filesystem.names(f"{root}/{LEDGER}")):
+            yield from mine
+            continue
+        ledger = read_ledger(root, selected={file.hour for file in mine}.__contains__)
+        removed = {path for entry in ledger.entries for path in entry.removed}
+        digests = {file.path: file.sha256 for entry in ledger.entries for file in entry.files}
+        for file in mine:
+            path = file.path.removeprefix(f"{root}/")
+            if path not in removed:
+                yield file
+            elif digests.get(path) != file.sha256:
+                raise SinkError(
+                    f"{file.path} was there, and has been replaced; the same input gives other "
+                    "content now: write it to another place, or `el backfill` its hours"
+                )
+
+
+def read_ledger(root: str, *, selected: HourFilter = lambda _: True) -> Ledger:
+    """The ledger of a folder: what is of `selected` hours, or made of their lines.
+
+    Raises LedgerError, OSError."""
+    for left in (2, 1, 0):
+        try:
+            return _read_ledger(root.rstrip("/"), selected)
+        except OSError as error:  # a writer has just replaced what was to be read: look again
+            if isinstance(error, FileAway) or not left:
+                raise
+    raise AssertionError
+
+
+def _read_ledger(root: str, selected: HourFilter) -> Ledger:
+    ledger = Ledger(root)
+    kinds = (CHANGE, NAMING, RUN, STATE)
+    names = [each for each in filesystem.names(f"{root}/{LEDGER}")
+             if each.startswith(kinds) and not each.endswith(DONE)]  # fmt: skip
+    if not names:
+        raise LedgerError(f"{root} has no ledger: nothing was written there by `el run`")
+    runs: dict[str, Entry] = {}
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        contents = threads.map(lambda name: filesystem.read(f"{root}/{LEDGER}/{name}"), names)
+        for name, content in zip(names, contents, strict=True):
+            path, stem = f"{root}/{LEDGER}/{name}", name.removesuffix(".json")
+            if name.startswith(STATE):
+                read_state(ledger, STATE_NOTE.load(content, path), selected)
+            elif name.startswith(NAMING):
+                _read_naming(ledger, name, NAMING_NOTE.load(content, path))
+            elif name.startswith(CHANGE):
+                change = CHANGE_NOTE.load(content, path)
+                ledger.entries.append(_change_entry(stem, change, selected))
+            else:
+                run, stem = RUN_NOTE.load(content, path), stem.rpartition("-")[0]
+                ledger.sinks.add(run.sink)
+                ledger.archives.update(run.archives)
+                if stem not in runs or runs[stem].at <= run.at:  # the same split, which has grown
+                    runs[stem] = _entry(stem, run.at, run.summary, run.root, run.sink, selected)
+    ledger.entries += runs.values()
+    ledger.entries.sort(key=lambda entry: entry.at)
+    return ledger
+
+
+def read_state(
+    ledger: Ledger, note: StateNote, selected: HourFilter, *, since: float = 0.0
+) -> None:
+    """Enter the commits of an import that were made since then (unix seconds). Raises OSError."""
+    state = State(note.state)
+    ledger.sinks.add(note.sink)
+    for topic in state.topics():
+        known, before = state.topic(topic), 0
+        if waiting := known.pending()[1]:
+            files = (each.file for each in waiting.summary.files.values())
+            ledger.naming |= {_below(file.path, note.root) for file in files if file}
+        for commit in known.history(since):
+            for number in range(before + 1, commit.number) if before or not since else ():
+                ledger.troubles.append(
+                    Trouble("gap", f"{topic} {number}", "",
+                            f"increment {number} of {topic} is not in {state.path}: the next round "
+                            "of its `el run` reads it again")
+                )  # fmt: skip
+            before = commit.number
+            if commit.manifest is None:  # a reset, or a start at the end
+                continue
+            summary = commit.manifest.summary
+            ledger.archives.update(each for each in summary.sinks if each.startswith(RAW))
+            name = f"increment {commit.number} of {topic} ({state.path})"
+            ledger.entries.append(
+                _entry(name, commit.committed, summary, note.root, note.sink, selected)
+            )
+
+
+def _read_naming(ledger: Ledger, name: str, note: NamingNote) -> None:
+    if note.at + _LONGEST_NAMING > time.time():
+        ledger.naming.update(note.paths)
+    else:
+        began = time.strftime("%Y-%m-%d %H:%M", time.gmtime(note.at))
+        sentence = f"a run that wrote {len(note.paths):,} files here at {began} has not come to "
+        ledger.troubles.append(
+            Trouble("unfinished", f"{LEDGER}/{name}", "",
+                    f"{sentence}its end: start it again, or put its files away")
+        )  # fmt: skip
+
+
+def _entry(
+    name: str, at: float, summary: Summary, root: str, sink: str, selected: HourFilter
+) -> Entry:
+    """What a run or an increment did, of one of its sinks and of `selected` hours."""
+    mine = (each for each in summary.files.values() if each.sink == sink)
+    files = tuple(_files(mine, root, {}, selected))
+    return Entry(name, at, _counts(summary, selected), files, summary.sinks.get(sink))
+
+
+def _change_entry(name: str, change: Change, selected: HourFilter) -> Entry:
+    files = tuple(_files(change.summary.files.values(), change.root, change.of, selected))
+    repeated = ((files[0].hour, files[0].schema, change.repeated),) if files else ()
+    return Entry(name, change.at, _counts(change.summary, selected), files, None,
+                 repeated if change.repeated else (), frozenset(change.removed),
+                 frozenset(change.instead_of))  # fmt: skip
+
+
+def _files(
+    receipts: Iterable[Receipt], root: str, of: Mapping[str, list[FilePart]], selected: HourFilter
+) -> Iterator[LedgerFile]:
+    """The files of `selected` hours, or made of lines of these. `of`: what those are made of that
+    are not of the split and the hour that they are noted with."""
+    for receipt in receipts:
+        if file := receipt.file:
+            path = _below(file.path, root)
+            parts = tuple(of.get(path, ())) or (FilePart(receipt.split, file.hour),)
+            if selected(file.hour) or any(selected(part.hour) for part in parts):
+                schema = f"{receipt.schema}_{receipt.revision}"
+                yield LedgerFile(path, schema, file.hour, receipt.written, receipt.size,
+                                 file.sha256, parts)  # fmt: skip
+
+
+def _counts(summary: Summary, selected: HourFilter) -> dict[HourKey, int]:
+    return {key: count for key, count in summary.counts.items() if selected(key.hour)}
+
+
+def _below(path: str, root: str) -> str:
+    return path.removeprefix(f"{root}/")
