@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from el_beam.watching.report import render
+from el_beam.watching.report import RunFacts, RunReport, render
+from el_beam.watching.report.contents import ExampleLine, Query
+from el_beam.watching.report.timeline import Minute, minute_of
+from transforms.counts.summary import HourKey, SinkBook, Summary
 
 CHROMIUM = "/usr/bin/chromium"
 ATTACK = "<script>document.title='owned'</script><img src='https://example.org/x' onerror=alert(1)>"
@@ -15,38 +18,29 @@ LONG = "Very" + "Long" * 15
 WIDTHS = [1200, 768, 400]
 
 
-def report() -> dict[str, Any]:
+NOTHING = RunReport(RunFacts("file:a.log.gz", "%q", "direct", 0.0, 0.0), Summary(), [])
+
+
+def report() -> RunReport:
     schemas = ["Edit", "Popups", LONG, ATTACK, "Echo", "ReadingDepth", "NavigationTiming", "Q"]
-    example = {
-        "message": ATTACK,
-        "path": "event.a",
-        "rawEvent": f"?%7B{'x' * 900}",
-        "origin": "a@1",
-    }
-    return {
-        "job": {"source": "file:a.log.gz", "sinks": ["sqlite:a.db", f"parquet:/{LONG}/{LONG}"]},
-        "started": "2019-03-10T09:00:00Z",
-        "seconds": 2.5,
-        "totals": {"read": 9600, "valid": 9000, "bad": 600, "bytes": 1234567},
-        "schemas": [
-            {"schema": schema, "revision": 18988839, "valid": 900, "bad": 7} for schema in schemas
-        ],
-        "reasons": [
-            {"reason": "bad_json", "sentence": "Not JSON.", "count": 600, "example": example}
-        ],
-        "minutes": [
-            {"minute": f"2019-03-10T07:{minute:02d}Z", "schema": schema, "valid": 20, "bad": 1}
-            for minute in range(60)
-            for schema in schemas
-        ],
-        "browsers": [{"name": "Firefox", "count": 500}, {"name": ATTACK, "count": 3}],
-        "sinks": [{"sink": f"parquet:/{LONG}", "given": 9600, "written": 9600, "files": 3}],
-        "query": {
-            "sql": "SELECT wiki, COUNT(*) FROM Edit_17541122 GROUP BY wiki",
-            "columns": ["wiki", "n", *(f"column_{n}" for n in range(9))],
-            "rows": [["enwiki", 12, *["something"] * 9]],
-        },
-    }
+    counts = {}
+    for schema in schemas:
+        for reason, number in (("", 900), ("bad_json", 7)):
+            counts[HourKey("2019-03-10T07", f"{schema}_18988839", reason)] = number
+    columns = ["wiki", "n", *(f"column_{n}" for n in range(9))]
+    sql = "SELECT wiki, COUNT(*) FROM Edit_17541122 GROUP BY wiki"
+    return RunReport(
+        RunFacts("file:a.log.gz", "%q", "direct", 1_552_208_400.0, 2.5),
+        Summary(9600, 1234567, counts, {
+            "sqlite:a.db": SinkBook(given=9600, written=9600),
+            f"parquet:/{LONG}/{LONG}": SinkBook(given=9600, written=9600, files=3),
+        }),
+        [Minute(minute_of(f"2019-03-10T07:{minute:02d}Z"), schema, 20, 1)
+         for minute in range(60) for schema in schemas],
+        {"bad_json": ExampleLine(ATTACK, "event.a", "a@1", f"?%7B{'x' * 900}")},
+        {"Firefox": 500, ATTACK: 3},
+        Query(sql, columns, [("enwiki", 12, *["something"] * 9)]),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +68,7 @@ class Visit:
 
 
 def open_report(
-    browser: Browser, folder: Path, width: int = 1200, given: dict[str, Any] | None = None
+    browser: Browser, folder: Path, width: int = 1200, given: RunReport | None = None
 ) -> Visit:
     path = folder / "report.html"
     path.write_text(render(report() if given is None else given), encoding="utf-8")
@@ -174,7 +168,7 @@ def test_is_told_to_who_cannot_see_it(browser: Browser, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_report_of_nothing(browser: Browser, tmp_path: Path, width: int) -> None:
-    visit = open_report(browser, tmp_path, width, given={})
+    visit = open_report(browser, tmp_path, width, given=NOTHING)
     assert visit.complaints == []
     assert visit.page.get_by_text("Nothing was read").is_visible()
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= width

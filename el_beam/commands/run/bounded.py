@@ -22,15 +22,14 @@ def run_bounded(
     started, begun = time.time(), time.monotonic()
     with interruptible(scratch), watching(job.progress or ""):
         summary = execute(job, execution)
-    seconds = time.monotonic() - begun
+    seconds = round(time.monotonic() - begun, 3)
     if report:
-        from el_beam.watching.report import contents, render
+        from el_beam.watching.report import RunFacts, contents, render
 
-        facts = {"source": str(job.source), "sinks": [*summary.sinks], "format": job.format}
-        page = contents(summary, facts | {"runner": execution.runner}, started, seconds)
-        Path(report).write_text(render(page), encoding="utf-8")
+        facts = RunFacts(str(job.source), job.format, execution.runner, started, seconds)
+        Path(report).write_text(render(contents(summary, facts)), encoding="utf-8")
     if as_json:
-        print(json.dumps(summary.as_json() | {"seconds": round(seconds, 3)}))
+        print(json.dumps(summary.as_json() | {"seconds": seconds}))
     else:
         show(summary, seconds)
     return DONE

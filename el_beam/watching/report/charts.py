@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from el_beam.watching.report.figures import count, counted
+from el_beam.watching.report.figures import counted
 from el_beam.watching.report.html import Html, join, tag
 from el_beam.watching.report.timeline import Timeline
 
@@ -115,7 +115,7 @@ def _panel(panel: Panel, line: Timeline, form: DrawingSize, top: int) -> Html:
         ends = {"x1": form.left, "x2": form.width - form.right, "y1": y, "y2": y}
         parts.append(tag("line", **ends, class_="grid" if value else "base"))
         place = {"x": form.left - 7, "y": y + 4, "text_anchor": "end"}
-        parts.append(tag("text", count(value), **place))
+        parts.append(tag("text", f"{value:,}", **place))
     if panel.label:
         parts.append(tag("text", panel.label, x=form.left, y=top - 9, class_="panel-name"))
     below = [0] * line.steps
@@ -167,7 +167,7 @@ def _columns_to_point_at(
     width = _width(line, form)
     for column in range(line.steps):
         inside = [
-            f"{series.name}: {count(series.values[column])}"
+            f"{series.name}: {series.values[column]:,}"
             for panel in panels
             for series in panel.series
             if series.values[column]

@@ -1,35 +1,31 @@
 """What a report says: the summary of a run, and what its SQLite tables answer."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from schemas import VERSION
+from el_beam.watching.report.timeline import Minute, minute_of
 from schemas.bad_event import EVENT_ERROR
 from schemas.storage.sql import table_name
+from transforms.counts.summary import Summary
 
-if TYPE_CHECKING:
-    from transforms.counts.summary import Summary
-
-Rows = list[dict[str, Any]]
 _UNKNOWN = "no known schema"
 _ERRORS = table_name(*EVENT_ERROR)
 _MINUTE = "strftime('%Y-%m-%dT%H:%MZ', dt)"
 # MIN(id) makes the other columns those of the first line that had the reason.
 _EXAMPLES = f"""
-SELECT event_reason AS reason, event_path AS path, event_origin AS origin,
-       event_message AS message, event_rawEvent AS rawEvent, MIN(id)
+SELECT event_reason, event_message, event_path, event_origin, event_rawEvent, MIN(id)
 FROM {_ERRORS} GROUP BY event_reason"""
 _BAD_MINUTES = f"""
-SELECT {_MINUTE} AS minute, 0 AS valid, COUNT(*) AS bad,
+SELECT {_MINUTE} AS minute,
        CASE WHEN event_reason IN ('schema_violation', 'row_rejected') THEN event_schema
-       ELSE '{_UNKNOWN}' END AS schema
+       ELSE '{_UNKNOWN}' END AS schema,
+       0, COUNT(*)
 FROM {_ERRORS} GROUP BY minute, schema"""
+_MINUTES = f"SELECT {_MINUTE}, ?, COUNT(*), 0 FROM {{}} GROUP BY 1"
 _BROWSERS = """
 SELECT COALESCE(json_extract(userAgent, '$.browser_family'), ''), COUNT(*) FROM {} GROUP BY 1"""
 _QUESTION = """\
@@ -39,80 +35,97 @@ GROUP BY wiki
 ORDER BY events DESC"""
 
 
-def contents(
-    summary: Summary, job: Mapping[str, Any], started: float, seconds: float
-) -> dict[str, Any]:
-    """The input of `render`.
+class RunFacts(NamedTuple):
+    """A run from outside, as texts and in seconds."""
 
-    Args:
-        summary: the summary of a bounded run.
-        job: the `source`, `sinks`, `format` and `runner` of the run, as texts.
-        started: when it began, in seconds since 1970; it took `seconds`.
+    source: str
+    format: str
+    runner: str
+    started: float  # since 1970
+    seconds: float
+
+
+class ExampleLine(NamedTuple):
+    """A bad line. Any value may be missing."""
+
+    message: str | None
+    path: str | None
+    origin: str | None
+    raw: str | None
+
+
+class Query(NamedTuple):
+    """A question in SQL, and its answer."""
+
+    sql: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """All that the page says. Its texts may come from an event, so from anyone."""
+
+    run: RunFacts
+    summary: Summary
+    minutes: Sequence[Minute]
+    examples: Mapping[str, ExampleLine] = field(default_factory=dict)  # by reason
+    browsers: Mapping[str, int] | None = None  # None: nobody knows
+    query: Query | None = None
+
+
+def contents(summary: Summary, run: RunFacts) -> RunReport:
+    """The report of a bounded run.
 
     A SQLite sink that holds this run's events and no others answers for minutes, browsers and
     examples; without one there are hours."""
-    found = summary.as_json()
-    known: dict[str, Any] = {"minutes": [*_hours(summary)]}
     for path in [sink.removeprefix("sqlite:") for sink in summary.sinks if sink[:7] == "sqlite:"]:
         with closing(sqlite3.connect(path)) as connection:
-            if _holds_all(connection, found["schemas"], found["totals"]):
-                known = _answers(connection, found["schemas"], found["totals"]["bad"])
-    examples = known.pop("examples", {})
-    reasons = [row | {"example": examples.get(row["reason"])} for row in found["reasons"]]
-    begun = datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds")
-    of_run = {"job": {**job, "version": VERSION}, "started": begun, "seconds": round(seconds, 3)}
-    return {**found, **of_run, **known, "reasons": reasons}
+            if _holds_all(connection, summary):
+                return _answers(connection, summary, run)
+    return RunReport(run, summary, [*_hours(summary)])
 
 
-def _hours(summary: Summary) -> Iterator[dict[str, Any]]:
+def _hours(summary: Summary) -> Iterator[Minute]:
     for key, count in summary.counts.items():
         schema, _, revision = key.schema.rpartition("_")
         schema = _UNKNOWN if revision == "-1" else schema
         valid = 0 if key.reason else count
-        yield {"minute": f"{key.hour}:00Z", "schema": schema, "valid": valid, "bad": count - valid}
+        yield Minute(minute_of(f"{key.hour}:00Z"), schema, valid, count - valid)
 
 
-def _tables(schemas: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _tables(summary: Summary) -> dict[str, str]:
     """The schema of each table with valid events of the run; the largest first."""
-    ordered = sorted(schemas, key=lambda row: -int(row["valid"]))
-    return {table_name(row["schema"], row["revision"]): row["schema"]
-            for row in ordered if row["valid"]}  # fmt: skip
+    ordered = sorted(summary.schemas.items(), key=lambda item: (-item[1][0], item[0]))
+    names = [name.rpartition("_") for name, (valid, _) in ordered if valid]
+    return {table_name(schema, int(revision)): schema for schema, _, revision in names}
 
 
-def _holds_all(
-    connection: sqlite3.Connection, schemas: Sequence[Mapping[str, Any]], totals: Mapping[str, int]
-) -> bool:
+def _holds_all(connection: sqlite3.Connection, summary: Summary) -> bool:
     named = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    tables = [*_tables(schemas), *([_ERRORS] if totals["bad"] else [])]
+    tables = [*_tables(summary), *([_ERRORS] if summary.bad else [])]
     if not {*tables} <= {name for (name,) in named}:
         return False
     counts = (connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in tables)
-    return int(sum(counts)) == totals["read"]
+    return int(sum(counts)) == summary.read
 
 
-def _answers(
-    connection: sqlite3.Connection, schemas: Sequence[Mapping[str, Any]], bad: int
-) -> dict[str, Any]:
-    tables = _tables(schemas)
-    found: dict[str, Any] = {"examples": {}, "minutes": []}
-    if bad:
-        found["examples"] = {row["reason"]: row for row in _rows(connection, _EXAMPLES)}
-        found["minutes"] += _rows(connection, _BAD_MINUTES)
+def _answers(connection: sqlite3.Connection, summary: Summary, run: RunFacts) -> RunReport:
+    ask = connection.execute
+    examples: dict[str, ExampleLine] = {}
+    minutes: list[tuple[Any, ...]] = []
     browsers: Counter[str] = Counter()
+    query = None
+    if summary.bad:
+        examples = {reason: ExampleLine(*values) for reason, *values, _ in ask(_EXAMPLES)}
+        minutes += ask(_BAD_MINUTES)
+    tables = _tables(summary)
     for table, schema in tables.items():
-        minutes = f"SELECT {_MINUTE} AS minute, COUNT(*) AS valid, 0 AS bad FROM {table} GROUP BY 1"
-        found["minutes"] += [row | {"schema": schema} for row in _rows(connection, minutes)]
-        browsers.update(dict(connection.execute(_BROWSERS.format(table)).fetchall()))
-    found["browsers"] = [{"name": name, "count": count} for name, count in browsers.items()]
-    if not tables:
-        return found
-    question = _QUESTION.format(next(iter(tables)))
-    cursor = connection.execute(question)
-    columns = [column[0] for column in cursor.description]
-    return found | {"query": {"sql": question, "columns": columns, "rows": cursor.fetchall()}}
-
-
-def _rows(connection: sqlite3.Connection, sql: str) -> Rows:
-    cursor = connection.execute(sql)
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
+        minutes += ask(_MINUTES.format(table), (schema,))
+        browsers.update(dict(ask(_BROWSERS.format(table)).fetchall()))
+    if tables:
+        sql = _QUESTION.format(next(iter(tables)))
+        cursor = ask(sql)
+        query = Query(sql, [column[0] for column in cursor.description], cursor.fetchall())
+    known = [Minute(minute_of(text), *counts) for text, *counts in minutes]
+    return RunReport(run, summary, known, examples, browsers, query)

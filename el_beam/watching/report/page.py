@@ -1,22 +1,23 @@
 """The page: the sections in their order, and the tables that show that everything adds up."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from importlib.resources import files
-from typing import Any
 
-from el_beam.watching.report.figures import cell, count, counted, duration, rate, share, size, whole
+from el_beam.watching.report.contents import Query, RunFacts, RunReport
+from el_beam.watching.report.figures import cell, counted, duration, rate, share, size
 from el_beam.watching.report.html import Html, join, raw_style, tag
 from el_beam.watching.report.sections import (
-    Row,
     by_browser,
     by_reason,
     by_schema,
-    by_schema_over_time,
+    events_over_time,
     note,
     section,
-    verdicts_over_time,
 )
-from el_beam.watching.report.timeline import day_of, minute_of, moment_of, timeline
+from el_beam.watching.report.timeline import day_of
+from schemas import VERSION
+from transforms.counts.summary import SinkBook, Summary
 
 # Should an escape ever be missed, a browser still runs nothing and asks nobody.
 POLICY = (
@@ -24,92 +25,79 @@ POLICY = (
     "form-action 'none'"
 )
 MOST_ROWS = 200  # of a query's answer
+_ENDS = ("written", "rejected", "repeated", "filtered")  # of what a sink was given
 
 
-def render(report: Mapping[str, Any]) -> str:
+def render(report: RunReport) -> str:
     """One self-contained HTML page of a run: no script, no request, safe for any content.
 
-    `report` is JSON-able, with the keys job, started, seconds, totals, schemas, reasons, minutes,
-    browsers, sinks and query; each may be missing or empty. The page is valid UTF-8 text.
-    """
-    minutes = _rows(report, "minutes")
-    line = timeline(minutes)
-    totals = _part(report, "totals")
-    body = [
-        _header(report),
-        tag(
-            "main",
-            by_schema_over_time(minutes, line),
-            verdicts_over_time(minutes, line),
-            by_schema(_rows(report, "schemas")),
-            by_reason(_rows(report, "reasons"), whole(totals.get("bad"))),
-            by_browser(_rows(report, "browsers")) if "browsers" in report else None,
-            _balance(totals, _rows(report, "sinks")),
-            _query(_part(report, "query")),
-        ),
-        _footer(_part(report, "job")),
-    ]
-    return "<!doctype html>\n" + tag("html", _head(report), tag("body", *body), lang="en") + "\n"
-
-
-def _rows(report: Mapping[str, Any], key: str) -> list[Row]:
-    value = report.get(key)
-    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
-
-
-def _part(report: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = report.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _head(report: Mapping[str, Any]) -> Html:
-    source = _part(report, "job").get("source")
-    css = (files("el_beam.watching.report") / "templates" / "report.css").read_text(
-        encoding="utf-8"
+    The page is valid UTF-8 text."""
+    summary = report.summary
+    main = tag(
+        "main",
+        *events_over_time(report.minutes),
+        by_schema(summary),
+        by_reason(summary, report.examples),
+        by_browser(report.browsers) if report.browsers is not None else None,
+        _balance(summary),
+        _query(report.query) if report.query else None,
     )
+    said = f"Made by el_beam {VERSION}. This page is one file; it asks nothing of any server."
+    body = tag("body", _header(report.run, summary), main, tag("footer", said))
+    return "<!doctype html>\n" + tag("html", _head(report.run.source), body, lang="en") + "\n"
+
+
+def _head(source: str) -> Html:
+    css = files("el_beam.watching.report") / "templates" / "report.css"
     return tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"el_beam: {source}" if source else "el_beam: report of a run"),
+        tag("title", f"el_beam: {source}"),
         tag("link", rel="icon", href="data:,"),
-        raw_style(css),
+        raw_style(css.read_text(encoding="utf-8")),
     )
 
 
-def _header(report: Mapping[str, Any]) -> Html:
-    totals, seconds = _part(report, "totals"), report.get("seconds")
-    read, valid, bad = (whole(totals.get(key)) for key in ("read", "valid", "bad"))
+def _header(run: RunFacts, summary: Summary) -> Html:
+    read, valid, bad = summary.read, summary.valid, summary.bad
+    started = datetime.fromtimestamp(run.started, UTC)
     figures = [
-        ("Read", count(read), size(totals.get("bytes")), ""),
-        ("Valid", count(valid), share(valid, read), ""),
-        ("Bad", count(bad), share(bad, read), "bad-text" if bad else ""),
-        ("Time", duration(seconds), _started(report.get("started")), ""),
-        ("Events a second", rate(read, seconds), "from start to end", ""),
+        ("Read", f"{read:,}", size(summary.size), None),
+        ("Valid", f"{valid:,}", share(valid, read), None),
+        ("Bad", f"{bad:,}", share(bad, read), "bad-text" if bad else None),
+        ("Time", duration(run.seconds), f"{day_of(started)}, {started:%H:%M} UTC", None),
+        ("Events a second", rate(read, run.seconds), "from start to end", None),
+    ]
+    facts = [
+        *(tag("dt", "From"), tag("dd", tag("code", run.source))),
+        *(tag("dt", "To"), tag("dd", join([tag("code", sink) for sink in summary.sinks], "<br>"))),
+        *(tag("dt", "Format"), tag("dd", tag("code", run.format))),
+        *(tag("dt", "Runner"), tag("dd", run.runner)),
     ]
     return tag(
         "header",
         tag("h1", "Report of a run"),
-        note(_summary(read, valid, bad), class_="lead"),
+        note(_result(read, valid, bad), class_="lead"),
         tag("dl", *(_figure(*figure) for figure in figures), class_="figures"),
         _valid_and_bad(valid, bad),
-        _facts(_part(report, "job")),
+        tag("dl", *facts, class_="facts"),
     )
 
 
-def _summary(read: int, valid: int, bad: int) -> str:
+def _result(read: int, valid: int, bad: int) -> str:
     if not read:
         return "Nothing was read: the source had no lines."
     if read != valid + bad:
-        return f"{counted(read, 'line')}, of which {count(valid + bad)} came out. See the balance."
-    ends = f"{count(bad)} of them bad" if bad else "all of them valid"
+        return f"{counted(read, 'line')}, of which {valid + bad:,} came out. See the balance."
+    ends = f"{bad:,} of them bad" if bad else "all of them valid"
     return f"{counted(read, 'line')}, {ends}. Each ended as one event or one EventError."
 
 
-def _figure(label: str, value: str, more: str, look: str) -> Html:
-    small = tag("small", more) if more else None
-    return tag("div", tag("dt", label), tag("dd", tag("span", value, class_=look or None), small))
+def _figure(label: str, value: str, more: str, look: str | None) -> Html:
+    shown = tag("dd", tag("span", value, class_=look), tag("small", more))
+    return tag("div", tag("dt", label), shown)
 
 
 def _valid_and_bad(valid: int, bad: int) -> Html | None:
@@ -131,116 +119,87 @@ def _valid_and_bad(valid: int, bad: int) -> Html | None:
     )
 
 
-def _started(value: object) -> str:
-    minute = minute_of(value)
-    if minute is None:
-        return str(value) if value else ""
-    moment = moment_of(minute)
-    return f"{day_of(moment)}, {moment:%H:%M} UTC"
-
-
-def _facts(job: Mapping[str, Any]) -> Html | None:
-    sinks = job.get("sinks")
-    listed = [tag("code", sink) for sink in sinks] if isinstance(sinks, list) else []
-    facts: list[tuple[str, object]] = [
-        ("From", tag("code", job["source"]) if job.get("source") else None),
-        ("To", join(listed, "<br>") if listed else None),
-        ("Format", tag("code", job["format"]) if job.get("format") else None),
-        ("Runner", job.get("runner")),
-    ]
-    told = [join([tag("dt", name), tag("dd", value)]) for name, value in facts if value]
-    return tag("dl", *told, class_="facts") if told else None
-
-
-def _balance(totals: Mapping[str, Any], sinks: Sequence[Row]) -> Html:
+def _balance(summary: Summary) -> Html:
     """Nothing is lost: what was read is valid or bad, what a sink was given is accounted for."""
-    read, valid, bad = (whole(totals.get(key)) for key in ("read", "valid", "bad"))
+    read, valid, bad = summary.read, summary.valid, summary.bad
+    title = "Does it add up?"
     lines = tag(
         "p",
-        f"{count(read)} read = {count(valid)} valid + {count(bad)} bad ",
+        f"{read:,} read = {valid:,} valid + {bad:,} bad ",
         _verdict(read - valid - bad),
         class_="sum",
     )
-    if not sinks:
-        return section("balance", "Does it add up?", lines, note("No sink was written to."))
+    if not summary.sinks:
+        return section("balance", title, lines, note("No sink was written to."))
     heads = ["Sink", "Given", "Written", "Rejected", "Repeated", "Filtered", "Files", "Balance"]
-    head = tag("tr", *(_head_cell(name, name not in ("Sink", "Balance")) for name in heads))
-    body = tag("tbody", *(_sink(row) for row in sinks))
+    table = _table(
+        "Balance of the sinks",
+        (_head_cell(name, name not in ("Sink", "Balance")) for name in heads),
+        (_sink(name, book) for name, book in summary.sinks.items()),
+        look="stacks",
+    )
     lead = (
         "Every sink: given = written + rejected + repeated + filtered. "
         "A repeated event was there already, from an earlier try."
     )
-    table = _table("Balance of the sinks", tag("thead", head), body, look="stacks")
-    return section("balance", "Does it add up?", lines, note(lead, class_="note after"), table)
+    return section("balance", title, lines, note(lead, class_="note after"), table)
 
 
-def _sink(row: Row) -> Html:
-    ends = ("written", "rejected", "repeated", "filtered")
-    missing = whole(row.get("given")) - sum(whole(row.get(key)) for key in ends)
+def _sink(name: str, book: SinkBook) -> Html:
+    numbers = vars(book)
     cells = [
-        tag("td", count(row.get(key)), class_="n", data_label=key.capitalize())
-        for key in ("given", *ends, "files")
+        tag("td", f"{numbers[key]:,}", class_="n", data_label=key.capitalize())
+        for key in ("given", *_ENDS, "files")
     ]
-    name = tag("th", row.get("sink", ""), scope="row")
-    return tag("tr", name, *cells, tag("td", _verdict(missing)))
+    balance = tag("td", _verdict(book.given - sum(numbers[key] for key in _ENDS)))
+    return tag("tr", tag("th", name, scope="row"), *cells, balance)
 
 
 def _verdict(missing: int) -> Html:
     if not missing:
         return tag("span", "✓ balances", class_="verdict ok-text")
     what = "missing" if missing > 0 else "too many"
-    return tag("strong", f"✗ {count(abs(missing))} {what}", class_="verdict bad-text")
+    return tag("strong", f"✗ {abs(missing):,} {what}", class_="verdict bad-text")
 
 
-def _query(query: Mapping[str, Any]) -> Html | None:
-    """The SQL and its answer; left out where nothing was asked."""
-    if not query.get("sql"):
-        return None
-    rows = [row for row in query.get("rows") or [] if isinstance(row, (list, tuple))]
-    width = max([len(row) for row in rows] + [len(query.get("columns") or [])])
-    names = [*(query.get("columns") or []), *[""] * width][:width]
-    numeric = [
-        bool(rows) and all(_is_number(row, column) for row in rows) for column in range(width)
-    ]
-    head = tag("thead", tag("tr", *map(_head_cell, names, numeric)))
-    body = tag("tbody", *(_answer(row, numeric) for row in rows[:MOST_ROWS]))
-    cut = (
-        f"The first {MOST_ROWS} of {counted(len(rows), 'row')}." if len(rows) > MOST_ROWS else None
+def _query(query: Query) -> Html:
+    """The SQL and its answer."""
+    rows = query.rows
+    numeric = [all(map(_is_number, column)) for column in zip(*rows, strict=True)]
+    answer = _table(
+        "Answer to the query",
+        map(_head_cell, query.columns, numeric),
+        (_answer(row, numeric) for row in rows[:MOST_ROWS]),
     )
+    cut = f"The first {MOST_ROWS} of {counted(len(rows), 'row')}."
     return section(
         "query",
         "Ask the tables",
         note("What the run wrote, in SQL."),
-        tag("pre", tag("code", query["sql"]), class_="sql"),
-        _table("Answer to the query", head, body)
-        if rows
-        else note("No rows.", class_="note after"),
-        note(cut, class_="note after") if cut else None,
+        tag("pre", tag("code", query.sql), class_="sql"),
+        answer if rows else note("No rows.", class_="note after"),
+        note(cut, class_="note after") if len(rows) > MOST_ROWS else None,
     )
 
 
-def _is_number(row: Sequence[Any], column: int) -> bool:
-    value = row[column] if column < len(row) else None
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
-
-
-def _answer(row: Sequence[Any], numeric: Sequence[bool]) -> Html:
-    looks = ["n" if is_number else "any" for is_number in numeric[: len(row)]]
+def _answer(row: Sequence[object], numeric: Sequence[bool]) -> Html:
+    looks = ["n" if is_number else "any" for is_number in numeric]
     cells = (tag("td", cell(value), class_=look) for value, look in zip(row, looks, strict=True))
     return tag("tr", *cells)
 
 
-def _head_cell(name: object, numeric: bool) -> Html:
+def _is_number(value: object) -> bool:
+    return value is None or isinstance(value, (int, float))
+
+
+def _head_cell(name: str, numeric: bool) -> Html:
     return tag("th", name, scope="col", class_="n" if numeric else None)
 
 
-def _table(label: str, head: Html, body: Html, look: str | None = None) -> Html:
+def _table(
+    label: str, heads: Iterable[Html], rows: Iterable[Html], look: str | None = None
+) -> Html:
     """A table that scrolls by itself, by keyboard too, where the page is too narrow for it."""
+    head, body = tag("thead", tag("tr", *heads)), tag("tbody", *rows)
     table = tag("table", head, body, class_=look, aria_label=label)
     return tag("div", table, class_="scroll", tabindex=0, role="region", aria_label=label)
-
-
-def _footer(job: Mapping[str, Any]) -> Html:
-    version = f" {job['version']}" if job.get("version") else ""
-    said = f"Made by el_beam{version}. This page is one file; it asks nothing of any server."
-    return tag("footer", said)

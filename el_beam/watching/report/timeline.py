@@ -5,13 +5,13 @@ line without a time), and must not squeeze all the others into one column: they 
 picture, and the picture says so.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from el_beam.watching.report.figures import whole
+from itertools import accumulate
+from typing import NamedTuple
 
 MOST_STEPS = 150  # columns that a chart can show apart
 FEWEST_STEPS = 12
@@ -23,13 +23,20 @@ STEPS = (
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def minute_of(value: object) -> int | None:
+class Minute(NamedTuple):
+    """How many events of a schema a minute has."""
+
+    minute: int | None  # since 1970; None: of events without a time
+    schema: str
+    valid: int
+    bad: int
+
+
+def minute_of(text: str | None) -> int | None:
     """Minutes since 1970 of `2019-03-10T07:09Z`; None if it is not a time."""
     try:
-        moment = datetime.fromisoformat(str(value))
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return int((moment - _EPOCH) // timedelta(minutes=1))
-    except (ValueError, OverflowError):
+        return (datetime.fromisoformat(text or "") - _EPOCH) // timedelta(minutes=1)
+    except ValueError:
         return None
 
 
@@ -60,10 +67,6 @@ class Timeline:
         if minute is None or not self.start <= minute < self.end:
             return None
         return (minute - self.start) // self.step
-
-    def place_of(self, entry: Mapping[str, Any]) -> int | None:
-        """The column of an entry of the report's `minutes`; None if it is outside."""
-        return self.place(minute_of(entry.get("minute")))
 
     @property
     def step_name(self) -> str:
@@ -107,17 +110,15 @@ def day_of(moment: datetime) -> str:
     return f"{moment.day} {moment:%b} {moment.year}"
 
 
-def timeline(minutes: Iterable[Mapping[str, Any]]) -> Timeline | None:
+def timeline(minutes: Iterable[Minute]) -> Timeline | None:
     """The stretch that shows what there is to see; None where no event has a time."""
     weights: Counter[int] = Counter()
     timeless = 0
-    for entry in minutes:
-        events = whole(entry.get("valid")) + whole(entry.get("bad"))
-        minute = minute_of(entry.get("minute"))
+    for minute, _, valid, bad in minutes:
         if minute is None:
-            timeless += events
-        elif events > 0:
-            weights[minute] += events
+            timeless += valid + bad
+        elif valid + bad:
+            weights[minute] += valid + bad
     if not weights:
         return None
     first, last = _shown(weights)
@@ -127,29 +128,19 @@ def timeline(minutes: Iterable[Mapping[str, Any]]) -> Timeline | None:
     if steps < FEWEST_STEPS:  # a run of a minute still reads as a stretch of time
         start -= (FEWEST_STEPS - steps) // 2 * step
         steps = FEWEST_STEPS
-    line = Timeline(start, step, steps, 0)
-    outside = sum(events for minute, events in weights.items() if line.place(minute) is None)
+    end = start + step * steps
+    outside = sum(events for minute, events in weights.items() if not start <= minute < end)
     return Timeline(start, step, steps, outside + timeless)
 
 
 def _shown(weights: Mapping[int, int]) -> tuple[int, int]:
     """First and last minute to show: all of them, unless nine tenths fill under a twelfth of it."""
     ordered = sorted(weights)
-    low, high = _quantile(weights, ordered, 0.05), _quantile(weights, ordered, 0.95)
+    passed = [*accumulate(weights[minute] for minute in ordered)]
+    low, high = (ordered[bisect_left(passed, part * passed[-1])] for part in (0.05, 0.95))
     body = max(high - low, 10)
     if ordered[-1] - ordered[0] <= 12 * body:
         return ordered[0], ordered[-1]
     margin = body // 4 + 1
     inside = [minute for minute in ordered if low - margin <= minute <= high + margin]
     return inside[0], inside[-1]
-
-
-def _quantile(weights: Mapping[int, int], ordered: list[int], part: float) -> int:
-    """The minute before which `part` of the events lie."""
-    wanted = part * sum(weights.values())
-    passed = 0
-    for minute in ordered:
-        passed += weights[minute]
-        if passed >= wanted:
-            return minute
-    return ordered[-1]
