@@ -17,7 +17,7 @@ from runners.flink_rest import FlinkCluster
 from runners.local_stack import Component, Stack
 from runners.local_stack.exposed import exposed
 from schemas.event import Destination, Origin, RawLine
-from schemas.registry import Registry, UnknownSchema, with_event_error
+from schemas.registry import Registry, UnknownSchema, WithEventError
 from traffic.database import Database
 
 PASSWORD = "hunter2-and-more"
@@ -101,7 +101,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
 @pytest.fixture(scope="session")
 def registry_of() -> Callable[[Documents], Registry]:
     """Makes a registry of these documents, and EventError."""
-    return lambda documents: with_event_error(_InMemory(documents))
+    return lambda documents: WithEventError(_InMemory(documents))
 
 
 @pytest.fixture(scope="session")

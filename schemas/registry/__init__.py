@@ -10,7 +10,7 @@ from schemas.registry.base import (
 )
 from schemas.registry.folder import DirectoryRegistry
 from schemas.registry.mediawiki import HttpRegistry
-from schemas.registry.opening import CATALOG, open_registry, with_event_error
+from schemas.registry.opening import CATALOG, WithEventError, open_registry
 
 __all__ = [
     "CATALOG",
@@ -22,6 +22,6 @@ __all__ = [
     "RegistryUnavailable",
     "SchemaError",
     "UnknownSchema",
+    "WithEventError",
     "open_registry",
-    "with_event_error",
 ]

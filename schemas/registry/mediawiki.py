@@ -7,23 +7,14 @@ for a bounded time that a schema is missing, so that one bad client doesn't stop
 import threading
 import time
 from collections import OrderedDict
+from dataclasses import dataclass, fields
 from functools import cache
 from hashlib import sha256
 from http.client import HTTPException, IncompleteRead
 from typing import Any, Final, NamedTuple, Protocol
+from urllib import request
 from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
-from urllib.request import (
-    HTTPDefaultErrorHandler,
-    HTTPErrorProcessor,
-    HTTPHandler,
-    HTTPRedirectHandler,
-    HTTPSHandler,
-    OpenerDirector,
-    ProxyHandler,
-    Request,
-    UnknownHandler,
-)
 
 from schemas.event import Destination
 from schemas.registry.base import (
@@ -40,6 +31,7 @@ from schemas.registry.folder import LARGEST_SCHEMA, one_line, parse
 from schemas.validation.draft3 import problem_with
 
 META_WIKIMEDIA: Final = "https://meta.wikimedia.org/w/api.php"
+_HEADERS: Final = {"User-Agent": "el_beam", "Accept": "application/json"}
 _PASSING: Final = ("ratelimited", "maxlag", "readonly", "internal_api_error")
 """MediaWiki's error codes that mean "not now" rather than "there is no such schema"."""
 
@@ -47,15 +39,15 @@ _PASSING: Final = ("ratelimited", "maxlag", "readonly", "internal_api_error")
 class Opener(Protocol):
     """The part of an HTTP client that HttpRegistry needs (urllib's OpenerDirector, or a test's)."""
 
-    def open(self, fullurl: Request, *, timeout: float) -> Any:
+    def open(self, fullurl: request.Request, *, timeout: float) -> Any:
         """Returns the response, for the caller to read and close. Raises OSError (HTTPError for a
         bad status)."""
 
 
-class _SafeRedirects(HTTPRedirectHandler):
+class _SafeRedirects(request.HTTPRedirectHandler):
     """Follows redirects within http and https, never from https to http."""
 
-    def redirect_request(self, req: Request, *rest: Any) -> Request | None:
+    def redirect_request(self, req: request.Request, *rest: Any) -> request.Request | None:
         scheme = urlsplit(rest[-1]).scheme
         if scheme != "https" and scheme != req.type:
             raise HTTPError(rest[-1], 400, f"redirected to {scheme}", rest[-2], rest[0])
@@ -63,17 +55,12 @@ class _SafeRedirects(HTTPRedirectHandler):
 
 
 @cache
-def _http_opener() -> OpenerDirector:
+def _http_opener() -> request.OpenerDirector:
     """Makes urllib's opener without its handlers for files, FTP and data URLs; one a process."""
-    opener = OpenerDirector()
+    opener = request.OpenerDirector()
     for handler in (
-        ProxyHandler,
-        HTTPHandler,
-        HTTPSHandler,
-        HTTPDefaultErrorHandler,
-        HTTPErrorProcessor,
-        _SafeRedirects,
-        UnknownHandler,
+        *(request.ProxyHandler, request.HTTPHandler, request.HTTPSHandler, _SafeRedirects),
+        *(request.HTTPDefaultErrorHandler, request.HTTPErrorProcessor, request.UnknownHandler),
     ):
         opener.add_handler(handler())
     return opener
@@ -87,6 +74,7 @@ class _Failure(NamedTuple):
     message: str
 
 
+@dataclass(eq=False, repr=False)
 class HttpRegistry(Registry):
     """The API of a MediaWiki with EventLogging's `jsonschema` action.
 
@@ -94,41 +82,27 @@ class HttpRegistry(Registry):
     remembered too, for `negative_ttl` seconds: an event of an unknown schema costs one request,
     not one for each event. Thread-safe; two threads may ask for the same at once."""
 
-    def __init__(
-        self,
-        url: str = META_WIKIMEDIA,
-        timeout: float = 5.0,
-        attempts: int = 3,
-        negative_ttl: float = 60.0,
-        max_negative: int = 10_000,
-        *,
-        max_schemas: int = 10_000,
-        backoff: float = 0.5,
-        opener: Opener | None = None,
-    ) -> None:
-        """`timeout` is of a whole request, in seconds; `backoff` is before the second attempt and
-        doubles. Raises RegistryError if the URL isn't one of http or https."""
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
-            raise RegistryError(f"{url}: a registry's URL starts with http:// or https://")
-        self.url, self.timeout, self.attempts = url, timeout, max(1, attempts)
-        self.negative_ttl, self.max_negative = negative_ttl, max_negative
-        self.max_schemas, self.backoff = max_schemas, backoff
-        self._opener = opener
-        self._forget()
+    url: str = META_WIKIMEDIA
+    timeout: float = 5.0  # seconds of a whole request
+    attempts: int = 3
+    negative_ttl: float = 60.0
+    max_negative: int = 10_000
+    max_schemas: int = 10_000
+    backoff: float = 0.5  # seconds before the second attempt; it doubles
+    opener: Opener | None = None
 
-    def _forget(self) -> None:
+    def __post_init__(self) -> None:
+        """Raises RegistryError if the URL isn't one of http or https."""
+        if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).netloc:
+            raise RegistryError(f"{self.url}: a registry's URL starts with http:// or https://")
+        self.attempts = max(1, self.attempts)
         self._lock = threading.Lock()
         self._schemas: OrderedDict[tuple[str, int], Json] = OrderedDict()
         # not the exceptions themselves: their tracebacks would keep whole answers alive
         self._failures: OrderedDict[tuple[str, int], _Failure] = OrderedDict()
 
-    def __getstate__(self) -> Json:
-        hidden = ("_lock", "_schemas", "_failures")
-        return {name: value for name, value in vars(self).items() if name not in hidden}
-
-    def __setstate__(self, state: Json) -> None:
-        vars(self).update(state)
-        self._forget()
+    def __reduce__(self) -> tuple[type[Registry], tuple[Any, ...]]:
+        return type(self), tuple(getattr(self, each.name) for each in fields(self))
 
     def __repr__(self) -> str:
         return f"HttpRegistry({self.url!r})"
@@ -212,11 +186,11 @@ class HttpRegistry(Registry):
     def _fetch(self, url: str) -> bytes:
         """Sends one request. Raises OSError or HTTPException; InvalidSchema for too large a
         body."""
-        opener = self._opener or _http_opener()
+        opener = self.opener or _http_opener()
         deadline = time.monotonic() + self.timeout
-        request = Request(url, headers={"User-Agent": "el_beam", "Accept": "application/json"})
+        wanted = request.Request(url, headers=_HEADERS)
         body = b""
-        with opener.open(request, timeout=self.timeout) as response:
+        with opener.open(wanted, timeout=self.timeout) as response:
             while chunk := response.read1(65536):
                 body += chunk
                 if len(body) > LARGEST_SCHEMA:

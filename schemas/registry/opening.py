@@ -13,7 +13,7 @@ from schemas.registry.mediawiki import HttpRegistry
 CATALOG: Final = Path(__file__).parents[1] / "catalog"
 
 
-class _WithEventError(Registry):
+class WithEventError(Registry):
     """A registry that always has el_beam's own EventError, even if it has another one.
 
     The graph makes EventErrors of exactly that shape, so no other schema may replace it."""
@@ -40,18 +40,13 @@ class _WithEventError(Registry):
         return repr(self._registry)
 
 
-def with_event_error(registry: Registry) -> Registry:
-    """Adds EventError's schema (from the packaged catalog) to a registry."""
-    return _WithEventError(registry)
-
-
 def open_registry(where: str | None) -> Registry:
     """Opens the registry that a person names: a URL, a folder, or None for the packaged catalog.
 
     EventError is always in it. Raises RegistryError if there are no schemas; a URL is first asked
     when an event comes."""
     if where is not None and "://" in where:
-        return with_event_error(HttpRegistry(where))
-    registry = with_event_error(DirectoryRegistry(CATALOG if where is None else where))
+        return WithEventError(HttpRegistry(where))
+    registry = WithEventError(DirectoryRegistry(CATALOG if where is None else where))
     registry.digest()
     return registry

@@ -1,24 +1,31 @@
-"""The world as a job meets it, in protocols: tests and simulations pass their own."""
+"""The world as a job meets it: tests and simulations pass their own."""
 
 import threading
 import time
 from typing import Protocol
 
 
-class Clock(Protocol):
-    """What the time is, and waiting for it to pass."""
+class Clock:
+    """What the time is, and waiting for it to pass: the clock of this machine."""
 
     def time(self) -> float:
         """Unix seconds."""
+        return time.time()
 
     def monotonic(self) -> float:
         """Seconds since some moment; it never goes back."""
+        return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
         """Return after these seconds."""
+        time.sleep(seconds)
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
         """Return once the event is set, or after these seconds: whether it is set."""
+        return event.wait(seconds)
+
+
+CLOCK = Clock()
 
 
 class Processes(Protocol):
@@ -32,22 +39,3 @@ class Processes(Protocol):
 
     def end_orphans(self) -> None:
         """End the processes whose submitter has gone; it returns when they have ended."""
-
-
-class SystemClock:
-    """The clock of this machine."""
-
-    def time(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        return event.wait(seconds)
-
-
-CLOCK: Clock = SystemClock()

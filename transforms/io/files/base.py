@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import IO, NamedTuple, TypeVar
 
 from schemas.errors import ElBeamError
@@ -46,6 +46,7 @@ class Files(ABC):
         """A file, or a folder; None where nothing is there."""
 
     def exists(self, path: str) -> bool:
+        """Whether a file or folder is there."""
         return self.info(path) is not None
 
     @abstractmethod
@@ -54,15 +55,16 @@ class Files(ABC):
 
     @abstractmethod
     def write(self, path: str, content: bytes) -> None:
-        """A new file, durable when this returns."""
+        """A file with this content, whatever was there; durable when this returns, but not at once:
+        a reader may see a part of it."""
 
     @abstractmethod
     def open(self, path: str) -> IO[bytes]:
-        """A seekable stream."""
+        """A seekable stream of a file's bytes."""
 
     @abstractmethod
     def move(self, source: str, target: str) -> bool:
-        """Rename; False where something is at `target` already."""
+        """Rename; False where something is at `target` already, which stays."""
 
     @abstractmethod
     def remove(self, path: str) -> None:
@@ -70,7 +72,7 @@ class Files(ABC):
 
     @abstractmethod
     def names(self, folder: str) -> list[str]:
-        """What is in a folder, sorted; nothing where there is no folder."""
+        """The names of what is in a folder, sorted; none where there is no folder."""
 
     @abstractmethod
     def walk(self, folder: str) -> Iterable[FileInfo]:
@@ -133,9 +135,3 @@ def _first_line(error: BaseException) -> str:
     if isinstance(details, dict) and details:
         return "; ".join(str(each) for each in details.values())
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-def names_below(folder: str, files: Iterable[FileInfo]) -> Iterator[str]:
-    """What is in a folder, by all files below it, for file systems without folders."""
-    for each in files:
-        yield each.path.removeprefix(f"{folder}/").partition("/")[0]

@@ -8,7 +8,7 @@ from typing import IO, cast
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from transforms.io.files.base import FileInfo, Files, names_below
+from transforms.io.files.base import FileInfo, Files
 
 
 class BeamFiles(Files):
@@ -54,7 +54,8 @@ class BeamFiles(Files):
             FileSystems.delete([each for each in found if FileSystems.exists(each)])
 
     def names(self, folder: str) -> list[str]:
-        return sorted({*names_below(folder, self.walk(folder))})
+        below = (each.path.removeprefix(f"{folder}/") for each in self.walk(folder))
+        return sorted({path.partition("/")[0] for path in below})
 
     def walk(self, folder: str) -> Iterable[FileInfo]:
         return self.find(f"{folder}/**")

@@ -12,9 +12,9 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import IO, Final, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from transforms.io.files.base import FileInfo, Files, ask
 from transforms.io.files.local import LocalFiles
@@ -22,6 +22,7 @@ from transforms.io.files.local import LocalFiles
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
 Result = TypeVar("Result")
 Item = TypeVar("Item")
+Arguments = ParamSpec("Arguments")
 _AT_ONCE = 8
 _LOCAL: Final = LocalFiles()
 _MOUNTED: Final[dict[str, Files]] = {}  # by the paths' beginning, which ends in a slash
@@ -82,30 +83,37 @@ def is_local(path: str) -> bool:
     return not _SCHEME.match(path)
 
 
-def _asked(path: str, call: Callable[[Files], Result]) -> Result:
-    return ask(files_of(path), path, call)
+def _asking(
+    method: Callable[Concatenate[Files, str, Arguments], Result],
+) -> Callable[Concatenate[str, Arguments], Result]:
+    """Makes the function that calls this method of the file system that has the path, by `ask`."""
+
+    @wraps(method)
+    def asked(path: str, /, *args: Arguments.args, **named: Arguments.kwargs) -> Result:
+        def call(files: Files) -> Result:
+            its_own: Callable[..., Result] = getattr(files, method.__name__)
+            return its_own(path, *args, **named)
+
+        return ask(files_of(path), path, call)
+
+    return asked
+
+
+exists = _asking(Files.exists)
+make_folder = _asking(Files.make_folder)
+write = _asking(Files.write)
+open_file = _asking(Files.open)
+move = _asking(Files.move)
+remove = _asking(Files.remove)
+names = _asking(Files.names)
+find = _asking(Files.find)
+sync = _asking(Files.sync)
 
 
 def at_once(call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """What a call gives for each item, some together: most of it is waiting for answers."""
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         return list(threads.map(call, items))
-
-
-def exists(path: str) -> bool:
-    """Whether a file or folder is there."""
-    return _asked(path, lambda files: files.exists(path))
-
-
-def make_folder(path: str) -> None:
-    """A folder and those above it, unless they are there."""
-    _asked(path, lambda files: files.make_folder(path))
-
-
-def write(path: str, content: bytes) -> None:
-    """A file with this content, whatever was there; durable when this returns, but not at once: a
-    reader may see a part of it."""
-    _asked(path, lambda files: files.write(path, content))
 
 
 def create(path: str, content: bytes) -> bool:
@@ -130,7 +138,7 @@ def read(path: str) -> bytes:
         with files.open(path) as file:
             return file.read()
 
-    return _asked(path, content)
+    return ask(files_of(path), path, content)
 
 
 def digest(path: str) -> str:
@@ -139,36 +147,6 @@ def digest(path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # readable
 
 
-def open_file(path: str) -> IO[bytes]:
-    """A seekable stream of a file's bytes."""
-    return _asked(path, lambda files: files.open(path))
-
-
-def move(source: str, target: str) -> bool:
-    """Rename; False where something is at `target`, which stays."""
-    return _asked(source, lambda files: files.move(source, target))
-
-
-def remove(path: str) -> None:
-    """A file, or a folder with all in it; no error where nothing is there."""
-    _asked(path, lambda files: files.remove(path))
-
-
-def names(folder: str) -> list[str]:
-    """The names of what is in a folder, sorted; none where there is no folder."""
-    return _asked(folder, lambda files: files.names(folder))
-
-
-def find(pattern: str) -> list[FileInfo]:
-    """The files that a glob matches. `*` stays within a folder, `**` doesn't."""
-    return _asked(pattern, lambda files: files.find(pattern))
-
-
-def sync(folder: str) -> None:
-    """Make renames into a folder last."""
-    _asked(folder, lambda files: files.sync(folder))
-
-
 def below(folder: str) -> Iterator[FileInfo]:
     """All files in a folder and in those in it; none where there is no folder."""
-    yield from _asked(folder, lambda files: list(files.walk(folder)))
+    yield from ask(files_of(folder), folder, lambda files: list(files.walk(folder)))

@@ -26,7 +26,7 @@ from el_beam.books.state.state import (
 )
 from runners.orphans import ThisMachine
 from transforms.counts.summary import Summary
-from transforms.io.world import SystemClock
+from transforms.io.world import Clock
 from transforms.read.kafka_ranges import OffsetRange, splits_of
 
 SPLITS = tuple(splits_of("raw", 1, [OffsetRange(0, 5, 700), OffsetRange(1, 0, 3)], size=500))
@@ -212,7 +212,7 @@ def test_who_was_taken_for_dead_is_told(state: State) -> None:
             one.check()
 
 
-class _Hurried(SystemClock):
+class _Hurried(Clock):
     """Waits a hundredth of the time."""
 
     def wait(self, event: threading.Event, seconds: float) -> bool:

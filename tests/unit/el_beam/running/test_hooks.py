@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from el_beam.running.hooks import Finding, Hook, Probe, look, within
-from transforms.io.world import SystemClock
+from transforms.io.world import Clock
 
 
-class _Clock(SystemClock):
+class _Clock(Clock):
     """Shows the time that a test says; waits a hundredth of it."""
 
     now = 0.0

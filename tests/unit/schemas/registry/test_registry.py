@@ -20,8 +20,8 @@ from schemas.registry import (
     Registry,
     RegistryError,
     UnknownSchema,
+    WithEventError,
     open_registry,
-    with_event_error,
 )
 from schemas.registry.folder import LARGEST_SCHEMA
 
@@ -183,7 +183,7 @@ def test_it_reads_once(root: Path) -> None:
 def test_registries_travel_light(root: Path) -> None:
     for registry in (
         DirectoryRegistry(root),
-        with_event_error(DirectoryRegistry(root)),
+        WithEventError(DirectoryRegistry(root)),
         HttpRegistry("https://example.invalid/api.php", timeout=3),
     ):
         digest = registry.digest()
@@ -211,7 +211,7 @@ def test_event_error_is_always_there_and_always_ours(root: Path) -> None:
     cases: list[Registry] = [
         open_registry(None),
         open_registry(str(root)),
-        with_event_error(HttpRegistry("https://wiki.invalid/api.php")),  # is not asked
+        WithEventError(HttpRegistry("https://wiki.invalid/api.php")),  # is not asked
     ]
     for registry in cases:
         assert registry.get(*EVENT_ERROR) == ours

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from transforms.io.retry import patiently, retrying
+from transforms.io.world import Clock
 
 
 class Locked(Exception):
@@ -16,7 +17,7 @@ class Away(Exception):
     pass
 
 
-class FastClock:
+class FastClock(Clock):
     """Its time passes when somebody sleeps."""
 
     def __init__(self) -> None:
