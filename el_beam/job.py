@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from schemas.registry import Registry
-    from transforms.counts.metrics import KafkaMetrics
+    from transforms.counts.totals import KafkaMetrics
     from transforms.read.lines import Source
     from transforms.write.choice import Choice
     from transforms.write.sink import Sink

@@ -5,9 +5,7 @@ from __future__ import annotations
 import apache_beam as beam
 
 from el_beam.job import Job
-from transforms.counts.count_events import CountEvents, CountLines
-from transforms.counts.write_metrics import WriteMetrics
-from transforms.counts.write_summary import WriteSummary
+from transforms.counts.stages import CountEvents, CountLines, WriteMetrics, WriteSummary
 from transforms.stages import ParseEvents, ReadEvents, RouteBySchema, ValidateEvents
 from transforms.window import WindowEvents
 from transforms.write.events import WriteEvents

@@ -1,14 +1,14 @@
 """Steps hand elements on in batches of some hundred; the PCollections stay the same.
 
 If Beam hands over single elements, that costs a microsecond or two for each element and step, in
-all as much as parsing. Its batched DoFns hand over lists. A step defines what becomes of one
-element (`EachFn`) and takes both: a runner or source without batches gives single elements.
+all as much as parsing. Its batched DoFns hand over lists. A step has a function of one element
+(`EachFn`) and takes both: a runner or source without batches gives single elements.
 docs/decisions/009-batched-dofns.md says why we have a batch type of our own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -56,14 +56,29 @@ class BatchedFn(beam.DoFn):
 
 
 class EachFn(BatchedFn):
-    """A DoFn that turns each element into one element: a subclass defines `each`."""
+    """A DoFn that turns each element into one element, by the function that `make` gives each
+    worker."""
 
-    def each(self, element: Any) -> Any:
-        """Returns what becomes of an element."""
-        raise NotImplementedError
+    def __init__(self, make: Callable[[], Callable[[Any], Any]]) -> None:
+        self._make = make
+
+    def setup(self) -> None:
+        self._each = self._make()
 
     def process(self, element: Any) -> tuple[Any]:
-        return (self.each(element),)
+        return (self._each(element),)
 
     def process_batch(self, batch: Batch) -> Iterator[Batch]:
-        yield Batch(map(self.each, batch))
+        yield Batch(map(self._each, batch))
+
+
+class GraphStep(beam.PTransform):
+    """A step of the graph around one transform, which has a label of its own: savepoints know it by
+    both labels, so neither may change."""
+
+    def __init__(self, label: str, transform: beam.PTransform) -> None:
+        super().__init__()
+        self._inner = label >> transform
+
+    def expand(self, elements: beam.PCollection) -> beam.PCollection:
+        return elements | self._inner

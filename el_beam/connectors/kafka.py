@@ -21,7 +21,7 @@ from transforms.io.secrets import SettingsError
 if TYPE_CHECKING:
     from schemas.event import Destination, RawLine
     from schemas.registry import Registry
-    from transforms.counts.metrics import KafkaMetrics
+    from transforms.counts.totals import KafkaMetrics
     from transforms.read.kafka_ranges import KafkaSplit
     from transforms.read.lines import Source
     from transforms.write.sink import Sink
@@ -97,7 +97,7 @@ class KafkaConnector(Connector):
         return _TopicStore(str(uri), cluster, tuple(topics)) if topics else None
 
     def metrics(self, uri: Uri) -> KafkaMetrics:
-        from transforms.counts.metrics import KafkaMetrics
+        from transforms.counts.totals import KafkaMetrics
 
         return KafkaMetrics(cluster_of(uri), _plain_topic(uri), str(uri))
 

@@ -25,7 +25,7 @@ from schemas.errors import WrongCall
 if TYPE_CHECKING:
     from schemas.event import Destination
     from schemas.registry import Registry
-    from transforms.counts.metrics import KafkaMetrics
+    from transforms.counts.totals import KafkaMetrics
     from transforms.read.lines import Source
     from transforms.write.sink import Sink
 

@@ -19,7 +19,7 @@ from schemas.bad_event import BadEvent
 from schemas.event import Event
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
-from transforms.counts.summary import summarize
+from transforms.counts.summary import total
 from transforms.read.lines import Source
 from transforms.write.choice import Choice
 from transforms.write.tables import SqliteSink
@@ -77,7 +77,7 @@ def test_late_is_not_lost(expected: list[Event | BadEvent], tmp_path: Path) -> N
     pipeline.run().wait_until_finish()
 
     with (tmp_path / "books").open("rb") as books:
-        summary = summarize(_load_all(books), [str(sink)])
+        summary = total(_load_all(books), [str(sink)])
     assert summary.imbalances == []
     assert summary.valid == sum(isinstance(outcome, Event) for outcome in expected)
     (book,) = summary.sinks.values()

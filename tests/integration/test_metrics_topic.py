@@ -27,9 +27,8 @@ from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
 from traffic.truth import absolute_totals
 from transforms.counts.count import CountKey, Counts
-from transforms.counts.metrics import KafkaMetrics
-from transforms.counts.totals import COUNTS
-from transforms.counts.write_metrics import _MetricsFn
+from transforms.counts.stages import _MetricsFn
+from transforms.counts.totals import COUNTS, KafkaMetrics
 from transforms.errors import SinkError
 from transforms.io.kafka import producer as kafka_producer
 from transforms.io.kafka.cluster import KafkaCluster

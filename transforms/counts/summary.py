@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Union
 
 from schemas.bad_event import sentence_of
 from schemas.durable import Document, DocumentFormat, by_name, reader
@@ -15,7 +15,7 @@ from transforms.io.files import filesystem
 from transforms.layout import hour_name
 from transforms.write.receipt import Receipt
 
-SummaryPart = ReadReceipt | Counts | Receipt
+SummaryPart = Union[ReadReceipt, Counts, Receipt, "Summary"]
 
 
 @dataclass
@@ -46,7 +46,7 @@ class HourKey(NamedTuple):
 
     hour: str  # 2019-03-10T07
     schema: str  # Schema_revision, as counted: see counts/count.py
-    reason: str
+    reason: str = ""
 
 
 @dataclass
@@ -62,9 +62,11 @@ class Summary:
     deferred: str = ""  # why a part of it can't be written now; then all else says nothing
 
     def add(self, part: SummaryPart) -> None:
-        """Enter what a step said of some lines. No part may come twice: a bounded run gives those
-        of bundles that have succeeded."""
-        if isinstance(part, ReadReceipt):
+        """Enter what a step said of some lines, or all that another summary says. No part may come
+        twice: a bounded run gives those of bundles that have succeeded."""
+        if isinstance(part, Summary):
+            self._merge(part)
+        elif isinstance(part, ReadReceipt):
             self.read += part.lines
             self.size += part.size
         elif isinstance(part, Counts):
@@ -79,8 +81,7 @@ class Summary:
             if part.file:
                 self.files[part.file.temporary] = part
 
-    def merge(self, other: Summary) -> None:
-        """Enter all that another summary says."""
+    def _merge(self, other: Summary) -> None:
         self.read += other.read
         self.size += other.size
         for key, count in other.counts.items():
@@ -151,66 +152,42 @@ class Summary:
         }  # fmt: skip
 
     def to_document(self) -> Document:
-        """Plain values, by name."""
-        files = tuple(each for each in self.files.values() if each.file)
-        return dict(
-            by_name(
-                _Document(
-                    self.read,
-                    self.size,
-                    tuple(_HourCount(key.hour, key.schema, lines, key.reason)
-                          for key, lines in self.counts.items()),
-                    self.sinks,
-                    {each.sink: each.file.root for each in files if each.file},
-                    tuple(map(_below_root, files)),
-                    self.deferred,
-                )
-            )
-        )  # fmt: skip
+        """Plain values, by name: paths of files are below the roots of their sinks."""
+        files = [each for each in self.files.values() if each.file]
+        plain = {
+            "read": self.read,
+            "size": self.size,
+            "counts": [by_name(key) | {"lines": lines} for key, lines in self.counts.items()],
+            "sinks": by_name(self.sinks),
+            "roots": {each.sink: each.file.root for each in files if each.file},
+            "files": [by_name(_below_root(each)) for each in files],
+            "deferred": self.deferred,
+        }
+        return {name: its for name, its in plain.items() if its}
 
     @classmethod
     def from_document(cls, document: Document) -> Summary:
         """The summary that such plain values are of."""
-        found = reader(_Document)({**document, "files": ()})
-        of_files = (_in_root(each, found.roots.get(each["sink"], ""))
-                    for each in document.get("files", ()))  # fmt: skip
-        files = [*map(reader(Receipt), of_files)]
+        counts, roots = document.get("counts", ()), document.get("roots", {})
+        files = reader(list[Receipt])(
+            _in_root(each, roots.get(each["sink"], "")) for each in document.get("files", ())
+        )
         return cls(
-            found.read,
-            found.size,
-            {HourKey(each.hour, each.schema, each.reason): each.lines for each in found.counts},
-            found.sinks,
+            document.get("read", 0),
+            document.get("size", 0),
+            {reader(HourKey)(each): each["lines"] for each in counts},
+            reader(dict[str, SinkBook])(document.get("sinks", {})),
             {each.file.temporary: each for each in files if each.file},
-            found.deferred,
+            document.get("deferred", ""),
         )
 
 
-def summarize(parts: Iterable[SummaryPart], sinks: Sequence[str]) -> Summary:
-    """Add up what the steps of a run said. Each of `sinks` has a book, in this order."""
+def total(parts: Iterable[SummaryPart], sinks: Sequence[str]) -> Summary:
+    """All parts in one summary. Each of `sinks` has its book in it, in this order."""
     summary = Summary(sinks={name: SinkBook() for name in sinks})
     for part in parts:
         summary.add(part)
     return summary
-
-
-class _HourCount(NamedTuple):
-    hour: str
-    schema: str
-    lines: int
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class _Document:
-    """How a summary is written: paths of files are below the roots of their sinks."""
-
-    read: int = 0
-    size: int = 0
-    counts: tuple[_HourCount, ...] = ()
-    sinks: dict[str, SinkBook] = field(default_factory=dict)
-    roots: dict[str, str] = field(default_factory=dict)
-    files: tuple[Receipt, ...] = ()
-    deferred: str = ""
 
 
 def _below_root(receipt: Receipt) -> Receipt:
@@ -274,11 +251,3 @@ SUMMARIES = DocumentFormat("summaries", SplitSummaries, 2, {1: _migrate_splits})
 def load_summaries(path: str) -> dict[str, Summary]:
     """What WriteSummary left at `path`: a summary of each split. Raises OSError."""
     return SUMMARIES.load(filesystem.read(path), path).splits
-
-
-def total(summaries: Iterable[Summary], sinks: Sequence[str]) -> Summary:
-    """All summaries in one. Each of `sinks` has its part of it, in this order."""
-    summary = summarize((), sinks)
-    for each in summaries:
-        summary.merge(each)
-    return summary

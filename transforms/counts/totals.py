@@ -36,13 +36,30 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from schemas.durable import Document, DocumentFormat
 from transforms.counts.count import CountKey, Counts
+from transforms.io.kafka.cluster import KafkaCluster
 
 _KEPT = 1_000  # records of a split that a replay may go back: some minutes in a busy job
 _WORKERS = 100  # of a split, whose last record is remembered
+
+
+@dataclass(frozen=True)
+class KafkaMetrics:
+    """A counts topic. It belongs to one job: two that read the same splits can't share it.
+
+    It is made where it isn't there, with as many partitions as the brokers' default. How long its
+    records stay is the brokers' business too, and how far back totals can be made of them."""
+
+    cluster: KafkaCluster
+    topic: str
+    shown: str
+
+    def __str__(self) -> str:
+        return self.shown
 
 
 class CountRecord(NamedTuple):

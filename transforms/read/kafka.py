@@ -36,7 +36,7 @@ class KafkaSource(Source):
     bounded = False
 
     def lines(self) -> beam.PTransform:
-        from transforms.read.read_kafka import ReadKafka
+        from transforms.read.stages import ReadKafka
 
         return ReadKafka(self.consumer_config(), self.topics, self.expansion)
 

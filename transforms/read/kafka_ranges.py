@@ -107,7 +107,7 @@ class KafkaRanges(Source):
     whole: frozenset[str] = frozenset()  # topics from whose midst no record may be missing
 
     def lines(self) -> beam.PTransform:
-        from transforms.read.read_splits import ReadSplits
+        from transforms.read.stages import ReadSplits
 
         return ReadSplits(self.splits, partial(read_ranges, self.cluster, whole=self.whole))
 

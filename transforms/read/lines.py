@@ -56,7 +56,7 @@ class FileSource(Source):
         return find_splits(self.patterns, self.split_bytes)
 
     def lines(self) -> beam.PTransform:
-        from transforms.read.read_splits import ReadSplits
+        from transforms.read.stages import ReadSplits
 
         return ReadSplits(self.splits(), read_split)
 
@@ -75,7 +75,7 @@ class StdinSource(Source):
     """Standard input until its end: one split, read by the one worker that shares our process."""
 
     def lines(self) -> beam.PTransform:
-        from transforms.read.read_splits import ReadSplits
+        from transforms.read.stages import ReadSplits
 
         # One by one: whoever types or tails wants to see each line's event at once.
         return ReadSplits([None], read_stdin, batch=1)

@@ -241,7 +241,7 @@ class Increments:
         topic.state.prepare(intent.number, attempt, manifest)
         self._finish(topic)
         topic.failures = 0
-        report.summary.merge(summary)
+        report.summary.add(summary)
         report.topics.append(topic.name)
 
     def _finish(self, topic: ImportedTopic) -> None:

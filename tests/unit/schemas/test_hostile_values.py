@@ -20,7 +20,7 @@ from transforms.batches import Batch
 from transforms.errors import UnreadableInput
 from transforms.parse import line_parser
 from transforms.read.files import find_splits, read_split
-from transforms.read.read_splits import _ReadFn
+from transforms.read.stages import _ReadFn
 from transforms.validate import event_validator
 from transforms.window import _MinuteFn
 

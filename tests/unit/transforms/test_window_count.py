@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage
 from schemas.event import Destination, Event, Origin, RawLine
 from transforms.batches import Batch
-from transforms.counts import count_events
+from transforms.counts import stages
 from transforms.counts.count import Counts, count_key
-from transforms.counts.count_events import CountEvents, _CountFn
+from transforms.counts.stages import CountEvents, _CountFn
 from transforms.route import MINUTE, outcome_time, route
 from transforms.window import in_minute
 
@@ -125,8 +125,8 @@ def test_each_split_leaves_its_own_counts(lines: list[tuple[str, int, int]], bat
 
 def test_many_keys_leave_early(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record must be able to hold them; what is counted where stays clear."""
-    monkeypatch.setattr(count_events, "MOST_KEYS", 10)
-    monkeypatch.setattr(count_events, "SLICE", 5)
+    monkeypatch.setattr(stages, "MOST_KEYS", 10)
+    monkeypatch.setattr(stages, "SLICE", 5)
     lines = [at(n, timestamp=60 * n) for n in range(50)] + [at(50 + n) for n in range(30)]
     leaving = counted(list(lines))
     assert [(each.first, each.last) for each in leaving] == [(0, 14), (15, 29), (30, 44), (45, 79)]

@@ -15,8 +15,8 @@ from el_beam.commands.run.increments import show_round
 from el_beam.running.increments.report import Report
 from el_beam.terminal import console
 from transforms.counts.count import CountKey, Counts, ReadReceipt
-from transforms.counts.summary import Summary, SummaryPart, load_summaries, summarize, total
-from transforms.counts.write_summary import WriteSummary, _SumUp
+from transforms.counts.stages import WriteSummary, _SumUp
+from transforms.counts.summary import Summary, SummaryPart, load_summaries, total
 from transforms.write.receipt import NewFile, Receipt
 
 RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
@@ -57,14 +57,14 @@ def combined(groups: list[list[SummaryPart]]) -> Summary:
 @given(st.lists(PARTS, max_size=4))
 def test_parts_add_up_in_any_order(groups: list[list[SummaryPart]]) -> None:
     parts = [part for group in groups for part in group]
-    whole = summarize(parts, [])
+    whole = total(parts, [])
     assert combined(groups) == whole
     assert combined([[part] for part in reversed(parts)]) == whole
 
 
 @given(PARTS)
 def test_what_they_add_up_to(parts: list[SummaryPart]) -> None:
-    summary = summarize(parts, SINKS)
+    summary = total(parts, SINKS)
     sums = Counter[CountKey]()
     for part in parts:
         if isinstance(part, Counts):
@@ -83,7 +83,7 @@ def test_what_they_add_up_to(parts: list[SummaryPart]) -> None:
 
 def test_equal_reasons_are_told_in_order() -> None:
     sums = tuple((CountKey(0, "unknown", -1, reason), 5) for reason in ("too_deep", "bad_json"))
-    told = summarize([Counts("s", 0, 9, 10, sums)], []).as_json()["reasons"]
+    told = total([Counts("s", 0, 9, 10, sums)], []).as_json()["reasons"]
     assert [each["reason"] for each in told] == ["bad_json", "too_deep"]
 
 
@@ -108,14 +108,14 @@ def test_the_file_says_the_same(tmp_path: Path) -> None:
         Receipt("jsonl:a", "other", "Edit", 1, "t", 3, 3),
         Receipt("jsonl:a", "other", "Edit", 1, deferred="it is locked"),
     ]
-    assert written(parts, path) == summarize(parts, SINKS)
+    assert written(parts, path) == total(parts, SINKS)
     assert path.stat().st_size < 6_000  # an entry for each of the hours, not of the minutes
     assert set(load_summaries(str(path))) == {"s", "other"}
     assert written(parts[:1], path).read == 5_003  # in its place
 
 
 def test_no_lines_have_a_summary_too(tmp_path: Path) -> None:
-    assert written([], tmp_path / "summary.json") == summarize([], SINKS)
+    assert written([], tmp_path / "summary.json") == total([], SINKS)
 
 
 @pytest.mark.parametrize(
@@ -130,17 +130,17 @@ def test_lines_that_nobody_can_read_are_told(
         ReadReceipt("s", 2, 9),
         Counts("s", 0, 1, 2, ((CountKey(0, "unknown", -1, reason), 2),)),
     ]
-    books = summarize(parts, ())
+    books = total(parts, ())
     console.show(books, 1.0)
     assert ("is --format theirs?" in capsys.readouterr().err) == hint
     show_round(Report(books), 1.0)
     assert ("is --format theirs?" in capsys.readouterr().err) == hint
-    console.show(summarize((), ()), 1.0)
+    console.show(total((), ()), 1.0)
     assert "is --format theirs?" not in capsys.readouterr().err  # of nothing nothing is said
 
 
 def test_what_no_sink_has_is_no_column(capsys: pytest.CaptureFixture[str]) -> None:
-    books = summarize((), ("jsonl:a", "sqlite:b"))
+    books = total((), ("jsonl:a", "sqlite:b"))
     console.show(books, 1.0)
     assert "sink      given  written\n" in capsys.readouterr().err
     books.sinks["sqlite:b"].repeated = 3
