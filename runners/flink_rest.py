@@ -97,10 +97,6 @@ class FlinkCluster:
         """How a job makes its checkpoints: `interval` in milliseconds, and more."""
         return dict(self._ask(f"/jobs/{job}/checkpoints/config"))
 
-    def settings_of(self, job: str) -> dict[str, Any]:
-        """How a job is run: `restart-strategy`, `job-parallelism`, and more."""
-        return dict(self._ask(f"/jobs/{job}/config")["execution-config"])
-
     def failure(self, job: str) -> str:
         """The root of a job's last failure; empty if it never failed."""
         told = self._ask(f"/jobs/{job}/exceptions?maxExceptions=1")
@@ -110,13 +106,11 @@ class FlinkCluster:
         """End a job as it is. Its offsets are those of the last checkpoint."""
         self._ask(f"/jobs/{job}?mode=cancel", "PATCH")
 
-    def stop(self, job: str, folder: str | None = None, *, drain: bool = False) -> str:
+    def stop(self, job: str, folder: str | None = None) -> str:
         """End a job with a savepoint, in `folder` or where the cluster keeps them; its path.
 
         Raises FlinkError; the job runs on then."""
-        request: dict[str, Any] = {"drain": drain}
-        if folder:
-            request["targetDirectory"] = folder
+        request = {"drain": False, **({"targetDirectory": folder} if folder else {})}
         trigger = self._ask(f"/jobs/{job}/stop", "POST", request)["request-id"]
         end = time.monotonic() + _PATIENCE
         while time.monotonic() < end:

@@ -1,35 +1,41 @@
-"""The Java parts of a job and of `el stack`: which jar is where.
+"""The Java parts of a job and of `el stack`: which jar is where, and how they are built.
 
     flink-job-server-1.jar  kafka-expansion-1.jar
     spark-job-server/  kafka-broker/  hdfs/           the jars of a class path each
 
-`runners.java_build` makes this folder, from sources and poms that are shipped with us.
+This folder is made from sources and poms that are shipped with us, in the user's cache.
 """
 
 import hashlib
 import os
+import shutil
 from functools import cache
 from pathlib import Path
 
-from runners.user_folders import cache_folder
+from runners.programs import debian_packages, run_program
+from runners.user_folders import cache_folder, locked
 from schemas.errors import WrongCall
 
 SOURCES = Path(__file__).parent / "java"
+_JARS = ("flink-job-server", "kafka-expansion")  # a jar each
+_LIBRARIES = ("spark-job-server", "kafka-broker", "hdfs")  # a folder of jars each
 FOLDER = "EL_JARS"  # the folder of the jars, where it isn't the one that we have built
 _REMEDY = f"run el jars build, or set {FOLDER} to the folder of the jars"
 NAME = "the Java parts"  # for people
 SPARK_VERSION = "3.5.7"
 SPARK_HOME = "SPARK_HOME"  # Spark's folder, where it isn't the one that we have fetched
 
-# Java 17 keeps these closed; Spark goes into them.
-SPARK_OPENS = [
-    f"--add-opens=java.base/{package}=ALL-UNNAMED"
-    for package in (
-        *("java.lang", "java.lang.invoke", "java.lang.reflect", "java.io", "java.net", "java.nio"),
-        *("java.util", "java.util.concurrent", "java.util.concurrent.atomic", "sun.nio.ch"),
-        *("sun.nio.cs", "sun.security.action", "sun.util.calendar"),
-    )
-]
+
+def opening(packages: str) -> list[str]:
+    """Options that open packages to a JVM's programs, which Java 17 keeps closed."""
+    return [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in packages.split()]
+
+
+SPARK_OPENS = opening(
+    "java.lang java.lang.invoke java.lang.reflect java.io java.net java.nio java.util "
+    "java.util.concurrent java.util.concurrent.atomic sun.nio.ch sun.nio.cs sun.security.action "
+    "sun.util.calendar"
+)
 
 _LOG4J = """\
 rootLogger.level = {level}
@@ -112,3 +118,45 @@ def _with_jars(folder: Path, missing: str) -> Path:
     if not any(folder.glob("*.jar")):
         raise JarMissing(missing)
     return folder
+
+
+def build() -> Path:
+    """Build the Java parts, unless it was done for these very sources, and return their folder.
+
+    The folder is complete, or it doesn't exist. Processes that build at the same time wait for each
+    other. As root on Debian it installs Java 17 and Maven if they are missing.
+    Raises ProgramFailed."""
+    to = built()
+    with locked(to.parent / "lock"):
+        if not to.exists():
+            _install_tools()
+            scratch = to.with_suffix(".building")
+            shutil.rmtree(scratch, ignore_errors=True)  # of a build that was killed
+            _compile(scratch)
+            _gather(scratch)
+            (scratch / "jars").rename(to)
+            shutil.rmtree(scratch)
+    return to
+
+
+def _install_tools() -> None:
+    if not (shutil.which("java") and shutil.which("mvn")):
+        debian_packages("openjdk-17-jdk-headless", "maven")
+
+
+def _compile(scratch: Path) -> None:
+    for source in sources():
+        copy = scratch / source.relative_to(SOURCES)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, copy)
+    maven = ["mvn", "-q", "-B", "-ntp", "package"]
+    run_program(f"build {NAME} with Maven", maven, cwd=scratch)
+
+
+def _gather(scratch: Path) -> None:
+    found = scratch / "jars"
+    found.mkdir()
+    for name in _JARS:
+        (scratch / name / "target" / f"{name}-1.jar").rename(found / f"{name}-1.jar")
+    for name in _LIBRARIES:
+        (scratch / name / "target" / "lib").rename(found / name)

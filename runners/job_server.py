@@ -18,10 +18,10 @@ from apache_beam.transforms.external import ExpansionAndArtifactRetrievalStub
 from apache_beam.utils.subprocess_server import JavaHelper, pick_port
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
+from runners.addresses import LOOPBACK
 from runners.jars import JarMissing, jar
 from runners.orphans import environment
 
-HOST = "127.0.0.1"
 QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 """What JVMs get that hand work on: compiling them well takes longer than it saves."""
 
@@ -68,14 +68,14 @@ class Launched(abc.ABC):
     """A server of Beam's, a JVM of our own. It ends with us, however we end."""
 
     def __init__(self, port: int = 0) -> None:
-        """`port` is one of `HOST`, 0 for any that is free."""
+        """`port` is one of `LOOPBACK`, 0 for any that is free."""
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Any = None
 
     @abc.abstractmethod
     def command(self, folder: str, port: int) -> list[str]:
-        """What runs it on this port of `HOST`; `folder` is its own."""
+        """What runs it on this port of `LOOPBACK`; `folder` is its own."""
 
     def channel(self) -> Any:
         """A gRPC channel to it. It is launched if it doesn't run. Raises JarMissing without Java,
@@ -98,7 +98,7 @@ class Launched(abc.ABC):
         )  # fmt: skip
         often = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
         large = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-        self._channel = grpc.insecure_channel(f"{HOST}:{port}", options=[*often, *large])
+        self._channel = grpc.insecure_channel(f"{LOOPBACK}:{port}", options=[*often, *large])
         ready = grpc.channel_ready_future(self._channel)
         while not ready.done():
             if self._process.poll() is not None:

@@ -17,7 +17,8 @@ from apache_beam.portability import python_urns
 from apache_beam.portability.api import beam_fn_api_pb2_grpc
 from apache_beam.transforms.environments import ExternalEnvironment
 
-from runners.job_server import HOST, at_end
+from runners.addresses import LOOPBACK
+from runners.job_server import at_end
 from runners.worker_pool import WorkerPool
 
 
@@ -41,7 +42,7 @@ def _pool() -> str:
     """host:port of a worker pool in this process. Its workers are processes of their own."""
     server, pool = grpc.server(ThreadPoolExecutor(4)), WorkerPool(tied=True)
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
-    port = server.add_insecure_port(f"{HOST}:0")
+    port = server.add_insecure_port(f"{LOOPBACK}:0")
     server.start()
 
     def end() -> None:
@@ -50,4 +51,4 @@ def _pool() -> str:
         pool.close()
 
     at_end(end)
-    return f"{HOST}:{port}"
+    return f"{LOOPBACK}:{port}"

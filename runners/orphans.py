@@ -6,7 +6,7 @@ mark in its environment, which children inherit.
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,22 +19,21 @@ SUBMITTER = "EL_SUBMITTER"  # pid@start of the `el run` that a process belongs t
 _GRACE = 5.0  # seconds
 
 
-class ThisMachine:
-    """The processes of this machine: what `transforms.io.world.Processes` asks for."""
+class Processes:
+    """The processes of this machine; tests and simulations pass others."""
 
     def here(self) -> tuple[str, str, int, float]:
-        started = psutil.Process().create_time()
-        return socket.gethostname(), _boot(), os.getpid(), started
+        """This process: its host, an id of the host's start, its pid, its start (unix s)."""
+        return socket.gethostname(), _boot(), os.getpid(), psutil.Process().create_time()
 
     def alive(self, host: str, boot: str, pid: int, started: float) -> bool | None:
+        """Whether that process runs; None where this host can't tell."""
         if host != socket.gethostname():
             return None
-        try:
-            return boot == _boot() and psutil.Process(pid).create_time() == started
-        except psutil.NoSuchProcess:
-            return False
+        return boot == _boot() and runs(pid, started)
 
     def end_orphans(self) -> None:
+        """End the processes whose submitter has gone; it returns when they have ended."""
         end(orphans())
 
 
@@ -73,16 +72,20 @@ def members(stack: str) -> list[psutil.Process]:
 def end(processes: list[psutil.Process]) -> None:
     """End processes, by force those that don't end by themselves."""
     for process in processes:
-        _try(process.terminate)
+        with suppress(psutil.Error):  # gone by itself, or not ours
+            process.terminate()
     for process in psutil.wait_procs(processes, timeout=_GRACE)[1]:
-        _try(process.kill)
+        with suppress(psutil.Error):
+            process.kill()
 
 
-def _try(act: Callable[[], None]) -> None:
+def runs(pid: int, started: float) -> bool:
+    """Whether the process with this pid, which began then (unix s), hasn't ended."""
     try:
-        act()
-    except psutil.Error:
-        return  # gone by itself, or not ours
+        process = psutil.Process(pid)
+        return process.create_time() == started and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, ValueError):
+        return False
 
 
 def _marked(name: str) -> Iterator[tuple[psutil.Process, str]]:
@@ -97,8 +100,6 @@ def _marked(name: str) -> Iterator[tuple[psutil.Process, str]]:
 def _lives(mark: str) -> bool:
     pid, _, started = mark.partition("@")
     try:
-        process = psutil.Process(int(pid))
-        same = bool(process.create_time() == float(started))
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.Error, ValueError):
+        return runs(int(pid), float(started))
+    except ValueError:
         return False

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-import socket
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,9 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.portability.job_server import JobServer
 from apache_beam.runners.portability.portable_runner import PortableRunner
 
+from runners.addresses import LOOPBACK, answers
 from runners.jars import SPARK_OPENS, job_server_lib, log4j, spark_lib
-from runners.job_server import HOST, QUICK, LaunchedJobServer, at_end
+from runners.job_server import QUICK, LaunchedJobServer, at_end
 from runners.local_pool import OwnWorkers
 from schemas.errors import ElBeamError
 
@@ -107,8 +106,8 @@ class _JobServer(LaunchedJobServer):
             "java.io.tmpdir": folder,
             "spark.local.dir": folder,
             "spark.ui.enabled": "false",
-            "spark.driver.host": HOST,
-            "spark.driver.bindAddress": HOST,
+            "spark.driver.host": LOOPBACK,
+            "spark.driver.bindAddress": LOOPBACK,
             "spark.cores.max": self._slots,
             "spark.default.parallelism": self._slots,  # else what has registered by then
             "spark.executor.extraClassPath": beam,
@@ -122,19 +121,13 @@ class _JobServer(LaunchedJobServer):
             "org.apache.beam.runners.spark.SparkJobServerDriver",
             f"--spark-master-url={self._master}",
             f"--artifacts-dir={folder}/artifacts",
-            *(f"--job-host={HOST}", f"--job-port={port}"),
+            *(f"--job-host={LOOPBACK}", f"--job-port={port}"),
             *("--artifact-port=0", "--expansion-port=0"),
         ]
 
 
 def _ask(master: str) -> None:
     """Spark itself would try for a minute, and then say something else. Raises SparkAway."""
-    scheme, _, addresses = master.partition("://")
-    if scheme != "spark":
-        return
-    for address in addresses.split(","):  # one of them leads
-        host, _, port = address.rpartition(":")
-        with suppress(OSError, ValueError):
-            socket.create_connection((host, int(port)), timeout=5).close()
-            return
-    raise SparkAway(f"no Spark master answers at {master}")
+    scheme, _, addresses = master.partition("://")  # of which one leads
+    if scheme == "spark" and not any(answers(each) for each in addresses.split(",")):
+        raise SparkAway(f"no Spark master answers at {master}")

@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -28,6 +27,7 @@ import apache_beam
 import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
+from runners.addresses import LOOPBACK, answers
 from runners.forkserver import Fork
 from runners.memory import collect_seldom, share_arenas
 from runners.orphans import environment
@@ -130,7 +130,7 @@ class _Worker:
             self.process.wait()
             time.sleep(_PAUSE)
             with self._lock:
-                if self._stopped or not _listens(self.control):
+                if self._stopped or not answers(self.control):
                     return
                 begun = self._start()
 
@@ -151,15 +151,6 @@ class _Worker:
             self.process.wait(_GRACE)
         self.process.kill()
         self.process.wait()
-
-
-def _listens(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
@@ -208,7 +199,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
     def _reap(self) -> None:
         """Forget those that have ended with their runners."""
         for name, named in [*self._workers.items()]:
-            left = [each for each in named if each.is_alive or _listens(each.control)]
+            left = [each for each in named if each.is_alive or answers(each.control)]
             if left:
                 self._workers[name] = left
             else:
@@ -244,7 +235,7 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--host", default="127.0.0.1", help="where to listen (default 127.0.0.1)")
+    parser.add_argument("--host", default=LOOPBACK, help=f"where to listen (default {LOOPBACK})")
     parser.add_argument("--port", type=int, default=50000, help="default 50000")
     args = parser.parse_args()
     try:

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from server_care import ails, exposed, restore
 from xdist.scheduler import LoadScopeScheduling
 
 from runners import orphans
 from runners.flink_rest import FlinkCluster
 from runners.local_stack import Component, Stack
-from runners.local_stack.exposed import exposed
 from schemas.event import Destination, Origin, RawLine
 from schemas.registry import Registry, UnknownSchema, WithEventError
 from traffic.database import Database
@@ -155,13 +155,13 @@ def servers_are_well(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     for component in _ailing():
-        component.restore()
+        restore(component)
     jobs = _flink_jobs() if "servers" in request.fixturenames else set()
     yield
     failed = bool(request.node.stash.get(_FAILED, None))
     left = _ailing()
     for component in left:
-        component.restore()
+        restore(component)
     if failed and "servers" in request.fixturenames:
         for cluster, job in _flink_jobs() - jobs:  # they would keep the slots
             FlinkCluster(cluster).cancel(job)
@@ -169,7 +169,7 @@ def servers_are_well(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def _ailing() -> list[Component]:
-    return [each for stack in _stacks for each in stack.components() if each.ails]
+    return [each for stack in _stacks for each in stack.components() if ails(each)]
 
 
 def _flink_jobs() -> set[tuple[str, str]]:

@@ -24,11 +24,10 @@ def register(commands: Any) -> None:
 
 def _build(args: argparse.Namespace) -> int:
     from runners import jars
-    from runners.java_build import build
 
     if not jars.built().exists():
         print("el jars: building, which takes minutes the first time", file=sys.stderr)
-    folder = build()
+    folder = jars.build()
     if args.to:
         shutil.copytree(folder, args.to, dirs_exist_ok=True)
     print(args.to or folder)

@@ -3,8 +3,7 @@
 Behind `el stack`; the tests' fixtures use the same code.
 """
 
-from runners.local_stack.component import Component, listens
-from runners.local_stack.process import ServerProcess, StackError
-from runners.local_stack.stack import COMPONENTS, Stack
+from runners.local_stack.component import Component, ServerProcess, StackError
+from runners.local_stack.stack import Stack
 
-__all__ = ["COMPONENTS", "Component", "ServerProcess", "Stack", "StackError", "listens"]
+__all__ = ["Component", "ServerProcess", "Stack", "StackError"]

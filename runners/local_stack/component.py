@@ -1,38 +1,202 @@
-"""Component: a server of the stack, or several that only make sense together."""
+"""Component: a server of the stack, or several that only make sense together.
 
-import random
-import socket
+Below the stack's folder are, for all who look there:
+
+    stack.json                   StackNote: which port is whose
+    pids/SERVER.json             ServerNote: the process that was started last
+    logs/SERVER.log  COMPONENT/  what it says; its data and settings
+"""
+
+import os
+import signal
+import subprocess
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from runners.local_stack.process import ServerProcess
+import psutil
 
-LOOPBACK = "127.0.0.1"
-_PORTS = (15_000, 32_000)
+from runners.addresses import LOOPBACK, free_ports
+from runners.orphans import STACK, runs
+from schemas.durable import Document, DocumentError, DocumentFormat
+from schemas.errors import ElBeamError
+
+_TICK = 0.1  # seconds between looks
+_GRACE = 15.0  # seconds that a server has to end by itself
+_PATIENCE = 60.0  # seconds that a server may take until it is ready
+
+
+class StackError(ElBeamError):
+    """A server, or the folder of a stack, that isn't as it should be."""
+
+
+@dataclass(frozen=True)
+class StackNote:
+    """What a stack is made of."""
+
+    ports: dict[str, dict[str, int]]  # of each component that was ever asked for
+
+
+@dataclass(frozen=True)
+class ServerNote:
+    """A process, as it can be found again."""
+
+    pid: int
+    started: float  # unix seconds
+
+
+def _migrate(ports: Document) -> Document:
+    return {"ports": ports}
+
+
+STACK_NOTE = DocumentFormat("stack", StackNote, 2, {1: _migrate})
+SERVER_NOTE = DocumentFormat("server", ServerNote)
+
+
+def noted_ports(stack: Path) -> dict[str, dict[str, int]]:
+    """The ports of each component that was ever asked for in a folder. Raises StackError."""
+    path = stack / "stack.json"
+    try:
+        return STACK_NOTE.load(path.read_bytes(), str(path)).ports
+    except FileNotFoundError:
+        return {}
+    except DocumentError as error:
+        raise StackError(f"{error}; or remove the folder") from error
+
+
+class ServerProcess:
+    """A server process: its command, its log, its pid file."""
+
+    def __init__(
+        self, name: str, folder: Path, command: Sequence[str], ready: Callable[[], bool],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """`folder` is the stack's; `wait` asks `ready` until it is true."""
+        self.name = name
+        self.log = folder / "logs" / f"{name}.log"
+        self.pid_file = folder / "pids" / f"{name}.json"
+        self._folder = folder
+        self._command = list(command)
+        self._ready = ready
+        self._environment = {**os.environ, **(environment or {}), STACK: str(folder)}
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the running process, or None."""
+        if self._child:
+            self._child.poll()  # or it stays a zombie
+        with suppress(OSError, DocumentError):
+            noted = SERVER_NOTE.load(self.pid_file.read_bytes(), str(self.pid_file))
+            return noted.pid if runs(noted.pid, noted.started) else None
+        return None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it runs and answers. One that a signal has stopped doesn't, though the system
+        still accepts connections for it."""
+        if (pid := self.pid) is None:
+            return False
+        with suppress(psutil.Error):  # it may end meanwhile
+            return psutil.Process(pid).status() != psutil.STATUS_STOPPED and self._ready()
+        return False
+
+    def start(self) -> None:
+        """Start it, if it doesn't run. `wait` says when it is ready. Raises StackError."""
+        if self.pid is not None:
+            return
+        for path in (self.log, self.pid_file):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with self.log.open("ab") as log:
+                self._child = subprocess.Popen(
+                    self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    env=self._environment, cwd=self._folder, start_new_session=True,
+                )  # fmt: skip
+        except OSError as error:
+            raise StackError(f"{self.name} can't be started: {error}") from error
+        started = psutil.Process(self._child.pid).create_time()
+        self.pid_file.write_bytes(SERVER_NOTE.dump(ServerNote(self._child.pid, started)))
+
+    def wait(self) -> None:
+        """Return when it is ready. Raises StackError if it ends, or takes too long."""
+        end = time.monotonic() + _PATIENCE
+        while not self._ready():
+            if self.pid is None:
+                raise StackError(f"{self.name} has ended; its log is {self.log}")
+            if time.monotonic() > end:
+                raise StackError(f"{self.name} isn't ready after {_PATIENCE:.0f} s; "
+                                 f"its log is {self.log}")  # fmt: skip
+            time.sleep(_TICK)
+
+    def stop(self) -> None:
+        """End it and what it started, by force where it doesn't end by itself."""
+        if (pid := self.pid) is not None:
+            for number in (signal.SIGTERM, signal.SIGKILL):  # the second for the rest of its group
+                with suppress(ProcessLookupError):
+                    os.killpg(pid, number)
+                self._await_end()
+        self.pid_file.unlink(missing_ok=True)
+
+    def kill(self) -> None:
+        """kill -9, for this process alone: what it started lives on."""
+        pid = self.pid
+        if pid is None:
+            raise StackError(f"{self.name} doesn't run")
+        os.kill(pid, signal.SIGKILL)
+        self._await_end()
+
+    def _await_end(self) -> None:
+        end = time.monotonic() + _GRACE
+        while self.pid is not None and time.monotonic() < end:
+            time.sleep(_TICK)
 
 
 class Component(ABC):
-    """Servers under one name. Their data, settings and logs are below the stack's folder."""
+    """Servers under one name."""
 
     name: ClassVar[str]
-    ports: ClassVar[tuple[str, ...]]  # what each port is for
+    ports: ClassVar[tuple[str, ...]]  # what each port is for; the first one is its clients'
     needs: ClassVar[tuple[str, ...]] = ()  # components that are started with it
 
-    def __init__(self, folder: Path, ports: Mapping[str, int]) -> None:
-        self.folder = folder / self.name
-        self.port = ports
-        self.processes = self.servers(folder)
+    def __init__(self, stack: Path) -> None:
+        """`stack` is the folder of all components."""
+        self.stack = stack
+        self.folder = stack / self.name
 
-    @abstractmethod
-    def servers(self, folder: Path) -> list[ServerProcess]:
-        """Its processes in the order in which they start; nothing is started here."""
+    @cached_property
+    def port(self) -> dict[str, int]:
+        """The number of each port, chosen when it is first asked for. Raises StackError."""
+        noted = noted_ports(self.stack)
+        if set(noted.get(self.name, {})) != set(self.ports):
+            noted[self.name] = dict(zip(self.ports, free_ports(len(self.ports)), strict=True))
+            self.stack.mkdir(parents=True, exist_ok=True)
+            new = self.stack / "stack.json.new"
+            new.write_bytes(STACK_NOTE.dump(StackNote(noted)))
+            new.replace(self.stack / "stack.json")
+        return noted[self.name]
 
-    @abstractmethod
+    def address(self, port: str) -> str:
+        """host:port of one of its ports."""
+        return f"{LOOPBACK}:{self.port[port]}"
+
     def endpoint(self) -> str:
         """Where clients reach it."""
+        return self.address(self.ports[0])
+
+    @cached_property
+    def processes(self) -> list[ServerProcess]:
+        """Its processes in the order in which they start."""
+        return self.servers()
+
+    @abstractmethod
+    def servers(self) -> list[ServerProcess]:
+        """Make its processes; nothing is started here."""
 
     @staticmethod
     def missing() -> str:
@@ -67,44 +231,7 @@ class Component(ABC):
         for process in self.processes:
             process.wait()
 
-    @property
-    def ails(self) -> bool:
-        """Whether a part of it should run, and doesn't run or doesn't answer."""
-        return any(each.was_started and not each.is_ready for each in self.processes)
-
-    def restore(self) -> None:
-        """Bring back what was killed or stopped by a signal. Raises StackError."""
-        for process in self.processes:
-            process.resume()
-        if self.ails:
-            self.stop()
-            self.start()
-
     def stop(self) -> None:
         """End all of it, last started first."""
         for process in reversed(self.processes):
             process.stop()
-
-
-def listens(port: int) -> bool:
-    """Whether a server answers on this port of this machine."""
-    try:
-        with socket.create_connection((LOOPBACK, port), timeout=1):
-            return True
-    except OSError:
-        return False
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, different from each other.
-
-    They are below those that outgoing connections take: a killed server finds its own free again.
-    """
-    found: list[int] = []
-    while len(found) < count:
-        port = random.randrange(*_PORTS)
-        with socket.socket() as probe, suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((LOOPBACK, port))
-            found += [port] if port not in found else []
-    return found

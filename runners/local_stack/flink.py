@@ -1,26 +1,20 @@
 """Flink 1.19: ZooKeeper for its high availability, a JobManager, a TaskManager."""
 
-import json
-import urllib.error
-import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from runners.jars import log4j
-from runners.local_stack.component import LOOPBACK, Component, listens
-from runners.local_stack.process import ServerProcess
-from runners.packages import unpack_package
-from runners.programs import ProgramFailed, run_program
+from runners.addresses import LOOPBACK, answers, ask_json
+from runners.jars import log4j, opening
+from runners.local_stack.component import Component, ServerProcess
+from runners.programs import ProgramFailed, run_program, unpack_package
 from runners.user_folders import cache_folder
 
 VERSION = "1.19.3"
-# Java 17 keeps these closed; Flink serializes what is in them.
-_OPENS = [
-    f"--add-opens=java.base/{package}=ALL-UNNAMED"
-    for package in ("java.util", "java.lang", "java.net", "java.nio", "java.time", "java.io")
-]
+# Flink serializes what is in them.
+_OPENS = opening("java.util java.lang java.net java.nio java.time java.io")
 
 
 class Flink(Component):
@@ -31,34 +25,36 @@ class Flink(Component):
     ports = ("rest", "rpc", "blob", "zookeeper")
     needs = ("workers",)
 
-    def servers(self, folder: Path) -> list[ServerProcess]:
+    def servers(self) -> list[ServerProcess]:
         runtime = "org.apache.flink.runtime"
         entry = f"{runtime}.entrypoint.StandaloneSessionClusterEntrypoint"
-        conf = self.folder / "conf"
         zookeeper = [
-            *self._java(["-Xmx128m"]), f"{runtime}.zookeeper.FlinkZooKeeperQuorumPeer",
-            "--zkConfigFile", str(conf / "zoo.cfg"), "--peerId", "1"]  # fmt: skip
+            *self._java("-Xmx128m"), f"{runtime}.zookeeper.FlinkZooKeeperQuorumPeer",
+            "--zkConfigFile", f"{self._conf}/zoo.cfg", "--peerId", "1"]  # fmt: skip
         return [
-            ServerProcess("zookeeper", folder, zookeeper, lambda: listens(self.port["zookeeper"])),
-            self._flink_server(folder, "jobmanager", entry, self._has_leader),
-            self._flink_server(folder, "taskmanager", f"{runtime}.taskexecutor.TaskManagerRunner",
-                               lambda: self._slots() > 0),
+            ServerProcess("zookeeper", self.stack, zookeeper,
+                          lambda: answers(self.address("zookeeper"))),
+            self._server("jobmanager", entry, self._has_leader),
+            self._server("taskmanager", f"{runtime}.taskexecutor.TaskManagerRunner",
+                         self._has_slots),
         ]  # fmt: skip
 
-    def _flink_server(self, folder: Path, name: str, entry: str, ready: Any) -> ServerProcess:
+    def _server(self, name: str, entry: str, ready: Callable[[], bool]) -> ServerProcess:
         # What the memory settings come down to is known, and in files, once they are written.
-        conf = self.folder / "conf"
-        java = self._java([f"@{conf}/{name}.jvm"])
-        script = f'exec "$@" {entry} --configDir {conf} $(cat {conf}/{name}.args)'
-        return ServerProcess(name, folder, ["bash", "-c", script, name, *java], ready)
+        java = self._java(f"@{self._conf}/{name}.jvm")
+        script = f'exec "$@" {entry} --configDir {self._conf} $(cat {self._conf}/{name}.args)'
+        return ServerProcess(name, self.stack, ["bash", "-c", script, name, *java], ready)
 
-    def _java(self, options: list[str]) -> list[str]:
-        conf = self.folder / "conf"
-        log4j = f"-Dlog4j.configurationFile=file:{conf}/log4j.properties"
-        return ["java", *options, *_OPENS, log4j, "-cp", f"{_distribution()}/lib/*"]
+    def _java(self, option: str) -> list[str]:
+        log4j = f"-Dlog4j.configurationFile=file:{self._conf}/log4j.properties"
+        return ["java", option, *_OPENS, log4j, "-cp", f"{_distribution()}/lib/*"]
+
+    @property
+    def _conf(self) -> Path:
+        return self.folder / "conf"
 
     def endpoint(self) -> str:
-        return f"http://{LOOPBACK}:{self.port['rest']}"
+        return f"http://{super().endpoint()}"
 
     @staticmethod
     def missing() -> str:
@@ -70,16 +66,15 @@ class Flink(Component):
         unpack_package("apache-flink-libraries", VERSION, "deps", _distribution())
 
     def configure(self) -> None:
-        conf = self.folder / "conf"
-        conf.mkdir(parents=True, exist_ok=True)
-        (conf / "log4j.properties").write_text(log4j("info"))
-        (conf / "zoo.cfg").write_text(
+        self._conf.mkdir(parents=True, exist_ok=True)
+        (self._conf / "log4j.properties").write_text(log4j("info"))
+        (self._conf / "zoo.cfg").write_text(
             f"dataDir={self.folder}/zookeeper\nclientPort={self.port['zookeeper']}\n"
             f"clientPortAddress={LOOPBACK}\nadmin.enableServer=false\ntickTime=1000\n"
             "initLimit=10\nsyncLimit=5\n"
         )
         settings = yaml.safe_dump(self._settings())
-        known = conf / "config.yaml"
+        known = self._conf / "config.yaml"
         if not known.exists() or known.read_text() != settings:
             known.write_text(settings)
             self._work_out_memory()
@@ -105,7 +100,7 @@ class Flink(Component):
             "state.checkpoints.dir": f"file://{self.folder}/checkpoints",
             "state.savepoints.dir": f"file://{self.folder}/savepoints",
             "high-availability.type": "zookeeper",
-            "high-availability.zookeeper.quorum": f"{LOOPBACK}:{self.port['zookeeper']}",
+            "high-availability.zookeeper.quorum": self.address("zookeeper"),
             "high-availability.storageDir": f"file://{self.folder}/ha",
             "high-availability.jobmanager.port": str(self.port["rpc"]),
             # By default only the slot whose worker died starts again, and finds the dead worker in
@@ -126,14 +121,12 @@ class Flink(Component):
 
     def _work_out_memory(self) -> None:
         """JVM options and arguments of both servers, from Flink's own arithmetic."""
-        conf = self.folder / "conf"
-        flink = _distribution()
-        path = f"{flink}/bin/bash-java-utils.jar:{flink}/lib/*"
+        path = f"{_distribution()}/bin/bash-java-utils.jar:{_distribution()}/lib/*"
         for name, what in (("jobmanager", "JM"), ("taskmanager", "TM")):
             output = run_program(
                 "work out Flink's memory",
                 ["java", "-cp", path, "org.apache.flink.runtime.util.bash.BashJavaUtils",
-                 f"GET_{what}_RESOURCE_PARAMS", "--configDir", str(conf)],
+                 f"GET_{what}_RESOURCE_PARAMS", "--configDir", str(self._conf)],
             )  # fmt: skip
             mark = "BASH_JAVA_UTILS_EXEC_RESULT:"
             found = [line.removeprefix(mark) for line in output.splitlines()
@@ -141,20 +134,16 @@ class Flink(Component):
             if len(found) != 2:
                 raise ProgramFailed("Flink refuses its settings", output)
             for part, text in zip(("jvm", "args"), found, strict=True):
-                (conf / f"{name}.{part}").write_text(text)
+                (self._conf / f"{name}.{part}").write_text(text)
 
     def _has_leader(self) -> bool:
         return "taskmanagers" in self._overview()
 
-    def _slots(self) -> int:
-        return int(self._overview().get("slots-total", 0))
+    def _has_slots(self) -> bool:
+        return int(self._overview().get("slots-total", 0)) > 0
 
     def _overview(self) -> dict[str, Any]:
-        try:
-            with urllib.request.urlopen(f"{self.endpoint()}/overview", timeout=2) as answer:
-                return dict(json.load(answer))
-        except (OSError, ValueError, urllib.error.URLError):
-            return {}
+        return ask_json(f"{self.endpoint()}/overview")
 
 
 def _distribution() -> Path:

@@ -1,18 +1,16 @@
 """HDFS: a NameNode and a DataNode. People and Beam reach it by WebHDFS, Hive and Spark by RPC."""
 
 import json
-import urllib.request
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
 from runners import jars
-from runners.java_build import build
-from runners.local_stack.component import LOOPBACK, Component
-from runners.local_stack.process import ServerProcess
+from runners.addresses import LOOPBACK, ask_json
+from runners.local_stack.component import Component, ServerProcess
 from runners.programs import run_program
 
-_OPENS = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in ("java.lang", "java.util")]
+_OPENS = jars.opening("java.lang java.util")
 _LOG4J = """\
 log4j.rootLogger=INFO,err
 log4j.appender.err=org.apache.log4j.ConsoleAppender
@@ -28,12 +26,12 @@ class Hdfs(Component):
     name = "hdfs"
     ports = ("rpc", "http", "data", "data_http", "data_ipc")
 
-    def servers(self, folder: Path) -> list[ServerProcess]:
+    def servers(self) -> list[ServerProcess]:
         server = "org.apache.hadoop.hdfs.server"
         return [
-            ServerProcess("namenode", folder, self._java(f"{server}.namenode.NameNode"),
+            ServerProcess("namenode", self.stack, self._java(f"{server}.namenode.NameNode"),
                           self._has_space),
-            ServerProcess("datanode", folder, self._java(f"{server}.datanode.DataNode"),
+            ServerProcess("datanode", self.stack, self._java(f"{server}.datanode.DataNode"),
                           lambda: self._is_registered() and self._has_space()),
         ]  # fmt: skip
 
@@ -43,14 +41,11 @@ class Hdfs(Component):
 
     def endpoint(self) -> str:
         """By WebHDFS."""
-        return f"hdfs://{self._address('http')}"
+        return f"hdfs://{self.address('http')}"
 
     def rpc_endpoint(self) -> str:
         """By Hadoop's own protocol."""
-        return f"hdfs://{self._address('rpc')}"
-
-    def _address(self, port: str) -> str:
-        return f"{LOOPBACK}:{self.port[port]}"
+        return f"hdfs://{self.address('rpc')}"
 
     @staticmethod
     def missing() -> str:
@@ -58,7 +53,7 @@ class Hdfs(Component):
 
     @staticmethod
     def install() -> None:
-        build()
+        jars.build()
 
     def configure(self) -> None:
         conf = self.folder / "conf"
@@ -80,11 +75,11 @@ class Hdfs(Component):
             "dfs.replication": 1,
             "dfs.permissions.enabled": "true",
             "dfs.webhdfs.enabled": "true",
-            "dfs.namenode.rpc-address": self._address("rpc"),
-            "dfs.namenode.http-address": self._address("http"),
-            "dfs.datanode.address": self._address("data"),
-            "dfs.datanode.http.address": self._address("data_http"),
-            "dfs.datanode.ipc.address": self._address("data_ipc"),
+            "dfs.namenode.rpc-address": self.address("rpc"),
+            "dfs.namenode.http-address": self.address("http"),
+            "dfs.datanode.address": self.address("data"),
+            "dfs.datanode.http.address": self.address("data_http"),
+            "dfs.datanode.ipc.address": self.address("data_ipc"),
             # The NameNode sends readers and writers there; the machine's own name may lead
             # elsewhere, and loopback has none that it could check.
             "dfs.datanode.hostname": LOOPBACK,
@@ -121,12 +116,8 @@ class Hdfs(Component):
         return any(each["ActorState"] == "RUNNING" for each in json.loads(actors))
 
     def _jmx(self, port: str, bean: str) -> dict[str, Any]:
-        url = f"http://{self._address(port)}/jmx?qry=Hadoop:service={bean}"
-        try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                return dict(json.load(answer)["beans"][0])
-        except (OSError, ValueError, LookupError):
-            return {}
+        url = f"http://{self.address(port)}/jmx?qry=Hadoop:service={bean}"
+        return dict(next(iter(ask_json(url).get("beans", ())), {}))
 
 
 def _xml(settings: dict[str, Any]) -> str:

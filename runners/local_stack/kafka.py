@@ -8,9 +8,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from runners import jars
-from runners.java_build import build
-from runners.local_stack.component import LOOPBACK, Component, listens
-from runners.local_stack.process import ServerProcess
+from runners.addresses import LOOPBACK, answers
+from runners.local_stack.component import Component, ServerProcess
 from runners.programs import run_program
 
 _HEAP = "-Xmx1g"
@@ -49,15 +48,15 @@ class Kafka(Component):
     name = "kafka"
     ports = ("broker", "controller", "secure")
 
-    def servers(self, folder: Path) -> list[ServerProcess]:
+    def servers(self) -> list[ServerProcess]:
         properties = str(self.folder / "server.properties")
         logging = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
         command = ["java", _HEAP, logging, "-cp", _class_path(), "kafka.Kafka", properties]
-        return [ServerProcess("kafka", folder, command, self._answers)]
+        return [ServerProcess("kafka", self.stack, command, self._answers)]
 
     def _answers(self) -> bool:
         """A broker that was killed listens at once, but waits for its old session to end."""
-        if not listens(self.port["broker"]):
+        if not answers(self.endpoint()):
             return False
         admin = AdminClient({"bootstrap.servers": self.endpoint(), "log_level": 0})
         try:
@@ -65,12 +64,9 @@ class Kafka(Component):
         except KafkaException:
             return False
 
-    def endpoint(self) -> str:
-        return f"{LOOPBACK}:{self.port['broker']}"
-
     def secure_endpoint(self) -> str:
         """The SASL_SSL port."""
-        return f"{LOOPBACK}:{self.port['secure']}"
+        return self.address("secure")
 
     @staticmethod
     def missing() -> str:
@@ -78,7 +74,7 @@ class Kafka(Component):
 
     @staticmethod
     def install() -> None:
-        build()
+        jars.build()
 
     def configure(self) -> None:
         data = self.folder / "data"

@@ -2,14 +2,12 @@
 
 import getpass
 import shutil
-from pathlib import Path
 
 import pymysql
 
-from runners.local_stack.component import LOOPBACK, Component
-from runners.local_stack.process import ServerProcess
-from runners.packages import debian_packages
-from runners.programs import run_program
+from runners.addresses import LOOPBACK
+from runners.local_stack.component import Component, ServerProcess
+from runners.programs import debian_packages, run_program
 
 _FIRST = """\
 CREATE DATABASE IF NOT EXISTS el CHARACTER SET utf8mb4;
@@ -47,10 +45,10 @@ class MariaDb(Component):
     name = "mariadb"
     ports = ("server",)
 
-    def servers(self, folder: Path) -> list[ServerProcess]:
+    def servers(self) -> list[ServerProcess]:
         # A socket's path may be no longer than 107 bytes, so it is relative to the data.
         command = [_path("mariadbd"), f"--defaults-file={self.folder}/mariadb.cnf"]
-        return [ServerProcess("mariadb", folder, command, self._answers)]
+        return [ServerProcess("mariadb", self.stack, command, self._answers)]
 
     def _answers(self) -> bool:
         try:
@@ -61,9 +59,6 @@ class MariaDb(Component):
         except (pymysql.Error, OSError):
             return False
         return True
-
-    def endpoint(self) -> str:
-        return f"{LOOPBACK}:{self.port['server']}"
 
     @staticmethod
     def missing() -> str:

@@ -1,14 +1,12 @@
 """Spark 3.5, standalone: a Master and a Worker."""
 
-import json
-import urllib.request
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
+from runners.addresses import LOOPBACK, ask_json
 from runners.jars import SPARK_OPENS, SPARK_VERSION, log4j, our_spark
-from runners.local_stack.component import LOOPBACK, Component
-from runners.local_stack.process import ServerProcess
-from runners.packages import unpack_package
+from runners.local_stack.component import Component, ServerProcess
+from runners.programs import unpack_package
 
 
 class Spark(Component):
@@ -18,14 +16,14 @@ class Spark(Component):
     ports = ("master", "master_ui", "worker", "worker_ui")
     needs = ("workers",)
 
-    def servers(self, folder: Path) -> list[ServerProcess]:
+    def servers(self) -> list[ServerProcess]:
         worker = ["--cores", "2", "--memory", "3g", "--work-dir", f"{self.folder}/work"]
         return [
-            self._server(folder, "master", [], lambda: self._state().get("status") == "ALIVE"),
-            self._server(folder, "worker", [*worker, self.endpoint()], self._has_worker),
+            self._server("master", [], lambda: self._state().get("status") == "ALIVE"),
+            self._server("worker", [*worker, self.endpoint()], self._has_worker),
         ]
 
-    def _server(self, folder: Path, name: str, arguments: list[str], ready: Any) -> ServerProcess:
+    def _server(self, name: str, arguments: list[str], ready: Callable[[], bool]) -> ServerProcess:
         command = [
             *("java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
             *SPARK_OPENS,
@@ -41,10 +39,10 @@ class Spark(Component):
             "SPARK_SCALA_VERSION": "2.12",
             "SPARK_LOCAL_IP": LOOPBACK,
         }
-        return ServerProcess(f"spark-{name}", folder, command, ready, environment)
+        return ServerProcess(f"spark-{name}", self.stack, command, ready, environment)
 
     def endpoint(self) -> str:
-        return f"spark://{LOOPBACK}:{self.port['master']}"
+        return f"spark://{super().endpoint()}"
 
     @staticmethod
     def missing() -> str:
@@ -65,9 +63,4 @@ class Spark(Component):
 
     def _state(self) -> dict[str, Any]:
         """What the Master's page says, for machines."""
-        url = f"http://{LOOPBACK}:{self.port['master_ui']}/json/"
-        try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                return dict(json.load(answer))
-        except (OSError, ValueError):
-            return {}
+        return ask_json(f"http://{self.address('master_ui')}/json/")

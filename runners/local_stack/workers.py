@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from runners.local_stack.component import LOOPBACK, Component, listens
-from runners.local_stack.process import ServerProcess
+from runners.addresses import answers
+from runners.local_stack.component import Component, ServerProcess
 
 _INSTALLED = Path(__file__).resolve().parents[2]
 
@@ -15,11 +15,10 @@ class Workers(Component):
     name = "workers"
     ports = ("pool",)
 
-    def servers(self, folder: Path) -> list[ServerProcess]:
+    def servers(self) -> list[ServerProcess]:
         command = [sys.executable, "-m", "runners.worker_pool", "--port", str(self.port["pool"])]
         environment = {"PYTHONPATH": str(_INSTALLED), "PYTHONUNBUFFERED": "1"}
-        return [ServerProcess("workers", folder, command, lambda: listens(self.port["pool"]),
-                              environment)]  # fmt: skip
+        return [ServerProcess("workers", self.stack, command, self._answers, environment)]
 
-    def endpoint(self) -> str:
-        return f"{LOOPBACK}:{self.port['pool']}"
+    def _answers(self) -> bool:
+        return answers(self.endpoint())

@@ -14,6 +14,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
+from runners.addresses import ask_json
 from runners.local_stack import Stack
 from traffic.job import StreamJob, wait_for
 from traffic.truth import delivered
@@ -94,9 +95,9 @@ def test_it_is_well(shell: Shell, running: tuple[StreamJob, Any]) -> None:
 
 def test_it_starts_again_for_ever(running: tuple[StreamJob, Any]) -> None:
     job, _ = running
-    told = job.flink.settings_of(job.job)
+    told = ask_json(f"{job.flink.url}/jobs/{job.job}/config")
     restarts = "Restart with fixed delay (PT1S). #2147483647 restart attempts."
-    assert told["restart-strategy"] == restarts
+    assert told["execution-config"]["restart-strategy"] == restarts
 
 
 def test_a_second_job_of_the_group_is_refused(shell: Shell, running: tuple[StreamJob, Any]) -> None:

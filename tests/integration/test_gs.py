@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from gcp_storage_emulator.server import create_server
 
-from runners.local_stack.component import free_ports
+from runners.addresses import free_ports
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "examples" / "sample.log.gz"

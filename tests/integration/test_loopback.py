@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 import psutil
 import pytest
+from server_care import exposed
 
-from runners.local_stack.exposed import exposed
 from runners.loopback import kept_in
 
 _LISTEN = """

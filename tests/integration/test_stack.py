@@ -13,6 +13,7 @@ import psutil
 import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from server_care import ails, restore
 
 from runners import orphans
 from runners.local_stack import Stack, StackError
@@ -54,13 +55,13 @@ def test_a_killed_broker_comes_back_with_its_data(stack: Stack, kafka: str) -> N
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_what_ails_is_restored(stack: Stack, kafka: str, number: signal.Signals) -> None:
     broker = stack.kafka.process("kafka")
-    assert broker.pid is not None and not stack.kafka.ails
+    assert broker.pid is not None and not ails(stack.kafka)
     os.kill(broker.pid, number)
-    wait_for(lambda: stack.kafka.ails, 30)
-    stack.kafka.restore()
-    assert not stack.kafka.ails
+    wait_for(lambda: ails(stack.kafka), 30)
+    restore(stack.kafka)
+    assert not ails(stack.kafka)
     assert topics(kafka) is not None
-    stack.kafka.restore()  # which does nothing to what is well
+    restore(stack.kafka)  # which does nothing to what is well
     assert stack.status()["kafka"] == kafka
 
 

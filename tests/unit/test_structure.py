@@ -79,18 +79,13 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "runners": (
         "beam_options",
         "direct flink spark local_stack",
-        "local_pool java_build",
+        "local_pool",
         "worker_pool job_server flink_rest preflight loopback beam_private",
-        "forkserver jars packages",
-        "orphans programs user_folders",
-        "memory",
+        "forkserver jars",
+        "orphans programs",
+        "addresses memory user_folders",
     ),
-    "runners.local_stack": (
-        "stack exposed",
-        "flink hdfs kafka mariadb spark workers",
-        "component",
-        "process",
-    ),
+    "runners.local_stack": ("stack", "flink hdfs kafka mariadb spark workers", "component"),
     "el_beam": (
         "cli",
         "commands",

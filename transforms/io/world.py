@@ -2,7 +2,6 @@
 
 import threading
 import time
-from typing import Protocol
 
 
 class Clock:
@@ -26,16 +25,3 @@ class Clock:
 
 
 CLOCK = Clock()
-
-
-class Processes(Protocol):
-    """Which processes there are."""
-
-    def here(self) -> tuple[str, str, int, float]:
-        """This process: its host, an id of the host's start, its pid, its start (unix s)."""
-
-    def alive(self, host: str, boot: str, pid: int, started: float) -> bool | None:
-        """Whether that process runs; None where this host can't tell."""
-
-    def end_orphans(self) -> None:
-        """End the processes whose submitter has gone; it returns when they have ended."""

@@ -8,10 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from el_beam.books.state.state import LeaseLost, State, StateError
-from runners.orphans import ThisMachine
+from runners.orphans import Processes
 from schemas.durable import DocumentFormat
 from transforms.io.files import filesystem
-from transforms.io.world import CLOCK, Clock, Processes
+from transforms.io.world import CLOCK, Clock
 
 _BEAT = 5.0  # seconds between signs of life
 _DEAD = 30.0  # seconds without one, after which an instance is taken for dead
@@ -44,7 +44,7 @@ class Lease:
         self, state: State, clock: Clock = CLOCK, processes: Processes | None = None
     ) -> None:
         self._folder = f"{state.path}/lease"
-        self._clock, self._processes = clock, processes or ThisMachine()
+        self._clock, self._processes = clock, processes or Processes()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._live, daemon=True)
         self.number = 0  # of this instance

@@ -16,10 +16,11 @@ from el_beam.running.increments.planning import IncrementsOptions
 from el_beam.running.increments.report import Problem, Report
 from el_beam.running.increments.round import Increments, Run
 from runners.flink_rest import FlinkError
+from runners.orphans import Processes
 from transforms.counts.summary import total
 from transforms.io.files.base import FileAway
 from transforms.io.kafka.errors import KafkaAway
-from transforms.io.world import CLOCK, Clock, Processes
+from transforms.io.world import CLOCK, Clock
 from transforms.read.kafka import KafkaSource
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from el_beam.running.failures import JobFailed, NotReady
 from el_beam.running.increments.planning import ImportedTopic, IncrementsOptions, TopicFacts, plan
 from el_beam.running.increments.report import Problem, Report
 from runners import flink
-from runners.orphans import ThisMachine
+from runners.orphans import Processes
 from runners.worker_pool import about
 from transforms.counts.summary import Summary, total
 from transforms.errors import SinkError
@@ -33,7 +33,7 @@ from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway
 from transforms.io.kafka.broker import broker_of, matching
 from transforms.io.kafka.errors import KafkaAway
-from transforms.io.world import CLOCK, Clock, Processes
+from transforms.io.world import CLOCK, Clock
 from transforms.read.kafka_ranges import KafkaRanges
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Increments:
     ) -> None:
         """`job` is the job but for its source: that is another one each time, and `run` runs it.
         Those of `after_commit` are called when a commit is durable."""
-        self._clock, self._processes, self._run_job = clock, processes or ThisMachine(), run
+        self._clock, self._processes, self._run_job = clock, processes or Processes(), run
         self._job, self._source, self._lease = job, source, lease
         self._execution, self._options = execution, options
         self._after_commit = after_commit

@@ -24,7 +24,7 @@ from el_beam.books.state.state import (
     reset,
     show,
 )
-from runners.orphans import ThisMachine
+from runners.orphans import Processes
 from transforms.counts.summary import Summary
 from transforms.io.world import Clock
 from transforms.read.kafka_ranges import OffsetRange, splits_of
@@ -196,7 +196,7 @@ def test_the_lease_of_another_machine_ends(state: State, age: float, free: bool)
 
 
 def test_this_machine_before_it_started_anew() -> None:
-    machine = ThisMachine()
+    machine = Processes()
     host, boot, pid, started = machine.here()
     assert machine.alive(host, boot, pid, started) is True
     assert machine.alive(host, "another", pid, started) is False

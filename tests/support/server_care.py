@@ -1,9 +1,13 @@
-"""Which processes listen to more than this machine."""
+"""What tests ask of servers, and do to them: who listens to more than this machine, who is dead."""
 
+import os
 import re
+import signal
 from contextlib import suppress
 
 import psutil
+
+from runners.local_stack import Component
 
 _LOOPBACK = re.compile(r"127\.|::1$|::ffff:127\.")
 
@@ -22,3 +26,20 @@ def exposed(variable: str, value: str) -> set[str]:
                 if process.environ().get(variable) == value:
                     found.add(f"{address} {' '.join(process.cmdline())[-300:]}")
     return found
+
+
+def ails(component: Component) -> bool:
+    """Whether a part of it should run, for somebody started it and nobody stopped it, and doesn't
+    run or doesn't answer."""
+    return any(each.pid_file.exists() and not each.is_ready for each in component.processes)
+
+
+def restore(component: Component) -> None:
+    """Bring back what was killed or stopped by a signal. Raises StackError."""
+    for process in component.processes:
+        if (pid := process.pid) is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGCONT)
+    if ails(component):
+        component.stop()
+        component.start()

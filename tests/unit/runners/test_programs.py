@@ -7,8 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from runners.packages import extract, unpack_package
-from runners.programs import ProgramFailed, run_program
+from runners.programs import ProgramFailed, extract, run_program, unpack_package
 
 
 def archive(path: Path, **kinds: bytes) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runners import jars
-from runners.java_build import build
+from runners.jars import build
 from runners.programs import ProgramFailed
 
 MAVEN = """#!/bin/sh
