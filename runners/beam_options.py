@@ -1,7 +1,5 @@
 """Which options Beam knows: it passes over others in silence."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from contextlib import suppress

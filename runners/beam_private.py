@@ -4,8 +4,6 @@
 an upgrade of Beam has changed it; docs/decisions/006-private-members.md says what to do then.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from apache_beam.portability.api import beam_fn_api_pb2

@@ -1,7 +1,5 @@
 """This machine: one process, or several."""
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Sequence

@@ -1,7 +1,6 @@
 """Flink: the same graph, bounded or for as long as it is let run."""
 
-from __future__ import annotations
-
+import argparse
 import os
 import time
 from collections.abc import Sequence
@@ -43,6 +42,21 @@ OPTIONS = (
     "state_backend_storage_path unaligned_checkpoint_enabled use_data_stream_for_batch "
     "sdk_worker_parallelism environment_cache_millis load_balance_bundles"
 ).split()
+_CONTINUOUS = {
+    "streaming": True,
+    "max_bundle_time_mills": 200,  # an event waits no longer for its bundle to fill
+    "checkpointing_interval": CHECKPOINT_EVERY,
+    # What was read before a checkpoint is in the topics before it is complete: its offsets,
+    # committed then, promise that. By default Flink keeps the rest of a bundle for later.
+    "finish_bundle_before_checkpointing": True,
+    # Whatever dies, the job starts again from its last checkpoint, for ever. The cluster's own
+    # settings may give up.
+    "number_of_execution_retries": 2**31 - 1,
+    "execution_retry_delay": 1000,
+    # A job that is cancelled leaves its last checkpoint for --savepoint.
+    "externalized_checkpoints_enabled": True,
+    "retain_externalized_checkpoints_on_cancellation": True,
+}
 
 
 def options(
@@ -73,7 +87,7 @@ def options(
     if name:
         ours["job_name"] = name
     if streaming:
-        ours |= _streaming()
+        ours |= _CONTINUOUS
     if savepoint:
         ours["savepoint_path"] = savepoint
     given = {option.lstrip("-").partition("=")[0] for option in more}
@@ -114,7 +128,6 @@ class _JobServer(LaunchedJobServer):
         self._options = options
 
     def command(self, folder: str, port: int) -> list[str]:
-        """What runs it on this port; `folder` is its own."""
         server = FlinkJarJobServer(self._options)
         place(server, folder, port)
         (java, *rest), _ = server.subprocess_cmd_and_endpoint()
@@ -143,37 +156,16 @@ def cancel(more: Sequence[str], name: str, patience: float = 240.0) -> None:
             time.sleep(0.2)
 
 
-def _streaming() -> dict[str, object]:
-    return {
-        "streaming": True,
-        "max_bundle_time_mills": 200,  # an event waits no longer for its bundle to fill
-        "checkpointing_interval": CHECKPOINT_EVERY,
-        # What was read before a checkpoint is in the topics before it is complete: its offsets,
-        # committed then, promise that. By default Flink keeps the rest of a bundle for later.
-        "finish_bundle_before_checkpointing": True,
-        # Whatever dies, the job starts again from its last checkpoint, for ever. The cluster's own
-        # settings may give up.
-        "number_of_execution_retries": 2**31 - 1,
-        "execution_retry_delay": 1000,
-        # A job that is cancelled leaves its last checkpoint for --savepoint.
-        "externalized_checkpoints_enabled": True,
-        "retain_externalized_checkpoints_on_cancellation": True,
-    }
-
-
 def _flag(name: str, value: object) -> str:
     return f"--{name}" if value is True else f"--{name}={value}"
 
 
 def value_of(options: Sequence[str], name: str) -> str | None:
     """What `--name=value` or `--name value` gives, the last one; None without it."""
-    found = None
-    for number, option in enumerate(options):
-        flag, given, value = option.partition("=")
-        if flag == f"--{name}":
-            rest = options[number + 1 :]
-            found = value if given else (rest[0] if rest and not rest[0].startswith("--") else "")
-    return found
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(f"--{name}", nargs="?", const="", dest="value")
+    value: str | None = parser.parse_known_args(options)[0].value
+    return value
 
 
 def cluster(more: Sequence[str] = ()) -> FlinkCluster | None:

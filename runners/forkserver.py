@@ -5,8 +5,6 @@ is given a Fork is like a process of `subprocess`: the environment, the folder a
 streams are ours, as they are when it begins. What it logs as `el_beam` goes to our `sys.stderr`.
 """
 
-from __future__ import annotations
-
 import atexit
 import functools
 import gc

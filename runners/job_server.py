@@ -1,7 +1,5 @@
 """Launching the servers of Beam's that run beside a job, each a JVM."""
 
-from __future__ import annotations
-
 import abc
 import atexit
 import shutil
@@ -143,7 +141,6 @@ class KafkaExpansion(Launched):
         return "the expansion service"
 
     def command(self, folder: str, port: int) -> list[str]:
-        """What runs it on this port; `folder` is its own."""
         java = [JavaHelper.get_java(), *QUICK, *java_settings(folder), "-jar", self._jar]
         return [*java, str(port), *_KAFKA]
 

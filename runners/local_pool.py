@@ -4,8 +4,6 @@ Beam would run them as threads, which share one interpreter, or have its pool st
 `python` is in the PATH and listen on all addresses.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

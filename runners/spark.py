@@ -1,7 +1,5 @@
 """Spark: the same graph, bounded, on a cluster or inside the job server."""
 
-from __future__ import annotations
-
 import functools
 import os
 from collections.abc import Sequence
@@ -75,13 +73,6 @@ class SparkRunner(OwnWorkers, PortableRunner):
         )
 
 
-@functools.cache
-def _job_server(*how: Any) -> _JobServer:
-    server = _JobServer(*how)
-    at_end(server.stop)
-    return server
-
-
 class _JobServer(LaunchedJobServer):
     """A JVM that runs jobs on a Spark master, or in itself."""
 
@@ -93,11 +84,13 @@ class _JobServer(LaunchedJobServer):
 
     def start(self) -> Any:
         """A client of it. It is launched if it doesn't run. Raises SparkAway, RuntimeError."""
-        _ask(self._master)
+        scheme, _, addresses = self._master.partition("://")
+        # One of them leads. Spark itself would try for a minute, and then say something else.
+        if scheme == "spark" and not any(map(answers, addresses.split(","))):
+            raise SparkAway(f"no Spark master answers at {self._master}")
         return super().start()
 
     def command(self, folder: str, port: int) -> list[str]:
-        """What runs it on this port; `folder` is its own."""
         Path(folder, "log4j2.properties").write_text(log4j("error"))
         # Its class comes before Beam's of the same name.
         beam = f"{job_server_lib()}/loopback-1.jar:{job_server_lib()}/*"
@@ -126,8 +119,8 @@ class _JobServer(LaunchedJobServer):
         ]
 
 
-def _ask(master: str) -> None:
-    """Spark itself would try for a minute, and then say something else. Raises SparkAway."""
-    scheme, _, addresses = master.partition("://")  # of which one leads
-    if scheme == "spark" and not any(answers(each) for each in addresses.split(",")):
-        raise SparkAway(f"no Spark master answers at {master}")
+@functools.cache
+def _job_server(*how: Any) -> _JobServer:
+    server = _JobServer(*how)
+    at_end(server.stop)
+    return server

@@ -7,8 +7,6 @@ the very Python that runs it, lets workers log where it logs, and says which cod
 job of another version is refused before it is submitted.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import json
