@@ -1,7 +1,7 @@
-"""`el`: one command for all that people do. Each command is a file or a folder of commands/.
+"""`el`: one command for all that people do. Each command is a file of commands/.
 
-Exit codes: 0 done, 1 the job failed, 2 the call was wrong. Nothing slow is imported before a
-command needs it: `--help` answers at once.
+Exit codes: 0 done, 1 the job failed, 2 the call was wrong. A command's file is imported only if the
+call names it: `--help` answers at once.
 """
 
 import argparse
@@ -11,36 +11,36 @@ import sys
 import tempfile
 import textwrap
 import traceback
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from el_beam.commands import (
-    backfill,
-    bad,
-    check,
-    compact,
-    find,
-    forward,
-    jars,
-    jobs,
-    ledger,
-    mysql,
-    purge,
-    reconcile,
-    run,
-    schema,
-    stack,
-    state,
-)
-from el_beam.commands.common import FAILED, WRONG_CALL
-from schemas.errors import ElBeamError
+from schemas.errors import ElBeamError, WrongCall
 
-_COMMANDS = (
-    run, backfill, bad, check, compact, find, forward, jars, jobs, ledger, mysql, purge, reconcile,
-    schema, stack, state,
-)  # fmt: skip
+FAILED, WRONG_CALL = ElBeamError.exit_code, WrongCall.exit_code
+COMMANDS = {
+    "run": "read, validate and store events",
+    "backfill": "make hours again from the raw archive",
+    "bad": "list and replay lines that are not valid events",
+    "check": "see whether a continuous job works as it should",
+    "compact": "merge the many small files of an hour into few",
+    "find": "see where an event is, and where it came from",
+    "forward": "put lines into a Kafka topic, as they are",
+    "jars": "build the Java parts of jobs and servers",
+    "jobs": "list and stop continuous jobs",
+    "ledger": "see what a folder holds, hour by hour, and what is missing",
+    "mysql": "create, repair and purge tables of MySQL",
+    "purge": "remove what is too old to be kept",
+    "reconcile": "compare what two stores hold, by schema and hour",
+    "schema": "list the schemas, show one",
+    "stack": "start and stop real servers on this machine",
+    "state": "show or change how far increments are",
+}
+"""Each command, a module of commands/, and what its line of the help says."""
+
 _WIDTH = 78  # columns of help
 _GOES_ON = "; the same command goes on where it was"
 
@@ -65,8 +65,10 @@ class _Parser(argparse.ArgumentParser):
         sys.exit(WRONG_CALL)
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line. The defaults of a command's parser say what `main` does with it:
+def parser(named: Container[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The command line, with all of the commands that are named; of the others only their names.
+
+    The defaults of a command's parser say what `main` does with it:
 
     - `command`: the function(args) that does the work, prints its result and returns the exit code;
       it raises ElBeamError;
@@ -80,8 +82,12 @@ def parser() -> argparse.ArgumentParser:
     )
     top.set_defaults(goes_on=lambda _: False, fault=FAILED, needs_scratch=False)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.register(commands)
+    for name, summary in COMMANDS.items():
+        add_parser = partial(commands.add_parser, name, help=summary)
+        if name in named:
+            import_module(f"el_beam.commands.{name}").register(add_parser)
+        else:
+            add_parser()
     return top
 
 
@@ -115,11 +121,12 @@ def _parsed(given: list[str]) -> argparse.Namespace:
     if "--" in given:
         place = given.index("--")
         given, beam = given[:place], given[place + 1 :]
-    args, rest = parser().parse_known_args(given)
+    top = parser(given)
+    args, rest = top.parse_known_args(given)
     if rest and hasattr(args, "uris") and not any(each.startswith("-") for each in rest):
         args.uris += rest  # sinks that stand behind an option
     elif rest:
-        parser().error(f"unrecognized arguments: {' '.join(rest)}")
+        top.error(f"unrecognized arguments: {' '.join(rest)}")
     args.beam = beam
     return args
 

@@ -1,1 +1,2 @@
-"""The commands of `el`, a file each: `register` adds its options, and says what to call."""
+"""The commands of `el`, a file each. Its `register` makes the command's parser by the function that
+it is given, adds the options, and says what to call."""

@@ -5,6 +5,15 @@ import json
 from typing import Any
 
 from el_beam.commands.common import add_flink
+from el_beam.config.options import Given, from_yaml
+from el_beam.config.run_config import RunConfig
+from el_beam.connectors.registry import source_of, source_uri
+from el_beam.running.hooks import look
+from el_beam.running.streaming.health import probes
+from el_beam.terminal.console import printable
+from el_beam.uris import UriError
+from runners.flink_rest import cluster_of
+from transforms.read.kafka import KafkaSource
 
 _MOST_LAG = 1_000_000  # records
 _EXAMPLE = """examples:
@@ -15,11 +24,8 @@ Exit code 1 if there is any problem, so that a timer can alert people.
 """
 
 
-def register(commands: Any) -> None:
-    """Add `el check` to the command line."""
-    parser = commands.add_parser(
-        "check",
-        help="see whether a continuous job works as it should",
+def register(add_parser: Any) -> None:
+    parser = add_parser(
         description="Looks at the brokers, at how far the job's group has read, and at the job on "
         "Flink.",
         epilog=_EXAMPLE,
@@ -36,15 +42,6 @@ def register(commands: Any) -> None:
 
 
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.config import Given, RunConfig, from_yaml
-    from el_beam.connectors.registry import source_of, source_uri
-    from el_beam.running.hooks import look
-    from el_beam.running.streaming.health import probes
-    from el_beam.terminal.console import printable
-    from el_beam.uris import UriError
-    from runners.flink_rest import cluster_of
-    from transforms.read.kafka import KafkaSource
-
     given = from_yaml(args.config, RunConfig) if args.config else {}
     source = source_of(source_uri(args.source or str(given.get("source", Given("", "")).value)))
     if not isinstance(source, KafkaSource):

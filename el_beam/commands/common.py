@@ -1,20 +1,25 @@
-"""What the commands share: exit codes, and options that several of them have."""
+"""What the commands share: exit codes, options that several of them have, what they report."""
 
 import argparse
 import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
+
+from el_beam.terminal.console import live, printable
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
 _AGE = re.compile(r"(\d{1,5})([hd])", re.ASCII)  # there is no year 0
 
 
 def add_hours(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
-    """Add the options --from and --to: see `selection.selection_of`."""
-    parser.add_argument("--from", dest="first", required=required, metavar="HOUR",
-                        help="as 2019-03-10T07, or a day")  # fmt: skip
-    parser.add_argument(
-        "--to", dest="last", required=required, metavar="HOUR", help="the last hour, or day"
+    """Add the options --from and --to: see `contract.selection_of`."""
+    add = parser.add_argument
+    add(
+        "--from", dest="first", required=required, metavar="HOUR", help="as 2019-03-10T07, or a day"
     )
+    add("--to", dest="last", required=required, metavar="HOUR", help="the last hour, or day")
 
 
 def add_flink(parser: argparse.ArgumentParser) -> None:
@@ -23,10 +28,53 @@ def add_flink(parser: argparse.ArgumentParser) -> None:
                         help="the JobManager (default: $FLINK, or localhost:8081)")  # fmt: skip
 
 
-def age(text: str) -> timedelta:
-    """The age that an option gives, as 90d or 36h. Raises ArgumentTypeError."""
+def add_keep(parser: argparse.ArgumentParser) -> None:
+    """Add the options of what is too old: --older-than, --keep, --yes."""
+    add = parser.add_argument
+    add("--older-than", required=True, type=_age, metavar="AGE", help="90d, or 36h")
+    add("--keep", metavar="FILE", help="YAML: the fields that are kept, by schema")
+    add("--yes", action="store_true", help="do it; what is removed can't be brought back")
+
+
+def _age(text: str) -> timedelta:
     match = _AGE.fullmatch(text)
     number = int(match[1]) if match else 0
     if not match or not number:
         raise argparse.ArgumentTypeError(f"{text!r} is not a valid age: write 90d or 36h")
     return timedelta(days=number) if match[2] == "d" else timedelta(hours=number)
+
+
+def number_of(what: str, most: float) -> Callable[[str], float]:
+    """Make a parser of a number from 0; `what` ends the sentence on one that is wrong."""
+
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number of {what}")
+        return number
+
+    return parse
+
+
+@contextmanager
+def counting() -> Iterator[Callable[[], None]]:
+    """While the block runs, show a person who waits how many events were read: those for which
+    the function that it gives is called."""
+    events = 0
+
+    def one_more() -> None:
+        nonlocal events
+        events += 1
+
+    with live(lambda: f"read {events:,} events"):
+        yield one_more
+
+
+def report_left(args: argparse.Namespace, problems: Mapping[str, str]) -> int:
+    """Print what was left as it is, and why; returns the exit code."""
+    for name, why in problems.items():
+        print(f"{args.prog}: left as it is: {printable(f'{name}: {why}')}", file=sys.stderr)
+    return FAILED if problems else DONE

@@ -3,10 +3,17 @@
 import argparse
 import json
 import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from el_beam.commands.common import add_hours
+from el_beam.books.ledger.changes import changing
+from el_beam.books.ledger.entries import read_ledger
+from el_beam.commands.common import add_hours, number_of, report_left
+from el_beam.connectors.contract import selection_of
+from el_beam.terminal.console import printable
+from el_beam.upkeep.compaction import Compacted, closed, compact, hours
+from el_beam.uris import checked_path
 
 _EXAMPLE = """examples:
   el compact hdfs://namenode:9870/el/events --dry-run
@@ -17,11 +24,8 @@ If it is killed, the same command goes on where it was.
 _MOST = 1_000_000.0  # hours; more than there have been
 
 
-def register(commands: Any) -> None:
-    """Add `el compact` to the command line."""
-    parser = commands.add_parser(
-        "compact",
-        help="merge the many small files of an hour into few",
+def register(add_parser: Any) -> None:
+    parser = add_parser(
         description="Merges the files of hours that have ended into few large ones, sorted by "
         "time, with each event once. Needs up to 1.5 GiB of memory.",
         epilog=_EXAMPLE,
@@ -29,50 +33,17 @@ def register(commands: Any) -> None:
     add = parser.add_argument
     add("root", metavar="ROOT", help="the folder of a parquet: or raw: sink")
     add_hours(parser)
-    add(
-        "--after",
-        type=_hours,
-        default=2.0,
-        metavar="HOURS",
-        help="skip hours that ended less than this ago (default 2)",
-    )
+    add("--after", type=number_of("hours: write 2, or 0.5", _MOST), default=2.0, metavar="HOURS",
+        help="skip hours that ended less than this ago (default 2)")  # fmt: skip
     add("--dry-run", action="store_true", help="change nothing, only say what it would do")
     add("--json", action="store_true", help="a line of JSON for each hour and schema")
     parser.set_defaults(command=_command, goes_on=lambda args: not args.dry_run)
 
 
-def _hours(text: str) -> float:
-    try:
-        hours = float(text)
-    except ValueError:
-        hours = -1.0
-    if not 0 <= hours <= _MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of hours: write 2, or 0.5")
-    return hours
-
-
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.terminal.console import printable
-    from el_beam.uris import checked_path
-
-    problems = _compact(checked_path(args.root), args)
-    for path, why in problems.items():
-        print(f"{args.prog}: left as it is: {printable(f'{path}: {why}')}", file=sys.stderr)
-    return 1 if problems else 0
-
-
-def _compact(root: str, args: argparse.Namespace) -> dict[str, str]:
-    """Merge, or say so; returns the files that are left as they are, and why."""
-    from contextlib import nullcontext
-
-    from el_beam.books.ledger.changes import changing
-    from el_beam.books.ledger.entries import read_ledger
-    from el_beam.connectors.selection import selection_of
-    from el_beam.terminal.console import printable
-    from el_beam.upkeep.compaction import Compacted, closed, compact, hours
-
+    """Merge, or say so, and print what is left as it is; returns the exit code."""
+    root = checked_path(args.root)
     now, age = datetime.now(UTC), timedelta(hours=args.after)
-
     selection = selection_of(args.first, args.last, None)
 
     def is_chosen(hour: str) -> bool:
@@ -100,4 +71,4 @@ def _compact(root: str, args: argparse.Namespace) -> dict[str, str]:
     became = f"became {after:,}" if not args.dry_run else "would be compacted"
     again = f"; {repeated:,} repeated rows removed" if repeated else ""
     print(f"{before:,} files {became}{again}", file=sys.stderr)
-    return problems
+    return report_left(args, problems)

@@ -1,16 +1,16 @@
 """`el find`: where an event is, and where it came from."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from el_beam.commands.common import WRONG_CALL
-
-if TYPE_CHECKING:
-    from el_beam.connectors.find import FoundEvent, FoundLine
+from el_beam.commands.common import WRONG_CALL, counting
+from el_beam.connectors.contract import Selection, checked_hour
+from el_beam.connectors.find import Archive, FoundEvent, FoundLine, find
+from el_beam.connectors.registry import store_of
+from el_beam.terminal.console import printable
+from schemas.line_format import DEFAULT_FORMAT
 
 _EXAMPLE = """examples:
   el find 3f2a8d1e0c9b5f6e8a7d6c5b4a392817 sqlite:/tmp/el/events.db
@@ -25,47 +25,32 @@ Exit codes: 0 found, 1 in none of the stores, 2 the search failed.
 """
 
 
-def register(commands: Any) -> None:
-    """Add `el find` to the command line."""
-    parser = commands.add_parser(
-        "find",
-        help="see where an event is, and where it came from",
-        description="Looks for the event of a UUID in every STORE.",
-        epilog=_EXAMPLE,
+def register(add_parser: Any) -> None:
+    parser = add_parser(
+        description="Looks for the event of a UUID in every STORE.", epilog=_EXAMPLE
     )
     add = parser.add_argument
     add("uuid", metavar="UUID", help="as it is stored: 32 hex digits")
     add("stores", nargs="+", metavar="STORE", help="where to look")
     add("--hour", metavar="HOUR", help="look in this hour only, as 2019-03-10T07, or a day")
     add("--raw", metavar="ROOT", help="a raw: archive to search for the line that it was made from")
-    add(
-        "--format",
-        metavar="FMT",
-        help="the format of the archive's lines, as for `el run` "
-        "(default: '%%q %%{recvFrom}s %%{seqId}d %%D %%{ip}i %%u')",
-    )
+    add("--format", metavar="FMT", help="the format of the archive's lines, as for `el run` "
+        "(default: '%%q %%{recvFrom}s %%{seqId}d %%D %%{ip}i %%u')")  # fmt: skip
     add("--json", action="store_true", help="print it as JSON")
     parser.set_defaults(command=_command, fault=WRONG_CALL)
 
 
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.connectors.find import Archive, find
-    from el_beam.connectors.registry import store_of
-    from el_beam.connectors.selection import ReadCounter, Selection, checked_hour
-    from el_beam.terminal.console import live
-    from schemas.line_format import DEFAULT_FORMAT
-
     hour = checked_hour("--hour", args.hour)
     selection = Selection(hour, hour)
     stores = [store_of(each) for each in args.stores]
     archive = Archive(args.raw, args.format or DEFAULT_FORMAT) if args.raw else None
-    counter = ReadCounter()
     lines: list[FoundLine] = []
-    with live(counter.__str__):
-        found = list(find(args.uuid, stores, selection, counter))
+    with counting() as heard:
+        found = list(find(args.uuid, stores, selection, heard))
         if archive and not any(each.origin for each in found):
             hours = {each.hour for each in found if each.hour}
-            lines = list(archive.lines(args.uuid, selection, hours, counter))
+            lines = list(archive.lines(args.uuid, selection, hours, heard))
     if args.json:
         places = [each._asdict() for each in found]
         print(json.dumps({"found": places, "lines": [line._asdict() for line in lines]}))
@@ -75,8 +60,6 @@ def _command(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace, found: list[FoundEvent], lines: list[FoundLine]) -> None:
-    from el_beam.terminal.console import printable
-
     uuid, prog = args.uuid, args.prog
     for each in found:
         print(printable(f"{each.schema} {each.hour or 'no time'} in {each.end}: {each.place}"))

@@ -1,17 +1,19 @@
 """`el forward`: lines of a log, or of a pipe, into a raw topic."""
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import sys
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from schemas.event import RawLine
-    from transforms.read.lines import Source
+from el_beam.connectors.kafka import raw_topic_of
+from el_beam.connectors.registry import source_of, source_uri
+from el_beam.intake.forwarder.forward import forward
+from el_beam.terminal.console import printable
+from el_beam.uris import UriError
+from schemas.event import RawLine
+from transforms.read.lines import Source
 
 _EXAMPLE = """examples:
   el forward file:examples/sample.log.gz 'kafka://${KAFKA}/?topic=raw' \\
@@ -20,11 +22,8 @@ _EXAMPLE = """examples:
 """
 
 
-def register(commands: Any) -> None:
-    """Add `el forward` to the command line."""
-    parser = commands.add_parser(
-        "forward",
-        help="put lines into a Kafka topic, as they are",
+def register(add_parser: Any) -> None:
+    parser = add_parser(
         description="Reads lines from SOURCE and puts each into the topic, which it creates if it "
         "is missing. It ends when the source has ended and all lines are in the topic.",
         epilog=_EXAMPLE,
@@ -37,12 +36,6 @@ def register(commands: Any) -> None:
 
 
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.connectors.kafka import raw_topic_of
-    from el_beam.connectors.registry import source_of, source_uri
-    from el_beam.intake.forwarder.forward import forward
-    from el_beam.terminal.console import printable
-    from el_beam.uris import UriError
-
     if args.rate is not None and args.rate < 1:
         raise UriError(f"--rate must be 1 or more, not {args.rate}")
     lines = _lines(source_of(source_uri(args.source)), args.repeat)
@@ -55,8 +48,6 @@ def _command(args: argparse.Namespace) -> int:
 
 
 def _lines(source: Source, repeat: bool) -> Iterator[RawLine]:
-    from el_beam.uris import UriError
-
     if not source.bounded or (repeat and not source.repeatable):
         raise UriError(f"{source}: give file:PATH; or stdin:, without --repeat")
     rounds = itertools.repeat(source) if repeat else [source]

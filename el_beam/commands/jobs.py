@@ -1,17 +1,15 @@
 """`el jobs`: the continuous jobs of a Flink cluster."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from el_beam.commands.common import add_flink
-
-if TYPE_CHECKING:
-    from runners.flink_rest import FlinkCluster, FlinkJob
+from el_beam.terminal.console import printable
+from runners.flink_rest import FlinkCluster, FlinkJob, cluster_of
+from schemas.errors import WrongCall
 
 _EXAMPLE = """examples:
   el jobs list
@@ -20,14 +18,8 @@ _EXAMPLE = """examples:
 """
 
 
-def register(commands: Any) -> None:
-    """Add `el jobs` to the command line."""
-    parser = commands.add_parser(
-        "jobs",
-        help="list and stop continuous jobs",
-        description="Lists and stops the jobs of a Flink cluster.",
-        epilog=_EXAMPLE,
-    )
+def register(add_parser: Any) -> None:
+    parser = add_parser(description="Lists and stops the jobs of a Flink cluster.", epilog=_EXAMPLE)
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="the jobs, newest first")
     listing.add_argument("--all", action="store_true", help="also those that have ended")
@@ -45,15 +37,11 @@ def register(commands: Any) -> None:
 
 
 def _command(args: argparse.Namespace) -> int:
-    from runners.flink_rest import cluster_of
-
     args.call(cluster_of(args.flink), args)
     return 0
 
 
 def _list(cluster: FlinkCluster, args: argparse.Namespace) -> None:
-    from el_beam.terminal.console import printable
-
     jobs = [job for job in cluster.jobs() if args.all or not job.ended]
     if args.json:
         print(json.dumps([_as_json(cluster, job) for job in jobs]))
@@ -71,9 +59,6 @@ def _as_json(cluster: FlinkCluster, job: FlinkJob) -> dict[str, Any]:
 
 
 def _stop(cluster: FlinkCluster, args: argparse.Namespace) -> None:
-    from el_beam.terminal.console import printable
-    from schemas.errors import WrongCall
-
     if args.cancel and args.savepoint:
         raise WrongCall("--cancel makes no savepoint: give --cancel or --savepoint")
     job = cluster.job(args.job)

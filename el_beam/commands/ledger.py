@@ -1,16 +1,18 @@
 """`el ledger`: what was written into a folder, hour by hour, and whether all of it is there."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from el_beam.books.ledger.audit import compare, repairs
+from el_beam.books.ledger.changes import put_away_untracked
+from el_beam.books.ledger.entries import read_ledger
+from el_beam.books.ledger.model import Ledger
 from el_beam.commands.common import add_hours
-
-if TYPE_CHECKING:
-    from el_beam.books.ledger.model import Ledger
+from el_beam.connectors.contract import selection_of
+from el_beam.terminal.console import ResultTable, printable, results
+from el_beam.uris import checked_path
 
 _EXAMPLE = """examples:
   el ledger hdfs://namenode:9870/el/events
@@ -21,31 +23,21 @@ Exit code 1 if anything is missing, damaged or unknown.
 _SHOWN = 20  # troubles
 
 
-def register(commands: Any) -> None:
-    """Add `el ledger` to the command line."""
-    parser = commands.add_parser(
-        "ledger",
-        help="see what a folder holds, hour by hour, and what is missing",
+def register(add_parser: Any) -> None:
+    parser = add_parser(
         description="Compares what runs and imports wrote into ROOT with what is there now.",
         epilog=_EXAMPLE,
     )
-    parser.add_argument(
-        "root", metavar="ROOT", help="the folder of a parquet:, jsonl: or raw: sink"
-    )
+    add = parser.add_argument
+    add("root", metavar="ROOT", help="the folder of a parquet:, jsonl: or raw: sink")
     add_hours(parser)
-    parser.add_argument("--content", action="store_true", help="read and compare every file")
-    parser.add_argument("--put-away", action="store_true", help="move unknown files to _replaced")
-    parser.add_argument("--json", action="store_true", help="print all of it as JSON")
+    add("--content", action="store_true", help="read and compare every file")
+    add("--put-away", action="store_true", help="move unknown files to _replaced")
+    add("--json", action="store_true", help="print all of it as JSON")
     parser.set_defaults(command=_command)
 
 
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.books.ledger.audit import compare
-    from el_beam.books.ledger.changes import put_away_untracked
-    from el_beam.books.ledger.entries import read_ledger
-    from el_beam.connectors.selection import selection_of
-    from el_beam.uris import checked_path
-
     chosen = selection_of(args.first, args.last, None).hour
     root = checked_path(args.root)
     ledger = read_ledger(root, selected=chosen)  # refuses a folder that has none, before writing
@@ -61,9 +53,6 @@ def _command(args: argparse.Namespace) -> int:
 
 
 def as_json(ledger: Ledger) -> dict[str, Any]:
-    """All of it, as plain values."""
-    from el_beam.books.ledger.audit import repairs
-
     return {
         "root": ledger.root,
         "hours": [{"read": each.read, **vars(each)} for each in ledger.hours()],
@@ -74,28 +63,16 @@ def as_json(ledger: Ledger) -> dict[str, Any]:
 
 
 def _show(ledger: Ledger) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from el_beam.books.ledger.audit import repairs
-    from el_beam.terminal.console import printable, results
-
-    table = Table(box=None, pad_edge=False)
     numbers = ("read", "bad", "rows", "repeated", "missing", "files")
-    table.add_column("hour")
-    table.add_column("schema", overflow="fold")
-    for name in numbers:
-        table.add_column("written" if name == "rows" else name, justify="right")
-    table.add_column("")
+    titles = ("written" if name == "rows" else name for name in numbers)
+    table = ResultTable("hour", "schema", *titles, "", left=("hour", "schema", ""))
     hour = ""
     for book in ledger.hours():
-        counts = (getattr(book, name) for name in numbers)
-        table.add_row("" if book.hour == hour else book.hour, Text(printable(book.schema)),
-                      *(f"{count:,}" if count else "" for count in counts), book.mark)  # fmt: skip
+        counts = (getattr(book, name) or "" for name in numbers)
+        table.row("" if book.hour == hour else book.hour, book.schema, *counts, book.mark)
         hour = book.hour
-    totals = ledger.totals
     table.add_section()
-    table.add_row("all", "", *(f"{totals[name]:,}" for name in numbers), "")
+    table.row("all", "", *(ledger.totals[name] for name in numbers), "")
     results().print(table)
     for trouble in ledger.troubles[:_SHOWN]:
         print(f"{trouble.kind}: {printable(trouble.sentence)}", file=sys.stderr)

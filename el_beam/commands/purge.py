@@ -3,10 +3,20 @@
 import argparse
 import json
 import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
-from el_beam.commands.common import age
+from el_beam.books.ledger.audit import compare
+from el_beam.books.ledger.changes import changing
+from el_beam.books.ledger.entries import read_ledger
+from el_beam.commands.common import add_keep, report_left
+from el_beam.terminal.console import printable
+from el_beam.upkeep.compaction import closed
+from el_beam.upkeep.retention.keep_list import read_keep
+from el_beam.upkeep.retention.purge import check_files, left_over, purge, steps
+from el_beam.uris import checked_path
+from transforms.io.files import filesystem
 
 _EXAMPLE = """examples:
   el purge hdfs://namenode:9870/el/raw --older-than 90d
@@ -21,45 +31,21 @@ same command goes on where it was.
 """
 
 
-def register(commands: Any) -> None:
-    """Add `el purge` to the command line."""
-    parser = commands.add_parser(
-        "purge",
-        help="remove what is too old to be kept",
+def register(add_parser: Any) -> None:
+    parser = add_parser(
         description="Removes the files of old hours, or all of their fields but those of a list.",
         epilog=_EXAMPLE,
     )
     add = parser.add_argument
     add("root", metavar="ROOT", help="the folder of a parquet:, jsonl: or raw: sink")
-    add("--older-than", required=True, type=age, metavar="AGE", help="90d, or 36h")
-    add("--keep", metavar="FILE", help="YAML: the fields that are kept, by schema")
-    add("--yes", action="store_true", help="do it; what is removed can't be brought back")
+    add_keep(parser)
     add("--json", action="store_true", help="a line of JSON for each file")
     parser.set_defaults(command=_command, goes_on=lambda args: args.yes)
 
 
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.terminal.console import printable
-    from el_beam.uris import checked_path
-
-    problems = _purge(checked_path(args.root), args)
-    for path, why in problems.items():
-        print(f"{args.prog}: left as it is: {printable(f'{path}: {why}')}", file=sys.stderr)
-    return 1 if problems else 0
-
-
-def _purge(root: str, args: argparse.Namespace) -> dict[str, str]:
-    """Remove, or say so; returns the files that are left as they are, and why."""
-    from contextlib import nullcontext
-
-    from el_beam.books.ledger.audit import compare
-    from el_beam.books.ledger.changes import changing
-    from el_beam.books.ledger.entries import read_ledger
-    from el_beam.upkeep.compaction import closed
-    from el_beam.upkeep.retention.keep_list import read_keep
-    from el_beam.upkeep.retention.purge import check_files, left_over, purge, steps
-    from transforms.io.files import filesystem
-
+    """Remove, or say so, and print what is left as it is; returns the exit code."""
+    root = checked_path(args.root)
     now, age = datetime.now(UTC), args.older_than
 
     def old(hour: str) -> bool:
@@ -87,13 +73,12 @@ def _purge(root: str, args: argparse.Namespace) -> dict[str, str]:
           file=sys.stderr)  # fmt: skip
     ledger = read_ledger(root, selected=old)
     compare(ledger, selected=lambda hour: not hour or old(hour))
-    return problems | {each.what: "no run has written it under this name: see `el ledger`"
-                       for each in ledger.troubles if each.kind == "unknown"}  # fmt: skip
+    unknown = (each.what for each in ledger.troubles if each.kind == "unknown")
+    why = "no run has written it under this name: see `el ledger`"
+    return report_left(args, problems | dict.fromkeys(unknown, why))
 
 
 def _show(args: argparse.Namespace, path: str, keep: frozenset[str] | None) -> None:
-    from el_beam.terminal.console import printable
-
     found = {"path": path, "keep": None if keep is None else sorted(keep)}
     kept = ", ".join(sorted({"uuid", "dt"}.union(keep or ())))
     stays = "goes" if keep is None else f"keeps {kept}"

@@ -1,17 +1,15 @@
 """`el reconcile`: whether two stores hold the same events."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from el_beam.commands.common import WRONG_CALL, add_hours
-
-if TYPE_CHECKING:
-    from el_beam.connectors.reconcile import Comparison, Difference, HourPair
-    from el_beam.connectors.store import Store
+from el_beam.commands.common import WRONG_CALL, add_hours, counting
+from el_beam.connectors.contract import Store, selection_of
+from el_beam.connectors.reconcile import Comparison, Difference, HourPair, advice, compare
+from el_beam.connectors.registry import store_of
+from el_beam.terminal.console import ResultTable, printable, results
 
 _EXAMPLE = """examples:
   el reconcile 'kafka://BROKERS/?pattern=^eventlogging_.*' \\
@@ -28,40 +26,27 @@ _WIDTH = 120  # characters of a table, where they aren't a terminal's
 _NAMED, _NAMED_JSON = 20, 10_000  # differences
 
 
-def register(commands: Any) -> None:
-    """Add `el reconcile` to the command line."""
-    parser = commands.add_parser(
-        "reconcile",
-        help="compare what two stores hold, by schema and hour",
+def register(add_parser: Any) -> None:
+    parser = add_parser(
         description="Compares the uuids in two stores by schema and hour, and names those that "
         "only one of them has.",
         epilog=_EXAMPLE,
     )
-    parser.add_argument("a", metavar="A", help="a store")
-    parser.add_argument("b", metavar="B", help="the other one")
+    add = parser.add_argument
+    add("a", metavar="A", help="a store")
+    add("b", metavar="B", help="the other one")
     add_hours(parser)
-    parser.add_argument(
-        "--schema", metavar="REGEX", help="only schemas whose name starts like this"
-    )
-    parser.add_argument(
-        "--json",
-        action="store_true",
-        help=f"all of it as JSON, {_NAMED_JSON:,} differences at most",
-    )
+    add("--schema", metavar="REGEX", help="only schemas whose name starts like this")
+    add("--json", action="store_true",
+        help=f"all of it as JSON, {_NAMED_JSON:,} differences at most")  # fmt: skip
     parser.set_defaults(command=_command, fault=WRONG_CALL)
 
 
 def _command(args: argparse.Namespace) -> int:
-    from el_beam.connectors.reconcile import compare
-    from el_beam.connectors.registry import store_of
-    from el_beam.connectors.selection import ReadCounter, selection_of
-    from el_beam.terminal.console import live
-
     selection = selection_of(args.first, args.last, args.schema)
     a, b = store_of(args.a), store_of(args.b)
-    counter = ReadCounter()
-    with live(counter.__str__):
-        found = compare(a, b, selection, _NAMED_JSON if args.json else _NAMED, counter)
+    with counting() as heard:
+        found = compare(a, b, selection, _NAMED_JSON if args.json else _NAMED, heard)
     if args.json:
         print(json.dumps(as_json(found, a, b)))
     else:
@@ -70,9 +55,6 @@ def _command(args: argparse.Namespace) -> int:
 
 
 def as_json(found: Comparison, a: Store, b: Store) -> dict[str, Any]:
-    """All of it, as plain values."""
-    from el_beam.connectors.reconcile import advice
-
     return {
         "a": str(a),
         "b": str(b),
@@ -90,9 +72,6 @@ def as_json(found: Comparison, a: Store, b: Store) -> dict[str, Any]:
 
 
 def _show(found: Comparison, a: Store, b: Store) -> None:
-    from el_beam.connectors.reconcile import advice
-    from el_beam.terminal.console import printable, results
-
     print(f"A: {printable(str(a))}\nB: {printable(str(b))}")
     out = results(_WIDTH)
     out.print(_table(found))
@@ -104,17 +83,10 @@ def _show(found: Comparison, a: Store, b: Store) -> None:
         print(printable(sentence), file=sys.stderr)
 
 
-def _table(found: Comparison) -> Any:
+def _table(found: Comparison) -> ResultTable:
     """The hours that differ, and the sums of all."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from el_beam.terminal.console import printable
-
-    table = Table(box=None, pad_edge=False)
-    for name in ("hour", "schema", "A", "repeats", "only A", "B", "repeats", "only B"):
-        left = name in ("hour", "schema")
-        table.add_column(name, justify="left" if left else "right", overflow="fold")
+    of_each = ("A", "repeats", "only A", "B", "repeats", "only B")
+    table = ResultTable("hour", "schema", *of_each, left=("hour", "schema"))
 
     def add(hour: str, schema: str, pairs: list[HourPair]) -> None:
         numbers = (
@@ -122,10 +94,10 @@ def _table(found: Comparison) -> Any:
             *(sum(pair.only_a for pair in pairs), sum(pair.b.different for pair in pairs)),
             *(sum(pair.b.repeats for pair in pairs), sum(pair.only_b for pair in pairs)),
         )
-        table.add_row(hour, Text(schema), *(f"{each:,}" if each else "" for each in numbers))
+        table.row(hour, schema, *(each or "" for each in numbers))
 
     for pair in found.differing:
-        add(pair.hour or "no time", printable(pair.schema), [pair])
+        add(pair.hour or "no time", pair.schema, [pair])
     equal = len(found.hours) - len(found.differing)
     message = f"{equal:,} of {len(found.hours):,} equal"
     add("all", message if found.hours else "nothing was found", found.hours)

@@ -6,11 +6,13 @@ import sys
 from collections import defaultdict
 from typing import Any
 
+from el_beam.terminal.console import printable
+from schemas.event import Destination
+from schemas.registry import Registry, SchemaError, UnknownSchema, open_registry
 
-def register(commands: Any) -> None:
-    """Add `el schema list|show` to the command line."""
-    parser = commands.add_parser("schema", help="list the schemas, show one")
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+
+def register(add_parser: Any) -> None:
+    actions = add_parser().add_subparsers(title="actions", metavar="ACTION", required=True)
     lister = actions.add_parser("list", help="all schemas of the registry, with their revisions")
     lister.add_argument("--json", action="store_true", help="print it as JSON")
     lister.set_defaults(command=list_schemas)
@@ -30,9 +32,6 @@ def register(commands: Any) -> None:
 
 def list_schemas(args: argparse.Namespace) -> int:
     """Print every schema and its revisions, and what of the registry can't be used."""
-    from el_beam.terminal.console import printable
-    from schemas.registry import open_registry
-
     registry = open_registry(args.schemas)
     destinations = registry.list()
     if args.json:
@@ -51,8 +50,6 @@ def list_schemas(args: argparse.Namespace) -> int:
 
 def show_schema(args: argparse.Namespace) -> int:
     """Print a schema, the columns it makes, and its table."""
-    from schemas.registry import SchemaError, open_registry
-
     name, _, revision = args.name.rpartition("/") if "/" in args.name else (args.name, "", "")
     if revision and not (revision.isdecimal() and len(revision) <= 18):  # a nested name alone
         name, revision = args.name, ""
@@ -70,7 +67,7 @@ def show_schema(args: argparse.Namespace) -> int:
     return 0
 
 
-def _table(registry: Any, name: str) -> tuple[str, str]:
+def _table(registry: Registry, name: str) -> tuple[str, str]:
     """(schema, revision) of Schema_revision, as tables, topics and folders are called; another name
     as it is."""
     found = registry.list()
@@ -80,9 +77,7 @@ def _table(registry: Any, name: str) -> tuple[str, str]:
     return (of_table.schema, str(of_table.revision)) if of_table else (name, "")
 
 
-def _latest(registry: Any, name: str) -> int:
-    from schemas.registry import UnknownSchema
-
+def _latest(registry: Registry, name: str) -> int:
     revisions = [revision for schema, revision in registry.list() if schema == name]
     if not revisions:
         raise UnknownSchema(f"there is no schema {name!r:.100}")
@@ -90,7 +85,6 @@ def _latest(registry: Any, name: str) -> int:
 
 
 def _show_columns(document: dict[str, Any], name: str, revision: int) -> None:
-    from schemas.event import Destination
     from schemas.storage.arrow import arrow_schema
     from schemas.storage.sql import create_table_sql, table
 

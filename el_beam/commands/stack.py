@@ -1,15 +1,12 @@
 """`el stack`: real servers on this machine, to try things and to test against."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from runners.local_stack import Stack
+from runners.local_stack import Stack
 
 _EXAMPLE = """examples:
   el stack up kafka flink       start Kafka, Flink and Python workers
@@ -18,11 +15,8 @@ _EXAMPLE = """examples:
 """
 
 
-def register(commands: Any) -> None:
-    """Add `el stack` to the command line."""
-    parser = commands.add_parser(
-        "stack",
-        help="start and stop real servers on this machine",
+def register(add_parser: Any) -> None:
+    parser = add_parser(
         description="Kafka, HDFS, Flink, Spark, Python workers, MariaDB on loopback, from packages "
         "alone.",
         epilog=_EXAMPLE,
@@ -48,8 +42,6 @@ def register(commands: Any) -> None:
 
 
 def _command(args: argparse.Namespace) -> int:
-    from runners.local_stack import Stack
-
     args.call(Stack(args.dir), args)
     return 0
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from el_beam.connectors.selection import Selection, StoredError
-from el_beam.connectors.store import Store, StoredEvent
+from el_beam.connectors.contract import Selection, Store, StoredError, StoredEvent
 from schemas.bad_event import EVENT_ERROR, UNKNOWN, BadEvent, Reason, Stage, line_of
 from schemas.capsule import NotATime, parse_time, uuid5_hex
 from schemas.event import Origin, RawLine

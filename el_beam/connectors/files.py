@@ -12,15 +12,18 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from el_beam.connectors.contract import Connector, Role, Use
-from el_beam.connectors.selection import Selection, StoredError
-from el_beam.connectors.store import (
+from el_beam.connectors.contract import (
     ROWS,
+    Connector,
     Faults,
     Fields,
     NothingStored,
+    Role,
+    Selection,
     Store,
+    StoredError,
     StoredEvent,
+    Use,
     value_at,
     values_of,
 )

@@ -5,9 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+from el_beam.connectors.contract import Selection, Store, StoredError
 from el_beam.connectors.files import file_faults, hour_files
-from el_beam.connectors.selection import Selection, StoredError
-from el_beam.connectors.store import Store
 from el_beam.uris import UriError, checked_path
 from schemas.bad_event import EVENT_ERROR
 from schemas.capsule import uuid5_hex

@@ -11,9 +11,20 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from el_beam.connectors.contract import Connector, Role, Use
-from el_beam.connectors.selection import Selection, StoredError
-from el_beam.connectors.store import Faults, Fields, Json, Store, StoredEvent, value_at, values_of
+from el_beam.connectors.contract import (
+    Connector,
+    Faults,
+    Fields,
+    Json,
+    Role,
+    Selection,
+    Store,
+    StoredError,
+    StoredEvent,
+    Use,
+    value_at,
+    values_of,
+)
 from el_beam.uris import Uri, UriError, parse_uri
 from transforms.io.kafka.cluster import SETTINGS, KafkaCluster
 from transforms.io.secrets import SettingsError

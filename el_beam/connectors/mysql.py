@@ -9,8 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from el_beam.connectors.contract import Connector, Role, Use
-from el_beam.connectors.store import Store
+from el_beam.connectors.contract import Connector, Role, Store, Use
 from el_beam.uris import Uri, UriError, filled
 from transforms.io.mysql.server import SETTINGS, MysqlServer
 from transforms.io.secrets import SettingsError

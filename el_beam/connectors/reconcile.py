@@ -15,8 +15,7 @@ from contextlib import closing, suppress
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from el_beam.connectors.selection import Selection, StoredError
-from el_beam.connectors.store import Store
+from el_beam.connectors.contract import Selection, Store, StoredError
 from schemas.storage.sql import table_name
 
 _PLACES: Final = 2  # that are named of one uuid, in each store

@@ -11,14 +11,12 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from el_beam.connectors.contract import Connector, Role, Use
+from el_beam.connectors.contract import Connector, Role, Store, StoredError, Use
 from el_beam.connectors.files import FilesConnector
 from el_beam.connectors.kafka import KafkaConnector
 from el_beam.connectors.mysql import MysqlConnector
-from el_beam.connectors.selection import StoredError
 from el_beam.connectors.sqlite import SqliteConnector
 from el_beam.connectors.stdio import StdioConnector
-from el_beam.connectors.store import Store
 from el_beam.uris import Uri, UriError, parse_uri
 from schemas.errors import WrongCall
 

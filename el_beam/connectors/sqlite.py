@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from el_beam.connectors.contract import Connector, Role, Use
-from el_beam.connectors.store import NothingStored, Store
+from el_beam.connectors.contract import Connector, NothingStored, Role, Store, Use
 from el_beam.uris import Uri, UriError, path_of
 
 if TYPE_CHECKING:

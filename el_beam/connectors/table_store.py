@@ -7,8 +7,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from el_beam.connectors.selection import Selection
-from el_beam.connectors.store import ROWS, Faults, Fields, Store, StoredEvent, values_of
+from el_beam.connectors.contract import (
+    ROWS,
+    Faults,
+    Fields,
+    Selection,
+    Store,
+    StoredEvent,
+    values_of,
+)
 from schemas.storage.columns import RESCUED
 from schemas.storage.sql import column_name
 from transforms.io.mysql.client import MysqlFault, reason

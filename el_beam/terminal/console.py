@@ -1,21 +1,19 @@
 """What people see of a run: how far it is, what it did. All of it goes to standard error."""
 
-from __future__ import annotations
-
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from transforms.counts.summary import Summary
+from schemas.bad_event import Reason, sentence_of
+from transforms.counts.progress import begin, progress
+from transforms.counts.summary import Summary
 
 _LOG_EVERY = 10.0  # seconds, where nobody watches
 _SHOW_EVERY = 0.25  # seconds, on a terminal
@@ -34,6 +32,20 @@ def results(width: int = 0) -> Console:
     return out
 
 
+class ResultTable(Table):
+    """A table without lines: columns named in `left` are texts, the others numbers."""
+
+    def __init__(self, *columns: str, left: Collection[str] = ()) -> None:
+        super().__init__(box=None, pad_edge=False)
+        for name in columns:
+            self.add_column(name, justify="left" if name in left else "right", overflow="fold")
+
+    def row(self, *cells: str | int) -> None:
+        """Add a row: numbers with commas, texts from anywhere."""
+        self.add_row(*(f"{each:,}" if isinstance(each, int) else Text(printable(each))
+                       for each in cells))  # fmt: skip
+
+
 def printable(text: str) -> str:
     """Text from anywhere, harmless on a terminal: control characters are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -42,8 +54,6 @@ def printable(text: str) -> str:
 @contextmanager
 def watching(folder: str, remark: Callable[[], str] = str) -> Iterator[None]:
     """While the block runs, show how far its bounded job is, and a remark."""
-    from transforms.counts.progress import begin, progress
-
     begin(folder)
     started = time.monotonic()
     looks = deque([(started, 0)], maxlen=_LOOKS)
@@ -91,8 +101,6 @@ def live(line: Callable[[], str], *, logs: bool = True) -> Iterator[None]:
 
 def hint(done: Summary, out: Console) -> None:
     """Where no line at all can be read it is mostly the wrong format."""
-    from schemas.bad_event import Reason
-
     if done.read and done.read == sum(
         done.reasons.get(each, 0) for each in (Reason.FORMAT_MISMATCH, Reason.BAD_JSON)
     ):
@@ -109,33 +117,22 @@ def show(summary: Summary, seconds: float) -> None:
         f"{summary.valid:,} valid, {summary.bad:,} bad"
     )
     hint(summary, out)
-    schemas = _table("schema", "valid", "bad")
+    schemas = ResultTable("schema", "valid", "bad", left=("schema",))
     for name, (valid, bad) in sorted(summary.schemas.items(), key=lambda item: -sum(item[1])):
         shown = "(no known schema)" if name.startswith("unknown_") else name
-        schemas.add_row(Text(printable(shown)), f"{valid:,}", f"{bad:,}" if bad else "")
+        schemas.row(shown, valid, bad or "")
     out.print(schemas)
     if summary.reasons:
-        from schemas.bad_event import sentence_of
-
-        reasons = _table("bad because", "lines", "")
-        reasons.columns[2].justify = "left"
+        reasons = ResultTable("bad because", "lines", "", left=("bad because", ""))
+        reasons.columns[2].style = "dim"
         for reason, count in sorted(summary.reasons.items(), key=lambda item: -item[1]):
-            reasons.add_row(reason, f"{count:,}", Text(sentence_of(reason), style="dim"))
+            reasons.row(reason, count, sentence_of(reason))
         out.print(reasons)
     counts = ("given", "written", "rejected", "repeated", "filtered", "files")
     books = summary.sinks.values()
     columns = [what for what in counts
                if what in counts[:2] or any(getattr(book, what) for book in books)]  # fmt: skip
-    sinks = _table("sink", *columns)
+    sinks = ResultTable("sink", *columns, left=("sink",))
     for sink, book in summary.sinks.items():
-        told = (getattr(book, what) for what in columns)
-        sinks.add_row(Text(printable(sink)), *(f"{count:,}" if count else "" for count in told))
+        sinks.row(sink, *(getattr(book, what) or "" for what in columns))
     out.print(sinks)
-
-
-def _table(first: str, *numbers: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column(first, overflow="fold")
-    for name in numbers:
-        table.add_column(name, justify="right")
-    return table

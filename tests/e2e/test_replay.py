@@ -19,8 +19,8 @@ import pytest
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import read_ledger
+from el_beam.connectors.contract import Selection
 from el_beam.connectors.registry import store_of
-from el_beam.connectors.selection import Selection
 from runners.local_stack import Stack
 from traffic.feed import lines
 from traffic.importing import Importing

@@ -14,7 +14,8 @@ from typing import Any, ClassVar, NamedTuple
 import pyarrow.parquet as pq
 import pytest
 
-from el_beam.config import RunConfig, assemble, run_config
+from el_beam.config.assemble import assemble, run_config
+from el_beam.config.run_config import RunConfig
 from el_beam.running.bounded import execute
 from el_beam.running.failures import JobFailed
 from schemas.bad_event import BadEvent, event_error

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from el_beam.config import RunConfig
+from el_beam.config.run_config import RunConfig
 from graph_suite import FACTS_OF_THE_GRAPH, Delivered, GraphSuite, as_events, el_run, plain_loop
 from runners.flink_rest import FlinkCluster
 from runners.local_stack import Stack

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from el_beam.config import RunConfig
+from el_beam.config.run_config import RunConfig
 from graph_suite import FACTS_OF_THE_GRAPH, LINES, GraphSuite, by_uuid, events_in
 from transforms.counts.summary import Summary
 from transforms.io.files import filesystem

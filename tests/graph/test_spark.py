@@ -12,7 +12,7 @@ import apache_beam as beam
 import psutil
 import pytest
 
-from el_beam.config import RunConfig
+from el_beam.config.run_config import RunConfig
 from graph_suite import FACTS_OF_THE_GRAPH, GraphSuite
 from runners import spark
 from runners.local_stack import Stack

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from el_beam.connectors.contract import Selection
 from el_beam.connectors.registry import store_of
-from el_beam.connectors.selection import Selection
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage
 from schemas.event import Destination, Event, RawLine
 from schemas.registry import Registry, open_registry

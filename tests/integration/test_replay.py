@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from el_beam.config import assemble, run_config
+from el_beam.config.assemble import assemble, run_config
+from el_beam.connectors.contract import Selection
 from el_beam.connectors.registry import sink_of, sink_uri
-from el_beam.connectors.selection import Selection
 from el_beam.job import Execution, Rules
 from el_beam.running.bounded import execute
 from el_beam.upkeep.replay.replay import Replayed, replay

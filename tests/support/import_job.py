@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from confluent_kafka.admin import AdminClient
 
 from el_beam.books.state.state import Commit, State
-from el_beam.config import RunConfig, assemble, run_config
+from el_beam.config.assemble import assemble, run_config
+from el_beam.config.run_config import RunConfig
 from el_beam.running.bounded import run
 from el_beam.running.hooks import Hook
 from el_beam.running.increments.loop import work

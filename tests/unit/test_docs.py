@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from el_beam.cli import parser
-from el_beam.commands.run.arguments import RunCall
-from el_beam.config import RunConfig, config_of, from_yaml, table
+from el_beam.commands.run import RunCall
+from el_beam.config.assemble import config_of
+from el_beam.config.options import from_yaml, table
+from el_beam.config.run_config import RunConfig
 from el_beam.connectors.kafka import RAW_TOPIC
 from el_beam.connectors.registry import parameters, uses
 from el_beam.uris import parse_uri

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 
 from el_beam.books.ledger.changes import changing, finish, prepare
 from el_beam.books.ledger.model import DONE, MARK, Change
-from el_beam.connectors.selection import Selection
+from el_beam.connectors.contract import Selection
 from el_beam.job import Execution, Job, Rules
 from el_beam.running.bounded import run
 from el_beam.upkeep.backfill.plan import (

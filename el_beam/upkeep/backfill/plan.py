@@ -28,7 +28,7 @@ from el_beam.books.ledger.model import (
     LedgerFile,
     parts_by_name,
 )
-from el_beam.connectors.selection import Selection as Hours
+from el_beam.connectors.contract import Selection as Hours
 from schemas.durable import Document, DocumentFormat
 from transforms.io.files import filesystem
 from transforms.layout import LEDGER

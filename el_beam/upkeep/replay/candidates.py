@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from el_beam.connectors.selection import Selection
+from el_beam.connectors.contract import Selection
 from schemas.event import Destination, Origin, RawLine
 from schemas.storage.sql import table_name
 from transforms.counts.summary import HourKey

@@ -18,10 +18,9 @@ from typing import Final
 
 from el_beam.books.ledger.changes import changing, finish, prepare
 from el_beam.books.state.lease import Lease
+from el_beam.connectors.contract import Selection, Store, StoredError
 from el_beam.connectors.event_errors import BadLine, bad_lines
 from el_beam.connectors.registry import same_place, store_of, written_by
-from el_beam.connectors.selection import Selection, StoredError
-from el_beam.connectors.store import Store
 from el_beam.job import Execution, Job, Rules
 from el_beam.running.bounded import run
 from el_beam.running.failures import JobFailed

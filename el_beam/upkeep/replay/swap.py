@@ -15,8 +15,8 @@ from typing import NamedTuple
 import pyarrow.parquet as pq
 
 from el_beam.books.ledger.model import Change, FilePart
+from el_beam.connectors.contract import StoredError
 from el_beam.connectors.files import file_faults
-from el_beam.connectors.selection import StoredError
 from el_beam.upkeep.replay.provenance import Provenance
 from schemas.bad_event import EVENT_ERROR
 from schemas.event import Event, RawLine

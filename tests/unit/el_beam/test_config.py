@@ -10,21 +10,20 @@ from typing import Any
 
 import pytest
 
-from el_beam.config import (
+from el_beam.config.assemble import assemble, config_of, run_config
+from el_beam.config.options import (
     ConfigError,
     Given,
-    RunConfig,
     add_options,
-    assemble,
-    config_of,
+    count,
     from_arguments,
     from_yaml,
     option,
-    run_config,
+    parsed,
     table,
     text,
 )
-from el_beam.config.options import count, parsed
+from el_beam.config.run_config import RunConfig
 from el_beam.connectors.registry import parameters
 from el_beam.uris import parse_uri
 from schemas.bad_event import EVENT_ERROR

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from el_beam.config import ConfigError, RunConfig, from_yaml
+from el_beam.config.options import ConfigError, from_yaml
+from el_beam.config.run_config import RunConfig
 from schemas.bad_event import BadEvent, Reason, event_error
 from schemas.capsule import NotATime, parse_time, scid_from_uri
 from schemas.event import Destination, Event, Origin, RawLine

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from el_beam import cli, config
-from el_beam.commands.run import arguments
+from el_beam import cli
+from el_beam.commands import run
+from el_beam.config.assemble import run_config
+from el_beam.config.options import ConfigError
+from el_beam.config.run_config import RunConfig
 from el_beam.running.process import diverted
 from el_beam.terminal.console import printable
 
@@ -128,13 +131,13 @@ def test_unusable_schemas_aretold(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_the_command_line_wins_over_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found: list[config.RunConfig] = []
+    found: list[RunConfig] = []
 
-    def assemble(asked: config.RunConfig, *_: object) -> None:
+    def assemble(asked: RunConfig, *_: object) -> None:
         found.append(asked)
-        raise config.ConfigError(["enough"])
+        raise ConfigError(["enough"])
 
-    monkeypatch.setattr(arguments, "assemble", assemble)
+    monkeypatch.setattr(run, "assemble", assemble)
     path = tmp_path / "job.yaml"
     path.write_text("source: 'stdin:'\nsinks: [jsonl:b]\nonly: E\nbeam: [--job_name=x]\n")
     assert el("run", "--config", str(path)) == 2
@@ -142,8 +145,8 @@ def test_the_command_line_wins_over_the_file(
     assert el("run", kafka, "--config", str(path), *more) == 2
     asked: dict[str, Any] = {"source": "stdin:", "sinks": ["jsonl:b"], "only": "E"}
     assert found == [
-        config.run_config(**asked, beam=["--job_name=x"]),
-        config.run_config(**asked | {"source": kafka}, workers=3, beam=["--job_name=y"]),
+        run_config(**asked, beam=["--job_name=x"]),
+        run_config(**asked | {"source": kafka}, workers=3, beam=["--job_name=y"]),
     ]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from el_beam import cli
 from el_beam.commands.common import WRONG_CALL
-from el_beam.config import ConfigError
+from el_beam.config.options import ConfigError
 from el_beam.running.failures import JobFailed
 from runners.flink_rest import FlinkAway
 from runners.spark import SparkAway
@@ -33,8 +33,8 @@ class Toy:
     def __init__(self, error: BaseException | None, **defaults: Any) -> None:
         self.error, self.defaults = error, defaults
 
-    def register(self, commands: Any) -> None:
-        action = commands.add_parser("toy").add_subparsers().add_parser("play")
+    def register(self, add_parser: Any) -> None:
+        action = add_parser().add_subparsers().add_parser("play")
         action.add_argument("--yes", action="store_true")
         action.set_defaults(command=self.command, **self.defaults)
 
@@ -54,7 +54,8 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     """Calls `el toy play`; returns the exit code and what people read."""
 
     def run(error: BaseException | None, *options: str, **defaults: Any) -> tuple[int, str]:
-        monkeypatch.setattr(cli, "_COMMANDS", (Toy(error, **defaults),))
+        monkeypatch.setitem(cli.COMMANDS, "toy", "a command of this test")
+        monkeypatch.setitem(sys.modules, "el_beam.commands.toy", Toy(error, **defaults))
         code = cli.main(["toy", "play", *options])
         return code, capsys.readouterr().err
 

@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from el_beam import cli
+from el_beam.commands import bad as command
 from el_beam.connectors import event_errors as bad
-from el_beam.connectors import registry
+from el_beam.connectors.contract import Fields, Selection, Store, StoredEvent
 from el_beam.connectors.event_errors import EXAMPLES, OTHERS, bad_events
-from el_beam.connectors.selection import Selection
-from el_beam.connectors.store import Fields, Store, StoredEvent
 from schemas.bad_event import BadEvent, Reason, Stage, event_error
 from schemas.event import Origin, RawLine
 
@@ -115,7 +114,7 @@ def test_a_line_that_is_no_base64() -> None:
 
 
 def call(monkeypatch: pytest.MonkeyPatch, errors: list[BadEvent], *options: str) -> int:
-    monkeypatch.setattr(registry, "store_of", lambda _: Fake(errors))
+    monkeypatch.setattr(command, "store_of", lambda _: Fake(errors))
     return cli.main(["bad", "list", "x", *options])
 
 

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from el_beam import cli
+from el_beam.connectors.contract import Selection, StoredError, StoredEvent
 from el_beam.connectors.find import Archive, find
 from el_beam.connectors.registry import store_of
-from el_beam.connectors.selection import Selection, StoredError
-from el_beam.connectors.store import StoredEvent
 from schemas.event import RawLine
 from schemas.line_format import DEFAULT_FORMAT
 from transforms.read.files import find_splits, read_split

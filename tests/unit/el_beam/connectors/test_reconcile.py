@@ -15,10 +15,8 @@ from hypothesis import strategies as st
 
 from el_beam import cli
 from el_beam.commands import reconcile as command
-from el_beam.connectors import registry
+from el_beam.connectors.contract import Fields, Selection, Store, StoredError, StoredEvent
 from el_beam.connectors.reconcile import advice, compare
-from el_beam.connectors.selection import Selection, StoredError
-from el_beam.connectors.store import Fields, Store, StoredEvent
 from schemas.storage.sql import table_name
 
 HOURS = ["2019-03-10T07", "2019-03-10T08"]
@@ -150,7 +148,7 @@ def test_what_to_do() -> None:
 
 
 def called(monkeypatch: pytest.MonkeyPatch, ends: tuple[Store, Store], *options: str) -> int:
-    monkeypatch.setattr(registry, "store_of", dict(zip("ab", ends, strict=True)).__getitem__)
+    monkeypatch.setattr(command, "store_of", dict(zip("ab", ends, strict=True)).__getitem__)
     return cli.main(["reconcile", "a", "b", *options])
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from el_beam.connectors.selection import Selection
+from el_beam.connectors.contract import Selection
 
 
 @pytest.mark.parametrize(

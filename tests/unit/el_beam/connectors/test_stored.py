@@ -13,9 +13,8 @@ from fake_broker import FakeBroker
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from el_beam.connectors.contract import Selection, Store, StoredError, StoredEvent, selection_of
 from el_beam.connectors.registry import store_of
-from el_beam.connectors.selection import Selection, StoredError, selection_of
-from el_beam.connectors.store import Store, StoredEvent
 from schemas.bad_event import event_error
 from schemas.capsule import event_time, uuid5_hex
 from schemas.event import Destination, Event, Origin, RawLine

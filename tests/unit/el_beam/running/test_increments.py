@@ -11,7 +11,7 @@ from fake_broker import FakeBroker
 from import_job import Reports
 
 from el_beam.books.state.state import State
-from el_beam.config import assemble, run_config
+from el_beam.config.assemble import assemble, run_config
 from el_beam.running.increments.loop import work
 from el_beam.running.increments.planning import MOST_RECORDS, IncrementsOptions
 from traffic.feed import lines

@@ -26,7 +26,8 @@ import el_beam.running.streaming.submit
 import el_beam.running.streaming.supervise
 import el_beam.upkeep.replay.replay  # noqa: F401  importing is no change, either
 from el_beam.cli import main
-from el_beam.config import RunConfig, assemble, run_config
+from el_beam.config.assemble import assemble, run_config
+from el_beam.config.run_config import RunConfig
 from el_beam.job import Execution
 from el_beam.running import bounded
 from el_beam.running.process import for_command, for_job, interruptible, stop_requested

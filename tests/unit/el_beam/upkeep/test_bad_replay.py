@@ -11,8 +11,8 @@ import pytest
 
 from el_beam import cli
 from el_beam.books.state.state import StateError
+from el_beam.commands import bad
 from el_beam.running.failures import JobFailed
-from el_beam.upkeep.replay import replay
 from el_beam.upkeep.replay.replay import Replayed, SinkReport
 from schemas.event import Destination
 from transforms.errors import SinkError
@@ -53,7 +53,7 @@ def call(monkeypatch: pytest.MonkeyPatch, found: Replayed, *options: str) -> dic
         given.update(end=end, sinks=list(sinks), rules=args[2], execution=args[3], **how)
         return found
 
-    monkeypatch.setattr(replay, "replay", replaced)
+    monkeypatch.setattr(bad, "replay", replaced)
     assert cli.main(["bad", "replay", "jsonl:/x", "jsonl:/x", "sqlite:/y", *options]) == 0
     return given
 
@@ -125,7 +125,7 @@ def test_what_goes_wrong(
     def fails(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(replay, "replay", fails)
+    monkeypatch.setattr(bad, "replay", fails)
     assert cli.main(["bad", "replay", "jsonl:/x", "jsonl:/x", "--apply"]) == code
     told = capsys.readouterr().err
     goes_on = "; the same command goes on where it was" if code == 1 else ""

@@ -20,11 +20,17 @@ from hypothesis import strategies as st
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.model import FilePart, Ledger
+from el_beam.connectors.contract import (
+    Fields,
+    Selection,
+    Store,
+    StoredError,
+    StoredEvent,
+    selection_of,
+)
 from el_beam.connectors.event_errors import BadLine
 from el_beam.connectors.event_errors import bad_lines as read_bad_lines
 from el_beam.connectors.registry import same_place, sink_of, sink_uri, store_of, written_by
-from el_beam.connectors.selection import Selection, StoredError, selection_of
-from el_beam.connectors.store import Fields, Store, StoredEvent
 from el_beam.job import Execution, Job, Rules
 from el_beam.running.bounded import execute, run
 from el_beam.running.failures import JobFailed

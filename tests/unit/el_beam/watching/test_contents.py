@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from el_beam.cli import main
-from el_beam.config import assemble, run_config
+from el_beam.config.assemble import assemble, run_config
 from el_beam.running.bounded import execute
 from el_beam.watching.report import RunFacts, RunReport, contents, render
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from el_beam.commands.run.increments import show_round
+from el_beam.commands.run import show_round
 from el_beam.running.increments.report import Report
 from el_beam.terminal import console
 from transforms.counts.count import CountKey, Counts, ReadReceipt

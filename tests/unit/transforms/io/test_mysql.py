@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymysql.converters import escape_item
 
+from el_beam.connectors.contract import StoredError
 from el_beam.connectors.registry import sink_of, sink_uri, store_of
-from el_beam.connectors.selection import StoredError
 from el_beam.uris import UriError
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, event_error
 from schemas.event import Destination, Event, Origin, RawLine

@@ -1,0 +1,111 @@
+"""`el state`: how far increments are, and how to make them begin elsewhere."""
+
+import argparse
+import json
+import sys
+import time
+from typing import Any
+
+from el_beam.books.state.lease import Lease
+from el_beam.books.state.state import State, reset, show
+from el_beam.connectors.kafka import brokers_of
+from el_beam.terminal.console import ResultTable, printable, results
+from el_beam.uris import UriError, checked_path
+from transforms.io.kafka.broker import broker_of
+
+_EXAMPLE = """examples:
+  el state show hdfs://namenode:9870/el/state
+  el state reset hdfs://namenode:9870/el/state --topic raw --to earliest \\
+      --source kafka://BROKERS/
+"""
+
+
+def register(add_parser: Any) -> None:
+    parser = add_parser(
+        description="Shows or changes what `el run --state DIR` has noted about its topics.",
+        epilog=_EXAMPLE,
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    shower = actions.add_parser("show", help="a line for each partition")
+    shower.add_argument("state", metavar="DIR")
+    shower.add_argument("--json", action="store_true", help="print it as JSON")
+    shower.set_defaults(command=_show)
+    resetter = actions.add_parser("reset", help="make a topic go on from another offset")
+    add = resetter.add_argument
+    add("state", metavar="DIR")
+    add("--topic", required=True, metavar="NAME")
+    add("--to", required=True, metavar="earliest|latest|0:500,1:730",
+        help="from where; or the next offset of each partition")  # fmt: skip
+    add("--source", metavar="URI", help="kafka://BROKERS/, to ask for offsets")
+    add("--yes", action="store_true", help="do it; without it, only say what would change")
+    resetter.set_defaults(command=_reset)
+
+
+def _show(args: argparse.Namespace) -> int:
+    found = show(State(checked_path(args.state)))
+    if args.json:
+        print(json.dumps(found))
+        return 0
+    if not found["topics"]:
+        print(printable(f"{args.prog}: there is no state in {args.state}"), file=sys.stderr)
+        return 1
+    results().print(_table(found["topics"]))
+    return 0
+
+
+def _table(topics: list[dict[str, Any]]) -> ResultTable:
+    table = ResultTable(
+        *("topic", "partition", "next offset", "increment", "committed", "under way"),
+        left=("topic", "committed", "under way"),
+    )
+    for topic in topics:
+        moment = topic["committed"]
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment)) if moment else ""
+        pending = topic["pending"]
+        doing = f"{pending['records']:,} records" if pending else ""
+        name, number = topic["topic"], str(topic["number"])
+        for partition, offset in sorted(topic["offsets"].items(), key=lambda each: int(each[0])):
+            table.row(name, partition, offset, number, when, doing)
+        if not topic["offsets"]:
+            table.row(name, "", "", "", "", doing)
+    return table
+
+
+def _reset(args: argparse.Namespace) -> int:
+    state = State(checked_path(args.state))
+    if args.topic not in state.topics():
+        there_are = ", ".join(state.topics()) or "none"
+        raise UriError(f"no topic {args.topic!r} in {args.state}; there are {there_are}")
+    ends = _ends(args)
+    last = state.topic(args.topic).last()
+    for partition, offset in sorted(ends.items()):
+        before = last.ends.get(partition, 0) if last else 0
+        print(printable(f"{args.topic}/{partition}: {before:,} -> {offset:,}"))
+    if not args.yes:
+        print(
+            "Records that are read again go to files with other names: remove the old files, "
+            "or the events are there twice. Nothing was changed; --yes does it.",
+            file=sys.stderr,
+        )
+        return 0
+    with Lease(state):
+        reset(state, args.topic, ends)
+    return 0
+
+
+def _ends(args: argparse.Namespace) -> dict[int, int]:
+    """Partition -> next offset. Raises UriError, KafkaAway."""
+    if args.to not in ("earliest", "latest"):
+        try:
+            pairs = (each.split(":") for each in args.to.split(","))
+            return {int(partition): int(offset) for partition, offset in pairs}
+        except ValueError as error:
+            raise UriError(f"--to {args.to!r}: write earliest, latest or 0:500,1:730") from error
+    if not args.source:
+        raise UriError(f"--to {args.to} needs --source kafka://BROKERS/")
+    kafka = broker_of(brokers_of(args.source))
+    counts = kafka.partitions()
+    if args.topic not in counts:
+        raise UriError(f"no topic {args.topic} at the brokers")
+    found = kafka.bounds({args.topic: counts[args.topic]})
+    return {number: bound[args.to == "latest"] for (_, number), bound in found.items()}
