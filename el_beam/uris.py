@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from schemas.errors import WrongCall
-from schemas.extras import need_extra
+from schemas.errors import WrongCall, need_extra
 from transforms.io.kafka.cluster import SECRETS as _OF_KAFKA
 
 SECRETS = (*_OF_KAFKA, "password")

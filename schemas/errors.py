@@ -8,6 +8,7 @@ ValueErrors of a line, which become a BadEvent, and `transforms.write.sink.Rejec
 import json
 import re
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from typing import NamedTuple
 
 _MARK = "el_beam.error="
@@ -45,6 +46,11 @@ class WrongCall(ElBeamError):
     exit_code = 2
 
 
+class ExtraMissing(WrongCall):
+    """A library that isn't installed, because only a part of the project needs it; the message says
+    which extra brings it."""
+
+
 class ErrorNote(NamedTuple):
     """The description of an error that a note in a traceback carries."""
 
@@ -73,3 +79,16 @@ def errors_in(report: str) -> Iterator[ErrorNote]:
 def _harmless(argument: object) -> object:
     """Returns an argument without what could be taken for a note."""
     return argument.replace(_MARK, "el_beam.error:") if isinstance(argument, str) else argument
+
+
+def need_extra(extra: str, module: str, purpose: str) -> None:
+    """Return if this module is installed. Raises ExtraMissing, which says how to install the extra.
+
+    `purpose` is what needs it, the subject of the sentence. To be called where the module is
+    imported, before that."""
+    try:
+        found = find_spec(module) is not None
+    except ModuleNotFoundError:  # not even the package that it is in
+        found = False
+    if not found:
+        raise ExtraMissing(f"{purpose} needs the extra {extra}: pip install 'el_beam[{extra}]'")

@@ -23,10 +23,9 @@ DEFAULT_FORMAT: Final = "%q %{recvFrom}s %{seqId}d %D %{ip}i %u"
 TIME: Final = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}"
 _SPECIFIER = re.compile(r"%(?:\{(?P<name>[^}]+)\})?(?P<letter>[a-zA-Z])")
 _TO_TAB = r"[^\t]+"
-_LONGEST_UNCERTAIN = (
-    8 * 1024
-)  # bytes, where a field up to a TAB is followed by one of another kind:
-# the pattern then tries every blank as its end, in the square of the line's length
+_LONGEST_UNCERTAIN = 8 * 1024
+"""Bytes, where a field up to a TAB is followed by one of another kind: the pattern then tries every
+blank as its end, in the square of the line's length."""
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 

@@ -54,9 +54,7 @@ def _loads_slowly(raw: bytes) -> Any:
         value = json.loads(raw.decode(), parse_constant=constants.append)
     except RecursionError:
         raise TooDeep(f"nested more than {DEEPEST} levels deep") from None
-    except json.JSONDecodeError:
-        raise
-    except UnicodeDecodeError:
+    except (json.JSONDecodeError, UnicodeDecodeError):
         raise
     except ValueError:  # Python refuses to read integers of thousands of digits
         raise Unstorable("an integer of thousands of digits") from None

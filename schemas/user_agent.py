@@ -6,18 +6,11 @@ from typing import Any, Final
 
 LONGEST: Final = 800  # characters, quotes and line end included: longer ones stall any parser
 
-KEYS: Final = (
-    "device_family",
-    "browser_family",
-    "browser_major",
-    "browser_minor",
-    "os_family",
-    "os_major",
-    "os_minor",
-    "wmf_app_version",
-    "is_bot",
-    "is_mediawiki",
+TEXTS: Final = (
+    *("device_family", "browser_family", "browser_major", "browser_minor"),
+    *("os_family", "os_major", "os_minor", "wmf_app_version"),
 )
+FLAGS: Final = ("is_bot", "is_mediawiki")
 
 # Words and beginnings by which Wikimedia's refinery recognises bots among unknown devices.
 _BOT_WORDS = (

@@ -92,4 +92,4 @@ def _show_columns(document: dict[str, Any], name: str, revision: int) -> None:
     print(f"\nIn Parquet, {destination}:")
     print(arrow_schema(document).to_string(show_field_metadata=False))
     print("\nIn SQL:")
-    print(create_table_sql(table(document, destination), "mysql"))
+    print(f"{create_table_sql(table(document, destination))};\n")

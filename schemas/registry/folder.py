@@ -11,8 +11,8 @@ import json
 import os
 import re
 import stat
-import threading
 from collections.abc import Iterator
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -105,9 +105,7 @@ class DirectoryRegistry(Registry):
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
-        self._read: SchemaFolder | None = None
         self._checked: dict[Key, str | None] = {}
-        self._lock = threading.RLock()
 
     def __reduce__(self) -> tuple[type[DirectoryRegistry], tuple[str]]:
         return type(self), (str(self.root),)
@@ -116,7 +114,7 @@ class DirectoryRegistry(Registry):
         return f"DirectoryRegistry({str(self.root)!r})"
 
     def get(self, schema: str, revision: int) -> Json:
-        key, folder = (schema, revision), self._folder()
+        key, folder = (schema, revision), self._folder
         if key not in folder.documents and key not in folder.broken:
             raise UnknownSchema(f"there is no schema {schema!r:.100} revision {revision!r:.30}")
         if key not in self._checked:
@@ -127,10 +125,10 @@ class DirectoryRegistry(Registry):
         return document
 
     def list(self) -> Destinations:
-        return sorted(Destination(*key) for key in self._folder().documents)
+        return sorted(Destination(*key) for key in self._folder.documents)
 
     def problems(self) -> Problems:
-        folder, found = self._folder(), []
+        folder, found = self._folder, []
         for key in sorted({*folder.documents, *folder.broken}):
             try:
                 self.get(*key)
@@ -139,13 +137,11 @@ class DirectoryRegistry(Registry):
         return found + folder.problems
 
     def digest(self) -> str:
-        return self._folder().digest
+        return self._folder.digest
 
+    @cached_property
     def _folder(self) -> SchemaFolder:
-        with self._lock:
-            if self._read is None:
-                self._read = SchemaFolder(self.root)
-            return self._read
+        return SchemaFolder(self.root)
 
 
 def _contents(path: Path) -> bytes:

@@ -21,6 +21,7 @@ from unicodedata import normalize
 
 import orjson
 
+from schemas import user_agent
 from schemas.capsule import CAPSULE
 
 RESCUED: Final = "_rescued_data"
@@ -31,11 +32,6 @@ MOST_COLUMNS: Final = 1000
 
 _NOT_A_NAME = re.compile(r"\W")
 _MAY_START_JSON = frozenset('{["-0123456789tfnNI \t\r\n')
-_AGENT_TEXTS = (
-    *("device_family", "browser_family", "browser_major", "browser_minor"),
-    *("os_family", "os_major", "os_minor", "wmf_app_version"),
-)
-_AGENT_FLAGS = ("is_bot", "is_mediawiki")
 
 
 class Kind(Enum):
@@ -112,8 +108,8 @@ def leaves(columns: Iterable[Column], path: tuple[str, ...] = ()) -> Iterator[Le
 
 
 def _user_agent() -> Column:
-    texts = [Column(key, key, Kind.STRING) for key in _AGENT_TEXTS]
-    flags = [Column(key, key, Kind.BOOLEAN) for key in _AGENT_FLAGS]
+    texts = [Column(key, key, Kind.STRING) for key in user_agent.TEXTS]
+    flags = [Column(key, key, Kind.BOOLEAN) for key in user_agent.FLAGS]
     return Column("userAgent", "userAgent", Kind.STRUCT, (*texts, *flags))
 
 

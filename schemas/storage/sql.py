@@ -1,5 +1,6 @@
 """Events as rows of SQL tables: the original's names, order and types (BEHAVIOUR 11), on SQLite and
-MySQL. Everything here is pure: tables and statements are described, nothing is connected.
+MySQL; what a table of MySQL lacks, and the statements that add it. Everything here is pure: tables
+and statements are described, nothing is connected (`transforms.io.mysql.client.look` reads tables).
 
 Intended differences from the original:
 
@@ -24,7 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateColumn, CreateTable
 
 from schemas.event import Destination
 from schemas.storage.columns import (
@@ -48,17 +49,22 @@ _ROW = 65_535 - 200  # bytes; id, RESCUED and the null bits take some
 _PAGE = 8_126 - 200  # bytes of a row that InnoDB must find room for in its page
 _NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe-\U0010ffff]| (?= *$)")
 _UUID_V1_PATTERN = "^[a-fA-F0-9]{8}(-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12}$"
-_MYSQL = ("mysql", "mariadb")
-_OPTIONS = {"engine": "InnoDB", "charset": "utf8mb4", "collate": "utf8mb4_general_ci"} | {
-    "row_format": "DYNAMIC"
+_OPTIONS: Final[dict[str, Any]] = {
+    "sqlite_autoincrement": True,
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_general_ci",
+    "mysql_row_format": "DYNAMIC",
 }
 _OWNER = "schema {}, revision {}"
 _OWNED = re.compile(r"COMMENT='schema ([./A-Za-z0-9_-]+)(?:\\n)?, revision (\d+)'")
-_DIALECTS: dict[str, Dialect] = {  # qmark: in other styles a percent sign of a name is doubled
-    "sqlite": sqlite.dialect(),
-    "mysql": mysql.dialect(paramstyle="qmark"),
-    "mariadb": mysql.dialect(paramstyle="qmark", is_mariadb=True),
-}
+_WIDTH = re.compile(r"(?<=int)\(\d+\)")  # the display width of a number; MySQL 8 has none
+_SAME = {"bool": "tinyint", "integer": "int"}
+ONLINE: Final = "ALGORITHM=INPLACE, LOCK=NONE"
+"""Others can read and write while the server changes the table, else the server refuses. MariaDB
+adds a column at once."""
+MYSQL: Final[Dialect] = mysql.dialect(paramstyle="qmark")
+"""How statements for MySQL are written; in other styles a percent sign of a name is doubled."""
 
 
 class _Second(sa.types.TypeDecorator[datetime]):
@@ -68,7 +74,7 @@ class _Second(sa.types.TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.replace(microsecond=0) if value and dialect.name in _MYSQL else value
+        return value.replace(microsecond=0) if value and dialect.name == "mysql" else value
 
 
 class SqlType(NamedTuple):
@@ -85,13 +91,13 @@ _BOOL = SqlType(sa.Boolean(create_constraint=False), 1, 1)
 _BIGINT = SqlType(sa.BigInteger(), 8, 8)
 _FLOAT = SqlType(sa.Float().with_variant(sqlite.REAL(), "sqlite"), 4, 4)
 DT = SqlType(_Second(), 8, 8)
-_DATETIME = SqlType(sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *_MYSQL), 8, 8)
+_DATETIME = SqlType(sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql"), 8, 8)
 STAMP = SqlType(sa.String(14), 58, 58, 14)
 UUID5 = SqlType(sa.CHAR(32), 130, 130, 32)
 UUID1 = SqlType(sa.CHAR(38), 154, 154, 38)
 _VARCHAR = SqlType(sa.String(1024), 4 * 1024 + 2, 42, 1024)
 TEXT = SqlType(sa.Text(), 10, 42, largest=2**16 - 1)
-_LARGE = SqlType(sa.Text().with_variant(mysql.MEDIUMTEXT(), *_MYSQL), 11, 42, largest=2**24 - 1)
+_LARGE = SqlType(sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql"), 11, 42, largest=2**24 - 1)
 _PLAIN = {Kind.BOOLEAN: _BOOL, Kind.INTEGER: _BIGINT, Kind.NUMBER: _FLOAT, Kind.DATETIME: _DATETIME}
 
 
@@ -171,33 +177,23 @@ def _fitted(columns: Iterable[SqlColumn]) -> tuple[SqlColumn, ...]:
 
 def type_name(column: SqlColumn) -> str:
     """Returns the column's type in MySQL, as VARCHAR(1024)."""
-    return str(column.type.sql.compile(dialect=dialect_of("mysql")))
+    return str(column.type.sql.compile(dialect=MYSQL))
 
 
-def table(
-    document: dict[str, Any],
-    destination: Destination,
-    metadata: sa.MetaData | None = None,
-    name: str | None = None,
-) -> sa.Table:
+def table(document: dict[str, Any], destination: Destination) -> sa.Table:
     """Describes the table of a schema revision, for SQLite and MySQL. Only `id` is not nullable, so
-    that old values can become null. MySQL's table has the schema in its comment (`owner_of`).
-
-    `name` replaces the schema's name in the table's. A metadata has a table only once."""
-    called = table_name(name or destination.schema, destination.revision)
+    that old values can become null. MySQL's table has the schema in its comment (`owner_of`)."""
+    called = table_name(*destination)
     columns = layout(document)
-    options: dict[str, Any] = {"sqlite_autoincrement": True}
-    for dialect in _MYSQL:
-        options |= {f"{dialect}_{name}": value for name, value in _OPTIONS.items()}
     return sa.Table(
         sa.quoted_name(called, quote=True),
-        metadata if metadata is not None else sa.MetaData(),
+        sa.MetaData(),
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
         *(_sql_column(column) for column in columns),
         sa.Column(RESCUED, _LARGE.sql),
         *(_index(called, column) for column in columns if column.indexed),
         comment=_OWNER.format(*destination),
-        **options,
+        **_OPTIONS,
     )
 
 
@@ -215,21 +211,18 @@ def _sql_column(column: SqlColumn) -> sa.Column[Any]:
 def _index(called: str, column: SqlColumn) -> sa.Index:
     # In SQLite index names are unique among all tables: the digest is of both names.
     name = f"ix_{digest(f'{called} {column.name}')}_{column.name}"[:_LONGEST_NAME].rstrip()
-    start: Any = {column.name: _INDEXED} if column.type in (_VARCHAR, TEXT, _LARGE) else None
+    start = {column.name: _INDEXED} if column.type in (_VARCHAR, TEXT, _LARGE) else {}
     return sa.Index(
         sa.quoted_name(name, quote=True),
         sa.quoted_name(column.name, quote=True),
-        **{f"{dialect}_length": start for dialect in _MYSQL if start},
+        mysql_length=start,
     )
 
 
-def insert_ignoring_repeats(into: sa.Table, dialect_name: str) -> sa.Insert:
-    """Makes an INSERT for rows of `sql_rows.row`, one or many, that leaves existing uuids as they
-    are. It ignores nothing else: MySQL's INSERT IGNORE would cut values silently."""
-    if dialect_name == "sqlite":
-        return sqlite.insert(into).on_conflict_do_nothing(index_elements=["uuid"])
-    dialect_of(dialect_name)
-    return mysql.insert(into).on_duplicate_key_update(uuid=into.c.uuid)
+def insert_ignoring_repeats(into: sa.Table) -> sa.Insert:
+    """Makes SQLite's INSERT for rows of `sql_rows.row`, one or many, that leaves existing uuids as
+    they are. It ignores nothing else."""
+    return sqlite.insert(into).on_conflict_do_nothing(index_elements=["uuid"])
 
 
 def insert_parts(into: sa.Table) -> tuple[str, str]:
@@ -237,7 +230,7 @@ def insert_parts(into: sa.Table) -> tuple[str, str]:
 
     The row of an existing uuid stays as it is, and nothing else is ignored: if another unique index
     has the row's value, the statement sets a uuid that is too long, and so fails."""
-    quoted = dialect_of("mysql").identifier_preparer
+    quoted = MYSQL.identifier_preparer
     names = ", ".join(quoted.quote(column.name) for column in into.columns if column.name != "id")
     return (
         f"INSERT INTO {quoted.format_table(into)} ({names}) VALUES ",
@@ -252,7 +245,7 @@ class CreateWithIndexes(CreateTable):
     inherit_cache = False
 
 
-@compiles(CreateWithIndexes, *_MYSQL)
+@compiles(CreateWithIndexes, "mysql")
 def _create_with_indexes(create: CreateWithIndexes, compiler: Any, **options: Any) -> str:
     text, _, rest = compiler.visit_create_table(create, **options).rpartition("\n)")
     indexes = sorted(create.element.indexes, key=lambda index: str(index.name))
@@ -268,18 +261,116 @@ def key_sql(index: sa.Index, quoted: Any) -> str:
     return f"KEY {quoted.format_index(index)} ({quoted.quote(column.name)}{start})"
 
 
-def create_table_sql(of: sa.Table, dialect_name: str) -> str:
-    """Writes the statements that make a table and its indexes in a database, for people to
-    read."""
-    dialect = dialect_of(dialect_name)
-    statements: list[sa.ExecutableDDLElement] = [CreateWithIndexes(of)]
-    if dialect.name == "sqlite":
-        statements += map(CreateIndex, sorted(of.indexes, key=lambda index: str(index.name)))
-    return "".join(f"{str(one.compile(dialect=dialect)).strip()};\n" for one in statements)
+def create_table_sql(of: sa.Table) -> str:
+    """Writes the statement that makes a table and its indexes in MySQL."""
+    return str(CreateWithIndexes(of).compile(dialect=MYSQL)).strip()
 
 
-def dialect_of(name: str) -> Dialect:
-    """Returns SQLAlchemy's dialect, which doesn't double percent signs. Raises ValueError."""
-    if name not in _DIALECTS:
-        raise ValueError(f"no SQL tables for {name!r}; there are: {', '.join(_DIALECTS)}")
-    return _DIALECTS[name]
+# --- what a table lacks
+
+
+def folded(name: str) -> str:
+    """Returns a text that two names share if they mean the same column: the server ignores case.
+    (`ß` and `ss` are different for it.)"""
+    return "".join(letter.lower()[0] for letter in name)
+
+
+class ColumnFacts(NamedTuple):
+    """A column as SHOW COLUMNS has it."""
+
+    name: str
+    type: str  # varchar(1024)
+    null: bool = True  # it may be null
+    needed: bool = False  # a row must have a value, and there is no default
+    generated: bool = False  # the server computes it from others
+
+
+class Index(NamedTuple):
+    """An index as SHOW INDEX has it."""
+
+    name: str
+    unique: bool
+    columns: tuple[str, ...]
+    whole: bool = True  # it has whole columns, not their first characters
+
+
+class TableFacts(NamedTuple):
+    """A table as it is in the database."""
+
+    owner: Destination | None
+    columns: tuple[ColumnFacts, ...]
+    indexes: tuple[Index, ...]  # PRIMARY among them
+
+    def index_of(self, column: str) -> Index | None:
+        """Returns an index that begins with the column, or None."""
+        begin = (each for each in self.indexes if folded(each.columns[0]) == folded(column))
+        return min(begin, key=lambda each: (not each.whole, len(each.columns)), default=None)
+
+
+class Lacks(NamedTuple):
+    """How a table differs from its description. Only the first three can be added."""
+
+    columns: tuple[str, ...]
+    indexes: tuple[str, ...]  # names of described ones
+    unique: bool  # uuid has no unique index
+    others: tuple[Index, ...]  # unique indexes that must not exist: they lose events
+    needed: tuple[str, ...]  # columns that need a value and get none
+    types: dict[str, tuple[str, str]]  # of columns: as it is, as described
+
+
+def lacks(described: sa.Table, found: TableFacts) -> Lacks:
+    """Compares a table with its description. Additional columns, the order of columns, and names of
+    indexes do not matter."""
+    existing = {folded(each.name): each for each in found.columns}
+    missing = tuple(str(c.name) for c in described.columns if folded(c.name) not in existing)
+    indexes = {str(index.name): index for index in described.indexes}
+    keys = [each for each in found.indexes if each.unique and each.name != "PRIMARY"]
+    known = {folded(column.name) for column in described.columns}
+    types = {
+        str(column.name): (is_, stated)
+        for column in described.columns
+        if (name := folded(column.name)) in existing
+        if _plain(is_ := existing[name].type)
+        != _plain(stated := str(column.type.compile(dialect=MYSQL)))
+    }
+    return Lacks(
+        columns=missing,
+        indexes=tuple(
+            name for name, index in sorted(indexes.items())
+            if not found.index_of(next(iter(index.columns)).name)
+        ),
+        unique=not any(map(_of_uuid, keys)),
+        others=tuple(each for each in keys if not _of_uuid(each)),
+        needed=tuple(c.name for c in found.columns if c.needed and folded(c.name) not in known),
+        types=types,
+    )  # fmt: skip
+
+
+def additions(described: sa.Table, lack: Lacks) -> tuple[str, ...]:
+    """Writes the statements that add what MySQL can add. Columns have their own statement: together
+    with an index MySQL doesn't add them at once."""
+    quoted = MYSQL.identifier_preparer
+    columns = (CreateColumn(described.columns[name]).compile(dialect=MYSQL)
+               for name in lack.columns)  # fmt: skip
+    keys = [key_sql(index, quoted) for index in sorted(described.indexes, key=lambda i: str(i.name))
+            if index.name in lack.indexes]  # fmt: skip
+    keys += ["UNIQUE KEY (`uuid`)"] if lack.unique else []
+    return tuple(
+        f"ALTER TABLE {quoted.format_table(described)}{each},\n\t{ONLINE}"
+        for each in (_adding("COLUMN ", map(str, columns)), _adding("", keys))
+        if each
+    )
+
+
+def _adding(what: str, parts: Iterable[str]) -> str:
+    return ",".join(f"\n\tADD {what}{part.strip()}" for part in parts)
+
+
+def _of_uuid(index: Index) -> bool:
+    return index.unique and index.whole and [folded(each) for each in index.columns] == ["uuid"]
+
+
+def _plain(stated: str) -> str:
+    """Returns the type without its display width: bigint(20) -> bigint."""
+    name = _WIDTH.sub("", stated.lower())
+    return _SAME.get(name, name)

@@ -29,7 +29,7 @@ from schemas.registry import HttpRegistry, UnknownSchema
 from schemas.storage import sql
 from schemas.storage.columns import RESCUED
 from schemas.storage.sql_rows import row
-from schemas.user_agent import KEYS, parse_user_agent
+from schemas.user_agent import FLAGS, TEXTS, parse_user_agent
 from transforms.parse import line_parser
 from transforms.validate import event_validator
 
@@ -70,9 +70,9 @@ def agrees(call: Callable[[], Any], fact: Fact) -> None:
 
 
 def same_agent(ours: Json, original: Json) -> None:
-    assert tuple(ours) == KEYS and set(original) == set(KEYS)
+    assert tuple(ours) == (*TEXTS, *FLAGS) and set(original) == set(ours)
     assert [ours[key] for key in EXACT_AGENT] == [original[key] for key in EXACT_AGENT]
-    for key in KEYS[:-3]:
+    for key in TEXTS[:-1]:
         assert ours[key] is None or isinstance(ours[key], str)
 
 
@@ -152,13 +152,12 @@ def check_validate(fact: Fact) -> None:
 def check_sql(fact: Fact) -> None:
     event, expected = fact["input"], fact["expect"]["ok"]
     ((_, document),) = SCHEMAS.items()
-    scid = Destination(event["schema"], event["revision"])
-    made = sql.table(document, scid, name=event["topic"])
+    made = sql.table(document, Destination(event["topic"], event["revision"]))
     assert made.name == expected["table"]
     engine = sa.create_engine("sqlite://")
     with engine.begin() as connection:
         made.create(connection)
-        insert = sql.insert_ignoring_repeats(made, "sqlite")
+        insert = sql.insert_ignoring_repeats(made)
         connection.execute(insert, [row(document)(event)])
         stored = dict(connection.execute(made.select()).mappings().one())
         texts = connection.exec_driver_sql(f'SELECT dt, "timestamp" FROM {made.name}').one()

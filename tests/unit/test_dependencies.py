@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import setuptools
 
-from schemas.extras import ExtraMissing, need_extra
+from schemas.errors import ExtraMissing, need_extra
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("schemas", "transforms", "runners", "el_beam")

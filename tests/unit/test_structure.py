@@ -49,12 +49,11 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "line_format bad_event",
         "event user_agent strict_json",
         "capsule addresses durable",
-        "extras",
         "errors",
     ),
     "schemas.registry": ("opening", "mediawiki", "folder", "base"),
     "schemas.validation": ("validator", "draft3 fast_path", "verdict_code"),
-    "schemas.storage": ("sql_rows sql_changes", "arrow sql", "columns"),
+    "schemas.storage": ("sql_rows", "arrow sql", "columns"),
     "transforms": (
         "counts",
         "write",

@@ -14,8 +14,7 @@ from pymysql.converters import encoders, escape_datetime, escape_str
 from schemas.bad_event import EVENT_ERROR, in_ascii, shorter, without_addresses
 from schemas.event import Destination, Event
 from schemas.storage.columns import path_text
-from schemas.storage.sql import CreateWithIndexes, insert_parts, layout, table
-from schemas.storage.sql_changes import lacks
+from schemas.storage.sql import CreateWithIndexes, insert_parts, lacks, layout, table
 from schemas.storage.sql_rows import DoesNotFit, row
 from transforms.io.mysql.client import MysqlFault, TableLocked, ValueRefused, fault, look
 from transforms.write.sink import Rejected, RejectedEvent

@@ -82,8 +82,7 @@ class _TableWriter(Writer):
                 f"{self._sink}: table {described.name} lacks {', '.join(missing)}. It was made for "
                 "another schema; rename or drop it, and it will be made anew."
             )
-        insert = insert_ignoring_repeats(described, self._engine.dialect.name)
-        made = _Table(described.name, insert, row(document))
+        made = _Table(described.name, insert_ignoring_repeats(described), row(document))
         self._tables[destination] = made
         return made
 

@@ -11,8 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from el_beam.upkeep.retention.keep_list import Keep, check
 from schemas.storage.columns import RESCUED, Column, json_text, nested_columns, path_text
-from schemas.storage.sql import layout
-from schemas.storage.sql_changes import folded
+from schemas.storage.sql import folded, layout
 
 ALWAYS: Final = frozenset({"id", "uuid", "dt", "timestamp"})
 """Columns which say nothing of a person, and without which a row is of no use."""

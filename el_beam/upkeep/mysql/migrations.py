@@ -12,8 +12,7 @@ import sqlalchemy as sa
 
 from schemas.event import Destination
 from schemas.registry import Registry, SchemaError
-from schemas.storage.sql import create_table_sql, dialect_of, table
-from schemas.storage.sql_changes import TableFacts, additions, lacks
+from schemas.storage.sql import MYSQL, TableFacts, additions, create_table_sql, lacks, table
 from transforms.io.mysql.client import (
     DatabaseAway,
     MysqlFault,
@@ -57,13 +56,13 @@ def plan_of(schema: Destination, described: sa.Table, found: TableFacts | None) 
     """What a table needs to be as described. Pure."""
     name = str(described.name)
     if found is None:
-        create = create_table_sql(described, "mysql").removesuffix(";\n")
+        create = create_table_sql(described)
         return TablePlan(name, schema, "missing", (create,))
     if found.owner not in (None, schema):
         why = f"it is that of the schema {found.owner}: the events of {schema} are EventErrors"
         return TablePlan(name, schema, "belongs to another schema", by_hand=(why,))
     lack = lacks(described, found)
-    quoted = dialect_of("mysql").identifier_preparer
+    quoted = MYSQL.identifier_preparer
     alter = f"ALTER TABLE {quoted.format_table(described)}"
     by_hand = [
         f"{each.name} must not be unique, for it swallows events: {alter} DROP INDEX "

@@ -19,8 +19,7 @@ from el_beam.upkeep.mysql.tables import Ours, tables
 from el_beam.upkeep.retention.keep_list import Keep
 from schemas.event import Destination
 from schemas.registry import Registry, SchemaError
-from schemas.storage.sql import dialect_of
-from schemas.storage.sql_changes import TableFacts, folded
+from schemas.storage.sql import MYSQL, TableFacts, folded
 from transforms.io.mysql.client import DatabaseAway, MysqlFault, NoRight, TableLocked, fault, look
 from transforms.io.retry import patiently
 from transforms.write.mysql_table import FAULTS
@@ -299,7 +298,7 @@ class Walk:
 
 def _by(clock: TimeColumn, chosen: sa.Select[Any], table: sa.TableClause) -> sa.Select[Any]:
     """By this clock's index, whatever the server thinks of it."""
-    quoted = dialect_of("mysql").identifier_preparer
+    quoted = MYSQL.identifier_preparer
     name = quoted.quote(sa.quoted_name(clock.by, quote=True))
     # A percent sign is doubled for SQLAlchemy, and that again for the driver.
     return chosen.with_hint(table, f"FORCE INDEX ({name.replace('%', '%%%%')})")

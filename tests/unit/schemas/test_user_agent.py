@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.user_agent import KEYS, LONGEST, BadUserAgent, is_bot, parse_user_agent
+from schemas.user_agent import FLAGS, LONGEST, TEXTS, BadUserAgent, is_bot, parse_user_agent
 
 
 @settings(max_examples=50)
 @given(st.text(max_size=60))
 def test_always_all_ten_keys(text: str) -> None:
     parsed = parse_user_agent(text)
-    assert tuple(parsed) == KEYS
+    assert tuple(parsed) == (*TEXTS, *FLAGS)
     for key, value in parsed.items():
         wanted = bool if key in ("is_bot", "is_mediawiki") else (str, type(None))
         assert isinstance(value, wanted)

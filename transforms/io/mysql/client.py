@@ -8,8 +8,7 @@ import pymysql
 import sqlalchemy as sa
 
 from schemas.errors import ElBeamError
-from schemas.storage.sql import owner_of
-from schemas.storage.sql_changes import ColumnFacts, Index, TableFacts
+from schemas.storage.sql import ColumnFacts, Index, TableFacts, owner_of
 from transforms.io.mysql.server import MysqlServer
 from transforms.io.secrets import SettingsError, content
 
@@ -28,28 +27,6 @@ _KEPT: Final = " /*M!100300 , idle_transaction_timeout=120 */"
 """Where a connection is kept, MariaDB ends a transaction whose client has vanished with its host:
 else its locks would stay for hours."""
 
-_AWAY: Final = frozenset(
-    {
-        *(2002, 2003, 2006, 2013, 2014, 2027, 2055),  # no connection, or none any more
-        *(1040, 1203, 1226),  # too many of them
-        *(1053, 1927),  # shut down, killed
-        *(1047, 1158, 1159, 1160, 1161),  # a cluster or a network that isn't well
-    }
-)
-_LOCKED: Final = frozenset(
-    {
-        *(1205, 1213, 1412, 1615),
-        *(1317, 1969, 3024),  # the statement was interrupted, or took too long
-    }
-)
-_GONE: Final = frozenset({1054, 1146})  # a column, the table
-_OF_RIGHTS: Final = frozenset({1044, 1142, 1143, 1370})
-_OF_VALUES: Final = frozenset(
-    {
-        *(1048, 1118, 1264, 1265, 1292, 1366, 1367, 1406, 1411, 1416, 1525, 1690),
-        *(3140, 3819, 4025),  # what a check says
-    }
-)
 _RIGHTS = "docs/mysql.md says which rights this needs"
 _REPLICA = "is it a replica? Write to the server that it follows"
 _SENTENCES: Final = {
@@ -57,12 +34,9 @@ _SENTENCES: Final = {
     1045: "docs/mysql.md says how a password is given",
     1044: f"the user may not use this database; {_RIGHTS}",
     1049: "is its name right? CREATE DATABASE … CHARACTER SET utf8mb4 makes it",
-    1142: _RIGHTS,
-    1143: _RIGHTS,
-    1370: _RIGHTS,
-    1290: _REPLICA,
+    **dict.fromkeys((1142, 1143, 1370), _RIGHTS),
+    **dict.fromkeys((1290, 1836), _REPLICA),
     1364: "`el mysql plan` says what to do",
-    1836: _REPLICA,
 }
 
 
@@ -90,6 +64,27 @@ class NoRight(MysqlFault):
 
 class ValueRefused(MysqlFault):
     """A column can't hold a value of one of the rows."""
+
+
+_CODES: Final[dict[type[MysqlFault], tuple[int, ...]]] = {
+    DatabaseAway: (
+        *(2002, 2003, 2006, 2013, 2014, 2027, 2055),  # no connection, or none any more
+        *(1040, 1203, 1226),  # too many of them
+        *(1053, 1927),  # shut down, killed
+        *(1047, 1158, 1159, 1160, 1161),  # a cluster or a network that isn't well
+    ),
+    TableLocked: (
+        *(1205, 1213, 1412, 1615),
+        *(1317, 1969, 3024),  # the statement was interrupted, or took too long
+        *(1054, 1146),  # a column or the table is gone
+    ),
+    NoRight: (1044, 1142, 1143, 1370),
+    ValueRefused: (
+        *(1048, 1118, 1264, 1265, 1292, 1366, 1367, 1406, 1411, 1416, 1525, 1690),
+        *(3140, 3819, 4025),  # what a check says
+    ),
+}
+_MEANS: Final = {code: kind for kind, codes in _CODES.items() for code in codes}
 
 
 def engine(
@@ -178,15 +173,11 @@ def fault(error: BaseException) -> MysqlFault:
         return origin
     code = origin.args[0] if origin.args else 0
     told = reason(error)
-    if isinstance(origin, pymysql.InterfaceError) or code in _AWAY:
+    if isinstance(origin, pymysql.InterfaceError):
         return DatabaseAway(told)
     if isinstance(origin, pymysql.InternalError) and not isinstance(code, int):
         return DatabaseAway(told)  # packets that make no sense: some are lost
-    if code in _LOCKED or code in _GONE:
-        return TableLocked(told)
-    if code in _OF_RIGHTS:
-        return NoRight(told)
-    return ValueRefused(told) if code in _OF_VALUES else MysqlFault(told)
+    return _MEANS.get(code, MysqlFault)(told)
 
 
 def look(connection: sa.Connection, name: str) -> TableFacts | None:

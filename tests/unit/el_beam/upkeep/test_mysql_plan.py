@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from el_beam.upkeep.mysql.migrations import plan_of
 from schemas.event import Destination
-from schemas.storage.sql import owner_of, table
-from schemas.storage.sql_changes import ColumnFacts, Index, TableFacts, folded, lacks
+from schemas.storage.sql import ColumnFacts, Index, TableFacts, folded, lacks, owner_of, table
 
 S = Destination("S", 1)
 DOCUMENT: dict[str, Any] = {

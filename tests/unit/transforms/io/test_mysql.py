@@ -386,6 +386,6 @@ def test_a_certificate_that_is_wrong_is_not_waited_for(monkeypatch: pytest.Monke
 def test_a_table_says_whose_it_is() -> None:
     for name in ("S", "a.b/c-d_e"):
         of = Destination(name, 3)
-        text = create_table_sql(table({}, of), "mysql").rstrip(";\n")
+        text = create_table_sql(table({}, of))
         assert owner_of(text) == of
         assert owner_of(re.sub("COMMENT='[^']*'", "COMMENT='mine'", text)) is None
