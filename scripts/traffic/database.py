@@ -14,8 +14,7 @@ from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import Registry
 from transforms.write.choice import Choice
 from transforms.write.events import _WriteFn
-from transforms.write.receipt import Receipt
-from transforms.write.sink import Sink
+from transforms.write.sink import Receipt, Sink
 
 _BOOKS = ("given", "written", "rejected", "repeated", "filtered")
 Routed = tuple[Destination, Event | BadEvent]

@@ -15,8 +15,7 @@ from schemas import strict_json
 from schemas.event import Destination, Event
 from schemas.registry import Registry
 from transforms.errors import SinkError
-from transforms.write.receipt import Receipt
-from transforms.write.sink import Bundle, Sink, Writer
+from transforms.write.sink import Bundle, Receipt, Sink, Writer
 
 
 class ToyConnector(Connector):

@@ -36,7 +36,7 @@ from transforms.write import kafka
 from transforms.write.choice import Choice
 from transforms.write.events import _WriteFn
 from transforms.write.kafka import KafkaSink
-from transforms.write.receipt import Receipt
+from transforms.write.sink import Receipt
 
 S, T = Destination("S", 1), Destination("T", 2)
 LINE = RawLine(b"raw", Origin("file", "a.log", 7, 1_552_200_000.0, "a-0"))

@@ -69,10 +69,9 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "transforms.io.mysql": ("client", "server"),
     "transforms.read": ("kafka_ranges kafka", "lines", "stages files"),
     "transforms.write": (
-        "events mysql kafka tables encodings stdout",
-        "files kafka_records mysql_table topics",
-        "sink",
-        "receipt rows choice",
+        "events mysql kafka encodings stdout",
+        "files tables mysql_table topics",
+        "sink choice",
     ),
     "transforms.counts": ("stages", "summary totals", "count progress definitions"),
     "runners": (

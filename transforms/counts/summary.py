@@ -13,7 +13,7 @@ from transforms.counts.count import Counts, ReadReceipt
 from transforms.counts.definitions import SINK
 from transforms.io.files import filesystem
 from transforms.layout import hour_name
-from transforms.write.receipt import Receipt
+from transforms.write.sink import Receipt
 
 SummaryPart = Union[ReadReceipt, Counts, Receipt, "Summary"]
 

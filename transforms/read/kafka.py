@@ -52,6 +52,3 @@ class KafkaSource(Source):
             # Kafka's own commits run ahead of what was processed.
             "enable.auto.commit": "false",
         }
-
-    def __str__(self) -> str:
-        return self.shown

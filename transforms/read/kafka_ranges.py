@@ -111,9 +111,6 @@ class KafkaRanges(Source):
 
         return ReadSplits(self.splits, partial(read_ranges, self.cluster, whole=self.whole))
 
-    def __str__(self) -> str:
-        return self.shown
-
 
 def read_ranges(
     cluster: KafkaCluster, split: KafkaSplit, *, whole: frozenset[str] = frozenset()

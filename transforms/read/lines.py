@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Source(ABC):
     """What a job reads, and how people see it."""
 
+    shown: str
+    """Its URI without secrets, as people see it."""
     bounded: bool = True
     """Whether a job that reads it ends by itself."""
     repeatable: bool = False
@@ -37,9 +39,8 @@ class Source(ABC):
         """What a job would read, for people; empty where there is no more to say."""
         return ""
 
-    @abstractmethod
     def __str__(self) -> str:
-        """The source's URI, without secrets."""
+        return self.shown
 
 
 class FileSource(Source):
@@ -50,6 +51,7 @@ class FileSource(Source):
     def __init__(self, patterns: tuple[str, ...], split_bytes: int = SPLIT_BYTES) -> None:
         self.patterns = patterns
         self.split_bytes = split_bytes
+        self.shown = "file:" + ",".join(patterns)
 
     def splits(self) -> list[FileSplit]:
         """All splits in order. Raises UnreadableInput where a pattern matches nothing."""
@@ -67,12 +69,11 @@ class FileSource(Source):
         splits = self.splits()
         return f"{len({split.path for split in splits})} file(s) in {len(splits)} split(s)"
 
-    def __str__(self) -> str:
-        return "file:" + ",".join(self.patterns)
-
 
 class StdinSource(Source):
     """Standard input until its end: one split, read by the one worker that shares our process."""
+
+    shown = "stdin:"
 
     def lines(self) -> beam.PTransform:
         from transforms.read.stages import ReadSplits
@@ -82,9 +83,6 @@ class StdinSource(Source):
 
     def read(self) -> Iterator[RawLine]:
         return read_stdin(None)
-
-    def __str__(self) -> str:
-        return "stdin:"
 
 
 class _AtOnce(NamedTuple):

@@ -2,13 +2,14 @@
 
 import io
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas import strict_json
-from schemas.event import Destination, Event, Origin
+from schemas.event import Destination, Event, RawLine
 from schemas.registry import Registry
 from schemas.storage.arrow import ArrowTable
 from transforms.layout import ARCHIVE, JSON_LINES, PARQUET
@@ -27,27 +28,31 @@ def parquet(table: pa.Table) -> bytes:
     return out.getvalue()
 
 
-class _ParquetEncoder(Encoder):
-    def __init__(self, table: ArrowTable) -> None:
-        self._table = table
-        self._events: list[dict[str, Any]] = []
+class _BatchEncoder(Encoder):
+    """Gathers values of events; `batch` makes columns of some hundred or thousand at once."""
+
+    def __init__(self, schema: pa.Schema, batch: Callable[[list[Any]], pa.RecordBatch]) -> None:
+        self._schema, self._batch = schema, batch
+        self._values: list[Any] = []
         self._batches: list[pa.RecordBatch] = []
         self._size = 0
 
-    def add(self, event: Event) -> None:
-        self.events += 1
-        self._events.append(event.data)
-
     def encode(self) -> int:
-        if self._events:
-            self._batches.append(self._table.batch(self._events))
+        if self._values:
+            self._batches.append(self._batch(self._values))
             self._size += self._batches[-1].nbytes + _BATCH_OVERHEAD
-            self._events = []
+            self._values = []
         return self._size
 
     def finish(self) -> bytes:
         self.encode()
-        return parquet(pa.Table.from_batches(self._batches, self._table.schema))
+        return parquet(pa.Table.from_batches(self._batches, self._schema))
+
+
+class _ParquetEncoder(_BatchEncoder):
+    def add(self, event: Event) -> None:
+        self.events += 1
+        self._values.append(event.data)
 
 
 class ParquetEncoding(Encoding):
@@ -64,7 +69,7 @@ class ParquetEncoding(Encoding):
         if table is None:
             table = ArrowTable(self._registry.get(*destination))
             self._tables[destination] = table
-        return _ParquetEncoder(table)
+        return _ParquetEncoder(table.schema, table.batch)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_registry": self._registry, "_tables": {}}
@@ -113,38 +118,16 @@ _RAW = pa.schema(
 )
 
 
-class _RawEncoder(Encoder):
-    def __init__(self) -> None:
-        self._lines: list[bytes] = []
-        self._origins: list[Origin] = []
-        self._batches: list[pa.RecordBatch] = []
-        self._size = 0
+def _raw_batch(lines: list[RawLine]) -> pa.RecordBatch:
+    rows = [(line.data, *line.origin[:4]) for line in lines]
+    columns = zip(zip(*rows, strict=True), _RAW, strict=True)
+    return pa.record_batch([pa.array(column, field.type) for column, field in columns], schema=_RAW)
 
+
+class _RawEncoder(_BatchEncoder):
     def add(self, event: Event) -> None:
         self.events += 1
-        self._lines.append(event.line.data)
-        self._origins.append(event.line.origin)
-
-    def encode(self) -> int:
-        if self._lines:
-            *origins, _ = zip(*self._origins, strict=True)
-            columns = (self._lines, *origins)
-            self._batches.append(
-                pa.record_batch(
-                    [
-                        pa.array(column, field.type)
-                        for column, field in zip(columns, _RAW, strict=True)
-                    ],
-                    schema=_RAW,
-                )
-            )
-            self._size += self._batches[-1].nbytes + _BATCH_OVERHEAD
-            self._lines, self._origins = [], []
-        return self._size
-
-    def finish(self) -> bytes:
-        self.encode()
-        return parquet(pa.Table.from_batches(self._batches, _RAW))
+        self._values.append(event.line)
 
 
 class RawEncoding(Encoding):
@@ -155,4 +138,4 @@ class RawEncoding(Encoding):
     by_schema = False
 
     def encoder(self, destination: Destination) -> Encoder:
-        return _RawEncoder()
+        return _RawEncoder(_RAW, _raw_batch)

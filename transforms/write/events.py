@@ -18,8 +18,7 @@ from transforms.batches import Batch, BatchedFn
 from transforms.route import Routed
 from transforms.window import in_minute
 from transforms.write.choice import Choice
-from transforms.write.receipt import Tally
-from transforms.write.sink import Bundle, Rejected, Sink
+from transforms.write.sink import Bundle, Rejected, Sink, Tally
 
 
 class _WriteFn(BatchedFn):

@@ -25,8 +25,7 @@ from schemas.event import Destination, Event
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
 from transforms.layout import ALL, TEMPORARY, FileName, Partition, hour_name
-from transforms.write.receipt import NewFile, Receipt
-from transforms.write.sink import Bundle, Sink, Writer
+from transforms.write.sink import Bundle, NewFile, Receipt, Sink, Writer
 
 _ROWS_BEFORE_ENCODING: Final = 10_000  # events held as Python objects, for a split
 _ROW_BYTES: Final = 2048  # a longer line counts as several rows: hostile ones have a megabyte
@@ -152,23 +151,15 @@ class _FileBundle(Bundle):
         return self._receipts
 
 
-class _FileWriter(Writer):
-    def __init__(self, sink: FileSink) -> None:
-        self._sink = sink
-
-    def bundle(self) -> Bundle:
-        return _FileBundle(self._sink)
-
-
-class FileSink(Sink):
+class FileSink(Sink, Writer):
     """Files below `root` (a path of any of Beam's file systems) in some encoding.
 
-    `job` tells this job's temporary files from those of others, `shown` is how people see it."""
+    `job` tells this job's temporary files from those of others. It is its own writer."""
 
     def __init__(
         self, scheme: str, root: str, encoding: Encoding, job: str, shown: str | None = None
     ) -> None:
-        self._shown = shown or f"{scheme}:{root.rstrip('/')}"
+        self.shown = shown or f"{scheme}:{root.rstrip('/')}"
         self.root = root.rstrip("/") or "/"
         self.encoding = encoding
         self.temporary = f"{self.root}/{TEMPORARY}/{job}"
@@ -177,7 +168,10 @@ class FileSink(Sink):
         return f"{self.root}/{Partition(destination, hour_name(hour))}"
 
     def writer(self) -> Writer:
-        return _FileWriter(self)
+        return self
+
+    def bundle(self) -> Bundle:
+        return _FileBundle(self)
 
     def attempt(self, name: str) -> FileSink:
         other = copy.copy(self)
@@ -198,9 +192,6 @@ class FileSink(Sink):
                 if filesystem.names(above):
                     break  # another job's files
                 filesystem.remove(above)
-
-    def __str__(self) -> str:
-        return self._shown
 
 
 @contextlib.contextmanager

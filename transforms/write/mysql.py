@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Final
 
 from schemas.event import Destination, Event
@@ -19,9 +20,8 @@ from transforms.io.mysql.client import DatabaseAway, MysqlFault, TableLocked, en
 from transforms.io.mysql.server import MysqlServer
 from transforms.io.retry import patiently, retrying
 from transforms.write.mysql_table import FAULTS, Inserted, MysqlTable, Row
-from transforms.write.receipt import Receipt, Tally
-from transforms.write.rows import delete_rows
-from transforms.write.sink import Bundle, RejectedEvent, Sink, Writer
+from transforms.write.sink import Bundle, Receipt, RejectedEvent, Sink, Tally, Writer
+from transforms.write.tables import delete_rows
 
 _ROWS_IN_MEMORY: Final = 10_000  # of all tables, before they are inserted
 _BYTES_IN_MEMORY: Final = 16 * 2**20  # about, of the same
@@ -42,7 +42,7 @@ class MysqlSink(Sink):
     ) -> None:
         """With `drops_bots` events whose userAgent is a bot's are filtered; EventErrors never."""
         self.server, self.registry, self.drops_bots = server, registry, drops_bots
-        self._shown, self.defers = shown, False
+        self.shown, self.defers = shown, False
 
     def deferring(self) -> MysqlSink:
         other = copy.copy(self)
@@ -67,23 +67,16 @@ class MysqlSink(Sink):
     def delete_rows(self, rows: Iterable[tuple[str, str]]) -> int:
         return delete_rows(str(self), engine(self.server), rows)
 
-    def __str__(self) -> str:
-        return self._shown
-
 
 class _MysqlWriter(Writer):
     def __init__(self, sink: MysqlSink) -> None:
         self.sink = sink
         self._engine = engine(sink.server, keep=True, lock=_DEFERRING if sink.defers else None)
         self._patience = float(_DEFERRING) if sink.defers else _LOCKED
-        self._tables: dict[Destination, MysqlTable] = {}
+        self.table = cache(self._table)
 
-    def table(self, destination: Destination) -> MysqlTable:
-        found = self._tables.get(destination)
-        if found is None:
-            document = self.sink.registry.get(*destination)
-            found = self._tables[destination] = MysqlTable(destination, document)
-        return found
+    def _table(self, destination: Destination) -> MysqlTable:
+        return MysqlTable(destination, self.sink.registry.get(*destination))
 
     def insert(
         self, rows: dict[Destination, list[Row]], faults: dict[Destination, MysqlFault]

@@ -1,13 +1,49 @@
-"""What a sink is: a description that travels to workers, a writer on each, bundles of events."""
+"""What a sink is: a description that travels to workers, a writer on each, bundles of events, and
+receipts, which say what a sink was given and what became of it. The books must balance.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from schemas.event import Destination, Event
-from transforms.write.receipt import Receipt
+from transforms.layout import TEMPORARY
+
+
+class NewFile(NamedTuple):
+    """A file that is complete but for its name: see `files.publish`."""
+
+    temporary: str  # where it is
+    path: str  # where it is to be
+    hour: str  # that its events are of, as 2019-03-10T07
+    sha256: str  # of its content
+
+    @property
+    def root(self) -> str:
+        """Of its sink: temporary files are in a folder there."""
+        return self.temporary.rpartition(f"/{TEMPORARY}/")[0]
+
+
+class Receipt(NamedTuple):
+    """One durable write, or what was left out: given = written + rejected + repeated + filtered.
+    Where a split is deferred its books don't count: it will be written again."""
+
+    sink: str
+    split: str
+    schema: str
+    revision: int
+    where: str = ""  # the file or table
+    given: int = 0  # events
+    written: int = 0
+    rejected: int = 0  # became EventErrors, which have receipts of their own
+    repeated: int = 0  # had been written before
+    filtered: int = 0  # not chosen
+    size: int = 0  # bytes of the file, 0 for tables
+    deferred: str = ""  # why a part of the split can't be written now
+    file: NewFile | None = None
 
 
 class Rejected(Exception):
@@ -52,6 +88,27 @@ class Bundle(ABC):
         Called once, when `rejected` gives nothing more. Raises SinkError."""
 
 
+class Tally:
+    """Counts, for a bundle, what never reaches the sink itself."""
+
+    def __init__(self, sink: str) -> None:
+        self._sink = sink
+        self._filtered: Counter[tuple[str, Destination]] = Counter()
+        self._rejected: Counter[tuple[str, Destination]] = Counter()
+
+    def filtered(self, split: str, destination: Destination) -> None:
+        self._filtered[split, destination] += 1
+
+    def rejected(self, split: str, destination: Destination) -> None:
+        self._rejected[split, destination] += 1
+
+    def receipts(self) -> Iterator[Receipt]:
+        for (split, destination), count in self._filtered.items():
+            yield Receipt(self._sink, split, *destination, given=count, filtered=count)
+        for (split, destination), count in self._rejected.items():
+            yield Receipt(self._sink, split, *destination, given=count, rejected=count)
+
+
 class Writer(ABC):
     """A sink on one worker: connections, compiled encoders."""
 
@@ -69,6 +126,8 @@ class Sink(ABC):
 
     What a sink is able to do is said here: nobody asks for the class of a sink."""
 
+    shown: str
+    """Its URI without secrets, as people see it."""
     root: str = ""
     """The folder that its files are below, which has a ledger; empty for a sink without files."""
     temporary: str = ""
@@ -110,6 +169,5 @@ class Sink(ABC):
         """Called once after the job has succeeded, or failed: remove what was left half done."""
         return
 
-    @abstractmethod
     def __str__(self) -> str:
-        """The sink's URI, without secrets."""
+        return self.shown

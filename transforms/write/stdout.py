@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from schemas import strict_json
 from schemas.event import Destination, Event
-from transforms.write.receipt import Receipt
-from transforms.write.sink import Bundle, Sink, Writer
+from transforms.write.sink import Bundle, Receipt, Sink, Writer
 
 
 class _StdoutBundle(Bundle):
@@ -24,16 +23,14 @@ class _StdoutBundle(Bundle):
             yield Receipt("stdout:", split, *destination, given=count, written=count)
 
 
-class _StdoutWriter(Writer):
-    def bundle(self) -> Bundle:
-        return _StdoutBundle()
+class StdoutSink(Sink, Writer):
+    """Standard output of the one worker that shares our process. It has no connection, so it is its
+    own writer."""
 
-
-class StdoutSink(Sink):
-    """Standard output of the one worker that shares our process."""
+    shown = "stdout:"
 
     def writer(self) -> Writer:
-        return _StdoutWriter()
+        return self
 
-    def __str__(self) -> str:
-        return "stdout:"
+    def bundle(self) -> Bundle:
+        return _StdoutBundle()

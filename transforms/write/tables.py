@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -18,14 +20,15 @@ from schemas.registry import Registry
 from schemas.storage.sql import insert_ignoring_repeats, table
 from schemas.storage.sql_rows import row
 from transforms.errors import SinkError
-from transforms.write.receipt import Receipt
-from transforms.write.rows import delete_rows
-from transforms.write.sink import Bundle, Sink, Writer
+from transforms.io.mysql.client import DatabaseAway, MysqlFault, TableLocked, fault
+from transforms.io.retry import patiently
+from transforms.write.sink import Bundle, Receipt, Sink, Writer
 
 _ROWS_IN_MEMORY: Final = 10_000  # of all tables, before they are inserted
 _ROW_BYTES: Final = 4096  # of a line that make it count as one more row
 _PATIENCE: Final = 600.0  # seconds that one worker waits for another's transaction
-
+_DELETED: Final = 500  # rows that one transaction deletes
+_LOCKED, _AWAY = (TableLocked, 60.0), (DatabaseAway, 600.0)  # errors, seconds they are waited for
 
 _Rows = dict[tuple[str, Destination], list[dict[str, Any]]]  # by split, too
 
@@ -63,11 +66,7 @@ class _TableWriter(Writer):
     def __init__(self, sink: SqliteSink) -> None:
         self._sink = sink
         self._engine = sink.engine()
-        self._tables: dict[Destination, _Table] = {}
-
-    def table(self, destination: Destination) -> _Table:
-        found = self._tables.get(destination)
-        return found or self._create(destination)
+        self.table = cache(self._create)
 
     def _create(self, destination: Destination) -> _Table:
         document = self._sink.registry.get(*destination)
@@ -82,9 +81,7 @@ class _TableWriter(Writer):
                 f"{self._sink}: table {described.name} lacks {', '.join(missing)}. It was made for "
                 "another schema; rename or drop it, and it will be made anew."
             )
-        made = _Table(described.name, insert_ignoring_repeats(described), row(document))
-        self._tables[destination] = made
-        return made
+        return _Table(described.name, insert_ignoring_repeats(described), row(document))
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
@@ -130,7 +127,7 @@ class SqliteSink(Sink):
     has_rows = True
 
     def __init__(self, path: str, registry: Registry, shown: str | None = None) -> None:
-        self._shown = shown or f"sqlite:{path}"
+        self.shown = shown or f"sqlite:{path}"
         self.path = path
         self.registry = registry
 
@@ -164,5 +161,29 @@ class SqliteSink(Sink):
     def delete_rows(self, rows: Iterable[tuple[str, str]]) -> int:
         return delete_rows(str(self), self.engine(), rows)
 
-    def __str__(self) -> str:
-        return self._shown
+
+def delete_rows(sink: str, engine: sa.Engine, rows: Iterable[tuple[str, str]]) -> int:
+    """Delete rows (table, uuid), which come in the order of tables, and return how many were there.
+    The engine is disposed of. Raises SinkError, which names the sink."""
+    deleted = 0
+    try:
+        for name, of_table in groupby(rows, lambda each: each[0]):
+            uuid: sa.ColumnClause[str] = sa.column("uuid")
+            table = sa.table(sa.quoted_name(name, quote=True), uuid)
+            while uuids := [each for _, each in islice(of_table, _DELETED)]:
+                statement = sa.delete(table).where(uuid.in_(uuids))
+                delete = partial(_delete, engine, statement)
+                deleted += patiently(delete, locked=_LOCKED, away=_AWAY)
+    except MysqlFault as error:
+        raise SinkError(f"{sink}: {error}") from error
+    finally:
+        engine.dispose()
+    return deleted
+
+
+def _delete(engine: sa.Engine, statement: sa.Delete) -> int:
+    try:
+        with engine.begin() as connection:
+            return connection.execute(statement).rowcount
+    except (sa.exc.SQLAlchemyError, MysqlFault) as error:
+        raise fault(error) from error

@@ -39,8 +39,7 @@ from transforms.io.files import filesystem
 from transforms.layout import LEDGER, REPLACED, TEMPORARY, number_in
 from transforms.write.encodings import parquet
 from transforms.write.files import for_people, publish
-from transforms.write.receipt import NewFile, Receipt
-from transforms.write.sink import Sink
+from transforms.write.sink import NewFile, Receipt, Sink
 
 _TEMPORARY = f"{TEMPORARY}/changes"
 

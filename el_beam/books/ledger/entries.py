@@ -39,8 +39,7 @@ from transforms.errors import SinkError
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway
 from transforms.layout import LEDGER
-from transforms.write.receipt import NewFile, Receipt
-from transforms.write.sink import Sink
+from transforms.write.sink import NewFile, Receipt, Sink
 
 _AT_ONCE = 8  # files that are read together
 _LONGEST_NAMING = 3600.0  # seconds: then a run is dead that gives its files their names

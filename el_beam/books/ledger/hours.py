@@ -19,7 +19,7 @@ from transforms.io.files import filesystem
 from transforms.io.files.filesystem import at_once
 from transforms.layout import COMPLETE, LEDGER, REOPENED, hour_folder, hour_in, is_hidden
 from transforms.write.files import for_people, publish
-from transforms.write.receipt import NewFile
+from transforms.write.sink import NewFile
 
 LATENESS = 300.0  # seconds that a line may need from its edge to the topic
 _OPEN = "open-"

@@ -26,8 +26,7 @@ from transforms.layout import ALL, ARCHIVE, PARQUET, FileName, hour_in
 from transforms.read.files import find_splits
 from transforms.write.encodings import RawEncoding, parquet
 from transforms.write.files import for_people
-from transforms.write.receipt import NewFile, Receipt
-from transforms.write.sink import Sink
+from transforms.write.sink import NewFile, Receipt, Sink
 
 _PENDING = 16 * 1024 * 1024  # bytes of lines, before they are encoded
 _HELD = 64 * 1024 * 1024  # encoded bytes in memory, of a raw file

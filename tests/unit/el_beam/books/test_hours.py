@@ -19,7 +19,7 @@ from transforms import layout
 from transforms.counts.summary import HourKey, Summary
 from transforms.write.encodings import ParquetEncoding
 from transforms.write.files import FileSink, publish
-from transforms.write.receipt import NewFile, Receipt
+from transforms.write.sink import NewFile, Receipt
 
 SEVEN = "2019-03-10T07"
 HOUR = "year=2019/month=03/day=10/hour=07"

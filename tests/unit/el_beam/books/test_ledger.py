@@ -27,7 +27,7 @@ from transforms.counts.summary import HourKey, Summary
 from transforms.errors import SinkError
 from transforms.write.encodings import ParquetEncoding
 from transforms.write.files import FileSink
-from transforms.write.receipt import NewFile, Receipt
+from transforms.write.sink import NewFile, Receipt
 
 SEVEN, EIGHT = "2019-03-10T07", "2019-03-10T08"
 

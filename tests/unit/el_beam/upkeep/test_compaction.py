@@ -27,7 +27,7 @@ from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway
 from transforms.write.encodings import ParquetEncoding, parquet
 from transforms.write.files import FileSink
-from transforms.write.receipt import NewFile, Receipt
+from transforms.write.sink import NewFile, Receipt
 
 HOUR = "2019-03-10T07"
 FOLDER = "Edit_1/year=2019/month=03/day=10/hour=07"

@@ -28,7 +28,7 @@ from transforms.io.files import filesystem
 from transforms.layout import REPLACED
 from transforms.write.encodings import ParquetEncoding, parquet
 from transforms.write.files import FileSink
-from transforms.write.receipt import NewFile, Receipt
+from transforms.write.sink import NewFile, Receipt
 
 OLD, NEW = "2019-03-10T07", datetime.now(UTC).isoformat()[:13]
 SECRETS = ("10.1.2.3", "Firefox", "a name", "kept aside")

@@ -17,7 +17,7 @@ from el_beam.terminal import console
 from transforms.counts.count import CountKey, Counts, ReadReceipt
 from transforms.counts.stages import WriteSummary, _SumUp
 from transforms.counts.summary import Summary, SummaryPart, load_summaries, total
-from transforms.write.receipt import NewFile, Receipt
+from transforms.write.sink import NewFile, Receipt
 
 RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 NUMBERS = st.integers(0, 1_000)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway, glob
 from transforms.write.files import publish
-from transforms.write.receipt import NewFile
+from transforms.write.sink import NewFile
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,7 @@ from transforms.io.secrets import SettingsError
 from transforms.write import mysql
 from transforms.write.mysql import MysqlSink
 from transforms.write.mysql_table import _LITERALS, Inserted, MysqlTable, Row, _parts
-from transforms.write.receipt import Receipt
-from transforms.write.sink import Rejected
+from transforms.write.sink import Receipt, Rejected
 
 HERE = Destination("S", 1)
 LINE = RawLine(b"raw", Origin("file", "a.log", 7, 1_552_200_000.0, "a-0"))

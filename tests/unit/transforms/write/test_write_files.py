@@ -19,8 +19,7 @@ from transforms.read.files import find_splits, read_split
 from transforms.write import files
 from transforms.write.encodings import JsonLinesEncoding, ParquetEncoding, RawEncoding
 from transforms.write.files import Encoding, FileSink
-from transforms.write.receipt import Receipt
-from transforms.write.sink import Bundle
+from transforms.write.sink import Bundle, Receipt
 
 DOCUMENT = {"properties": {"n": {"type": "integer"}, "text": {"type": "string"}}}
 HERE = Destination("S", 1)

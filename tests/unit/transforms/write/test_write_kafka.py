@@ -24,10 +24,8 @@ from transforms.io.kafka.producer import KafkaProducer, LastError
 from transforms.write import kafka
 from transforms.write.choice import Choice
 from transforms.write.events import _WriteFn
-from transforms.write.kafka import KafkaSink
-from transforms.write.kafka_records import RecordBundle, TargetTopic
-from transforms.write.receipt import Receipt
-from transforms.write.sink import Bundle, Rejected, RejectedEvent, Sink, Writer
+from transforms.write.kafka import KafkaSink, RecordBundle, TargetTopic
+from transforms.write.sink import Bundle, Receipt, Rejected, RejectedEvent, Sink, Writer
 from transforms.write.topics import TopicError
 
 HERE = Destination("S", 1)

@@ -16,8 +16,7 @@ from transforms.errors import SinkError
 from transforms.write import tables
 from transforms.write.choice import Choice
 from transforms.write.events import _WriteFn
-from transforms.write.receipt import Receipt
-from transforms.write.sink import Bundle, Rejected, Sink, Writer
+from transforms.write.sink import Bundle, Receipt, Rejected, Sink, Writer
 from transforms.write.tables import SqliteSink
 
 DOCUMENT = {"properties": {"n": {"type": "integer"}, "text": {"type": "string"}}}
