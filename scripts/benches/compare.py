@@ -7,7 +7,6 @@ above 1 says that this checkout needs more. The interval is that of the mean of 
 logarithms (Student's t, 95 %).
 """
 
-import argparse
 import math
 import os
 import shutil
@@ -18,9 +17,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from core import ROOT, SCRATCH, make_log
-from runners.local_stack import Stack
+from core import SCRATCH, make_log
 from traffic.feed import feed
+from traffic.started import ROOT
+from traffic.trial import parser, temporary_stack
 
 _T95 = {5: 2.776, 7: 2.447, 9: 2.306, 11: 2.228, 15: 2.145, 21: 2.086}  # by the number of pairs
 Measure = Callable[[Path, int], float]
@@ -88,27 +88,21 @@ def compare(name: str, measure: Measure, other: Path, lines: int, pairs: int) ->
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("checkout", type=Path, help="the other one")
-    parser.add_argument("--lines", type=int, default=200_000)
-    parser.add_argument("--pairs", type=int, default=9, choices=_T95)
-    parser.add_argument("--only", choices=("core", "import"))
-    args = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("checkout", type=Path, help="the other one")
+    options.add_argument("--lines", type=int, default=200_000)
+    options.add_argument("--pairs", type=int, default=9, choices=_T95)
+    options.add_argument("--only", choices=("core", "import"))
+    args = options.parse_args()
     other = args.checkout.resolve()
     SCRATCH.mkdir(parents=True, exist_ok=True)
     print(f"load {os.getloadavg()[0]:.1f}")
     if args.only != "import":
         compare("core", core(args.lines), other, args.lines, args.pairs)
     if args.only != "core":
-        with tempfile.TemporaryDirectory(dir=SCRATCH) as folder:
-            stack = Stack(Path(folder))
-            try:
-                for _ in stack.up(["kafka"]):
-                    pass
-                measure = imports(args.lines, stack.kafka.endpoint())
-                compare("import", measure, other, args.lines, args.pairs)
-            finally:
-                stack.down()
+        with temporary_stack("kafka") as stack:
+            measure = imports(args.lines, stack.kafka.endpoint())
+            compare("import", measure, other, args.lines, args.pairs)
 
 
 if __name__ == "__main__":

@@ -7,22 +7,17 @@ producer share the cores of this machine.
                         [--every N] [--only writer|consumer] [--profile]
 """
 
-import argparse
 import cProfile
 import json
 import os
 import pstats
 import statistics
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
-from el_beam.connectors.registry import sink_of, sink_uri
-from el_beam.running.process import hush
 from runners.local_stack import Stack
 from schemas.capsule import scid_of
 from schemas.event import Destination, Event, Origin, RawLine
@@ -31,6 +26,7 @@ from schemas.storage.sql import insert_parts, table
 from schemas.storage.sql_rows import row
 from traffic.consuming import TABLES, Consuming, Steady, templates
 from traffic.database import Database
+from traffic.trial import parser, temporary_stack
 
 BATCH = 500  # rows of a statement of executemany's
 Routed = list[tuple[Destination, Event]]
@@ -51,8 +47,7 @@ def events(tables: tuple[str, ...], number: int) -> Routed:
 
 def sink(database: Database, routed: Routed) -> float:
     """Seconds of the sink's writer: events in, rows durable."""
-    made = sink_of(sink_uri(database.uri), open_registry(None), "bench")
-    writer = made.writer()
+    writer = database.sink(open_registry(None)).writer()
     began = time.perf_counter()
     bundle = writer.bundle()
     for destination, event in routed:
@@ -105,7 +100,7 @@ def writers(address: str, number: int, rounds: int) -> None:
 def empty(database: Database, routed: Routed) -> None:
     """Make the tables, as the sink does."""
     first = dict(routed)
-    writer = sink_of(sink_uri(database.uri), open_registry(None), "bench").writer()
+    writer = database.sink(open_registry(None)).writer()
     bundle = writer.bundle()
     for to, event in first.items():
         bundle.add(to, event)
@@ -126,8 +121,9 @@ def profile(address: str, number: int) -> None:
     pstats.Stats(profiler).sort_stats("tottime").print_stats(18)
 
 
-def consumer(stack: Stack, folder: Path, rate: int, seconds: int, every: int, workers: int) -> None:
+def consumer(stack: Stack, rate: int, seconds: int, every: int, workers: int) -> None:
     """Fifteen topics at a steady rate: what an increment takes of its time, and the lag of rows."""
+    folder = stack.folder / "consumer"
     folder.mkdir()
     job = Consuming(stack.kafka.endpoint(), Database(stack.mariadb.endpoint(), "consumed"),
                     "bench", folder)  # fmt: skip
@@ -169,33 +165,25 @@ def watch(job: Consuming, traffic: Steady, seconds: int) -> Iterator[float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--rows", type=int, default=60_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--rate", type=int, default=10_000, help="events a second")
-    parser.add_argument("--seconds", type=int, default=120, help="of the consumer")
-    parser.add_argument("--every", type=int, default=10, help="seconds of an increment")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--only", choices=("writer", "consumer"), help="of the two")
-    parser.add_argument("--profile", action="store_true", help="the writer's, and nothing else")
-    args = parser.parse_args()
-    hush()
+    options = parser(__doc__)
+    options.add_argument("--rows", type=int, default=60_000)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--rate", type=int, default=10_000, help="events a second")
+    options.add_argument("--seconds", type=int, default=120, help="of the consumer")
+    options.add_argument("--every", type=int, default=10, help="seconds of an increment")
+    options.add_argument("--workers", type=int, default=2)
+    options.add_argument("--only", choices=("writer", "consumer"), help="of the two")
+    options.add_argument("--profile", action="store_true", help="the writer's, and nothing else")
+    args = options.parse_args()
     print(f"load before {os.getloadavg()[0]:.1f}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="el-bench-") as folder:
-        stack = Stack(Path(folder, "stack"))
-        try:
-            for _ in stack.up(["kafka", "mariadb"]):
-                pass
-            if args.profile:
-                profile(stack.mariadb.endpoint(), args.rows)
-                return
-            if args.only != "consumer":
-                writers(stack.mariadb.endpoint(), args.rows, args.rounds)
-            if args.only != "writer":
-                consumer(stack, Path(folder, "consumer"), args.rate, args.seconds, args.every,
-                         args.workers)  # fmt: skip
-        finally:
-            stack.down()
+    with temporary_stack("kafka", "mariadb") as stack:
+        if args.profile:
+            profile(stack.mariadb.endpoint(), args.rows)
+            return
+        if args.only != "consumer":
+            writers(stack.mariadb.endpoint(), args.rows, args.rounds)
+        if args.only != "writer":
+            consumer(stack, args.rate, args.seconds, args.every, args.workers)
 
 
 if __name__ == "__main__":

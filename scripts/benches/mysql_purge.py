@@ -4,25 +4,20 @@ beside how long they take without that.
     scripts/bench mysql_purge [--rows N] [--rate N]
 """
 
-import argparse
 import os
 import statistics
 import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from el_beam.running.process import hush
-from runners.local_stack import Stack
 from schemas.event import Destination
 from schemas.registry import open_registry
 from traffic.database import Database, event, write
+from traffic.started import EL, ROOT
+from traffic.trial import parser, temporary_stack
 
-CODE = Path(__file__).parents[2]
 EDIT = Destination("Edit", 17541122)
 ROWS = 100  # of a transaction of the consumer
 AGENT = {"browser_family": "Chrome", "os_family": "Linux", "is_bot": False, "rest": "x" * 200}
@@ -71,36 +66,29 @@ def told(what: str, seconds: list[float], more: str = "") -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--rows", type=int, default=1_000_000, help="old ones")
-    parser.add_argument("--rate", type=int, default=1_000, help="new ones a second")
-    args = parser.parse_args()
-    hush()
-    with tempfile.TemporaryDirectory(prefix="el-bench-") as folder:
-        stack, keep = Stack(Path(folder)), Path(folder) / "keep.yaml"
+    options = parser(__doc__)
+    options.add_argument("--rows", type=int, default=1_000_000, help="old ones")
+    options.add_argument("--rate", type=int, default=1_000, help="new ones a second")
+    args = options.parse_args()
+    with temporary_stack("mariadb") as stack:
+        keep = stack.folder / "keep.yaml"
         keep.write_text("Edit: [event.action, wiki]\n")
-        try:
-            for _ in stack.up(["mariadb"]):
-                pass
-            database = Database(stack.mariadb.endpoint(), "bench")
-            write(database.sink(open_registry(None)), [(EDIT, event(1))])
-            for first in range(1, args.rows, 100_000):
-                last = min(first + 99_999, args.rows)
-                database.ask(OLD.format(table=EDIT, first=first, last=last))
-            print(f"{'':28}{'inserted':>14}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}{'load':>7}")
+        database = Database(stack.mariadb.endpoint(), "bench")
+        write(database.sink(open_registry(None)), [(EDIT, event(1))])
+        for first in range(1, args.rows, 100_000):
+            last = min(first + 99_999, args.rows)
+            database.ask(OLD.format(table=EDIT, first=first, last=last))
+        print(f"{'':28}{'inserted':>14}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}{'load':>7}")
+        with inserting(database, args.rate) as seconds:
+            time.sleep(30)
+        told("nothing else", seconds)
+        for what, more in (("rows keep two fields", ["--keep", str(keep)]), ("rows go", [])):
+            call = [*EL, "mysql", "purge", database.uri, "--older-than", "90d", "--yes", *more]
+            begun = time.monotonic()
             with inserting(database, args.rate) as seconds:
-                time.sleep(30)
-            told("nothing else", seconds)
-            for what, more in (("rows keep two fields", ["--keep", str(keep)]), ("rows go", [])):
-                call = [sys.executable, "-m", "el_beam.cli", "mysql", "purge", database.uri,
-                        "--older-than", "90d", "--yes", *more]  # fmt: skip
-                begun = time.monotonic()
-                with inserting(database, args.rate) as seconds:
-                    subprocess.run(call, check=True, cwd=CODE, stderr=subprocess.DEVNULL)
-                taken = time.monotonic() - begun
-                told(what, seconds, f"purged {args.rows / taken:,.0f} rows/s, {taken:.0f} s")
-        finally:
-            stack.down()
+                subprocess.run(call, check=True, cwd=ROOT, stderr=subprocess.DEVNULL)
+            taken = time.monotonic() - begun
+            told(what, seconds, f"purged {args.rows / taken:,.0f} rows/s, {taken:.0f} s")
 
 
 if __name__ == "__main__":

@@ -8,62 +8,35 @@ workers share the cores of this machine.
 import argparse
 import os
 import statistics
-import tempfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import suppress
 
 import orjson
 import psutil
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer
 
 from core import elsewhere, make_log
-from el_beam.running.process import hush
-from runners.local_stack import Stack
-from traffic.feed import FIRST_SEQ_ID, Feed
+from traffic.feed import FIRST_SEQ_ID
 from traffic.job import StreamJob, wait_for
-from traffic.truth import topics
+from traffic.trial import parser, servers, temporary_stack
+from traffic.truth import produced, topics
 
 WARM_UP = 40  # seconds: until Flink's JIT and the workers are at their speed
 LOOP_LINES = 400_000
 LINES_FOR = 60_000  # lines a second that are put into the raw topic beforehand
 
 
-class Sampler:
-    """CPU seconds of the stack's processes, by name, while the block runs."""
-
-    def __init__(self, stack: Stack) -> None:
-        self._names = {process.pid: process.name for process in stack.processes() if process.pid}
-        pool = stack.workers.process("workers").pid
-        if pool:
-            for child in psutil.Process(pid=pool).children(recursive=True):
-                self._names[child.pid] = "python workers"
-
-    def cpu(self) -> dict[str, float]:
-        """Seconds of CPU so far, by process name."""
-        used: dict[str, float] = {}
-        for pid, name in self._names.items():
-            try:
-                times = psutil.Process(pid).cpu_times()
-            except psutil.Error:
-                continue
-            used[name] = used.get(name, 0.0) + times.user + times.system
-        return used
-
-
-def produced(brokers: str, names: list[str]) -> int:
-    """Records in these topics, by their end offsets."""
-    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "bench", "log_level": 0})
-    try:
-        known = consumer.list_topics(timeout=30).topics
-        return sum(
-            consumer.get_watermark_offsets(TopicPartition(name, number), timeout=30)[1]
-            for name in names
-            for number in known[name].partitions
-        )
-    finally:
-        consumer.close()
+def cpu(processes: list[tuple[str, psutil.Process]]) -> dict[str, float]:
+    """Seconds of CPU that they have used so far, by name."""
+    used: dict[str, float] = defaultdict(float)
+    for name, process in processes:
+        with suppress(psutil.Error):
+            times = process.cpu_times()
+            used[name] += times.user + times.system
+    return used
 
 
 def throughput(job: StreamJob, seconds: int) -> Iterator[float]:
@@ -87,16 +60,16 @@ def latencies(job: StreamJob, rate: int, seconds: int) -> list[float]:
         {"bootstrap.servers": job.kafka, "group.id": "latency", "fetch.wait.max.ms": 10,
          "enable.auto.commit": False, "auto.offset.reset": "latest", "log_level": 0}
     )  # fmt: skip
-    done = threading.Event()
-    with Feed(job.kafka, job.raw, rate, start=job.lines, timed=True) as traffic:
+    done, first = threading.Event(), FIRST_SEQ_ID + job.lines
+    with job.traffic(rate, timed=True) as traffic:
 
         def listen() -> None:
             consumer.subscribe([f"^{job.prefix.replace('.', '[.]')}.*"])
             while not done.is_set():
                 for message in consumer.consume(500, timeout=0.05):
                     now = time.time()
-                    number = orjson.loads(message.value() or b"{}").get("seqId", 0) - FIRST_SEQ_ID
-                    if (sent := traffic.times.get(number - job.lines)) is not None:
+                    number = orjson.loads(message.value() or b"{}").get("seqId", 0) - first
+                    if (sent := traffic.times.get(number)) is not None:
                         found.append((now - sent) * 1000)
 
         thread = threading.Thread(target=listen)
@@ -107,36 +80,23 @@ def latencies(job: StreamJob, rate: int, seconds: int) -> list[float]:
     done.set()
     thread.join()
     consumer.close()
-    job.lines += traffic.sent
     return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--seconds", type=int, default=180, help="of steady state")
-    parser.add_argument("--latency", type=int, default=60, help="seconds at 5,000 lines/s")
-    parser.add_argument("--workers", type=int, default=2)
-    args = parser.parse_args()
-    hush()
+    options = parser(__doc__)
+    options.add_argument("--seconds", type=int, default=180, help="of steady state")
+    options.add_argument("--latency", type=int, default=60, help="seconds at 5,000 lines/s")
+    options.add_argument("--workers", type=int, default=2)
+    args = options.parse_args()
     print(f"load before {os.getloadavg()[0]:.1f}", flush=True)
     path = make_log(LOOP_LINES)
-    loops = [_loop(path)]
-    with tempfile.TemporaryDirectory(prefix="el-bench-") as folder:
-        stack = Stack(Path(folder))
-        try:
-            for _ in stack.up(["kafka", "flink", "workers"]):
-                pass
-            rates, cpu = _fast(StreamJob(stack, "fast"), args)
-            slow = _latency(StreamJob(stack, "slow"), args)
-        finally:
-            stack.down()
-    loops.append(_loop(path))
-    show(loops, rates, cpu, slow, args)
-
-
-def _loop(path: Path) -> float:
-    found = elsewhere("json", path)
-    return float(found["read"] / found["seconds"])
+    loops = [elsewhere("json", path)]
+    with temporary_stack("kafka", "flink", "workers") as stack:
+        rates, cpu = _fast(StreamJob(stack, "fast"), args)
+        slow = _latency(StreamJob(stack, "slow"), args)
+    loops.append(elsewhere("json", path))
+    show([found["read"] / found["seconds"] for found in loops], rates, cpu, slow, args)
 
 
 def _fast(job: StreamJob, args: argparse.Namespace) -> tuple[list[float], dict[str, float]]:
@@ -145,17 +105,17 @@ def _fast(job: StreamJob, args: argparse.Namespace) -> tuple[list[float], dict[s
     job.start(workers=args.workers, checkpoints=10)
     steady = throughput(job, args.seconds)
     rates = [next(steady)]
-    sampler = Sampler(job.stack)
-    before, began = sampler.cpu(), time.monotonic()
+    processes = [*servers(job.stack)]
+    before, began = cpu(processes), time.monotonic()
     for rate in steady:
         rates.append(rate)
         print(f"  {rate:,.0f} lines/s", flush=True)
     elapsed = time.monotonic() - began
-    cpu = {name: (used - before[name]) / elapsed for name, used in sampler.cpu().items()}
+    cores = {name: (used - before[name]) / elapsed for name, used in cpu(processes).items()}
     if not job.lag():
         raise SystemExit("the raw topic was empty before the end: put in more lines")
     job.cancel()
-    return rates, cpu
+    return rates, cores
 
 
 def _latency(job: StreamJob, args: argparse.Namespace) -> list[float]:

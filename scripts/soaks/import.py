@@ -5,52 +5,30 @@ HDFS must hold each event once, and no untracked file.
     scripts/soak import [--rounds N] [--rate N] [--seed N] [--only KIND]
 """
 
-import argparse
 import os
 import random
 import signal
-import sys
-import tempfile
 import time
-from pathlib import Path
 
-from el_beam.running.process import hush
-from runners.local_stack import Stack
 from traffic.importing import Importing
 from traffic.kills import IMPORT_KILLS
+from traffic.trial import in_turn, soak_parser, temporary_stack
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--rate", type=int, default=1_000)
-    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    parser.add_argument("--only", help="kinds whose names have this in them")
-    args = parser.parse_args()
-    chosen = [kind for kind in IMPORT_KILLS if (args.only or "") in kind]
-    hush()
+def main() -> None:
+    args = soak_parser(__doc__, rounds=4, rate=1_000).parse_args()
     rng = random.Random(args.seed)
     print(f"seed {args.seed}, {args.rate} lines/s, increments each 2 s", flush=True)
     print(f"{'killed':18} {'lines':>9}  {'increments':>10}  {'times':>5}  rows in all")
-    with tempfile.TemporaryDirectory(prefix="el-soak-") as folder:
-        stack = Stack(Path(folder))
-        try:
-            for _ in stack.up(["kafka", "hdfs", "workers", "spark"]):
-                pass
-            job = Importing(stack, "soak", f"{stack.hdfs.endpoint()}/soak")
-            job.environment = {
-                "SPARK": stack.spark.endpoint(), "WORKERS": stack.workers.endpoint(),
-            }  # fmt: skip
-            job.put(1_000)
-            job.once()
-            kinds = [kind for _ in range(args.rounds)
-                     for kind in rng.sample(chosen, len(chosen))]  # fmt: skip
-            for kind in kinds:
-                kills(job, kind, args.rate, rng)
-        finally:
-            stack.down()
+    kinds = in_turn(IMPORT_KILLS, args, rng)
+    with temporary_stack("kafka", "hdfs", "workers", "spark") as stack:
+        servers = {"SPARK": stack.spark.endpoint(), "WORKERS": stack.workers.endpoint()}
+        job = Importing(stack, "soak", f"{stack.hdfs.endpoint()}/soak", environment=servers)
+        job.put(1_000)
+        job.once()
+        for kind in kinds:
+            kills(job, kind, args.rate, rng)
     print(f"nothing lost, nothing double after {len(kinds)} turns; load {os.getloadavg()[0]:.1f}")
-    return 0
 
 
 def kills(job: Importing, kind: str, rate: int, rng: random.Random) -> None:
@@ -83,4 +61,4 @@ def kills(job: Importing, kind: str, rate: int, rng: random.Random) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -4,19 +4,19 @@ two; no process may need more than 1 GB, nor ten times the input much more than 
     scripts/soak memory [--lines N]
 """
 
-import argparse
 import sys
 
 from core import Peak, graph, make_log
+from traffic.trial import parser
 
 MOST_MIB = 1000 / 1.048576  # 1 GB
 MOST_GROWTH = 1.25  # allocators are not exact
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--lines", type=int, default=2_000_000)
-    args = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--lines", type=int, default=2_000_000)
+    args = options.parse_args()
     breaches = 0
     print(f"{'lines':>10}  workers  {'lines/s':>8}  MiB a process")
     for workers in (1, 2):

@@ -9,63 +9,45 @@ import argparse
 import os
 import random
 import statistics
-import sys
 import tempfile
 import time
 from collections import defaultdict
-from contextlib import closing
 from pathlib import Path
 
-from el_beam.running.process import hush
 from runners.local_stack import Stack
 from traffic.consuming import TABLES, Consuming, Run, Steady
 from traffic.database import Database
 from traffic.kills import KILLED, full, kill, locked, small_disk
+from traffic.trial import in_turn, running, soak_parser
 
 KINDS = (*KILLED, "locked", "full")
 DISK = 800  # MiB
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rate", type=int, default=1_000, help="events a second")
-    parser.add_argument("--locked", type=float, default=120, help="seconds that a table is locked")
-    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    parser.add_argument("--only", help="kinds whose names have this in them")
-    args = parser.parse_args()
-    hush()
+def main() -> None:
+    options = soak_parser(__doc__, rounds=3, rate=1_000)
+    options.add_argument("--locked", type=float, default=120, help="seconds that a table is locked")
+    args = options.parse_args()
     rng = random.Random(args.seed)
     print(f"seed {args.seed}, {args.rate} events/s, increments each second", flush=True)
     print(f"{'what':9} {'events':>9}  {'increments':>10}  lag while it lasts", flush=True)
-    chosen = [kind for kind in KINDS if (args.only or "") in kind]
-    kinds = [kind for _ in range(args.rounds) for kind in rng.sample(chosen, len(chosen))]
-    with tempfile.TemporaryDirectory(prefix="el-soak-") as folder:
-        stack = Stack(Path(folder, "stack"))
-        disk = stack.mariadb.folder
-        with small_disk(disk, f"{DISK}m"), closing(Up(stack)):
+    kinds = in_turn(KINDS, args, rng)
+    with tempfile.TemporaryDirectory(prefix="el-trial-") as place:
+        stack = Stack(Path(place))
+        small = small_disk(stack.mariadb.folder, f"{DISK}m")
+        with small, running(stack, "kafka", "mariadb"):
             for number, kind in enumerate(kinds):
-                (Path(folder) / str(number)).mkdir()
-                job = Consuming(stack.kafka.endpoint(), Database(stack.mariadb.endpoint(), "soak"),
-                                f"soak{number}", Path(folder, str(number)))  # fmt: skip
-                happen(job, kind, stack, disk, args, rng)
+                folder = stack.folder / f"soak{number}"
+                folder.mkdir()
+                database = Database(stack.mariadb.endpoint(), "soak")
+                job = Consuming(stack.kafka.endpoint(), database, f"soak{number}", folder)
+                happen(job, kind, stack, args, rng)
     print(f"nothing lost, nothing double after {len(kinds)} turns; load {os.getloadavg()[0]:.1f}")
-    return 0
-
-
-class Up:
-    """The servers of a stack, running."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.close = stack.down
-        for _ in stack.up(["kafka", "mariadb"]):
-            pass
 
 
 def happen(
-    job: Consuming, kind: str, stack: Stack, disk: Path, args: argparse.Namespace,
-    rng: random.Random,
-) -> None:  # fmt: skip
+    job: Consuming, kind: str, stack: Stack, args: argparse.Namespace, rng: random.Random
+) -> None:
     """A mishap under traffic, its recovery, and what came of it. Raises AssertionError where events
     are lost or double."""
     job.put(1_500)
@@ -73,7 +55,7 @@ def happen(
         with Steady(job, args.rate) as traffic:
             job.wait_for(dict.fromkeys(job.tables, 150))
             time.sleep(rng.uniform(3, 6))
-            told = mishap(job, kind, run, traffic, stack, disk, args, rng)
+            told = mishap(job, kind, run, traffic, stack, args.locked, rng)
             sent, began = dict(job.sent), time.monotonic()
             job.wait_for(sent, 600)
             caught_up = time.monotonic() - began
@@ -84,8 +66,8 @@ def happen(
 
 
 def mishap(
-    job: Consuming, kind: str, run: Run, traffic: Steady, stack: Stack, disk: Path,
-    args: argparse.Namespace, rng: random.Random,
+    job: Consuming, kind: str, run: Run, traffic: Steady, stack: Stack, locked_for: float,
+    rng: random.Random,
 ) -> str:  # fmt: skip
     if kind in KILLED:
         times = rng.randint(1, 4)
@@ -98,9 +80,9 @@ def mishap(
     if kind == "locked":
         table = rng.choice(TABLES)
         with locked(job, table):
-            return lags(job, traffic, [name for name in TABLES if name != table], args.locked)
+            return lags(job, traffic, [name for name in TABLES if name != table], locked_for)
     server = stack.mariadb.process("mariadb")
-    with full(disk, leave=rng.randrange(2, 8) * 2**20):
+    with full(stack.mariadb.folder, leave=rng.randrange(2, 8) * 2**20):
         end = time.monotonic() + 300
         while server.pid and not any(report["problems"] for report in run.reports):
             assert time.monotonic() < end, "the disk isn't full"
@@ -127,4 +109,4 @@ def lags(job: Consuming, traffic: Steady, tables: list[str], seconds: float) -> 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

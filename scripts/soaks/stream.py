@@ -4,20 +4,15 @@ stays bounded, checkpoints stay small, and in the end every event is where it mu
     scripts/soak stream [--minutes N] [--rate N]
 """
 
-import argparse
 import os
 import statistics
 import sys
-import tempfile
 import time
 from collections import defaultdict
-from pathlib import Path
 
-import psutil
-
-from el_beam.running.process import hush
 from runners.local_stack import Stack
 from traffic.job import StreamJob
+from traffic.trial import parser, servers, temporary_stack
 
 EVERY = 10  # seconds between looks
 MOST_GROWTH = 1.10  # of the last quarter's median over the second's
@@ -29,31 +24,18 @@ MOST_STATE_KB = 1_000
 def memory(stack: Stack) -> dict[str, float]:
     """Resident MiB, by process name; all Python workers are one."""
     found: dict[str, float] = defaultdict(float)
-    for process in stack.processes():
-        if process.pid:
-            with_children = [psutil.Process(process.pid)]
-            if process.name == "workers":
-                with_children += with_children[0].children(recursive=True)
-            for each in with_children:
-                name = "python workers" if each.pid != process.pid else process.name
-                found[name] += each.memory_info().rss / 2**20
+    for name, process in servers(stack):
+        found[name] += process.memory_info().rss / 2**20
     return dict(found)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--minutes", type=int, default=30)
-    parser.add_argument("--rate", type=int, default=5_000)
-    args = parser.parse_args()
-    hush()
-    with tempfile.TemporaryDirectory(prefix="el-soak-") as folder:
-        stack = Stack(Path(folder))
-        try:
-            for _ in stack.up(["kafka", "flink", "workers"]):
-                pass
-            return soak(StreamJob(stack, "soak"), args.minutes, args.rate)
-        finally:
-            stack.down()
+    options = parser(__doc__)
+    options.add_argument("--minutes", type=int, default=30)
+    options.add_argument("--rate", type=int, default=5_000)
+    args = options.parse_args()
+    with temporary_stack("kafka", "flink", "workers") as stack:
+        return soak(StreamJob(stack, "soak"), args.minutes, args.rate)
 
 
 def soak(job: StreamJob, minutes: int, rate: int) -> int:
@@ -61,7 +43,7 @@ def soak(job: StreamJob, minutes: int, rate: int) -> int:
     job.put(1_000)
     job.start(checkpoints=10)
     looks: list[dict[str, float]] = []
-    with job.feed(rate) as traffic:
+    with job.traffic(rate):
         end = time.monotonic() + minutes * 60
         while time.monotonic() < end:
             time.sleep(EVERY)
@@ -71,7 +53,6 @@ def soak(job: StreamJob, minutes: int, rate: int) -> int:
             if len(looks) % 6 == 0:
                 shown = "  ".join(f"{name} {value:,.0f}" for name, value in looks[-1].items())
                 print(f"{len(looks) * EVERY / 60:4.0f} min  {shown}", flush=True)
-    job.lines += traffic.sent
     job.settled()
     repeats = job.check()
     job.cancel()

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import bisect
 import json
-import os
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -26,9 +24,9 @@ from schemas.registry import open_registry
 from schemas.storage.sql_rows import DoesNotFit, row
 from traffic.corpus import events
 from traffic.database import Database
-from traffic.feed import make_topic
+from traffic.feed import Stream, make_topic, producer_of, send
+from traffic.started import start
 
-_ROOT = Path(__file__).resolve().parents[2]
 _UUID = b"0" * 31 + b"u"
 _EACH = 200  # templates of a table
 TABLES = (
@@ -51,32 +49,23 @@ def templates(tables: tuple[str, ...]) -> dict[str, list[bytes]]:
         made = found.get(str(to))
         if made is None or len(made) == _EACH:
             continue
-        convert = rows.setdefault(to, None) or row(registry.get(*to), strict=True)
-        rows[to] = convert
+        if to not in rows:
+            rows[to] = row(registry.get(*to), strict=True)
         with suppress(DoesNotFit):
-            convert(event)
+            rows[to](event)
             text = json.dumps(event | {"uuid": _UUID.decode()}, sort_keys=True)
             made.append(text.encode())
     return found
 
 
-class Steady:
+class Steady(Stream):
     """`rate` events a second into the topics PREFIX.TABLE, in turn, while the block runs. Some are
     sent twice; with `broken` some are not JSON."""
 
     def __init__(self, job: Consuming, rate: int, *, broken: bool = True) -> None:
-        self._job, self._rate, self._broken = job, rate, broken
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        super().__init__(job.kafka, rate)
+        self._job, self._broken = job, broken
         self.history: dict[str, list[tuple[int, float]]] = {name: [] for name in job.tables}
-
-    def __enter__(self) -> Steady:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
 
     def lag(self, table: str, rows: int) -> float:
         """Seconds for which the first event has been waiting that isn't among so many rows."""
@@ -84,20 +73,13 @@ class Steady:
         place = bisect.bisect_left(history, rows + 1, key=lambda entry: entry[0])
         return now - history[place][1] if place < len(history) else 0.0
 
-    def _run(self) -> None:
-        job, began, number = self._job, time.monotonic(), 0
-        producer = job.producer()
-        while not self._done.is_set():
-            due = int((time.monotonic() - began) * self._rate)
-            for _ in range(due - number):
-                job.produce(producer, broken=self._broken)
-                number += 1
-            now = time.monotonic()
-            for table, history in self.history.items():
-                history.append((job.sent[table], now))
-            producer.poll(0)
-            time.sleep(0.02)
-        assert producer.flush(120) == 0
+    def _send(self, producer: Producer, due: int) -> None:
+        while self.sent < due:
+            self._job.produce(producer, broken=self._broken)
+            self.sent += 1
+        now = time.monotonic()
+        for table, history in self.history.items():
+            history.append((self._job.sent[table], now))
 
 
 @dataclass
@@ -119,16 +101,6 @@ class Consuming:
         for table in self.tables:
             make_topic(self.kafka, f"{self.name}.{table}", self.partitions)
 
-    def producer(self) -> Producer:
-        """One that loses nothing."""
-        return Producer(
-            {
-                "bootstrap.servers": self.kafka, "enable.idempotence": True, "linger.ms": 20,
-                "compression.type": "lz4", "queue.buffering.max.messages": 500_000,
-                "message.timeout.ms": 300_000, "log_level": 0,
-            }
-        )  # fmt: skip
-
     def produce(self, producer: Producer, *, broken: bool = True) -> None:
         """Send the next event to the next table's topic; some twice, some broken."""
         number, self._number = self._number, self._number + 1
@@ -137,40 +109,22 @@ class Consuming:
         made = self._templates[table]
         text = made[turn % len(made)].replace(_UUID, b"%032x" % number)
         topic, partition = f"{self.name}.{table}", turn // 20 % self.partitions
-        self._put(producer, topic, partition, text)
+        send(producer, topic, text, partition)
         self.sent[table] += 1
         if not broken:
             return
         if number % _TWICE_EACH == 0:
-            self._put(producer, topic, partition, text)
+            send(producer, topic, text, partition)
         if number % _BROKEN_EACH == 0:
-            self._put(producer, topic, partition, text[:-30])
+            send(producer, topic, text[:-30], partition)
             self.broken += 1
-
-    @staticmethod
-    def _put(producer: Producer, topic: str, partition: int, text: bytes) -> None:
-        while True:
-            try:
-                return producer.produce(topic, text, partition=partition)
-            except BufferError:
-                producer.poll(0.1)
 
     def put(self, number: int, *, broken: bool = True) -> None:
         """So many events, as fast as they go."""
-        producer = self.producer()
+        producer = producer_of(self.kafka)
         for _ in range(number):
             self.produce(producer, broken=broken)
         assert producer.flush(120) == 0
-
-    def command(self, *options: str, every: str = "1s") -> list[str]:
-        """`el run`, with these options."""
-        pattern = f"^{self.name}[.].*"
-        return [
-            *(sys.executable, "-m", "el_beam.cli", "run"),
-            f"kafka://{self.kafka}/?pattern={pattern}&group={self.name}", self.database.uri,
-            *("--format", "json", "--state", f"{self.folder}/state", "--every", every, "--json"),
-            *options,
-        ]  # fmt: skip
 
     @contextmanager
     def running(self, *options: str, every: str = "1s") -> Iterator[Run]:
@@ -181,7 +135,7 @@ class Consuming:
             yield run
             run.end()
         finally:
-            run.close()
+            run.kill()
 
     def counts(self, tables: Iterable[str] = ()) -> dict[str, int]:
         """Rows of these tables, or of all; none where a table isn't there yet."""
@@ -233,11 +187,12 @@ class Run:
 
     def start(self) -> None:
         """Start it, after a kill."""
-        self._errors = (self._job.folder / "consumer.log").open("ab")
-        self.process = subprocess.Popen(
-            self._job.command(*self._options, every=self._every), cwd=_ROOT, text=True,
-            env={**os.environ, "PYTHONPATH": str(_ROOT)}, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=self._errors,
+        job, database = self._job, self._job.database.uri
+        self._errors = (job.folder / "consumer.log").open("ab")
+        self.process = start(
+            *("run", f"kafka://{job.kafka}/?pattern=^{job.name}[.].*&group={job.name}", database),
+            *("--format", "json", "--state", f"{job.folder}/state", "--every", self._every),
+            *("--json", *self._options), env={}, stderr=self._errors,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self._reader.start()
@@ -248,9 +203,11 @@ class Run:
                 self.reports.append(json.loads(line))
 
     def kill(self) -> None:
-        """kill -9 of the driver alone."""
+        """kill -9 of the driver alone, if it runs."""
         self.process.kill()
-        self.close()
+        self.process.wait()
+        self._reader.join()
+        self._errors.close()
 
     def end(self) -> None:
         """Ask it to end, after its increment."""
@@ -258,11 +215,3 @@ class Run:
         told = self.process.wait(120)
         assert told == 0, (self._job.folder / "consumer.log").read_text()[-2000:]
         assert "Traceback" not in (self._job.folder / "consumer.log").read_text()
-
-    def close(self) -> None:
-        """End it, whatever it does."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self._reader.join()
-        self._errors.close()

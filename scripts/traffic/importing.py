@@ -1,84 +1,40 @@
 """Importing: `el run` by increments from a raw topic into files, and what must be in them."""
 
 import json
-import os
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from el_beam.books.state.state import State
-from runners.local_stack import Stack
-from traffic.feed import Feed, feed
-from traffic.started import Started
+from traffic.job import RawJob, wait_for
+from traffic.started import ROOT, Started, start
 from traffic.truth import truth
 from transforms.io.files import filesystem
 
 _MUCH = 1 << 20  # bytes of reports that may wait to be read: some hundred
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
-class Importing:
-    """An import of a group of its own, from `raw-NAME` to Parquet and the raw archive below `root`,
-    a path of any file system."""
+class Importing(RawJob):
+    """An import from the raw topic to Parquet and the raw archive below `root`, a path of any file
+    system."""
 
-    stack: Stack
-    name: str
     root: str
-    lines: int = 0  # that were sent
-    code: Path = _ROOT  # whose el_beam it runs
+    code: Path = ROOT  # whose el_beam it runs
     environment: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def kafka(self) -> str:
-        return self.stack.kafka.endpoint()
-
-    @property
-    def raw(self) -> str:
-        return f"raw-{self.name}"
 
     @property
     def state(self) -> State:
         return State(f"{self.root}/state")
 
-    def put(self, number: int, partitions: int = 4) -> None:
-        """So many lines that were never sent before, as fast as they go."""
-        feed(self.kafka, self.raw, number, start=self.lines, partitions=partitions)
-        self.lines += number
-
-    @contextmanager
-    def traffic(self, rate: int) -> Iterator[Feed]:
-        """`rate` lines a second that were never sent before, while the block runs."""
-        feed = Feed(self.kafka, self.raw, rate, start=self.lines)
-        try:
-            with feed:
-                yield feed
-        finally:
-            self.lines += feed.sent
-
-    def command(self, *options: str, sinks: tuple[str, ...] = ("parquet", "raw")) -> list[str]:
-        """`el run`, with these options."""
-        return [
-            *(sys.executable, "-m", "el_beam.cli", "run"),
-            f"kafka://{self.kafka}/?topics={self.raw}&group={self.name}",
-            *(f"{sink}:{self.root}/{sink}" for sink in sinks),
-            *("--state", self.state.path, *options),
-        ]
-
-    def start(self, *options: str, **more: tuple[str, ...]) -> Started:
+    def start(self, *options: str, sinks: tuple[str, ...] = ("parquet", "raw")) -> Started:
         """Start `el run`; its reports come as lines of JSON."""
-        return Started(
-            self.command("--json", *options, **more),
-            env={**os.environ, **self.environment, "PYTHONPATH": str(self.code)},
-            cwd=self.code, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, start_new_session=True,  # a terminal of its own
+        return start(
+            *("run", self.source, *(f"{sink}:{self.root}/{sink}" for sink in sinks)),
+            *("--state", self.state.path, "--json", *options),
+            env=self.environment, code=self.code, start_new_session=True,  # a terminal of its own
             pipesize=_MUCH,
         )  # fmt: skip
 
@@ -97,10 +53,7 @@ class Importing:
 
     def wait_for(self, number: int, seconds: float = 120) -> None:
         """Wait until so many increments are done. Raises AssertionError."""
-        end = time.monotonic() + seconds
-        while self.committed() < number:
-            assert time.monotonic() < end, f"increment {number} isn't done"
-            time.sleep(0.3)
+        wait_for(lambda: self.committed() >= number, seconds, f"increment {number} isn't done")
 
     def check(self) -> int:
         """The files hold each event once and nothing else, and no untracked file is there; how many

@@ -1,49 +1,70 @@
-"""StreamJob: a continuous job on a stack, from its own raw topic to its own schema topics."""
+"""RawJob: a job that reads a raw topic of its own. StreamJob: a continuous one, on Flink."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from runners.flink_rest import FlinkCluster, FlinkError
 from runners.local_stack import Stack
 from traffic.feed import Feed, feed
-from traffic.started import Started
+from traffic.started import Started, start
 from traffic.truth import absolute_totals, delivered, records, truth
 from transforms.io.kafka.broker import KafkaTopics
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.errors import KafkaAway
 
 CHECKPOINTS = 3.0  # seconds between them, unless others are asked for
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
-class StreamJob:
-    """A job of a group of its own, from `raw-NAME` to NAME.Schema_revision, with its counts."""
+class RawJob:
+    """A job of a group of its own, from `raw-NAME` of a stack's broker."""
 
     stack: Stack
     name: str
-    lines: int = 0  # that were sent
-    job: str = ""
+    lines: int = field(default=0, kw_only=True)  # that were sent
 
     @property
     def kafka(self) -> str:
         return self.stack.kafka.endpoint()
 
     @property
-    def flink(self) -> FlinkCluster:
-        return FlinkCluster(self.stack.flink.endpoint())
-
-    @property
     def raw(self) -> str:
         return f"raw-{self.name}"
+
+    @property
+    def source(self) -> str:
+        return f"kafka://{self.kafka}/?topics={self.raw}&group={self.name}"
+
+    def put(self, number: int, partitions: int = 4) -> None:
+        """So many lines that were never sent before, as fast as they go."""
+        feed(self.kafka, self.raw, number, start=self.lines, partitions=partitions)
+        self.lines += number
+
+    @contextmanager
+    def traffic(self, rate: int, **options: Any) -> Iterator[Feed]:
+        """`rate` lines a second that were never sent before, while the block runs."""
+        stream = Feed(self.kafka, self.raw, rate, start=self.lines, **options)
+        try:
+            with stream:
+                yield stream
+        finally:
+            self.lines += stream.sent
+
+
+@dataclass
+class StreamJob(RawJob):
+    """From the raw topic to NAME.Schema_revision, with its counts."""
+
+    job: str = ""
+
+    @property
+    def flink(self) -> FlinkCluster:
+        return FlinkCluster(self.stack.flink.endpoint())
 
     @property
     def prefix(self) -> str:
@@ -58,27 +79,18 @@ class StreamJob:
     ) -> Started:
         """Start `el run` for this job; `checkpoints` is the time between two, in seconds. Without
         `pool` the workers are part of that process."""
+        pool_of = self.stack.workers.endpoint() if pool else ""
         kafka = f"kafka://{self.kafka}/"
-        environment = {
-            **os.environ,
-            "FLINK": self.flink.address,
-            "WORKERS": self.stack.workers.endpoint() if pool else "",
-            "PYTHONPATH": str(_ROOT),
-        }
-        return Started(
-            [
-                *(sys.executable, "-m", "el_beam.cli", "run"),
-                f"{kafka}?topics={self.raw}&group={self.name}",
+        return start(
+            *(
+                "run",
+                self.source,
                 f"{kafka}?topic={self.prefix}{{schema}}_{{revision}}&partitions=2",
-                *("--metrics", f"{kafka}?topic={self.counts}"),
-                *("--runner", "flink", "--workers", str(workers), "--json", *options),
-                *("--", f"--checkpointing_interval={checkpoints * 1000:.0f}"),
-            ],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            ),
+            *("--metrics", f"{kafka}?topic={self.counts}"),
+            *("--runner", "flink", "--workers", str(workers), "--json", *options),
+            *("--", f"--checkpointing_interval={checkpoints * 1000:.0f}"),
+            env={"FLINK": self.flink.address, "WORKERS": pool_of},
         )
 
     def start(self, *options: str, **more: Any) -> None:
@@ -92,15 +104,6 @@ class StreamJob:
         """End the job as it is, and wait until it has ended."""
         self.flink.cancel(self.job)
         wait_for(lambda: self.flink.job(self.job).ended, 60)
-
-    def put(self, number: int) -> None:
-        """So many lines that were never sent before, as fast as they go."""
-        feed(self.kafka, self.raw, number, start=self.lines)
-        self.lines += number
-
-    def feed(self, rate: int, **options: Any) -> Feed:
-        """`rate` lines a second that were never sent before, while the block runs."""
-        return Feed(self.kafka, self.raw, rate, start=self.lines, **options)
 
     def lag(self) -> int:
         """Lines that the group hasn't committed."""
@@ -137,9 +140,10 @@ class StreamJob:
         return counted[False], counted[True]
 
 
-def wait_for(what: Callable[[], bool], seconds: float) -> None:
-    """Wait until it is so; servers may be away meanwhile. Raises AssertionError."""
-    end, why = time.monotonic() + seconds, "it isn't so"
+def wait_for(what: Callable[[], bool], seconds: float, why: str = "it isn't so") -> None:
+    """Wait until it is so; servers may be away meanwhile. Raises AssertionError, which says `why`
+    or what was the matter with a server."""
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
             if what():

@@ -1,7 +1,14 @@
-"""A process that a test starts, and that doesn't outlive a test that fails."""
+"""`el` in a process of its own, as tests, benches and soaks start it."""
 
+import os
 import subprocess
+import sys
+from pathlib import Path
 from types import TracebackType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+EL = [sys.executable, "-m", "el_beam.cli"]
 
 
 class Started(subprocess.Popen[str]):
@@ -17,3 +24,12 @@ class Started(subprocess.Popen[str]):
         if kind:
             self.kill()
         super().__exit__(kind, value, trace)
+
+
+def start(*arguments: str, env: dict[str, str], code: Path = ROOT, **options: Any) -> Started:
+    """Start `el` with these variables, and the code of a checkout. It reads nothing; its output and
+    errors come by pipes, unless `options` say otherwise."""
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    env = {**os.environ, **env, "PYTHONPATH": str(code)}
+    return Started([*EL, *arguments], cwd=code, env=env, text=True,
+                   stdin=subprocess.DEVNULL, **pipes)  # fmt: skip

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import orjson
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from schemas.bad_event import BadEvent, event_error
-from schemas.event import Origin, RawLine
+from schemas.event import Destination, Event, Origin, RawLine
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
 from transforms.counts.count import CountKey
@@ -25,8 +26,17 @@ class Landed:
 
     destinations: dict[str, str] = field(default_factory=dict)  # uuid -> Schema_revision
     records: int = 0
-    valid: int = 0
     bad: int = 0
+
+    def add(self, uuid: str, destination: str, bad: bool) -> None:
+        """Count a record."""
+        self.destinations[uuid] = destination
+        self.records += 1
+        self.bad += bad
+
+    @property
+    def valid(self) -> int:
+        return self.records - self.bad
 
     @property
     def repeats(self) -> int:
@@ -39,18 +49,24 @@ class Landed:
         return {uuid: name for uuid, name in self.destinations.items() if there.get(uuid) != name}
 
 
-def truth(brokers: str, raw_topic: str) -> Landed:
-    """What a plain loop makes of the raw topic as it is now."""
+def worked(lines: Iterable[RawLine]) -> Iterator[tuple[Destination, Event, bool]]:
+    """The work by itself: of each line where it goes, what is written, whether it was bad."""
     parse, validate = line_parser(DEFAULT_FORMAT), event_validator(open_registry(None))
-    found = Landed()
-    for message in records(brokers, [raw_topic]):
-        outcome = parse(raw_line(message))
+
+    def work(line: RawLine) -> tuple[Destination, Event, bool]:
+        outcome = parse(line)
         outcome = outcome if isinstance(outcome, BadEvent) else validate(outcome)
         event = event_error(outcome) if isinstance(outcome, BadEvent) else outcome
-        found.destinations[event.data["uuid"]] = str(route(outcome)[0])
-        found.records += 1
-        found.bad += isinstance(outcome, BadEvent)
-    found.valid = found.records - found.bad
+        return route(outcome)[0], event, event is not outcome
+
+    return map(work, lines)
+
+
+def truth(brokers: str, raw_topic: str) -> Landed:
+    """What a plain loop makes of the raw topic as it is now."""
+    found = Landed()
+    for to, event, bad in worked(map(raw_line, records(brokers, [raw_topic]))):
+        found.add(event.data["uuid"], str(to), bad)
     return found
 
 
@@ -75,37 +91,31 @@ def delivered(brokers: str, prefix: str) -> Landed:
     found = Landed()
     for message in records(brokers, topics(brokers, prefix)):
         event = orjson.loads(message.value() or b"null")
-        found.destinations[event["uuid"]] = f"{event['schema']}_{event['revision']}"
-        assert message.topic() == prefix + found.destinations[event["uuid"]]
-        found.records += 1
-        found.bad += event["schema"] == "EventError"
-    found.valid = found.records - found.bad
+        name = f"{event['schema']}_{event['revision']}"
+        assert message.topic() == prefix + name
+        found.add(event["uuid"], name, event["schema"] == "EventError")
     return found
 
 
 def topics(brokers: str, prefix: str) -> list[str]:
     """Names of the topics that begin like this."""
-    consumer = _consumer(brokers)
-    try:
-        return sorted(
-            name for name in consumer.list_topics(timeout=30).topics if name.startswith(prefix)
-        )
-    finally:
-        consumer.close()
+    with closing(_consumer(brokers)) as consumer:
+        names = consumer.list_topics(timeout=30).topics
+    return sorted(name for name in names if name.startswith(prefix))
+
+
+def produced(brokers: str, names: list[str]) -> int:
+    """Records that these topics have had, by their end offsets."""
+    with closing(_consumer(brokers)) as consumer:
+        return sum(high for _, high in _bounds(consumer, names).values())
 
 
 def records(brokers: str, names: list[str]) -> Iterator[Message]:
     """All records that these topics have now, those of a partition in order."""
-    consumer = _consumer(brokers)
-    try:
-        known = consumer.list_topics(timeout=30).topics
-        waiting = {}
-        for name in names:
-            for number in known[name].partitions:
-                low, high = consumer.get_watermark_offsets(TopicPartition(name, number), timeout=30)
-                if high > low:
-                    waiting[name, number] = high
-        consumer.assign([TopicPartition(name, number, 0) for name, number in waiting])
+    with closing(_consumer(brokers)) as consumer:
+        waiting = {place: high for place, (low, high) in _bounds(consumer, names).items()
+                   if high > low}  # fmt: skip
+        consumer.assign([TopicPartition(*place, 0) for place in waiting])
         while waiting:
             for message in consumer.consume(5_000, timeout=5):
                 assert message.error() is None, message.error()
@@ -114,20 +124,18 @@ def records(brokers: str, names: list[str]) -> Iterator[Message]:
                     yield message
                 if (message.offset() or 0) + 1 >= waiting.get(place, 1 << 62):
                     del waiting[place]
-    finally:
-        consumer.close()
+
+
+def _bounds(consumer: Consumer, names: list[str]) -> dict[tuple[str, int], tuple[int, int]]:
+    """(topic, partition) -> its first offset, and the one after its last."""
+    known = consumer.list_topics(timeout=30).topics
+    return {
+        (name, number): consumer.get_watermark_offsets(TopicPartition(name, number), timeout=30)
+        for name in names
+        for number in known[name].partitions
+    }
 
 
 def _consumer(brokers: str) -> Consumer:
-    return Consumer(
-        {
-            "bootstrap.servers": brokers,
-            "group.id": "truth",
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "log_level": 0,
-        }
-    )
-
-
-__all__ = ["Landed", "absolute_totals", "delivered", "raw_line", "records", "topics", "truth"]
+    return Consumer({"bootstrap.servers": brokers, "group.id": "truth", "log_level": 0,
+                     "enable.auto.commit": False, "auto.offset.reset": "earliest"})  # fmt: skip

@@ -30,7 +30,7 @@ def test_kills(servers: Stack) -> None:
     stream.put(1_000)
     stream.start()
     allowed = 0.0  # seconds of work that was undone
-    with stream.feed(RATE) as traffic:
+    with stream.traffic(RATE) as traffic:
         for kind in rng.sample(KINDS, len(KINDS)):
             wait_for(lambda: stream.works() and stream.lag() < RATE * 2 * CHECKPOINTS, 120)
             time.sleep(rng.uniform(0, CHECKPOINTS))
@@ -38,7 +38,6 @@ def test_kills(servers: Stack) -> None:
             # A dead JobManager makes no checkpoints, and is missed after some seconds.
             allowed += CHECKPOINTS + (6 if kind == "the JobManager" else 1)
             time.sleep(rng.uniform(1, 3))
-    stream.lines += traffic.sent
     stream.settled()
     repeats = stream.check()
     print(f"{traffic.sent} lines, {repeats} records again")
@@ -66,11 +65,10 @@ def test_kill_the_submitter(servers: Stack) -> None:
         stream.job = json.loads(run.stdout.readline())["job"]
         children = psutil.Process(run.pid).children(recursive=True)
         assert not [each for each in children if each.name() == "java"]
-        with stream.feed(RATE) as traffic:
+        with stream.traffic(RATE):
             time.sleep(2)
             run.kill()
             time.sleep(2)
-    stream.lines += traffic.sent
     stream.settled()
     assert stream.check() == 0
     stream.cancel()
@@ -83,9 +81,8 @@ def test_savepoints_offsets_and_parallelism(servers: Stack, tmp_path: Path) -> N
     idle = frozenset({3})
 
     def traffic(seconds: float) -> None:
-        with stream.feed(RATE, idle=idle) as lines:
+        with stream.traffic(RATE, idle=idle):
             time.sleep(seconds)
-        stream.lines += lines.sent
 
     traffic(2)
     stream.start()
@@ -96,10 +93,9 @@ def test_savepoints_offsets_and_parallelism(servers: Stack, tmp_path: Path) -> N
     stream.settled()
     assert stream.check() == 0  # a savepoint undoes nothing
 
-    with stream.feed(RATE, idle=idle) as lines:
+    with stream.traffic(RATE, idle=idle):
         time.sleep(4)
         stream.cancel()
-    stream.lines += lines.sent
     wait_for(lambda: stream.flink.job(stream.job).ended, 30)
     stream.start()
     stream.settled()
