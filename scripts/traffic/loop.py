@@ -17,8 +17,8 @@ from schemas.event import RawLine
 from schemas.registry import open_registry
 from traffic.started import ROOT
 from traffic.truth import worked
+from transforms.io.kafka.broker import KafkaTopics
 from transforms.io.kafka.cluster import KafkaCluster
-from transforms.io.kafka.topics import KafkaTopics
 from transforms.read.kafka_ranges import OffsetRange, read_ranges, splits_of
 from transforms.read.lines import FileSource
 from transforms.write.encodings import ParquetEncoding
