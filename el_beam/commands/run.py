@@ -185,7 +185,6 @@ def _run_stream(job: Job, execution: Execution, config: RunConfig, args: argpars
     if args.dry_run:
         return _show_plan(stream.job, config)
     submitted = submit(stream, execution, config.savepoint)
-    assert stream.cluster is not None
     ui = stream.cluster.ui(submitted.id)
     if args.json:
         print(json.dumps({"job": submitted.id, "name": submitted.name, "ui": ui}), flush=True)
@@ -210,13 +209,13 @@ def _run_increments(
     job: Job, execution: Execution, config: RunConfig, args: argparse.Namespace
 ) -> int:
     """Do increments and print each round; returns the exit code. Raises what `work` raises."""
-    from el_beam.running.increments.loop import work
+    from el_beam.running.increments.increments import Increments
 
     assert config.state is not None
     options = IncrementsOptions(config.state, config.every, config.on_expired == "skip")
     with stop_requested(lambda: leave(args.scratch)) as stop:
         rounds = Rounds(job.progress or "", stop, as_json=args.json)
-        return DONE if work(job, execution, options, rounds, stop) else FAILED
+        return DONE if Increments(job, execution, options).work(rounds, stop) else FAILED
 
 
 class Rounds:

@@ -1,18 +1,17 @@
 """Run a job to its end, on a runner, and bring home its summary."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from el_beam.books.ledger.entries import enter_run, naming, not_replaced
+from el_beam.books.ledger.hours import put
+from el_beam.job import Execution, Job
 from el_beam.running.failures import JobFailed, NotReady, job_failed
-
-if TYPE_CHECKING:
-    from el_beam.job import Execution, Job
-    from transforms.counts.summary import Summary
-    from transforms.write.sink import Sink
+from transforms.counts.summary import Summary, load_summaries, total
+from transforms.errors import SinkError
+from transforms.write.sink import Sink
 
 
 def execute(job: Job, execution: Execution) -> Summary:
@@ -20,10 +19,6 @@ def execute(job: Job, execution: Execution) -> Summary:
     finishes it: what is there already is found to be the same.
 
     Raises JobFailed."""
-    from el_beam.books.ledger.entries import enter_run, naming, not_replaced
-    from el_beam.books.ledger.hours import put
-    from transforms.counts.summary import total
-
     sinks = [sink for sink, _ in job.sinks]
     books = run(job, execution)
     with _cleaned_up(sinks):
@@ -49,13 +44,16 @@ def run(job: Job, execution: Execution) -> dict[str, Summary]:
     from apache_beam.io.filesystems import FileSystems
 
     from el_beam.pipeline import build
-    from transforms.counts.summary import load_summaries, total
 
     sinks = [sink for sink, _ in job.sinks]
     with _cleaned_up(sinks):
         options = options_of(execution)
         FileSystems.set_options(options)  # gs:// has some
-        _prepare(sinks)
+        for sink in sinks:
+            try:
+                sink.prepare()
+            except SinkError as error:
+                raise NotReady(str(error), like=error) from error
         runner = import_module(f"runners.{execution.runner}").RUNNER
         pipeline = beam.Pipeline(runner, options=options)
         build(pipeline, job)
@@ -71,17 +69,6 @@ def options_of(execution: Execution) -> Any:
     """The pipeline options of a job. Raises JarMissing."""
     runner = import_module(f"runners.{execution.runner}")
     return runner.options(execution.workers, execution.beam)
-
-
-def _prepare(sinks: list[Sink]) -> None:
-    """Raises NotReady."""
-    from transforms.errors import SinkError
-
-    for sink in sinks:
-        try:
-            sink.prepare()
-        except SinkError as error:
-            raise NotReady(str(error), like=error) from error
 
 
 @contextmanager

@@ -3,12 +3,13 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from functools import partial
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from transforms.io.world import CLOCK, Clock
 
-LIMIT = 30.0  # seconds of one call
+_LIMIT = 30.0  # seconds of one call
 Value = TypeVar("Value")
 Result = TypeVar("Result")
 
@@ -29,14 +30,10 @@ class Hook(Generic[Value]):
     while a call takes longer than the limit is passed over."""
 
     def __init__(
-        self,
-        name: str,
-        function: Callable[[Value], object],
-        clock: Clock = CLOCK,
-        limit: float = LIMIT,
+        self, name: str, function: Callable[[Value], object], clock: Clock = CLOCK
     ) -> None:
-        """`name` is for people; `limit` is in seconds."""
-        self._name, self._function, self._clock, self._limit = name, function, clock, limit
+        """`name` is for people."""
+        self._name, self._function, self._clock = name, function, clock
         self._lock = threading.Lock()
         self._waiting: deque[Value] = deque()
         self._notes: list[str] = []
@@ -72,7 +69,7 @@ class Hook(Generic[Value]):
                     self._notes.append(f"{self._name} failed: {error}")
 
     def _hangs(self) -> bool:
-        return self._began is not None and self._clock.monotonic() - self._began > self._limit
+        return self._began is not None and self._clock.monotonic() - self._began > _LIMIT
 
     def notes(self) -> list[str]:
         """What went wrong since the last call of this, a sentence each."""
@@ -80,38 +77,35 @@ class Hook(Generic[Value]):
             notes, self._notes = self._notes, []
             if self._hangs():
                 notes.append(
-                    f"{self._name} has not returned for more than {self._limit:.0f} s; "
+                    f"{self._name} has not returned for more than {_LIMIT:.0f} s; "
                     f"{self._passed_over} later call(s) were left out"
                 )
             return notes
 
     def wait(self) -> None:
         """Return once all calls have returned, or after the limit."""
-        self._clock.wait(self._idle, self._limit)
+        self._clock.wait(self._idle, _LIMIT)
 
 
-def within(function: Callable[[], Result], clock: Clock = CLOCK, limit: float = LIMIT) -> Result:
+def within(function: Callable[[], Result], clock: Clock = CLOCK) -> Result:
     """Call a function in a thread and return its result, or raise what it raises.
 
-    Raises TimeoutError after `limit` seconds; the call goes on in its thread then."""
-    results: list[Result] = []
-    errors: list[Exception] = []
+    Raises TimeoutError after 30 s; the call goes on in its thread then."""
+    future: Future[Result] = Future()
     ended = threading.Event()
 
     def work() -> None:
         try:
-            results.append(function())
+            future.set_result(function())
         except Exception as error:  # it is raised below
-            errors.append(error)
+            future.set_exception(error)
         finally:
             ended.set()
 
     threading.Thread(target=work, daemon=True).start()
-    if not clock.wait(ended, limit):
-        raise TimeoutError(f"no answer for {limit:.0f} s")
-    if errors:
-        raise errors[0]
-    return results[0]
+    if not clock.wait(ended, _LIMIT):
+        raise TimeoutError(f"no answer for {_LIMIT:.0f} s")
+    return future.result()
 
 
 def look(probes: Mapping[str, Probe], clock: Clock = CLOCK) -> Iterator[Finding]:

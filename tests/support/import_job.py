@@ -16,10 +16,9 @@ from el_beam.config.assemble import assemble, run_config
 from el_beam.config.run_config import RunConfig
 from el_beam.running.bounded import run
 from el_beam.running.hooks import Hook
-from el_beam.running.increments.loop import work
+from el_beam.running.increments.increments import Increments, Run
 from el_beam.running.increments.planning import MOST_RECORDS, IncrementsOptions
 from el_beam.running.increments.report import Report
-from el_beam.running.increments.round import Run
 from traffic.feed import lines, put
 from traffic.truth import truth
 
@@ -87,9 +86,8 @@ class ImportJob:
         scratch.mkdir(exist_ok=True)
         job, execution = assemble(config, str(scratch))
         once = IncrementsOptions(self.state.path, None, config.on_expired == "skip", most)
-        return work(
-            job, execution, once, reports, threading.Event(), run=run, after_commit=after_commit
-        ), reports
+        increments = Increments(job, execution, once, run=run, after_commit=after_commit)
+        return increments.work(reports, threading.Event()), reports
 
     def uuids(self) -> Counter[str]:
         """Of all rows."""

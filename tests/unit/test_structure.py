@@ -111,7 +111,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "el_beam.config": ("assemble", "run_config", "options"),
     "el_beam.upkeep": ("mysql backfill", "retention replay", "compaction"),
     "el_beam.running": ("increments streaming", "bounded", "failures process hooks"),
-    "el_beam.running.increments": ("loop", "round", "planning report"),
+    "el_beam.running.increments": ("increments", "planning report"),
     "el_beam.books": ("ledger", "state"),
 }
 """The rooms and modules of each package from the top floor down: what is on one line imports
@@ -120,8 +120,7 @@ nothing of its own line and of those above. A package that isn't named is one fl
 
 WITH_BEAM = {
     "el_beam.pipeline",
-    "el_beam.running.increments.loop",  # it has workers of its own
-    "el_beam.running.increments.round",
+    "el_beam.running.increments.increments",  # it has workers of its own
     "el_beam.running.streaming.submit",
     "runners.beam_options",
     "runners.beam_private",

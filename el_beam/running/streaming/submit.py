@@ -1,11 +1,12 @@
 """Check a continuous job, and submit it; supervise.py stays with it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+import apache_beam as beam
+
+from el_beam.job import Execution, Job
+from el_beam.pipeline import build
 from el_beam.running.failures import JobFailed, job_failed, root_cause
 from el_beam.running.streaming.health import job_name
 from runners import flink, worker_pool
@@ -27,9 +28,6 @@ from transforms.io.kafka.broker import broker_of, matching
 from transforms.io.kafka.errors import KafkaAway
 from transforms.io.world import CLOCK, Clock
 from transforms.read.kafka import KafkaSource
-
-if TYPE_CHECKING:
-    from el_beam.job import Execution, Job
 
 _FAILOVER = "jobmanager.execution.failover-strategy"
 _TICK = 0.5  # seconds between looks
@@ -55,7 +53,7 @@ class Stream:
     job: Job
     source: KafkaSource
     name: str
-    cluster: FlinkCluster | None
+    cluster: FlinkCluster
     warnings: tuple[str, ...]
 
 
@@ -70,9 +68,10 @@ def prepare(job: Job, execution: Execution, *, detach: bool = False) -> Stream:
     facts = _facts(job, source, execution, detach)
     if reasons := refusals(facts):
         raise PreflightFailed(reasons)
+    cluster = flink.cluster(execution.beam)
+    assert cluster, "refused without"
     chosen = source.settled(facts.topics, KafkaExpansion())
     job = replace(job, source=chosen)
-    cluster = flink.cluster(execution.beam)
     return Stream(job, chosen, facts.job_name, cluster, tuple(warnings(facts)))
 
 
@@ -144,21 +143,13 @@ def submit(
 ) -> FlinkJob:
     """Submit the job, to go on from a savepoint where one is given, and return it once all its
     tasks run. Raises JobFailed."""
-    import apache_beam as beam
-
-    from el_beam.pipeline import build
-
-    assert stream.cluster is not None, "refused without"
     try:
         for sink, _ in stream.job.sinks:
             sink.prepare()
-        pipeline = beam.Pipeline(
-            flink.RUNNER,
-            options=flink.options(
-                execution.workers, execution.beam, name=stream.name, streaming=True,
-                savepoint=savepoint,
-            ),
-        )  # fmt: skip
+        options = flink.options(
+            execution.workers, execution.beam, name=stream.name, streaming=True, savepoint=savepoint
+        )
+        pipeline = beam.Pipeline(flink.RUNNER, options=options)
         build(pipeline, stream.job)
         older = {each.id for each in stream.cluster.jobs()}
         result = pipeline.run()
@@ -175,10 +166,10 @@ def _started(
     cluster: FlinkCluster, name: str, older: set[str], state: Callable[[], str], clock: Clock
 ) -> FlinkJob:
     end = clock.monotonic() + _STARTING
-    found: FlinkJob | None = None
+    found = None
     while clock.monotonic() < end:
-        jobs = [job for job in cluster.jobs() if job.name == name and job.id not in older]
-        found = jobs[0] if jobs else None
+        jobs = (job for job in cluster.jobs() if job.name == name and job.id not in older)
+        found = next(jobs, None)
         if found and found.works:
             return found
         if found and found.ended:

@@ -12,7 +12,7 @@ from import_job import Reports
 
 from el_beam.books.state.state import State
 from el_beam.config.assemble import assemble, run_config
-from el_beam.running.increments.loop import work
+from el_beam.running.increments.increments import Increments
 from el_beam.running.increments.planning import MOST_RECORDS, IncrementsOptions
 from traffic.feed import lines
 
@@ -35,7 +35,7 @@ class Import:
         job, execution = assemble(config, str(self.folder / "scratch"))
         options = IncrementsOptions(self.state.path, None, False, MOST_RECORDS)
         reports = Reports()
-        assert work(job, execution, options, reports, threading.Event())
+        assert Increments(job, execution, options).work(reports, threading.Event())
         return reports
 
     def rows(self) -> Counter[str]:

@@ -21,7 +21,7 @@ import grpc
 import psutil
 import pytest
 
-import el_beam.running.increments.loop
+import el_beam.running.increments.increments
 import el_beam.running.streaming.submit
 import el_beam.running.streaming.supervise
 import el_beam.upkeep.replay.replay  # noqa: F401  importing is no change, either

@@ -5,14 +5,13 @@ that go well are read together; one that fails is tried again by itself, later a
 up nobody else.
 """
 
-from __future__ import annotations
-
 import gc
 import hashlib
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from el_beam.books.ledger.changes import put_away_lost_increment
 from el_beam.books.ledger.closing import Closing
@@ -20,11 +19,14 @@ from el_beam.books.ledger.entries import enter_state
 from el_beam.books.ledger.hours import put
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import Commit, Intent, LeaseLost, Manifest, State, StateError
-from el_beam.running.bounded import clean_up, run
+from el_beam.job import Execution, Job
+from el_beam.running.bounded import clean_up, options_of, run
 from el_beam.running.failures import JobFailed, NotReady
+from el_beam.running.hooks import Hook
 from el_beam.running.increments.planning import ImportedTopic, IncrementsOptions, TopicFacts, plan
 from el_beam.running.increments.report import Problem, Report
 from runners import flink
+from runners.flink_rest import FlinkError
 from runners.orphans import Processes
 from runners.worker_pool import about
 from transforms.counts.summary import Summary, total
@@ -34,11 +36,8 @@ from transforms.io.files.base import FileAway
 from transforms.io.kafka.broker import broker_of, matching
 from transforms.io.kafka.errors import KafkaAway
 from transforms.io.world import CLOCK, Clock
+from transforms.read.kafka import KafkaSource
 from transforms.read.kafka_ranges import KafkaRanges
-
-if TYPE_CHECKING:
-    from el_beam.job import Execution, Job
-    from transforms.read.kafka import KafkaSource
 
 Run = Callable[..., dict[str, Summary]]  # as `bounded.run`
 Partitions = Mapping[str, int]  # how many each topic has
@@ -46,38 +45,96 @@ Plans = Sequence[tuple[ImportedTopic, Intent]]
 _NO_TOPIC = "there is no such topic at the brokers"
 
 
+class Watcher(Protocol):
+    """Who wants to know how increments go. Its methods are called in the loop's own thread."""
+
+    def working(self) -> AbstractContextManager[object]:
+        """Entered while a round runs."""
+
+    def waiting(self, left: Callable[[], float]) -> AbstractContextManager[object]:
+        """Entered between two rounds; `left` says how many seconds are left."""
+
+    def done(self, report: Report, seconds: float) -> None:
+        """Called after each round."""
+
+
 class Increments:
-    """The increments of one job. Its lease must be held while it works."""
+    """The increments of a job that reads from Kafka."""
 
     def __init__(
         self,
         job: Job,
-        source: KafkaSource,
         execution: Execution,
         options: IncrementsOptions,
-        lease: Lease,
+        *,
         clock: Clock = CLOCK,
         processes: Processes | None = None,
         run: Run = run,
-        after_commit: Sequence[Callable[[Commit], object]] = (),
+        after_commit: Sequence[Hook[Commit]] = (),
     ) -> None:
-        """`job` is the job but for its source: that is another one each time, and `run` runs it.
-        Those of `after_commit` are called when a commit is durable."""
+        """`job` is the job but for its source: that is another one each time, and `run` runs it as
+        a bounded job. The hooks `after_commit` get what is durable, and hold up nothing."""
+        assert isinstance(job.source, KafkaSource)
         self._clock, self._processes, self._run_job = clock, processes or Processes(), run
-        self._job, self._source, self._lease = job, source, lease
+        self._job, self._source = job, job.source
         self._execution, self._options = execution, options
         self._after_commit = after_commit
         self._state = State(options.state)
+        self._lease = Lease(self._state, clock, processes)
         self._id = hashlib.sha256(self._state.path.encode()).hexdigest()[:16]
-        self._kafka = broker_of(source.cluster)
+        self._kafka = broker_of(job.source.cluster)
         self._topics: dict[str, ImportedTopic] = {}
-        self._name = f"el import {source.group}"
+        self._name = f"el import {job.source.group}"
         self._runs = 0
         self._reopened: list[str] = []
         self._closing = Closing([sink for sink, _ in job.sinks], self._state.path)
         self._code = about()["el_beam"]
 
-    def begin(self) -> None:
+    def work(self, watcher: Watcher, stop: threading.Event) -> bool:
+        """Do increments, once or until `stop` is set: then the one under way is finished. Returns
+        whether the last one had no problems.
+
+        Raises JarMissing, StateError where the state can't be used, SinkError; without `every`
+        KafkaAway, FileAway, FlinkError and NotReady too."""
+        every = self._options.every
+        options_of(self._execution)
+        with self._lease:
+            begun = False
+            while True:
+                started = self._clock.monotonic()
+                try:
+                    with watcher.working():
+                        if not begun:
+                            self._begin()
+                            begun = True
+                        report = self._round()
+                except (KafkaAway, FileAway, FlinkError, NotReady) as error:
+                    if every is None:
+                        raise
+                    report = Report(total((), ()), problems=[Problem("round", "", str(error))])
+                more = bool(report.topics) and report.lag > 0
+                last = stop.is_set() or (every is None and not more)
+                for hook in self._after_commit:
+                    if last:
+                        hook.wait()
+                    report.notes += hook.notes()
+                watcher.done(report, self._clock.monotonic() - started)
+                if last:
+                    return not report.problems
+                due = started + (every or 0.0)
+                if not more and self._stopped_before(due, watcher, stop):
+                    return True
+
+    def _stopped_before(self, due: float, watcher: Watcher, stop: threading.Event) -> bool:
+        """Wait until the next round is due, at the monotonic second `due`, or `stop` is set."""
+
+        def left() -> float:
+            return max(0.0, due - self._clock.monotonic())
+
+        with watcher.waiting(left):
+            return self._clock.wait(stop, left())
+
+    def _begin(self) -> None:
         """End what a dead instance left running, finish what it had decided, sweep up the rest.
 
         Raises StateError, KafkaAway, SinkError."""
@@ -94,7 +151,7 @@ class Increments:
             if name.startswith("books-"):
                 filesystem.remove(f"{self._state.path}/{name}")
 
-    def round(self) -> Report:
+    def _round(self) -> Report:
         """One increment of each topic that has anything new.
 
         Raises KafkaAway, LeaseLost, NotReady. A topic's trouble is in the report."""
