@@ -36,7 +36,7 @@ ORDER BY events DESC"""
 
 
 class RunFacts(NamedTuple):
-    """A run from outside, as texts and in seconds."""
+    """A run from outside: texts for people, and times in seconds."""
 
     source: str
     format: str
@@ -70,7 +70,7 @@ class RunReport:
     summary: Summary
     minutes: Sequence[Minute]
     examples: Mapping[str, ExampleLine] = field(default_factory=dict)  # by reason
-    browsers: Mapping[str, int] | None = None  # None: nobody knows
+    browsers: Mapping[str, int] | None = None  # events by name; None: nobody knows
     query: Query | None = None
 
 
