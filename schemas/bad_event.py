@@ -79,7 +79,6 @@ class Reason(str, Enum):
 
 
 def sentence_of(word: str) -> str:
-    """Returns the sentence of a reason's word."""
     return next(reason.sentence for reason in Reason if reason.value == word)
 
 

@@ -37,10 +37,8 @@ class DocumentFormat(Generic[T]):
     migrations: Mapping[int, Migration] = field(default_factory=dict)  # 1: what makes 2 of it, …
 
     def dump(self, value: T) -> bytes:
-        """Encode a value."""
-        return json.dumps(
-            {"format": self.version, **by_name(value)}, separators=(",", ":")
-        ).encode()
+        document = {"format": self.version, **by_name(value)}
+        return json.dumps(document, separators=(",", ":")).encode()
 
     def load(self, content: bytes, where: str) -> T:
         """Decode what `dump` of this or an older version has made. `where` names it for people.

@@ -48,7 +48,6 @@ class Event(NamedTuple):
 
     @property
     def is_bot(self) -> bool:
-        """Returns whether its userAgent is a bot's."""
         agent = self.data.get("userAgent")
         return isinstance(agent, dict) and agent.get("is_bot") is True
 

@@ -53,19 +53,18 @@ def _app_version(text: str) -> str:
 def _parse(text: str) -> dict[str, Any]:
     from ua_parser import parse  # compiles thousands of patterns: only where agents are parsed
 
-    found = parse(text)
+    found = parse(text).with_defaults()  # families are "Other", all else is None
     browser, system, device = found.user_agent, found.os, found.device
-    device_family = device.family if device else "Other"
     return {
-        "device_family": device_family,
-        "browser_family": browser.family if browser else "Other",
-        "browser_major": browser.major if browser else None,
-        "browser_minor": browser.minor if browser else None,
-        "os_family": system.family if system else "Other",
-        "os_major": system.major if system else None,
-        "os_minor": system.minor if system else None,
+        "device_family": device.family,
+        "browser_family": browser.family,
+        "browser_major": browser.major,
+        "browser_minor": browser.minor,
+        "os_family": system.family,
+        "os_major": system.major,
+        "os_minor": system.minor,
         "wmf_app_version": _app_version(text),
-        "is_bot": is_bot(device_family, text),
+        "is_bot": is_bot(device.family, text),
         "is_mediawiki": "mediawiki" in text.lower(),
     }
 

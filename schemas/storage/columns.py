@@ -16,13 +16,15 @@ import re
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from unicodedata import normalize
 
 import orjson
 
 from schemas import user_agent
 from schemas.capsule import CAPSULE
+
+Stated = TypeVar("Stated", str, int)
 
 RESCUED: Final = "_rescued_data"
 DEEPEST: Final = 20
@@ -61,13 +63,6 @@ class Column(NamedTuple):
     max_length: int | None = None  # characters
 
 
-class Leaf(NamedTuple):
-    """A column that holds a value, and the keys that lead to it."""
-
-    path: tuple[str, ...]
-    column: Column
-
-
 _SCALARS = {
     "boolean": Kind.BOOLEAN,
     "integer": Kind.INTEGER,
@@ -97,14 +92,16 @@ def nested_columns(document: dict[str, Any]) -> tuple[Column, ...]:
     return tuple(made)
 
 
-def leaves(columns: Iterable[Column], path: tuple[str, ...] = ()) -> Iterator[Leaf]:
-    """Yields the columns that hold values, also those in structs, in order."""
+def leaves(
+    columns: Iterable[Column], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Column]]:
+    """Yields the keys that lead to each column that holds values, also in structs, in order."""
     for column in columns:
         here = (*path, column.key)
         if column.kind is Kind.STRUCT:
             yield from leaves(column.children, here)
         else:
-            yield Leaf(here, column)
+            yield here, column
 
 
 def _user_agent() -> Column:
@@ -151,9 +148,9 @@ def _leaf(key: str, name: str, schema: Any) -> Column:
         kind,
         item=item if kind is Kind.LIST else None,
         required=schema.get("required") is True,
-        format=_text(schema.get("format")),
-        pattern=_text(schema.get("pattern")),
-        max_length=_count(schema.get("maxLength")),
+        format=_stated(schema, "format", str),
+        pattern=_stated(schema, "pattern", str),
+        max_length=_stated(schema, "maxLength", int),
     )
 
 
@@ -184,12 +181,9 @@ def _properties(schema: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in properties.items() if isinstance(key, str)}  # YAML has 1:
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+def _stated(schema: dict[str, Any], keyword: str, kind: type[Stated]) -> Stated | None:
+    value = schema.get(keyword)
+    return value if type(value) is kind else None
 
 
 def safe_name(key: str, taken: int = 1) -> str:

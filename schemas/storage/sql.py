@@ -115,7 +115,7 @@ def layout(document: dict[str, Any]) -> tuple[SqlColumn, ...]:
     """Returns the columns between `id` and RESCUED: uuid, then by number of `_`, then by name."""
     agent = Column("userAgent", "userAgent", Kind.JSON)
     kept = [agent if c.key == agent.key else c for c in nested_columns(document)]
-    found = {leaf.path: leaf.column for leaf in leaves(c for c in kept if c.key not in DROPPED)}
+    found = dict(leaves(c for c in kept if c.key not in DROPPED))
     names = distinct_names(found, column_name, reserved=("id", RESCUED))
 
     def place(path: tuple[str, ...]) -> tuple[bool, int, str, str]:
@@ -173,11 +173,6 @@ def _fitted(columns: Iterable[SqlColumn]) -> tuple[SqlColumn, ...]:
             kept[place] = kept[place]._replace(type=TEXT)
             excess -= _VARCHAR.row - TEXT.row
     return tuple(kept)
-
-
-def type_name(column: SqlColumn) -> str:
-    """Returns the column's type in MySQL, as VARCHAR(1024)."""
-    return str(column.type.sql.compile(dialect=MYSQL))
 
 
 def table(document: dict[str, Any], destination: Destination) -> sa.Table:

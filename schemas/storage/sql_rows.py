@@ -25,6 +25,7 @@ from schemas.storage.columns import RESCUED, Kind, is_utf8, json_text, needs_quo
 from schemas.storage.sql import (
     DROPPED,
     DT,
+    MYSQL,
     STAMP,
     TEXT,
     UUID1,
@@ -32,7 +33,6 @@ from schemas.storage.sql import (
     SqlColumn,
     SqlType,
     layout,
-    type_name,
 )
 
 Row = dict[str, Any]
@@ -46,7 +46,9 @@ class DoesNotFit(ValueError):
         if len(shown) > 100:
             what = f"a text of {len(value):,} characters" if isinstance(value, str) else "JSON"
             shown = what if isinstance(value, str) else f"{len(shown):,} characters of {what}"
-        super().__init__(f"column {column.name}, {type_name(column)}, can't hold {shown}")
+        super().__init__(
+            f"column {column.name}, {column.type.sql.compile(dialect=MYSQL)}, can't hold {shown}"
+        )
         self.path = path_text(column.path)
 
 

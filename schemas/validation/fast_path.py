@@ -10,11 +10,9 @@ orjson reads: dict, list, str, int, float, bool and None themselves, no subclass
 """
 
 import re
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final
-
-from schemas.validation.verdict_code import VerdictWriter, is_none_of, is_one_of
 
 Json = dict[str, Any]
 Verdict = Callable[[object], bool]
@@ -32,6 +30,7 @@ _CLASSES: Final[dict[str, frozenset[str]]] = {
 """The classes of values that each simple type of draft 3 allows: a bool is not a number, 1.0 is not
 an integer."""
 
+_ORDER: Final = ("str", "int", "dict", "float", "bool", "list", "none")  # the usual ones first
 _ANY: Final = _CLASSES["any"]
 _NUMBER: Final = _CLASSES["number"]
 
@@ -56,7 +55,82 @@ def compile_schema(schema: Json) -> Verdict | None:
     return verdict
 
 
-class _Code(VerdictWriter):
+class _VerdictWriter:
+    """The source under construction: finished functions, the current one, the bound constants. It
+    knows no rules; `possible` and `fitting` are sets of classes of values."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {"none": type(None)}
+        self._finished: list[str] = []
+        self._lines: list[str] = []
+        self._indent = 1
+        self._count = 0
+
+    @contextmanager
+    def function(self) -> Iterator[tuple[str, str]]:
+        """Writes a function around the lines written inside; yields its name and its argument's.
+
+        It returns True for a value that no line inside refuses. An exception in it means that it
+        can't decide: a missing key, a list looked up in a set, an infinite quotient."""
+        outer, self._lines = self._lines, []
+        indent, self._indent = self._indent, 2
+        name, value = self.fresh("f"), self.fresh("v")
+        yield name, value
+        self.line("return True")
+        guard = [" except Exception: return False"]
+        self._finished += [f"def {name}({value}):", " try:", *self._lines, *guard]
+        self._lines, self._indent = outer, indent
+
+    def source(self) -> str:
+        return "\n".join(self._finished)
+
+    def fresh(self, prefix: str) -> str:
+        self._count += 1
+        return f"{prefix}{self._count}"
+
+    def bind(self, constant: object) -> str:
+        """Binds a constant in the code's namespace; returns its name."""
+        name = self.fresh("c")
+        self.names[name] = constant
+        return name
+
+    def line(self, text: str) -> None:
+        """Writes one line at the current indent."""
+        self._lines.append(" " * self._indent + text)
+
+    def refuse_if(self, condition: str) -> None:
+        self.line(f"if {condition}: return False")
+
+    @contextmanager
+    def headed(self, header: str) -> Iterator[None]:
+        """Writes a line before the lines written inside, or nothing if there are none."""
+        self.line(header)
+        start = len(self._lines)
+        yield
+        if len(self._lines) == start:
+            self._lines.pop()
+
+    @contextmanager
+    def block(self, header: str) -> Iterator[None]:
+        """Writes an indented block, or nothing if it stays empty."""
+        with self.headed(header):
+            self._indent += 1
+            yield
+            self._indent -= 1
+
+    @contextmanager
+    def only_if(
+        self, value: str, possible: frozenset[str], fitting: frozenset[str]
+    ) -> Iterator[None]:
+        """Applies the lines written inside only to values of the fitting classes."""
+        if possible <= fitting:
+            yield
+        else:
+            with self.block(f"if {_is_one_of(value, fitting)}:"):
+                yield
+
+
+class _Code(_VerdictWriter):
     """Writes the checks of each keyword of a schema."""
 
     def verdict_on(self, schema: object) -> str:
@@ -97,17 +171,17 @@ class _Code(VerdictWriter):
         if possible <= simple:
             return possible
         if fitting:
-            here = [is_one_of(value, possible & simple)] if possible & simple else []
+            here = [_is_one_of(value, possible & simple)] if possible & simple else []
             self.refuse_if(f"not ({' or '.join(here + fitting)})")
             return possible
-        self.refuse_if(is_none_of(value, possible & simple))
+        self.refuse_if(_is_none_of(value, possible & simple))
         return possible & simple
 
     def _disallow(self, disallow: object, value: str, possible: frozenset[str]) -> frozenset[str]:
         for each in _listed(disallow):
             unwanted = _classes(each) & possible
             if unwanted:
-                self.refuse_if(is_one_of(value, unwanted))
+                self.refuse_if(_is_one_of(value, unwanted))
             possible -= unwanted
         return possible
 
@@ -290,3 +364,15 @@ def _key(name: object) -> str:
 def _is_required(schema: object) -> bool:
     # Any truthy value: also draft 4's list of names, which makes this very property required.
     return isinstance(schema, dict) and bool(schema.get("required", False))
+
+
+def _is_one_of(value: str, classes: frozenset[str]) -> str:
+    """Returns the condition that a value is of one of these classes."""
+    tests = [f"{value}.__class__ is {each}" for each in _ORDER if each in classes]
+    return f"({' or '.join(tests)})" if tests else "False"
+
+
+def _is_none_of(value: str, classes: frozenset[str]) -> str:
+    """Returns the condition that a value is of none of these classes."""
+    tests = [f"{value}.__class__ is not {each}" for each in _ORDER if each in classes]
+    return " and ".join(tests) or "True"

@@ -8,12 +8,12 @@ event, but never reject it: the authority decides on all events that it doesn't 
 import re
 from collections.abc import Callable
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from jsonschema.exceptions import UnknownType, ValidationError
 from referencing.exceptions import Unresolvable
 
-from schemas.capsule import CAPSULE
+from schemas.capsule import CAPSULE, Json
 from schemas.validation.draft3 import (
     AUTHORITY,
     LONGEST_MESSAGE,
@@ -24,15 +24,11 @@ from schemas.validation.draft3 import (
 )
 from schemas.validation.fast_path import compile_schema
 
-Json = dict[str, Any]
-
 MOST_VIOLATIONS: Final = 20
 _COUNTED: Final = 1000  # violations counted, not shown: from there it is "at least"
 
 
 class Violation(NamedTuple):
-    """One thing that is wrong with an event."""
-
     path: str  # where: `event.uploads.count`, `event.l[2].c`; empty for the capsule itself
     message: str  # what: at most LONGEST_MESSAGE printable characters
     keyword: str  # the schema's keyword that is broken: `type`, `required`, …
@@ -87,15 +83,8 @@ class Validator:
 
 
 _SCHEMA_FAILURES: Final = (
-    UnknownType,
-    Unresolvable,
-    RecursionError,
-    re.error,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
+    *(UnknownType, Unresolvable, RecursionError, re.error),
+    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
 )
 
 

@@ -52,7 +52,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "errors",
     ),
     "schemas.registry": ("opening", "mediawiki", "folder", "base"),
-    "schemas.validation": ("validator", "draft3 fast_path", "verdict_code"),
+    "schemas.validation": ("validator", "draft3 fast_path"),
     "schemas.storage": ("sql_rows", "arrow sql", "columns"),
     "transforms": (
         "counts",
