@@ -37,7 +37,6 @@ class LocalRunner(FnApiRunner):
     """Beam's own, whose servers nobody else reaches."""
 
     def run_pipeline(self, pipeline: Pipeline, options: PipelineOptions) -> RunnerResult:
-        """Run it to its end."""
         with kept_in(MAKES_SERVERS):
             return super().run_pipeline(pipeline, options)
 

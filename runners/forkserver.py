@@ -192,7 +192,7 @@ def _be(descriptors: list[int], lifeline: int) -> None:
             os.dup2(given, standard)
             os.close(given)
         log = logging.getLogger("el_beam")
-        log.addHandler(_ToPeople(people))
+        log.addHandler(_to_people(people))
         log.setLevel(logging.INFO)
         threading.Thread(target=_end_at, args=(lifeline,), daemon=True).start()
         with os.fdopen(request, "rb") as file:
@@ -216,15 +216,9 @@ def _end_at(lifeline: int) -> None:
     os._exit(1)
 
 
-class _ToPeople(logging.Handler):
+def _to_people(descriptor: int) -> logging.Handler:
     """The process that started us may be showing a live line there: it is drawn again, below."""
-
-    def __init__(self, descriptor: int) -> None:
-        super().__init__()
-        self.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
-        self._out = descriptor
-        self._begin = "\r\x1b[2K" if os.isatty(descriptor) else ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        with suppress(OSError):  # nobody is there any more
-            os.write(self._out, f"{self._begin}{self.format(record)}\n".encode())
+    begin = "\r\x1b[2K" if os.isatty(descriptor) else ""
+    handler = logging.StreamHandler(os.fdopen(descriptor, "w", errors="backslashreplace"))
+    handler.setFormatter(logging.Formatter(f"{begin}%(asctime)s  %(message)s", "%H:%M:%S"))
+    return handler

@@ -129,7 +129,8 @@ def build() -> Path:
     to = built()
     with locked(to.parent / "lock"):
         if not to.exists():
-            _install_tools()
+            if not (shutil.which("java") and shutil.which("mvn")):
+                debian_packages("openjdk-17-jdk-headless", "maven")
             scratch = to.with_suffix(".building")
             shutil.rmtree(scratch, ignore_errors=True)  # of a build that was killed
             _compile(scratch)
@@ -137,11 +138,6 @@ def build() -> Path:
             (scratch / "jars").rename(to)
             shutil.rmtree(scratch)
     return to
-
-
-def _install_tools() -> None:
-    if not (shutil.which("java") and shutil.which("mvn")):
-        debian_packages("openjdk-17-jdk-headless", "maven")
 
 
 def _compile(scratch: Path) -> None:

@@ -1,7 +1,6 @@
 """HDFS: a NameNode and a DataNode. People and Beam reach it by WebHDFS, Hive and Spark by RPC."""
 
 import json
-from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -62,15 +61,13 @@ class Hdfs(Component):
         (conf / "log4j.properties").write_text(_LOG4J)
         (conf / "core-site.xml").write_text(_xml({"fs.defaultFS": self.rpc_endpoint()}))
         (conf / "hdfs-site.xml").write_text(_xml(self._settings()))
-        if not any(self._names().glob("current/fsimage_*")):
-            self._format()
-
-    def _names(self) -> Path:
-        return self.folder / "namenode"
+        if not any(self.folder.glob("namenode/current/fsimage_*")):
+            command = self._java("org.apache.hadoop.hdfs.server.namenode.NameNode")
+            run_program("format the NameNode's folder", [*command, "-format", "-force"])
 
     def _settings(self) -> dict[str, Any]:
         return {
-            "dfs.namenode.name.dir": self._names().as_uri(),
+            "dfs.namenode.name.dir": (self.folder / "namenode").as_uri(),
             "dfs.datanode.data.dir": (self.folder / "datanode").as_uri(),
             "dfs.replication": 1,
             "dfs.permissions.enabled": "true",
@@ -98,10 +95,6 @@ class Hdfs(Component):
             "dfs.client.block.write.locateFollowingBlock.initial.delay.ms": 20,
         }
 
-    def _format(self) -> None:
-        command = self._java("org.apache.hadoop.hdfs.server.namenode.NameNode")
-        run_program("format the NameNode's folder", [*command, "-format", "-force"])
-
     def _has_space(self) -> bool:
         """The NameNode lets write, and knows where to."""
         info = self._jmx("http", "NameNode,name=NameNodeInfo")
@@ -110,10 +103,9 @@ class Hdfs(Component):
 
     def _is_registered(self) -> bool:
         """The DataNode knows its NameNode. (That goes on counting a killed one for a while.)"""
-        actors = self._jmx("data_http", "DataNode,name=DataNodeInfo").get(
-            "BPServiceActorInfo", "[]"
-        )
-        return any(each["ActorState"] == "RUNNING" for each in json.loads(actors))
+        info = self._jmx("data_http", "DataNode,name=DataNodeInfo")
+        actors = json.loads(info.get("BPServiceActorInfo", "[]"))
+        return any(each["ActorState"] == "RUNNING" for each in actors)
 
     def _jmx(self, port: str, bean: str) -> dict[str, Any]:
         url = f"http://{self.address(port)}/jmx?qry=Hadoop:service={bean}"

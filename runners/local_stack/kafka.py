@@ -2,7 +2,6 @@
 nothing is ever removed, for sample events are years old."""
 
 import uuid
-from pathlib import Path
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -91,12 +90,9 @@ class Kafka(Component):
         properties = self.folder / "server.properties"
         properties.write_text(settings)
         if not (data / "meta.properties").exists():
-            self._format(properties)
-
-    def _format(self, properties: Path) -> None:
-        tool = ["java", "-cp", _class_path(), "kafka.tools.StorageTool", "format"]
-        options = ["-t", str(uuid.uuid4()), "-c", str(properties)]
-        run_program("format Kafka's storage", [*tool, *options])
+            tool = ["java", "-cp", _class_path(), "kafka.tools.StorageTool", "format"]
+            options = ["-t", str(uuid.uuid4()), "-c", str(properties)]
+            run_program("format Kafka's storage", [*tool, *options])
 
 
 def _class_path() -> str:
