@@ -1,7 +1,9 @@
 """A stack's folder, and what goes wrong before a server is started."""
 
+import json
 from pathlib import Path
 
+import psutil
 import pytest
 
 from runners.local_stack import ServerProcess, Stack, StackError
@@ -37,6 +39,26 @@ def test_a_damaged_folder_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "stack.json").write_text("{")
     with pytest.raises(StackError, match=r"stack\.json is damaged, .*or remove the folder"):
         Stack(tmp_path).status()
+
+
+def test_notes_without_a_format_are_read(tmp_path: Path) -> None:
+    """As versions before formats have written them."""
+    (tmp_path / "stack.json").write_text('{"workers": {"pool": 18230}}')
+    assert Stack(tmp_path).workers.endpoint() == "127.0.0.1:18230"
+    assert [each.name for each in Stack(tmp_path).components()] == ["workers"]
+    me = psutil.Process()
+    server = ServerProcess("this", tmp_path, [], lambda: True)
+    server.pid_file.parent.mkdir()
+    server.pid_file.write_text(json.dumps({"pid": me.pid, "started": me.create_time()}))
+    assert server.pid == me.pid and server.is_ready
+    server.pid_file.write_text(json.dumps({"pid": me.pid, "started": me.create_time() - 1}))
+    assert server.pid is None and not server.is_ready
+
+
+def test_a_newer_stack_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "stack.json").write_text('{"format": 3, "ports": {}}')
+    with pytest.raises(StackError, match=r"is written in format 3 .*: use a newer el_beam"):
+        Stack(tmp_path).down()
 
 
 def test_a_program_that_is_not_there(tmp_path: Path) -> None:
