@@ -1,16 +1,13 @@
 """A job: what the graph of `pipeline.build` is made from, and who runs it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from schemas.registry import Registry
-    from transforms.counts.totals import KafkaMetrics
-    from transforms.read.lines import Source
-    from transforms.write.choice import Choice
-    from transforms.write.sink import Sink
+from schemas.registry import Registry
+from transforms.counts.totals import KafkaMetrics
+from transforms.read.lines import Source
+from transforms.write.choice import Choice
+from transforms.write.sink import Sink
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 from el_beam.commands.common import add_flink
 from el_beam.config.options import Given, from_yaml
 from el_beam.config.run_config import RunConfig
-from el_beam.connectors.registry import source_of, source_uri
+from el_beam.connectors.registry import checked_uri, source_of
 from el_beam.running.hooks import look
 from el_beam.running.streaming.health import probes
 from el_beam.terminal.console import printable
@@ -30,20 +30,20 @@ def register(add_parser: Any) -> None:
         "Flink.",
         epilog=_EXAMPLE,
     )
-    parser.add_argument("source", nargs="?", metavar="SOURCE", help="the job's kafka: source")
-    parser.add_argument("--config", metavar="FILE", help="the job's YAML file instead")
+    add = parser.add_argument
+    add("source", nargs="?", metavar="SOURCE", help="the job's kafka: source")
+    add("--config", metavar="FILE", help="the job's YAML file instead")
     add_flink(parser)
-    parser.add_argument(
-        "--lag", type=int, default=_MOST_LAG, metavar="RECORDS",
-        help=f"it is a problem if more than these are unread (default {_MOST_LAG:,})",
-    )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    add("--lag", type=int, default=_MOST_LAG, metavar="RECORDS",
+        help=f"it is a problem if more than these are unread (default {_MOST_LAG:,})")  # fmt: skip
+    add("--json", action="store_true", help="the findings as JSON")
     parser.set_defaults(command=_command)
 
 
 def _command(args: argparse.Namespace) -> int:
     given = from_yaml(args.config, RunConfig) if args.config else {}
-    source = source_of(source_uri(args.source or str(given.get("source", Given("", "")).value)))
+    text = args.source or str(given.get("source", Given("", "")).value)
+    source = source_of(checked_uri("source", text))
     if not isinstance(source, KafkaSource):
         raise UriError(f"{source} ends by itself: give the kafka: source of a job")
     found = [*look(probes(source, cluster_of(args.flink), args.lag))]

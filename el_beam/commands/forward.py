@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from el_beam.connectors.kafka import raw_topic_of
-from el_beam.connectors.registry import source_of, source_uri
+from el_beam.connectors.registry import checked_uri, source_of
 from el_beam.intake.forwarder.forward import forward
 from el_beam.terminal.console import printable
 from el_beam.uris import UriError
@@ -38,7 +38,7 @@ def register(add_parser: Any) -> None:
 def _command(args: argparse.Namespace) -> int:
     if args.rate is not None and args.rate < 1:
         raise UriError(f"--rate must be 1 or more, not {args.rate}")
-    lines = _lines(source_of(source_uri(args.source)), args.repeat)
+    lines = _lines(source_of(checked_uri("source", args.source)), args.repeat)
     cluster, topic, partitions = raw_topic_of(args.topic)
     began = time.monotonic()
     sent = forward(lines, cluster, topic, rate=args.rate, partitions=partitions)

@@ -8,7 +8,7 @@ from typing import Any
 
 from el_beam.commands.common import add_flink
 from el_beam.terminal.console import printable
-from runners.flink_rest import FlinkCluster, FlinkJob, cluster_of
+from runners.flink_rest import FlinkCluster, cluster_of
 from schemas.errors import WrongCall
 
 _EXAMPLE = """examples:
@@ -25,11 +25,10 @@ def register(add_parser: Any) -> None:
     listing.add_argument("--all", action="store_true", help="also those that have ended")
     listing.set_defaults(command=_command, call=_list)
     stop = actions.add_parser("stop", help="stop a job with a savepoint")
-    stop.add_argument("job", metavar="ID|NAME")
-    stop.add_argument(
-        "--savepoint", metavar="DIR", help="where it goes (default: the cluster's own folder)"
-    )
-    stop.add_argument("--cancel", action="store_true", help="end it at once, without a savepoint")
+    add = stop.add_argument
+    add("job", metavar="ID|NAME")
+    add("--savepoint", metavar="DIR", help="where it goes (default: the cluster's own folder)")
+    add("--cancel", action="store_true", help="end it at once, without a savepoint")
     stop.set_defaults(command=_command, call=_stop)
     for each in (listing, stop):
         each.add_argument("--json", action="store_true", help="print it as JSON")
@@ -44,7 +43,7 @@ def _command(args: argparse.Namespace) -> int:
 def _list(cluster: FlinkCluster, args: argparse.Namespace) -> None:
     jobs = [job for job in cluster.jobs() if args.all or not job.ended]
     if args.json:
-        print(json.dumps([_as_json(cluster, job) for job in jobs]))
+        print(json.dumps([{**job._asdict(), "ui": cluster.ui(job.id)} for job in jobs]))
         return
     if not jobs:
         print(printable(f"no job runs at {cluster.address}"), file=sys.stderr)
@@ -52,10 +51,6 @@ def _list(cluster: FlinkCluster, args: argparse.Namespace) -> None:
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(job.started))
         tasks = f"{job.running}/{job.tasks} tasks"
         print(printable(f"{job.id}  {job.state:<10}  {tasks}  {started}  {job.name}"))
-
-
-def _as_json(cluster: FlinkCluster, job: FlinkJob) -> dict[str, Any]:
-    return {**job._asdict(), "ui": cluster.ui(job.id)}
 
 
 def _stop(cluster: FlinkCluster, args: argparse.Namespace) -> None:

@@ -17,17 +17,13 @@ def register(add_parser: Any) -> None:
     lister.add_argument("--json", action="store_true", help="print it as JSON")
     lister.set_defaults(command=list_schemas)
     shower = actions.add_parser("show", help="a schema, its columns and its SQL table")
-    shower.add_argument(
-        "name",
-        metavar="NAME[/REVISION]",
-        help="by default the latest revision; as tables are called, too: Edit_13457736",
-    )
+    shower.add_argument("name", metavar="NAME[/REVISION]", help="by default the latest revision; "
+                        "as tables are called, too: Edit_13457736")  # fmt: skip
     shower.add_argument("--json", action="store_true", help="only the schema itself, as JSON")
     shower.set_defaults(command=show_schema)
     for action in (lister, shower):
-        action.add_argument(
-            "--schemas", metavar="DIR|URL", help="a registry to use instead of the catalog"
-        )
+        action.add_argument("--schemas", metavar="DIR|URL",
+                            help="a registry to use instead of the catalog")  # fmt: skip
 
 
 def list_schemas(args: argparse.Namespace) -> int:

@@ -1,20 +1,18 @@
 """The job that the options ask for, with all mistakes in them at once."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from el_beam.config.options import ConfigError, Given, parsed
 from el_beam.config.run_config import GraphConfig, RunConfig
 from el_beam.connectors.registry import metrics_of, sink_of, source_of
 from el_beam.job import Execution, Job, Rules
 from schemas.line_format import DEFAULT_FORMAT
+from schemas.registry import RegistryError, open_registry
 from transforms.errors import UnreadableInput
-
-if TYPE_CHECKING:
-    from transforms.read.lines import Source
-    from transforms.write.sink import Sink
+from transforms.read.lines import Source
+from transforms.write.choice import Choice
+from transforms.write.sink import Sink
 
 Config = TypeVar("Config", bound=GraphConfig)
 
@@ -32,20 +30,11 @@ def config_of(config: type[Config], given: Mapping[str, Given]) -> Config:
     return found
 
 
-def run_config(**values: object) -> RunConfig:
-    """Parse the options that a program gives, by the names of RunConfig's fields, as `config_of`
-    does. Raises ConfigError."""
-    given = {name: Given(name, value) for name, value in values.items() if value is not None}
-    return config_of(RunConfig, given)
-
-
 def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> tuple[Job, Execution]:
     """Make the job that a config asks for, and say who runs it. The job's summary will be in the
     folder `scratch`, what is known of it while it runs in `progress`.
 
     Raises ConfigError with all that is not there. Nothing has been written by then."""
-    from transforms.write.choice import Choice
-
     rules, source, mistakes = _opened(config)
     if not rules or not source:
         raise ConfigError(mistakes)
@@ -77,8 +66,6 @@ def rules_and_sinks(config: GraphConfig) -> tuple[Rules, list[Sink]]:
 
 def _opened(config: GraphConfig) -> tuple[Rules | None, Source | None, list[str]]:
     """The rules and the source of a config, or what is wrong with them."""
-    from schemas.registry import RegistryError, open_registry
-
     rules = source = None
     mistakes: list[str] = []
     try:

@@ -5,10 +5,11 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any
 
 from el_beam.config.options import count, duration, one_of, option, pattern, text
-from el_beam.connectors.registry import metrics_uri, one_process, sink_uri, source_uri, uses
+from el_beam.connectors.registry import checked_uri, one_process, uses
 from el_beam.job import Execution
 from el_beam.uris import Uri, UriError, checked_path, filled, masked
 from schemas.line_format import DEFAULT_FORMAT, Format
@@ -37,7 +38,7 @@ class GraphConfig:
     """The options of each command that runs the graph. Passwords in it are shown as `***`."""
 
     sinks: tuple[Uri, ...] = field(default=(), metadata=option(
-        sink_uri, kind=list, flag="",
+        partial(checked_uri, "sink"), kind=list, flag="",
         missing=lambda: "no sink: say where the events go; there are "
         + " ".join(f"{scheme}:" for scheme in sorted(uses("sink"))),
     ))  # fmt: skip
@@ -104,10 +105,12 @@ class RunConfig(GraphConfig):
     """The options of `el run`."""
 
     source: Uri = field(default=NOWHERE, metadata=option(
-        source_uri, flag="", missing=lambda: "no source: say what to read, as file:PATH",
+        partial(checked_uri, "source"), flag="",
+        missing=lambda: "no source: say what to read, as file:PATH",
     ))  # fmt: skip
     errors: Uri | None = field(default=None, metadata=option(
-        sink_uri, "EventErrors go to this sink, instead of the other sinks", metavar="SINK",
+        partial(checked_uri, "sink"), "EventErrors go to this sink, instead of the other sinks",
+        metavar="SINK",
     ))  # fmt: skip
     only: re.Pattern[str] | None = field(default=None, metadata=option(
         pattern, "only schemas whose name matches from its start: `Edit` is also `EditConflict`, "
@@ -118,7 +121,7 @@ class RunConfig(GraphConfig):
         "matches `EventError`", metavar="REGEX",
     ))  # fmt: skip
     metrics: Uri | None = field(default=None, metadata=option(
-        metrics_uri, "counts by minute, schema and reason go to this topic, "
+        partial(checked_uri, "metrics"), "counts by minute, schema and reason go to this topic, "
         "`kafka://BROKERS/?topic=NAME` ([delivery](delivery.md#counts))", metavar="KAFKA_URI",
     ))  # fmt: skip
     savepoint: str | None = field(default=None, metadata=option(
@@ -147,11 +150,9 @@ class RunConfig(GraphConfig):
 
     @property
     def all_sinks(self) -> tuple[Uri, ...]:
-        """The sinks, those of bad lines alone too."""
         return (*self.sinks, *([self.errors] if self.errors else []))
 
     def contradictions(self) -> Iterator[str]:
-        """Yield a sentence for each option that doesn't fit the others."""
         yield from super().contradictions()
         if self.state:
             yield from self._of_increments()

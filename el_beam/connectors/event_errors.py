@@ -17,6 +17,7 @@ from el_beam.connectors.contract import Selection, Store, StoredError, StoredEve
 from schemas.bad_event import EVENT_ERROR, UNKNOWN, BadEvent, Reason, Stage, line_of
 from schemas.capsule import NotATime, parse_time, uuid5_hex
 from schemas.event import Origin, RawLine
+from transforms.counts.count import count_key
 
 EXAMPLES: Final = 3  # of each reason
 OTHERS: Final = "(others)"
@@ -103,8 +104,6 @@ def _receipt(dt: str) -> float:
 
 @lru_cache(maxsize=4096)
 def _counted(why: str, named: str) -> str:
-    from transforms.counts.count import count_key
-
     name, _, revision = named.rpartition("_")
     try:
         line = RawLine(b"", Origin("", "", 0, 0.0, ""))

@@ -3,14 +3,12 @@
 Paths are local, hdfs:// or gs://.
 """
 
-from __future__ import annotations
-
 import gzip
 import os
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, Any, Final
 
 from el_beam.connectors.contract import (
     ROWS,
@@ -28,12 +26,15 @@ from el_beam.connectors.contract import (
     values_of,
 )
 from el_beam.uris import Uri, UriError, path_of, size
+from schemas import strict_json
+from schemas.registry import Registry
+from schemas.storage.columns import RESCUED
+from transforms.errors import UnreadableInput
+from transforms.io.files import filesystem
 from transforms.layout import JSON_LINES, PARQUET, deeper, is_hidden, is_hour, schema_in
-
-if TYPE_CHECKING:
-    from schemas.registry import Registry
-    from transforms.read.lines import Source
-    from transforms.write.sink import Sink
+from transforms.read.lines import FileSource, Source
+from transforms.write.files import Encoding, FileSink
+from transforms.write.sink import Sink
 
 
 class FilesConnector(Connector):
@@ -51,15 +52,12 @@ class FilesConnector(Connector):
         path_of(uri), _split_bytes(uri)
 
     def source(self, uri: Uri) -> Source:
-        from transforms.read.lines import FileSource
-
         source = FileSource(tuple(path_of(uri).split(",")), **_split_bytes(uri))
         source.splits()  # refuses what isn't there
         return source
 
     def sink(self, uri: Uri, registry: Registry, job_id: str) -> Sink:
         from transforms.write.encodings import JsonLinesEncoding, ParquetEncoding, RawEncoding
-        from transforms.write.files import Encoding, FileSink
 
         encodings: dict[str, Callable[[], Encoding]] = {
             "parquet": partial(ParquetEncoding, registry),
@@ -70,8 +68,6 @@ class FilesConnector(Connector):
         return FileSink(uri.scheme, path_of(uri), encoding, job_id, str(uri).rstrip("/"))
 
     def store(self, uri: Uri) -> Store:
-        from transforms.io.files import filesystem
-
         path = path_of(uri)
         if not filesystem.exists(path):
             raise NothingStored(f"{uri}: nothing is there")
@@ -96,8 +92,6 @@ class _FileStore(Store):
         self._suffix, self._rows = _FORMATS[scheme]
 
     def read(self, selection: Selection, fields: Fields) -> Iterator[StoredEvent]:
-        from transforms.io.files import filesystem
-
         for name in filesystem.names(self.root):
             schema = str(schema_in(name) or "")
             if not schema or not selection.schema(schema):
@@ -107,8 +101,6 @@ class _FileStore(Store):
                     yield StoredEvent(schema, hour, path, number, str(uuid or ""), tuple(values))
 
     def _file(self, path: str, fields: Fields) -> Iterator[list[Any]]:
-        from transforms.io.files import filesystem
-
         try:
             with filesystem.open_file(path) as file:
                 yield from self._rows(file, fields)
@@ -123,8 +115,6 @@ def file_faults() -> Faults:
     """What may be raised where a file of ours can't be read."""
     import pyarrow as pa
 
-    from transforms.errors import UnreadableInput
-
     return (OSError, EOFError, ValueError, zlib.error, pa.ArrowException, UnreadableInput)
 
 
@@ -133,8 +123,6 @@ def hour_files(
 ) -> Iterator[tuple[str, str]]:
     """(hour, path) of the data files that end like this in a folder of hours, in order. Hours that
     aren't selected are not looked at. Raises OSError."""
-    from transforms.io.files import filesystem
-
     for name in filesystem.names(folder):
         path = f"{folder}/{name}"
         if is_hour(hour):
@@ -147,8 +135,6 @@ def hour_files(
 def _parquet_rows(file: IO[bytes], fields: Fields) -> Iterator[list[Any]]:
     import pyarrow.parquet as pq
 
-    from schemas.storage.columns import RESCUED
-
     parquet = pq.ParquetFile(file)
     if "uuid" not in parquet.schema_arrow.names:
         raise ValueError("it has no column uuid, so it has no events")
@@ -158,8 +144,6 @@ def _parquet_rows(file: IO[bytes], fields: Fields) -> Iterator[list[Any]]:
 
 
 def _json_rows(file: IO[bytes], fields: Fields) -> Iterator[list[Any]]:
-    from schemas import strict_json
-
     for line in gzip.GzipFile(fileobj=file):
         yield values_of(fields, partial(value_at, strict_json.loads(line)))
 

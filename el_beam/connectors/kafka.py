@@ -26,16 +26,23 @@ from el_beam.connectors.contract import (
     values_of,
 )
 from el_beam.uris import Uri, UriError, parse_uri
+from schemas.bad_event import BadEvent, Reason, Stage, event_error
+from schemas.capsule import BadIdentity, check_scid, event_time, scid_of
+from schemas.event import Destination, RawLine
+from schemas.registry import Registry
+from transforms.counts.totals import KafkaMetrics
+from transforms.errors import UnreadableInput
 from transforms.io.kafka.cluster import SETTINGS, KafkaCluster
 from transforms.io.secrets import SettingsError
+from transforms.layout import hour_name
+from transforms.parse import parse_json_event
+from transforms.read.kafka import KafkaSource
+from transforms.read.lines import Source
+from transforms.write.sink import Sink
+from transforms.write.topics import TopicError, TopicTemplate
 
 if TYPE_CHECKING:
-    from schemas.event import Destination, RawLine
-    from schemas.registry import Registry
-    from transforms.counts.totals import KafkaMetrics
     from transforms.read.kafka_ranges import KafkaSplit
-    from transforms.read.lines import Source
-    from transforms.write.sink import Sink
 
 _STARTS = ("earliest", "latest")
 _TOPICS = {
@@ -74,8 +81,6 @@ class KafkaConnector(Connector):
             getattr(self, role)(uri)  # which doesn't connect
 
     def source(self, uri: Uri) -> Source:
-        from transforms.read.kafka import KafkaSource
-
         topics, pattern = _topics(uri)
         given = uri.parameters
         if not given.get("group"):
@@ -94,7 +99,6 @@ class KafkaConnector(Connector):
     def written(self, uri: Uri, destinations: Iterable[Destination]) -> Store | None:
         from transforms.io.kafka.broker import broker_of
         from transforms.io.kafka.errors import KafkaAway
-        from transforms.write.topics import TopicError, TopicTemplate
 
         template, names = TopicTemplate(uri.parameters["topic"]), set[str]()
         for each in destinations:
@@ -108,14 +112,11 @@ class KafkaConnector(Connector):
         return _TopicStore(str(uri), cluster, tuple(topics)) if topics else None
 
     def metrics(self, uri: Uri) -> KafkaMetrics:
-        from transforms.counts.totals import KafkaMetrics
-
         return KafkaMetrics(cluster_of(uri), _plain_topic(uri), str(uri))
 
 
 def _sink(uri: Uri) -> Sink:
     from transforms.write.kafka import KafkaSink
-    from transforms.write.topics import TopicError
 
     given = uri.parameters
     if not given.get("topic"):
@@ -140,8 +141,6 @@ class _TopicStore(Store):
         self._cluster, self._topics, self._pattern = cluster, topics, pattern
 
     def read(self, selection: Selection, fields: Fields) -> Iterator[StoredEvent]:
-        from schemas.capsule import event_time
-        from transforms.layout import hour_name
         from transforms.read.kafka_ranges import read_ranges
 
         for split in self._splits():
@@ -155,7 +154,6 @@ class _TopicStore(Store):
 
     def _splits(self) -> Iterator[KafkaSplit]:
         """A split for each topic, up to its end as it is now."""
-        from transforms.errors import UnreadableInput
         from transforms.io.kafka.broker import broker_of, matching
         from transforms.read.kafka_ranges import KafkaSplit, OffsetRange
 
@@ -171,7 +169,6 @@ class _TopicStore(Store):
             yield KafkaSplit(name, name, ranges)
 
     def faults(self) -> Faults:
-        from transforms.errors import UnreadableInput
         from transforms.io.kafka.errors import KafkaAway
 
         return (*super().faults(), UnreadableInput, KafkaAway)
@@ -180,10 +177,6 @@ class _TopicStore(Store):
 def _event_of(line: RawLine) -> tuple[str, Json]:
     """What an import makes of a record: its Schema_revision and the event. A record that is not an
     event, or names no schema, is an EventError, the same as the import's."""
-    from schemas.bad_event import BadEvent, Reason, Stage, event_error
-    from schemas.capsule import BadIdentity, check_scid, scid_of
-    from transforms.parse import parse_json_event
-
     outcome = parse_json_event(line)
     if not isinstance(outcome, BadEvent):
         schema, revision = scid_of(outcome.data) or (None, None)
@@ -238,8 +231,6 @@ def _topics(uri: Uri) -> tuple[tuple[str, ...], str | None]:
 
 
 def _plain_topic(uri: Uri) -> str:
-    from transforms.write.topics import TopicError, TopicTemplate
-
     topic = uri.parameters.get("topic", "")
     try:
         TopicTemplate(topic)

@@ -3,20 +3,16 @@
 mysql://USER@HOST:PORT/DATABASE; see transforms/io/mysql/server.py for how it is reached.
 """
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import unquote
 
 from el_beam.connectors.contract import Connector, Role, Store, Use
 from el_beam.uris import Uri, UriError, filled
+from schemas.registry import Registry
 from transforms.io.mysql.server import SETTINGS, MysqlServer
 from transforms.io.secrets import SettingsError
-
-if TYPE_CHECKING:
-    from schemas.registry import Registry
-    from transforms.write.sink import Sink
+from transforms.write.sink import Sink
 
 _URI = re.compile(r"//(?P<user>[^:@/]*)(?::(?P<password>.*))?@(?P<address>[^@]*)", re.DOTALL)
 _REST = "//USER@HOST:PORT/DATABASE"

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 from el_beam.connectors.contract import Selection, Store, StoredError
 from schemas.storage.sql import table_name
 
+_Names = dict[int, tuple[str, str]]  # number of a schema and hour -> these
 _PLACES: Final = 2  # that are named of one uuid, in each store
 _NAME = re.compile(r"(?P<schema>.+)_(?P<revision>\d{1,18})", re.DOTALL)
 
@@ -101,23 +102,6 @@ class _Checksum:
         return f"{self._sum % 2**64:016x}"
 
 
-class _Keys:
-    """Numbers for schemas and hours, and for places."""
-
-    def __init__(self) -> None:
-        self._names: list[tuple[str, str]] = []
-        self._numbers: dict[tuple[str, str], int] = {}
-
-    def name(self, number: int) -> tuple[str, str]:
-        return self._names[number]
-
-    def number(self, name: str, hour: str = "") -> int:
-        found = self._numbers.setdefault((name, hour), len(self._names))
-        if found == len(self._names):
-            self._names.append((name, hour))
-        return found
-
-
 def compare(
     a: Store, b: Store, selection: Selection, most: int, heard: Callable[[], None] = lambda: None
 ) -> Comparison:
@@ -147,7 +131,8 @@ def _compared(
     database.execute("CREATE TABLE seen (key INT, uuid TEXT, side INT, place INT, number INT)")
     # typeshed knows aggregates of numbers only; SQLite takes any
     database.create_aggregate("checksum", 2, _Checksum)  # type: ignore[arg-type]
-    keys, places = _Keys(), _Keys()
+    keys: dict[tuple[str, str], int] = {}  # schema and hour -> number
+    places: dict[str, int] = {}
     fields = ("userAgent",) if any(each.without_bots for each in stores) else ()
 
     def rows(side: int) -> Iterator[tuple[int, str, int, int, int]]:
@@ -157,38 +142,42 @@ def _compared(
             heard()
             if fields and _is_a_bots(found.values[0]):
                 continue
-            key = keys.number(named(found.schema), found.hour)
-            yield key, found.uuid, side, places.number(found.where), found.number
+            key = keys.setdefault((named(found.schema), found.hour), len(keys))
+            place = places.setdefault(found.where, len(places))
+            yield key, found.uuid, side, place, found.number
 
     for side in (0, 1):
         database.execute("BEGIN")
         database.executemany("INSERT INTO seen VALUES (?, ?, ?, ?, ?)", rows(side))
         database.execute("COMMIT")
     strict = {"a": not stores[0].at_least_once, "b": not stores[1].at_least_once}
-    hours = _hours(database, keys, strict)
+    names = dict(enumerate(keys))
+    hours = _hours(database, names, strict)
     database.execute(_NAMES, {**strict, "most": most})
-    return Comparison(hours, _differences(database, keys, places))
+    return Comparison(hours, _differences(database, names, [*places]))
 
 
-def _hours(database: sqlite3.Connection, keys: _Keys, strict: dict[str, bool]) -> list[HourPair]:
+def _hours(database: sqlite3.Connection, names: _Names, strict: dict[str, bool]) -> list[HourPair]:
     """All hours in order; the keys of those that differ are in a table of their own then."""
     pairs = {}
     for key, *counts in database.execute(_COUNTS, strict):
-        pairs[key] = HourPair(*keys.name(key), Count(*counts[:3]), Count(*counts[3:6]), *counts[6:])
+        pairs[key] = HourPair(*names[key], Count(*counts[:3]), Count(*counts[3:6]), *counts[6:])
     differing = [(key,) for key, pair in pairs.items() if pair.wrong]
     database.execute("CREATE TABLE differing (key INTEGER PRIMARY KEY)")
     database.executemany("INSERT INTO differing VALUES (?)", differing)
     return sorted(pairs.values(), key=lambda pair: (pair.hour, pair.schema))
 
 
-def _differences(database: sqlite3.Connection, keys: _Keys, places: _Keys) -> list[Difference]:
+def _differences(
+    database: sqlite3.Connection, names: _Names, places: list[str]
+) -> list[Difference]:
     found: dict[str, list[Place]] = {}
     for uuid, side, key, place, number in database.execute(_PLACES_OF):
         its = found.setdefault(uuid, [])
         if sum(each.end == "AB"[side] for each in its) < _PLACES:
-            its.append(Place("AB"[side], *keys.name(key), f"{places.name(place)[0]}@{number}"))
+            its.append(Place("AB"[side], *names[key], f"{places[place]}@{number}"))
     differences = (
-        Difference(*keys.name(key), uuid, a, b, tuple(found[uuid]))
+        Difference(*names[key], uuid, a, b, tuple(found[uuid]))
         for key, uuid, a, b in database.execute("SELECT * FROM named")
     )
     return sorted(differences, key=lambda each: (each.hour, each.schema, each.uuid))
@@ -210,21 +199,16 @@ def _as_table(schema: str) -> str:
 
 def advice(found: Comparison, a: Store, b: Store) -> list[str]:
     """What to do about the differences: a sentence each."""
-    hours = sorted({each.hour for each in found.differing if each.hour})
+    differing = found.differing
+    hours = sorted({each.hour for each in differing if each.hour})
+    lacking = (any(each.only_b for each in differing), any(each.only_a for each in differing))
+    twice = (
+        any(each.a.repeats for each in found.hours),
+        any(each.b.repeats for each in found.hours),
+    )
     sentences = []
-    for store, lacking, repeats in (
-        (
-            a,
-            any(each.only_b for each in found.differing),
-            any(each.a.repeats for each in found.hours),
-        ),
-        (
-            b,
-            any(each.only_a for each in found.differing),
-            any(each.b.repeats for each in found.hours),
-        ),
-    ):
-        if lacking:
+    for store, lacks, repeats in zip((a, b), lacking, twice, strict=True):
+        if lacks:
             sentences.append(f"{store} lacks events: {_if_lacking(store, hours)}")
         if repeats and not store.at_least_once:
             sentences.append(f"{store} has events twice: {_IF_TWICE[store.tables]}")

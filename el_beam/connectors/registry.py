@@ -4,12 +4,10 @@ Ours, and those of other packages: each is an entry point of the group `el_beam.
 names an object of class Connector.
 """
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from el_beam.connectors.contract import Connector, Role, Store, StoredError, Use
 from el_beam.connectors.files import FilesConnector
@@ -19,13 +17,11 @@ from el_beam.connectors.sqlite import SqliteConnector
 from el_beam.connectors.stdio import StdioConnector
 from el_beam.uris import Uri, UriError, parse_uri
 from schemas.errors import WrongCall
-
-if TYPE_CHECKING:
-    from schemas.event import Destination
-    from schemas.registry import Registry
-    from transforms.counts.totals import KafkaMetrics
-    from transforms.read.lines import Source
-    from transforms.write.sink import Sink
+from schemas.event import Destination
+from schemas.registry import Registry
+from transforms.counts.totals import KafkaMetrics
+from transforms.read.lines import Source
+from transforms.write.sink import Sink
 
 GROUP: Final = "el_beam.connectors"  # of entry points
 _OURS = (FilesConnector(), SqliteConnector(), MysqlConnector(), KafkaConnector(), StdioConnector())
@@ -83,7 +79,8 @@ def one_process(uri: Uri) -> bool:
     return any(role[uri.scheme].one_process for role in roles if uri.scheme in role)
 
 
-def _uri(text: str, role: Role) -> Uri:
+def checked_uri(role: Role, text: str) -> Uri:
+    """Parse a URI, and check it without opening anything. Raises UriError."""
     uri = parse_uri(text, parameters(role), role)
     _connector(uri, role).check(role, uri)
     return uri
@@ -94,29 +91,14 @@ def _connector(uri: Uri, role: Role) -> Connector:
                 if (use.role, use.scheme) == (role, uri.scheme))  # fmt: skip
 
 
-def source_uri(text: str) -> Uri:
-    """Parse the URI of a source, and check it without opening anything. Raises UriError."""
-    return _uri(text, "source")
-
-
 def source_of(uri: Uri) -> Source:
     """Make the source of a checked URI. Raises UnreadableInput where there is nothing to read."""
     return _connector(uri, "source").source(uri)
 
 
-def sink_uri(text: str) -> Uri:
-    """Parse the URI of a sink, and check it without opening anything. Raises UriError."""
-    return _uri(text, "sink")
-
-
 def sink_of(uri: Uri, registry: Registry, job_id: str) -> Sink:
     """Make the sink of a checked URI."""
     return _connector(uri, "sink").sink(uri, registry, job_id)
-
-
-def metrics_uri(text: str) -> Uri:
-    """Parse the URI of a counts topic, and check it. Raises UriError."""
-    return _uri(text, "metrics")
 
 
 def metrics_of(uri: Uri) -> KafkaMetrics:
@@ -127,7 +109,7 @@ def metrics_of(uri: Uri) -> KafkaMetrics:
 def store_of(text: str) -> Store:
     """The store of a URI. Raises StoredError for one that is wrong, or where nothing is."""
     try:
-        uri = _uri(text, "store")
+        uri = checked_uri("store", text)
         return _connector(uri, "store").store(uri)
     except (UriError, OSError) as error:
         raise StoredError(str(error)) from error
@@ -137,7 +119,7 @@ def written_by(sink: str, destinations: Iterable[Destination]) -> Store | None:
     """The store that has what the sink of a URI has written of these destinations; None where
     there is nothing yet. Raises StoredError."""
     try:
-        uri = sink_uri(sink)
+        uri = checked_uri("sink", sink)
         return _connector(uri, "sink").written(uri, destinations)
     except (UriError, OSError) as error:
         raise StoredError(str(error)) from error
@@ -146,7 +128,7 @@ def written_by(sink: str, destinations: Iterable[Destination]) -> Store | None:
 def same_place(store: str, sink: str) -> bool:
     """Whether the URIs of a store and of a sink name one place, so that what the store has may be
     removed by the sink. Raises UriError."""
-    stored, written = _uri(store, "store"), sink_uri(sink)
+    stored, written = checked_uri("store", store), checked_uri("sink", sink)
     place = _connector(stored, "store").place(stored)
     return place is not None and place == _connector(written, "sink").place(written)
 

@@ -1,16 +1,14 @@
 """SQLite: a database in a local file, with a table for each schema and revision."""
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
 
 from el_beam.connectors.contract import Connector, NothingStored, Role, Store, Use
 from el_beam.uris import Uri, UriError, path_of
-
-if TYPE_CHECKING:
-    from schemas.registry import Registry
-    from transforms.write.sink import Sink
+from schemas.registry import Registry
+from transforms.write.sink import Sink
 
 
 class SqliteConnector(Connector):
@@ -29,10 +27,6 @@ class SqliteConnector(Connector):
         return SqliteSink(path_of(uri), registry, str(uri))
 
     def store(self, uri: Uri) -> Store:
-        import sqlite3
-        from pathlib import Path
-        from urllib.parse import quote
-
         import sqlalchemy as sa
 
         from el_beam.connectors.table_store import TableStore

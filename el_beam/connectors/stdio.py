@@ -1,16 +1,11 @@
 """Standard input and output of the process that runs the job, for people and pipes."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from el_beam.connectors.contract import Connector, Role, Use
 from el_beam.uris import Uri, UriError
-
-if TYPE_CHECKING:
-    from schemas.registry import Registry
-    from transforms.read.lines import Source
-    from transforms.write.sink import Sink
+from schemas.registry import Registry
+from transforms.read.lines import Source, StdinSource
+from transforms.write.sink import Sink
+from transforms.write.stdout import StdoutSink
 
 
 class StdioConnector(Connector):
@@ -24,11 +19,7 @@ class StdioConnector(Connector):
             raise UriError(f"{uri.scheme}: takes no path")
 
     def source(self, uri: Uri) -> Source:
-        from transforms.read.lines import StdinSource
-
         return StdinSource()
 
     def sink(self, uri: Uri, registry: Registry, job_id: str) -> Sink:
-        from transforms.write.stdout import StdoutSink
-
         return StdoutSink()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pymysql
 
-from el_beam.connectors.registry import sink_of, sink_uri
+from el_beam.connectors.registry import checked_uri, sink_of
 from schemas.bad_event import BadEvent
 from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import Registry
@@ -57,7 +57,7 @@ class Database:
 
     def sink(self, registry: Registry, more: str = "", uri: str = "") -> Sink:
         """A sink; `more` are parameters, `?bots=drop`."""
-        return sink_of(sink_uri(f"{uri or self.uri}{more}"), registry, "job")
+        return sink_of(checked_uri("sink", f"{uri or self.uri}{more}"), registry, "job")
 
 
 def event(number: int, *, split: str = "a-0", **more: Any) -> Event:

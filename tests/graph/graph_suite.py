@@ -13,8 +13,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import pyarrow.parquet as pq
 import pytest
+from run_configs import run_config
 
-from el_beam.config.assemble import assemble, run_config
+from el_beam.config.assemble import assemble
 from el_beam.config.run_config import RunConfig
 from el_beam.running.bounded import execute
 from el_beam.running.failures import JobFailed

@@ -51,7 +51,7 @@ class TestToySink(GraphSuite):
 )
 def test_errors_list_what_exists(uri: str, message: str) -> None:
     with pytest.raises(UriError, match=message):
-        registry.sink_uri(uri)
+        registry.checked_uri("sink", uri)
 
 
 @pytest.mark.usefixtures("registered")

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_configs import run_config
 
-from el_beam.config.assemble import assemble, run_config
+from el_beam.config.assemble import assemble
 from el_beam.connectors.contract import Selection
-from el_beam.connectors.registry import sink_of, sink_uri
+from el_beam.connectors.registry import checked_uri, sink_of
 from el_beam.job import Execution, Rules
 from el_beam.running.bounded import execute
 from el_beam.upkeep.replay.replay import Replayed, replay
@@ -36,7 +37,7 @@ def run(database: Database, folder: Path, schemas: Path) -> None:
 
 def replayed(end: str, sink: str) -> Replayed:
     registry = open_registry(None)
-    sinks = {sink: sink_of(sink_uri(sink), registry, "")}
+    sinks = {sink: sink_of(checked_uri("sink", sink), registry, "")}
     rules = Rules(DEFAULT_FORMAT, registry)
     return replay(end, sinks, Selection(), None, rules, Execution(), apply=True)
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from confluent_kafka.admin import AdminClient
+from run_configs import run_config
 
 from el_beam.books.state.state import Commit, State
-from el_beam.config.assemble import assemble, run_config
+from el_beam.config.assemble import assemble
 from el_beam.config.run_config import RunConfig
 from el_beam.running.bounded import run
 from el_beam.running.hooks import Hook

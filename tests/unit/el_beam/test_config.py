@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_configs import run_config
 
-from el_beam.config.assemble import assemble, config_of, run_config
+from el_beam.config.assemble import assemble, config_of
 from el_beam.config.options import (
     ConfigError,
     Given,

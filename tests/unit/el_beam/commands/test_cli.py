@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_configs import run_config
 
 from el_beam import cli
 from el_beam.commands import run
-from el_beam.config.assemble import run_config
 from el_beam.config.options import ConfigError
 from el_beam.config.run_config import RunConfig
 from el_beam.running.process import diverted

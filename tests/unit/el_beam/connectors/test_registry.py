@@ -4,14 +4,7 @@ import pickle
 
 import pytest
 
-from el_beam.connectors.registry import (
-    metrics_of,
-    metrics_uri,
-    sink_of,
-    sink_uri,
-    source_of,
-    source_uri,
-)
+from el_beam.connectors.registry import checked_uri, metrics_of, sink_of, source_of
 from el_beam.uris import UriError
 from runners.jars import FOLDER
 from schemas.registry import open_registry
@@ -29,7 +22,7 @@ def jars(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFacto
 
 
 def source(uri: str) -> KafkaSource:
-    found = source_of(source_uri(uri))
+    found = source_of(checked_uri("source", uri))
     assert isinstance(found, KafkaSource)
     return found
 
@@ -62,7 +55,9 @@ def test_variables_but_no_secrets_are_filled_in(monkeypatch: pytest.MonkeyPatch)
     assert found.cluster.for_librdkafka()["sasl.password"] == "hush"
     assert "hush" not in repr(found) + str(found) + str(found.consumer_config())
     assert b"hush" not in pickle.dumps(found)
-    sink = sink_of(sink_uri(f"kafka://${{KAFKA}}/?topic=t&{secure}"), open_registry(None), "job")
+    sink = sink_of(
+        checked_uri("sink", f"kafka://${{KAFKA}}/?topic=t&{secure}"), open_registry(None), "job"
+    )
     assert b"hush" not in pickle.dumps(sink)
 
 
@@ -84,14 +79,14 @@ def test_variables_but_no_secrets_are_filled_in(monkeypatch: pytest.MonkeyPatch)
 )
 def test_wrong_sources(uri: str, told: str) -> None:
     with pytest.raises(UriError) as caught:
-        source_of(source_uri(uri))
+        source_of(checked_uri("source", uri))
     assert told in str(caught.value)
     assert "sasl.password=plain" not in str(caught.value)
 
 
 def test_a_sink() -> None:
     found = sink_of(
-        sink_uri(f"{KAFKA}?topic=el_{{schema}}_{{revision}}&key={{wiki}}&partitions=3"),
+        checked_uri("sink", f"{KAFKA}?topic=el_{{schema}}_{{revision}}&key={{wiki}}&partitions=3"),
         open_registry(None),
         "job",
     )
@@ -118,12 +113,12 @@ def test_a_sink() -> None:
 )
 def test_wrong_sinks(uri: str, told: str) -> None:
     with pytest.raises(UriError) as caught:
-        sink_of(sink_uri(uri), open_registry(None), "job")
+        sink_of(checked_uri("sink", uri), open_registry(None), "job")
     assert told in str(caught.value)
 
 
 def test_counts() -> None:
-    assert metrics_of(metrics_uri(f"{KAFKA}?topic=counts")).topic == "counts"
+    assert metrics_of(checked_uri("metrics", f"{KAFKA}?topic=counts")).topic == "counts"
     for topic in ("", "a b", "counts_{schema}"):
         with pytest.raises(UriError):
-            metrics_of(metrics_uri(f"{KAFKA}?topic={topic}"))
+            metrics_of(checked_uri("metrics", f"{KAFKA}?topic={topic}"))

@@ -9,9 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from fake_broker import FakeBroker
 from import_job import Reports
+from run_configs import run_config
 
 from el_beam.books.state.state import State
-from el_beam.config.assemble import assemble, run_config
+from el_beam.config.assemble import assemble
 from el_beam.running.increments.increments import Increments
 from el_beam.running.increments.planning import MOST_RECORDS, IncrementsOptions
 from traffic.feed import lines

@@ -20,13 +20,14 @@ import apache_beam as beam
 import grpc
 import psutil
 import pytest
+from run_configs import run_config
 
 import el_beam.running.increments.increments
 import el_beam.running.streaming.submit
 import el_beam.running.streaming.supervise
 import el_beam.upkeep.replay.replay  # noqa: F401  importing is no change, either
 from el_beam.cli import main
-from el_beam.config.assemble import assemble, run_config
+from el_beam.config.assemble import assemble
 from el_beam.config.run_config import RunConfig
 from el_beam.job import Execution
 from el_beam.running import bounded

@@ -30,7 +30,7 @@ from el_beam.connectors.contract import (
 )
 from el_beam.connectors.event_errors import BadLine
 from el_beam.connectors.event_errors import bad_lines as read_bad_lines
-from el_beam.connectors.registry import same_place, sink_of, sink_uri, store_of, written_by
+from el_beam.connectors.registry import checked_uri, same_place, sink_of, store_of, written_by
 from el_beam.job import Execution, Job, Rules
 from el_beam.running.bounded import execute, run
 from el_beam.running.failures import JobFailed
@@ -102,7 +102,8 @@ class World:
         path.write_bytes(b"\n".join(lines) + b"\n")
         registry = self.mended if mended else self.broken
         sinks = tuple(
-            (sink_of(sink_uri(self.uri(name)), registry, "job"), Choice(**choice)) for name in names
+            (sink_of(checked_uri("sink", self.uri(name)), registry, "job"), Choice(**choice))
+            for name in names
         )
         source = FileSource((str(path),), split_bytes=split)
         books = str(self.folder / "books.json")
@@ -110,7 +111,7 @@ class World:
 
     def replay(self, end: str, *names: str, format_: str = DEFAULT_FORMAT, **how: Any) -> Replayed:
         uris = map(self.uri, names)
-        sinks = {uri: sink_of(sink_uri(uri), self.mended, "") for uri in uris}
+        sinks = {uri: sink_of(checked_uri("sink", uri), self.mended, "") for uri in uris}
         wanted = selection_of(
             how.pop("first", None), how.pop("last", None), how.pop("schema", None)
         )
@@ -124,7 +125,7 @@ class World:
         self, name: str, first: str = SEVEN, last: str = EIGHT, format_: str = DEFAULT_FORMAT
     ) -> None:
         """From the end `raw`."""
-        sink = sink_of(sink_uri(self.uri(name)), self.mended, "")
+        sink = sink_of(checked_uri("sink", self.uri(name)), self.mended, "")
         assert isinstance(sink, FileSink)
         made = plan(str(self.folder / "raw"), [sink], first, last)
         rules = Rules(format_, self.mended)

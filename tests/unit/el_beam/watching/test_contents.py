@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from run_configs import run_config
 
 from el_beam.cli import main
-from el_beam.config.assemble import assemble, run_config
+from el_beam.config.assemble import assemble
 from el_beam.running.bounded import execute
 from el_beam.watching.report import RunFacts, RunReport, contents, render
 

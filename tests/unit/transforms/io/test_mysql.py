@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pymysql.converters import escape_item
 
 from el_beam.connectors.contract import StoredError
-from el_beam.connectors.registry import sink_of, sink_uri, store_of
+from el_beam.connectors.registry import checked_uri, sink_of, store_of
 from el_beam.uris import UriError
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, event_error
 from schemas.event import Destination, Event, Origin, RawLine
@@ -52,7 +52,7 @@ def event(number: int = 1, split: str = "a-0", **more: Any) -> Event:
 
 
 def server(uri: str) -> MysqlServer:
-    found = sink_of(sink_uri(uri), open_registry(None), "job")
+    found = sink_of(checked_uri("sink", uri), open_registry(None), "job")
     assert isinstance(found, MysqlSink)
     return found.server
 
@@ -87,7 +87,9 @@ def test_passwords_are_found_where_they_are_needed(
 ) -> None:
     monkeypatch.setenv("EL_DB", "h@sh/?=:é")
     (tmp_path / "pw").write_text("h@sh/?=:é\n")
-    sink = sink_of(sink_uri(uri.replace("{file}", f"{tmp_path}/pw")), open_registry(None), "job")
+    sink = sink_of(
+        checked_uri("sink", uri.replace("{file}", f"{tmp_path}/pw")), open_registry(None), "job"
+    )
     assert isinstance(sink, MysqlSink)
     assert sink.server.password() == "h@sh/?=:é".encode()
     assert b"h@sh" not in pickle.dumps(sink)
@@ -130,7 +132,7 @@ def test_passwords_are_found_where_they_are_needed(
 )
 def test_wrong_uris(uri: str, told: str) -> None:
     with pytest.raises(UriError) as caught:
-        sink_uri(uri)
+        checked_uri("sink", uri)
     assert told in str(caught.value)
     assert "s3cret" not in str(caught.value)
 
@@ -140,7 +142,7 @@ def test_an_address_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert server("mysql://el@${MARIADB}/el").port == 15000
     monkeypatch.setenv("MARIADB", "el:s3cret@h")  # no place for a secret
     with pytest.raises(UriError) as caught:
-        sink_uri("mysql://root@${MARIADB}/el")
+        checked_uri("sink", "mysql://root@${MARIADB}/el")
     assert "s3cret" not in str(caught.value)
 
 
