@@ -6,8 +6,8 @@ python scripts/quietly.py SCRIPT [ARGUMENTS]
 import runpy
 import sys
 
-from el_beam.running.process import hush
+from el_beam.running.process import quiet
 
-hush()
 del sys.argv[0]
-runpy.run_path(sys.argv[0], run_name="__main__")
+with quiet():
+    runpy.run_path(sys.argv[0], run_name="__main__")

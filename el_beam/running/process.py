@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import NoReturn
 
 from runners.memory import ANY_NUMBER, collect_seldom, share_arenas
 
@@ -37,34 +37,24 @@ class _ToPeople(logging.Handler):
         print(self.format(record), file=sys.stderr, flush=True)
 
 
-def hush() -> Callable[[], None]:
-    """Keep the warnings of libraries from people. Returns what sets all back."""
+@contextmanager
+def quiet() -> Iterator[None]:
+    """While the block runs, the warnings of libraries don't reach people."""
     root, ours, show = logging.getLogger(), logging.getLogger("el_beam"), warnings.showwarning
     levels = root.level, ours.level
     handler = _ToPeople()
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
-
-    def undo() -> None:
-        warnings.showwarning = show
-        root.removeHandler(handler)
-        root.setLevel(levels[0])
-        ours.setLevel(levels[1])
-
     warnings.showwarning = lambda *_, **__: None  # filters are undone by the libraries themselves
     root.addHandler(handler)
     root.setLevel(logging.CRITICAL)
     ours.setLevel(logging.INFO)
-    return undo
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """While the block runs, the warnings of libraries don't reach people."""
-    undo = hush()
     try:
         yield
     finally:
-        undo()
+        warnings.showwarning = show
+        root.removeHandler(handler)
+        root.setLevel(levels[0])
+        ours.setLevel(levels[1])
 
 
 @contextmanager
@@ -79,12 +69,21 @@ def for_command(noise: str) -> Iterator[None]:
 def for_job(scratch: str) -> Iterator[None]:
     """While the block runs, this process serves jobs alone: what is temporary is in the folder
     `scratch`. Servers of jobs end with the block."""
-    with _temporaries_in(scratch), _memory_for_events():
-        try:
-            yield
-        finally:
-            if servers := sys.modules.get("runners.job_server"):
-                servers.end_all()  # here they may complain
+    import_module("el_beam.pipeline")  # what it imports stays: no garbage is looked for in it
+    elsewhere, tempfile.tempdir = tempfile.tempdir, scratch
+    thresholds, frozen = gc.get_threshold(), gc.get_freeze_count()
+    collect_seldom()
+    share_arenas()
+    try:
+        yield
+    finally:
+        share_arenas(ANY_NUMBER)
+        gc.set_threshold(*thresholds)
+        if not frozen:
+            gc.unfreeze()
+        tempfile.tempdir = elsewhere
+        if servers := sys.modules.get("runners.job_server"):
+            servers.end_all()  # here they may complain
 
 
 @contextmanager
@@ -96,7 +95,7 @@ def diverted(path: str) -> Iterator[None]:
         os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace") as people,
         Path(path).open("a", buffering=1, errors="backslashreplace") as noise,
     ):
-        if _descriptor(ours) == 2:
+        if _descriptor() == 2:
             ours.flush()
             sys.stderr = people
         os.dup2(noise.fileno(), 2)
@@ -109,35 +108,11 @@ def diverted(path: str) -> Iterator[None]:
 
 
 @contextmanager
-def _temporaries_in(folder: str) -> Iterator[None]:
-    elsewhere, tempfile.tempdir = tempfile.tempdir, folder
-    try:
-        yield
-    finally:
-        tempfile.tempdir = elsewhere
-
-
-@contextmanager
-def _memory_for_events() -> Iterator[None]:
-    import_module("el_beam.pipeline")  # what it imports stays: no garbage is looked for in it
-    thresholds, frozen = gc.get_threshold(), gc.get_freeze_count()
-    collect_seldom()
-    share_arenas()
-    try:
-        yield
-    finally:
-        share_arenas(ANY_NUMBER)
-        gc.set_threshold(*thresholds)
-        if not frozen:
-            gc.unfreeze()
-
-
-@contextmanager
 def interruptible(scratch: str) -> Iterator[None]:
     """While the block runs, Ctrl-C or a request to end ends this process at once, as a kill would:
     a runner would wait for its workers, and every sink is safe from kills. Only the folder
     `scratch` is removed. Workers end when they miss us."""
-    people = _descriptor(sys.stderr) or 2
+    people = _descriptor() or 2
     with _signals(lambda: leave(scratch, people)):
         yield
 
@@ -177,13 +152,14 @@ def leave(scratch: str, people: int | None = None) -> NoReturn:
     console().show_cursor()  # the live line hides it
     message = b"el: interrupted; start the same command again and it will be finished\n"
     with suppress(OSError):  # nobody is there any more
-        os.write(people or _descriptor(sys.stderr) or 2, message)
+        os.write(people or _descriptor() or 2, message)
     shutil.rmtree(scratch, ignore_errors=True)
     os._exit(1)
 
 
-def _descriptor(stream: IO[str] | None) -> int | None:
+def _descriptor() -> int | None:
+    """The descriptor of standard error."""
     try:
-        return stream.fileno() if stream else None
+        return sys.stderr.fileno()
     except (AttributeError, OSError):  # a test's, or none at all
         return None

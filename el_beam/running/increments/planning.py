@@ -96,7 +96,10 @@ def intend(
 
     Raises StateError where any have, without."""
     number, done = (last.number + 1, last.ends) if last else (1, {})
-    wanted = _ranges(before) if before else _new(done, there, most)
+    if before:
+        wanted = [each for split in before.splits for each in split.ranges]
+    else:
+        wanted = _new(done, there, most)
     expired = _expired(wanted, done, there)
     if expired and not skip:
         told = ", ".join(f"{start} to {end - 1} of {there.name}/{partition}"
@@ -140,10 +143,6 @@ def again(gap: Gap, before: Intent | None, there: TopicFacts) -> Intent:
             )
     splits = before.splits if before else tuple(splits_of(there.name, gap.first, ranges))
     return Intent(there.name, gap.first, splits, starts, (), there.id)
-
-
-def _ranges(intent: Intent) -> list[OffsetRange]:
-    return [each for split in intent.splits for each in split.ranges]
 
 
 def _new(done: dict[int, int], there: TopicFacts, most: int) -> list[OffsetRange]:

@@ -36,11 +36,6 @@ class Panel:
     height: int
     label: str = ""
 
-    @property
-    def totals(self) -> list[int]:
-        """The height of each column, in events."""
-        return stacked([series.values for series in self.series])
-
 
 @dataclass(frozen=True)
 class DrawingSize:
@@ -49,8 +44,6 @@ class DrawingSize:
     name: str
     width: int
     ticks: int
-    left: int = 46
-    right: int = 10
 
 
 WIDE, MIDDLE, NARROW = (
@@ -58,6 +51,7 @@ WIDE, MIDDLE, NARROW = (
     DrawingSize("middle", 620, 6),
     DrawingSize("narrow", 380, 4),
 )
+LEFT, RIGHT = 46, 10  # beside a panel, for its scale
 TOP, BETWEEN, FOOT = 22, 30, 40  # above a panel, between two, below the last for the times
 
 
@@ -101,23 +95,22 @@ def _drawing(
 
 
 def _width(line: Timeline, form: DrawingSize) -> float:
-    return (form.width - form.left - form.right) / line.steps
+    return (form.width - LEFT - RIGHT) / line.steps
 
 
 def _panel(panel: Panel, line: Timeline, form: DrawingSize, top: int) -> Html:
     """Grid, scale and columns of a panel whose upper edge is at `top`."""
-    highest = max([*panel.totals, 1])
+    highest = max([*stacked([series.values for series in panel.series]), 1])
     step = nice_step(highest, 5 if panel.height > 150 else 3)
     scale_end = math.ceil(highest / step) * step
     parts: list[Html] = []
     for value in range(0, scale_end + 1, step):
         y = round(top + panel.height * (1 - value / scale_end), 1)
-        ends = {"x1": form.left, "x2": form.width - form.right, "y1": y, "y2": y}
-        parts.append(tag("line", **ends, class_="grid" if value else "base"))
-        place = {"x": form.left - 7, "y": y + 4, "text_anchor": "end"}
-        parts.append(tag("text", f"{value:,}", **place))
+        look = "grid" if value else "base"
+        parts.append(tag("line", x1=LEFT, x2=form.width - RIGHT, y1=y, y2=y, class_=look))
+        parts.append(tag("text", f"{value:,}", x=LEFT - 7, y=y + 4, text_anchor="end"))
     if panel.label:
-        parts.append(tag("text", panel.label, x=form.left, y=top - 9, class_="panel-name"))
+        parts.append(tag("text", panel.label, x=LEFT, y=top - 9, class_="panel-name"))
     below = [0] * line.steps
     for series in panel.series:
         path = _column_path(series.values, below, line, form, (top, panel.height, scale_end))
@@ -140,7 +133,7 @@ def _column_path(
     pieces = []
     for column, (low, value) in enumerate(zip(below, values, strict=True)):
         if value > 0:
-            x = form.left + column * width + gap / 2
+            x = LEFT + column * width + gap / 2
             y = top + height * (1 - (low + value) / scale_end)
             tall = height * value / scale_end
             pieces.append(f"M{x:.1f} {y:.1f}h{width - gap:.1f}v{tall:.1f}h{gap - width:.1f}z")
@@ -150,13 +143,13 @@ def _column_path(
 def _times(line: Timeline, form: DrawingSize, bottom: int) -> Iterator[Html]:
     per_minute = _width(line, form) / line.step
     for minute, label, below in line.ticks(form.ticks):
-        x = round(form.left + (minute - line.start) * per_minute, 1)
+        x = round(LEFT + (minute - line.start) * per_minute, 1)
         yield tag("line", x1=x, x2=x, y1=bottom, y2=bottom + 5, class_="base")
         anchor = "end" if x > form.width - 24 else "middle"
         yield tag("text", label, x=x, y=bottom + 19, text_anchor=anchor)
         if below:
             start = "start" if x < 60 else anchor
-            edge = form.left if start == "start" else x
+            edge = LEFT if start == "start" else x
             yield tag("text", below, x=edge, y=bottom + 35, text_anchor=start, class_="date")
 
 
@@ -177,12 +170,26 @@ def _columns_to_point_at(
         yield tag(
             "rect",
             tag("title", "\n".join([f"{line.name(column)} UTC", *inside])),
-            x=round(form.left + column * width, 1),
+            x=round(LEFT + column * width, 1),
             y=TOP,
             width=round(width, 1),
             height=bottom - TOP,
             class_="column",
         )
+
+
+def strip(look: str, said: str, *parts: Html) -> Html:
+    """A picture, 100 by 10, that is stretched to its place; `said` is the same in words."""
+    return tag(
+        "svg",
+        tag("title", said),
+        *parts,
+        class_=look,
+        viewBox="0 0 100 10",
+        preserveAspectRatio="none",
+        role="img",
+        aria_label=said,
+    )
 
 
 @dataclass(frozen=True)
@@ -215,24 +222,13 @@ def _bar(row: Bar, longest: int) -> Html:
         wide = max(100 * value / longest, 0.4) if value > 0 else 0
         wide = min(wide, 100 - x)
         if wide:
-            drawn.append(
-                tag("rect", x=f"{x:.2f}", y=0, width=f"{wide:.2f}", height=10, class_=look)
-            )
+            at = {"x": f"{x:.2f}", "y": 0, "width": f"{wide:.2f}", "height": 10}
+            drawn.append(tag("rect", **at, class_=look))
         x += wide
-    picture = tag(
-        "svg",
-        tag("title", told),
-        *drawn,
-        class_="bar",
-        viewBox="0 0 100 10",
-        preserveAspectRatio="none",
-        role="img",
-        aria_label=told,
-    )
     return tag(
         "li",
         tag("span", row.name, class_="bar-name"),
-        picture,
+        strip("bar", told, *drawn),
         tag("span", row.said, class_="bar-said"),
         tag("div", row.more, class_="bar-more") if row.more else None,
     )
