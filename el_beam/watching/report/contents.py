@@ -55,7 +55,7 @@ class ExampleLine(NamedTuple):
 
 
 class Query(NamedTuple):
-    """A question in SQL, and its answer."""
+    """A question in SQL, and what SQLite answers."""
 
     sql: str
     columns: Sequence[str]
