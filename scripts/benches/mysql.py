@@ -14,9 +14,8 @@ import pstats
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
-from typing import Any
 
 from runners.local_stack import Stack
 from schemas.capsule import scid_of
@@ -25,7 +24,7 @@ from schemas.registry import open_registry
 from schemas.storage.sql import insert_parts, table
 from schemas.storage.sql_rows import row
 from traffic.consuming import TABLES, Consuming, Steady, templates
-from traffic.database import Database
+from traffic.database import Database, write
 from traffic.trial import parser, temporary_stack
 
 BATCH = 500  # rows of a statement of executemany's
@@ -34,12 +33,11 @@ Routed = list[tuple[Destination, Event]]
 
 def events(tables: tuple[str, ...], number: int) -> Routed:
     """So many events, each with a uuid of its own, in turn for these tables."""
-    made = [(name, [json.loads(text) for text in of]) for name, of in templates(tables).items()]
+    made = [[json.loads(text) for text in of] for of in templates(tables).values()]
     found: Routed = []
     for place in range(number):
         turn, which = divmod(place, len(made))
-        of = made[which][1]
-        data = of[turn % len(of)] | {"uuid": f"{place:032x}"}
+        data = made[which][turn % len(made[which])] | {"uuid": f"{place:032x}"}
         origin = Origin("kafka", "t/0", place, 1.0, "t-0")
         found.append((Destination(*(scid_of(data) or ("", 0))), Event(data, RawLine(b"", origin))))
     return found
@@ -100,12 +98,7 @@ def writers(address: str, number: int, rounds: int) -> None:
 def empty(database: Database, routed: Routed) -> None:
     """Make the tables, as the sink does."""
     first = dict(routed)
-    writer = database.sink(open_registry(None)).writer()
-    bundle = writer.bundle()
-    for to, event in first.items():
-        bundle.add(to, event)
-    assert sum(receipt.written for receipt in bundle.commit()) == len(first)
-    writer.close()
+    assert write(database.sink(open_registry(None)), first.items())["written"] == len(first)
     for to in first:
         database.ask(f"TRUNCATE TABLE {to}")
 
@@ -114,10 +107,8 @@ def profile(address: str, number: int) -> None:
     """Where the writer's time goes."""
     database, routed = Database(address, "bench"), events(TABLES, number)
     empty(database, routed)
-    profiler = cProfile.Profile()
-    profiler.enable()
-    sink(database, routed)
-    profiler.disable()
+    with cProfile.Profile() as profiler:
+        sink(database, routed)
     pstats.Stats(profiler).sort_stats("tottime").print_stats(18)
 
 
@@ -143,7 +134,7 @@ def consumer(stack: Stack, rate: int, seconds: int, every: int, workers: int) ->
               f" {alone:,.0f} events/s; load {os.getloadavg()[0]:.1f}", flush=True)  # fmt: skip
         seen = len(run.reports)
         with Steady(job, rate, broken=False) as traffic:
-            lags = list(watch(job, traffic, seconds))
+            lags = traffic.lags(TABLES[:1], seconds, every=2)
         job.wait_for(dict(job.sent), 600)
     job.check()
     rounds = [each for each in run.reports[seen:] if each["totals"]["read"] > rate * every / 2]
@@ -154,14 +145,6 @@ def consumer(stack: Stack, rate: int, seconds: int, every: int, workers: int) ->
           f" topics for {seconds} s: {len(rounds)} increments, {read / took:,.0f} events/s:"
           f" {rate * took / read:.0%} of the time; rows are there after {late:.0f} s in the middle,"
           f" {worst:.0f} s at most; load {os.getloadavg()[0]:.1f}", flush=True)  # fmt: skip
-
-
-def watch(job: Consuming, traffic: Steady, seconds: int) -> Iterator[float]:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        time.sleep(2)
-        counts: dict[str, Any] = job.counts(TABLES[:1])
-        yield traffic.lag(TABLES[0], counts[TABLES[0]])
 
 
 def main() -> None:

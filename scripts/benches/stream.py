@@ -8,11 +8,10 @@ workers share the cores of this machine.
 import argparse
 import os
 import statistics
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import orjson
 import psutil
@@ -52,37 +51,6 @@ def throughput(job: StreamJob, seconds: int) -> Iterator[float]:
         before, began = now, ended
 
 
-def latencies(job: StreamJob, rate: int, seconds: int) -> list[float]:
-    """Milliseconds from a line's way into the raw topic to its event's way out of a schema topic,
-    as a consumer sees it."""
-    found: list[float] = []
-    consumer = Consumer(
-        {"bootstrap.servers": job.kafka, "group.id": "latency", "fetch.wait.max.ms": 10,
-         "enable.auto.commit": False, "auto.offset.reset": "latest", "log_level": 0}
-    )  # fmt: skip
-    done, first = threading.Event(), FIRST_SEQ_ID + job.lines
-    with job.traffic(rate, timed=True) as traffic:
-
-        def listen() -> None:
-            consumer.subscribe([f"^{job.prefix.replace('.', '[.]')}.*"])
-            while not done.is_set():
-                for message in consumer.consume(500, timeout=0.05):
-                    now = time.time()
-                    number = orjson.loads(message.value() or b"{}").get("seqId", 0) - first
-                    if (sent := traffic.times.get(number)) is not None:
-                        found.append((now - sent) * 1000)
-
-        thread = threading.Thread(target=listen)
-        thread.start()
-        time.sleep(20)
-        found.clear()
-        time.sleep(seconds)
-    done.set()
-    thread.join()
-    consumer.close()
-    return found
-
-
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--seconds", type=int, default=180, help="of steady state")
@@ -93,10 +61,10 @@ def main() -> None:
     path = make_log(LOOP_LINES)
     loops = [elsewhere("json", path)]
     with temporary_stack("kafka", "flink", "workers") as stack:
-        rates, cpu = _fast(StreamJob(stack, "fast"), args)
+        rates, cores = _fast(StreamJob(stack, "fast"), args)
         slow = _latency(StreamJob(stack, "slow"), args)
     loops.append(elsewhere("json", path))
-    show([found["read"] / found["seconds"] for found in loops], rates, cpu, slow, args)
+    show([found["read"] / found["seconds"] for found in loops], rates, cores, slow, args)
 
 
 def _fast(job: StreamJob, args: argparse.Namespace) -> tuple[list[float], dict[str, float]]:
@@ -119,16 +87,32 @@ def _fast(job: StreamJob, args: argparse.Namespace) -> tuple[list[float], dict[s
 
 
 def _latency(job: StreamJob, args: argparse.Namespace) -> list[float]:
+    """Milliseconds from a line's way into the raw topic to its event's way out of a schema topic,
+    as a consumer sees it, in order."""
     job.put(2_000)
     job.start(workers=args.workers, checkpoints=10)
     job.settled()
-    found = latencies(job, 5_000, args.latency)
+    found: list[float] = []
+    consumer = Consumer(
+        {"bootstrap.servers": job.kafka, "group.id": "latency", "fetch.wait.max.ms": 10,
+         "enable.auto.commit": False, "auto.offset.reset": "latest", "log_level": 0}
+    )  # fmt: skip
+    consumer.subscribe([f"^{job.prefix.replace('.', '[.]')}.*"])
+    first = FIRST_SEQ_ID + job.lines
+    with closing(consumer), job.traffic(5_000, timed=True) as traffic:
+        counts_from = time.time() + 20
+        while time.time() < counts_from + args.latency:
+            for message in consumer.consume(500, timeout=0.05):
+                now = time.time()
+                number = orjson.loads(message.value() or b"{}").get("seqId", 0) - first
+                if now > counts_from and (sent := traffic.times.get(number)) is not None:
+                    found.append((now - sent) * 1000)
     job.cancel()
     return sorted(found)
 
 
 def show(
-    loops: list[float], rates: list[float], cpu: dict[str, float], slow: list[float],
+    loops: list[float], rates: list[float], cores: dict[str, float], slow: list[float],
     args: argparse.Namespace,
 ) -> None:  # fmt: skip
     """The table."""
@@ -139,7 +123,7 @@ def show(
     print(f"{f'stream, {args.workers} workers, {args.seconds} s':36} {stream:7,.0f}    "
           f"({min(rates):,.0f} - {max(rates):,.0f})")  # fmt: skip
     print(f"the stream is {stream / loop:.2f} of the loop")
-    print("cores used: " + ", ".join(f"{name} {used:.2f}" for name, used in cpu.items()))
+    print("cores used: " + ", ".join(f"{name} {used:.2f}" for name, used in cores.items()))
     if slow:
         points = ", ".join(
             f"p{share * 100:g} {slow[min(int(len(slow) * share), len(slow) - 1)]:,.0f}"

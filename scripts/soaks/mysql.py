@@ -11,7 +11,6 @@ import random
 import statistics
 import tempfile
 import time
-from collections import defaultdict
 from pathlib import Path
 
 from runners.local_stack import Stack
@@ -80,7 +79,7 @@ def mishap(
     if kind == "locked":
         table = rng.choice(TABLES)
         with locked(job, table):
-            return lags(job, traffic, [name for name in TABLES if name != table], locked_for)
+            return lags(traffic, [name for name in TABLES if name != table], locked_for)
     server = stack.mariadb.process("mariadb")
     with full(stack.mariadb.folder, leave=rng.randrange(2, 8) * 2**20):
         end = time.monotonic() + 300
@@ -94,18 +93,12 @@ def mishap(
     return "MariaDB died of it" if died else "MariaDB lived on"
 
 
-def lags(job: Consuming, traffic: Steady, tables: list[str], seconds: float) -> str:
-    """How late tables are for so long: of each the median and the worst."""
-    found = defaultdict(list)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        for table, rows in job.counts(tables).items():
-            found[table].append(traffic.lag(table, rows))
-        time.sleep(0.5)
-    every = sorted(lag for each in found.values() for lag in each)
-    middle, most = statistics.median(every), every[-len(every) // 20]
+def lags(traffic: Steady, tables: list[str], seconds: float) -> str:
+    """How late tables are for so long: the median and the worst."""
+    found = traffic.lags(tables, seconds, every=0.5)
+    middle, most = statistics.median(found), found[-len(found) // 20]
     return (f"{len(tables)} tables {middle:.1f} s in the middle, {most:.1f} s in 19 of 20,"
-            f" {every[-1]:.1f} s at most")  # fmt: skip
+            f" {found[-1]:.1f} s at most")  # fmt: skip
 
 
 if __name__ == "__main__":

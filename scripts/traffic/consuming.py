@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import bisect
 import json
-import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ from schemas.storage.sql_rows import DoesNotFit, row
 from traffic.corpus import events
 from traffic.database import Database
 from traffic.feed import Stream, make_topic, producer_of, send
-from traffic.started import start
+from traffic.started import Started, start
 
 _UUID = b"0" * 31 + b"u"
 _EACH = 200  # templates of a table
@@ -73,6 +72,14 @@ class Steady(Stream):
         place = bisect.bisect_left(history, rows + 1, key=lambda entry: entry[0])
         return now - history[place][1] if place < len(history) else 0.0
 
+    def lags(self, tables: Sequence[str], seconds: float, every: float) -> list[float]:
+        """How late these tables are, looked at each `every` seconds for so long; in order."""
+        found, end = [], time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(every)
+            found += [self.lag(*table) for table in self._job.counts(tables).items()]
+        return sorted(found)
+
     def _send(self, producer: Producer, due: int) -> None:
         while self.sent < due:
             self._job.produce(producer, broken=self._broken)
@@ -111,11 +118,9 @@ class Consuming:
         topic, partition = f"{self.name}.{table}", turn // 20 % self.partitions
         send(producer, topic, text, partition)
         self.sent[table] += 1
-        if not broken:
-            return
-        if number % _TWICE_EACH == 0:
+        if broken and number % _TWICE_EACH == 0:
             send(producer, topic, text, partition)
-        if number % _BROKEN_EACH == 0:
+        if broken and number % _BROKEN_EACH == 0:
             send(producer, topic, text[:-30], partition)
             self.broken += 1
 
@@ -130,7 +135,7 @@ class Consuming:
     def running(self, *options: str, every: str = "1s") -> Iterator[Run]:
         """The consumer, while the block runs; then it is asked to end. Raises AssertionError where
         it has reported more than trouble."""
-        run = Run(self, options, every)
+        run = Run(self, "--every", every, *options)
         try:
             yield run
             run.end()
@@ -180,8 +185,8 @@ class Consuming:
 class Run:
     """A consumer's process, and the next ones after a kill."""
 
-    def __init__(self, job: Consuming, options: tuple[str, ...], every: str) -> None:
-        self._job, self._options, self._every = job, options, every
+    def __init__(self, job: Consuming, *options: str) -> None:
+        self._job, self._options = job, options
         self.reports: list[dict[str, Any]] = []
         self.start()
 
@@ -191,13 +196,13 @@ class Run:
         self._errors = (job.folder / "consumer.log").open("ab")
         self.process = start(
             *("run", f"kafka://{job.kafka}/?pattern=^{job.name}[.].*&group={job.name}", database),
-            *("--format", "json", "--state", f"{job.folder}/state", "--every", self._every),
-            *("--json", *self._options), env={}, stderr=self._errors,
+            *("--format", "json", "--state", f"{job.folder}/state", "--json", *self._options),
+            env={}, stderr=self._errors,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self._reader.start()
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
+    def _read(self, process: Started) -> None:
         for line in process.stdout or ():
             with suppress(ValueError):
                 self.reports.append(json.loads(line))

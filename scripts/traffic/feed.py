@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import count, islice
@@ -137,24 +137,16 @@ class Stream(ABC):
 
 
 class Feed(Stream):
-    """Lines of the sample, into the partitions of a raw topic in turn; those in `idle` get none."""
+    """Lines of the sample, into the partitions `busy` of a raw topic in turn."""
 
     def __init__(
-        self,
-        brokers: str,
-        topic: str,
-        rate: int,
-        *,
-        start: int = 0,
-        partitions: int = 4,
-        idle: frozenset[int] = frozenset(),
-        timed: bool = False,
-    ) -> None:
-        make_topic(brokers, topic, partitions)
+        self, brokers: str, topic: str, rate: int, start: int, busy: Sequence[int] = range(4),
+        *, timed: bool = False,
+    ) -> None:  # fmt: skip
+        make_topic(brokers, topic, 4)
         super().__init__(brokers, rate)
         self.times: dict[int, float] = {}  # line -> unix seconds when it was sent, if `timed`
-        self._timed, self._topic, self._lines = timed, topic, lines(start)
-        self._busy = [number for number in range(partitions) if number not in idle]
+        self._timed, self._topic, self._lines, self._busy = timed, topic, lines(start), busy
 
     def _send(self, producer: Producer, due: int) -> None:
         while self.sent < due:

@@ -48,7 +48,7 @@ class RawJob:
     @contextmanager
     def traffic(self, rate: int, **options: Any) -> Iterator[Feed]:
         """`rate` lines a second that were never sent before, while the block runs."""
-        stream = Feed(self.kafka, self.raw, rate, start=self.lines, **options)
+        stream = Feed(self.kafka, self.raw, rate, self.lines, **options)
         try:
             with stream:
                 yield stream
@@ -79,18 +79,15 @@ class StreamJob(RawJob):
     ) -> Started:
         """Start `el run` for this job; `checkpoints` is the time between two, in seconds. Without
         `pool` the workers are part of that process."""
-        pool_of = self.stack.workers.endpoint() if pool else ""
         kafka = f"kafka://{self.kafka}/"
+        sink = f"{kafka}?topic={self.prefix}{{schema}}_{{revision}}&partitions=2"
+        workers_at = self.stack.workers.endpoint() if pool else ""
         return start(
-            *(
-                "run",
-                self.source,
-                f"{kafka}?topic={self.prefix}{{schema}}_{{revision}}&partitions=2",
-            ),
+            *("run", self.source, sink),
             *("--metrics", f"{kafka}?topic={self.counts}"),
             *("--runner", "flink", "--workers", str(workers), "--json", *options),
             *("--", f"--checkpointing_interval={checkpoints * 1000:.0f}"),
-            env={"FLINK": self.flink.address, "WORKERS": pool_of},
+            env={"FLINK": self.flink.address, "WORKERS": workers_at},
         )
 
     def start(self, *options: str, **more: Any) -> None:
@@ -128,16 +125,12 @@ class StreamJob(RawJob):
         missing, extra = wanted.missing_from(found), found.missing_from(wanted)
         assert not missing, f"{len(missing)} of {self.lines} are missing"
         assert not extra, f"{len(extra)} should not be there"
-        assert self.counted() == (wanted.valid, wanted.bad)
-        return found.repeats
-
-    def counted(self) -> tuple[int, int]:
-        """(valid, bad) lines by the counts topic."""
-        counted: Counter[bool] = Counter()
         values = (message.value() or b"" for message in records(self.kafka, [self.counts]))
+        counted: Counter[bool] = Counter()
         for key, number in absolute_totals(values).items():
             counted[bool(key.reason)] += number
-        return counted[False], counted[True]
+        assert (counted[False], counted[True]) == (wanted.valid, wanted.bad)
+        return found.repeats
 
 
 def wait_for(what: Callable[[], bool], seconds: float, why: str = "it isn't so") -> None:

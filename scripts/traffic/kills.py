@@ -15,9 +15,10 @@ from runners.local_stack import Stack
 from runners.orphans import members
 from traffic.consuming import Consuming, Run
 from traffic.importing import Importing
+from traffic.started import Started
 
 Kill = Callable[[Stack, random.Random], None]
-ImportKill = Callable[[Importing, "subprocess.Popen[str]", random.Random], None]
+ImportKill = Callable[[Importing, Started, random.Random], None]
 
 
 def _kill_worker(stack: Stack, rng: random.Random) -> None:
@@ -53,13 +54,13 @@ KILLS: dict[str, Kill] = {
 """Of what a continuous job needs."""
 
 
-def _kill_driver(_: Importing, run: subprocess.Popen[str], __: random.Random) -> None:
+def _kill_driver(_: Importing, run: Started, __: random.Random) -> None:
     """The driver alone: what it has started is left to itself."""
     run.kill()
     run.wait()
 
 
-def _kill_fork(_: Importing, run: subprocess.Popen[str], rng: random.Random) -> None:
+def _kill_fork(_: Importing, run: Started, rng: random.Random) -> None:
     """A Python worker of the driver's, as soon as there is one."""
     end = time.monotonic() + 60
     while time.monotonic() < end:

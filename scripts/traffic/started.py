@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,15 +14,10 @@ class Started(subprocess.Popen[str]):
     """A process with text for streams. A `with` block waits for its end, unless the block fails:
     then the process is killed, so that the failure is reported at once."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
         if kind:
             self.kill()
-        super().__exit__(kind, value, trace)
+        super().__exit__(kind, *rest)
 
 
 def start(*arguments: str, env: dict[str, str], code: Path = ROOT, **options: Any) -> Started:

@@ -78,10 +78,10 @@ def test_savepoints_offsets_and_parallelism(servers: Stack, tmp_path: Path) -> N
     """Stopped with a savepoint and resumed, with one worker instead of two; cancelled without one
     and started again from the group's offsets; a partition is idle all the time."""
     stream = StreamJob(servers, "restarts")
-    idle = frozenset({3})
+    busy = range(3)  # of four partitions
 
     def traffic(seconds: float) -> None:
-        with stream.traffic(RATE, idle=idle):
+        with stream.traffic(RATE, busy=busy):
             time.sleep(seconds)
 
     traffic(2)
@@ -93,7 +93,7 @@ def test_savepoints_offsets_and_parallelism(servers: Stack, tmp_path: Path) -> N
     stream.settled()
     assert stream.check() == 0  # a savepoint undoes nothing
 
-    with stream.traffic(RATE, idle=idle):
+    with stream.traffic(RATE, busy=busy):
         time.sleep(4)
         stream.cancel()
     wait_for(lambda: stream.flink.job(stream.job).ended, 30)
