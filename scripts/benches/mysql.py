@@ -25,6 +25,7 @@ from schemas.storage.sql import insert_parts, table
 from schemas.storage.sql_rows import row
 from traffic.consuming import TABLES, Consuming, Steady, templates
 from traffic.database import Database, write
+from traffic.job import wait_for
 from traffic.trial import parser, temporary_stack
 
 BATCH = 500  # rows of a statement of executemany's
@@ -125,7 +126,7 @@ def consumer(stack: Stack, rate: int, seconds: int, every: int, workers: int) ->
     job.put(rate * 20, broken=False)  # while nobody reads
     with job.running(*options, every=f"{every}s") as run:
         job.wait_for(dict(job.sent), 600)
-        time.sleep(1)  # its report comes a little later
+        wait_for(lambda: sum(each["totals"]["read"] for each in run.reports) >= rate * 20, 60)
         backlog = [each for each in run.reports if each["totals"]["read"] > rate]
         alone = sum(each["totals"]["read"] for each in backlog) / sum(
             each["seconds"] for each in backlog
