@@ -100,13 +100,8 @@ class KafkaTopics:
 
     def members(self, group: str) -> int:
         """How many consumers are in the group now."""
-
-        def described() -> Any:
-            futures = self._admin.describe_consumer_groups([group], request_timeout=_TIMEOUT)
-            return futures[group].result()
-
-        found = self._asked(described, default=None)
-        return len(found.members) if found else 0
+        found = self._answers(self._admin.describe_consumer_groups, [group], default={})
+        return len(found[group].members) if found else 0
 
     def positions(self, topics: Iterable[str], group: str) -> dict[Partition, Position]:
         """(topic, partition) -> how far the group is, for all partitions of these topics."""
@@ -150,64 +145,50 @@ class KafkaTopics:
         names = sorted(topics)
         if not names:
             return {}
-
-        def described() -> dict[str, str]:
-            futures = self._admin.describe_topics(TopicCollection(names), request_timeout=_TIMEOUT)
-            return {name: str(futures[name].result().topic_id) for name in names}
-
-        return self._asked(described)
+        found = self._answers(self._admin.describe_topics, TopicCollection(names))
+        return {name: str(found[name].topic_id) for name in names}
 
     def compacted(self, topics: Iterable[str]) -> frozenset[str]:
         """Those of these topics from whose midst records vanish."""
         wanted = [ConfigResource(ResourceType.TOPIC, topic) for topic in sorted(topics)]
         if not wanted:
             return frozenset()
-
-        def described() -> dict[str, Any]:
-            futures = self._admin.describe_configs(wanted, request_timeout=_TIMEOUT)
-            return {each.name: future.result() for each, future in futures.items()}
-
-        found = self._asked(described)
+        found = self._answers(self._admin.describe_configs, wanted)
         return frozenset(
-            name for name, told in found.items() if "compact" in told["cleanup.policy"].value
+            each.name for each, told in found.items() if "compact" in told["cleanup.policy"].value
         )
 
     def commit(self, group: str, offsets: Mapping[Partition, int]) -> None:
         """Set a group's offsets, for those who watch its lag. The group must have no members."""
         places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
         request = [ConsumerGroupTopicPartitions(group, places)]
-
-        def altered() -> Any:
-            futures = self._admin.alter_consumer_group_offsets(request, request_timeout=_TIMEOUT)
-            return futures[group].result()
-
-        self._asked(altered)
+        self._answers(self._admin.alter_consumer_group_offsets, request)
 
     def _committed(self, group: str) -> dict[Partition, int]:
-        def listed() -> Any:
-            request = [ConsumerGroupTopicPartitions(group)]
-            futures = self._admin.list_consumer_group_offsets(request, request_timeout=_TIMEOUT)
-            return futures[group].result().topic_partitions
-
-        found = self._asked(listed, default=())
-        return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
+        request = [ConsumerGroupTopicPartitions(group)]
+        found = self._answers(self._admin.list_consumer_group_offsets, request, default={})
+        places = found[group].topic_partitions if found else ()
+        return {(each.topic, each.partition): each.offset for each in places if each.offset >= 0}
 
     def _offsets(
         self, wanted: list[Any], which: Any, level: Any = IsolationLevel.READ_UNCOMMITTED
     ) -> Mapping[Partition, int]:
         if not wanted:
             return {}
+        request = dict.fromkeys(wanted, which)
+        found = self._answers(self._admin.list_offsets, request, isolation_level=level)
+        return {(place.topic, place.partition): told.offset for place, told in found.items()}
 
-        def listed() -> dict[Partition, int]:
-            futures = self._admin.list_offsets(
-                dict.fromkeys(wanted, which), isolation_level=level, request_timeout=_TIMEOUT
-            )
-            return {
-                (place.topic, place.partition): future.result().offset
-                for place, future in futures.items()
-            }
+    def _answers(
+        self, ask: Callable[..., Any], request: Any, default: Any = _MUST_BE_THERE, **options: Any
+    ) -> dict[Any, Any]:
+        """What was asked for -> what the brokers answer, where the client gives futures."""
 
-        return self._asked(listed)
+        def answers() -> dict[Any, Any]:
+            futures = ask(request, request_timeout=_TIMEOUT, **options)
+            return {each: future.result() for each, future in futures.items()}
+
+        return self._asked(answers, default)
 
     def _asked(self, call: Callable[[], Result], default: Any = _MUST_BE_THERE) -> Result:
         """What a request gives; `default` where the group isn't known. Transient errors are
