@@ -6,7 +6,7 @@ from typing import NamedTuple
 from schemas.registry import Registry
 from transforms.counts.totals import KafkaMetrics
 from transforms.read.lines import Source
-from transforms.write.choice import Choice
+from transforms.route import Choice
 from transforms.write.sink import Sink
 
 

@@ -8,11 +8,11 @@ docs/decisions/009-batched-dofns.md says why we have a batch type of our own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.typehints.batch import BatchConverter
+from apache_beam.typehints.batch import BatchConverter, ListBatchConverter
 
 
 class Batch(list[Any]):
@@ -20,7 +20,7 @@ class Batch(list[Any]):
 
 
 @BatchConverter.register(name="el_beam")
-class _BatchOfAny(BatchConverter):
+class _BatchOfAny(ListBatchConverter):
     """Tells Beam how to make batches of elements, and elements of batches."""
 
     @staticmethod
@@ -28,18 +28,6 @@ class _BatchOfAny(BatchConverter):
         if batch_type is not Batch:
             raise TypeError("the batch type must be Batch")
         return _BatchOfAny(batch_type, element_type)
-
-    def produce_batch(self, elements: Iterable[Any]) -> Batch:
-        return Batch(elements)
-
-    def explode_batch(self, batch: Batch) -> Iterator[Any]:
-        return iter(batch)
-
-    def combine_batches(self, batches: Iterable[Batch]) -> Batch:
-        return Batch(element for batch in batches for element in batch)
-
-    def get_length(self, batch: Batch) -> int:
-        return len(batch)
 
     def estimate_byte_size(self, batch: Batch) -> int:
         return 0  # serves a runner's statistics alone; measuring costs more than the batch saves

@@ -45,45 +45,36 @@ def event_validator(registry: Registry) -> Validate:
         scid = scid_of(event.data)
         if scid is None:
             message = "the event does not say its schema and revision"
-            return _bad(event, Reason.NO_SCHEMA, message, None, None)
-        schema, revision = scid
+            return _bad(event, Reason.NO_SCHEMA, message)
         try:
-            check_scid(schema, revision)
+            check_scid(*scid)
             new = scid not in validators
-            validator = validator_of(schema, revision) if new else validators[scid]
+            validator = validator_of(*scid) if new else validators[scid]
         except BadIdentity as error:
             reason = Reason.BAD_REVISION if error.part == "revision" else Reason.BAD_SCHEMA_NAME
-            return _bad(event, reason, str(error), schema, revision, error.part)
+            return _bad(event, reason, str(error), scid, error.part)
         except UnknownSchema as error:
-            return _bad(event, Reason.UNKNOWN_SCHEMA, str(error), schema, revision)
+            return _bad(event, Reason.UNKNOWN_SCHEMA, str(error), scid)
         except InvalidSchema as error:
-            return _bad(event, Reason.INVALID_SCHEMA, str(error), schema, revision)
-        violations = (
-            [] if new and validator.accepts(event.data) else validator.violations(event.data)
-        )
+            return _bad(event, Reason.INVALID_SCHEMA, str(error), scid)
+        if new and validator.accepts(event.data):
+            return event
+        violations = validator.violations(event.data)
         if not violations:
             return event
-        message = "; ".join(
-            f"{each.path}: {each.message}".removeprefix(": ") for each in violations
-        )
-        return _bad(event, Reason.SCHEMA_VIOLATION, message, schema, revision, violations[0].path)
+        texts = (f"{each.path}: {each.message}".removeprefix(": ") for each in violations)
+        return _bad(event, Reason.SCHEMA_VIOLATION, "; ".join(texts), scid, violations[0].path)
 
     return validate
 
 
 def _bad(
-    event: Event, reason: Reason, message: str, schema: object, revision: object, path: str = ""
+    event: Event, reason: Reason, message: str, scid: tuple[Any, Any] = UNKNOWN, path: str = ""
 ) -> BadEvent:
+    schema, revision = scid
+    schema = schema[:255] if isinstance(schema, str) else UNKNOWN.schema
+    if not isinstance(revision, int) or isinstance(revision, bool):
+        revision = UNKNOWN.revision
     dt = event.data.get("dt")
-    return BadEvent(
-        event.line,
-        Stage.VALIDATE,
-        reason,
-        message,
-        path,
-        schema[:255] if isinstance(schema, str) else UNKNOWN.schema,
-        revision
-        if isinstance(revision, int) and not isinstance(revision, bool)
-        else UNKNOWN.revision,
-        dt if isinstance(dt, str) else None,
-    )
+    dt = dt if isinstance(dt, str) else None
+    return BadEvent(event.line, Stage.VALIDATE, reason, message, path, schema, revision, dt)

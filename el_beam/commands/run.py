@@ -30,7 +30,7 @@ from el_beam.running.increments.report import Report
 from el_beam.running.process import for_job, interruptible, leave, stop_requested
 from el_beam.running.streaming.supervise import supervise
 from el_beam.terminal.console import console, hint, live, printable, show, watching
-from transforms.write.choice import Choice
+from transforms.route import Choice
 
 _EXAMPLE = """
 

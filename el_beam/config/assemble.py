@@ -11,7 +11,7 @@ from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import RegistryError, open_registry
 from transforms.errors import UnreadableInput
 from transforms.read.lines import Source
-from transforms.write.choice import Choice
+from transforms.route import Choice
 from transforms.write.sink import Sink
 
 Config = TypeVar("Config", bound=GraphConfig)

@@ -12,7 +12,7 @@ from el_beam.connectors.registry import checked_uri, sink_of
 from schemas.bad_event import BadEvent
 from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import Registry
-from transforms.write.choice import Choice
+from transforms.route import Choice
 from transforms.write.events import _WriteFn
 from transforms.write.sink import Receipt, Sink
 

@@ -21,7 +21,7 @@ from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
 from transforms.counts.summary import total
 from transforms.read.lines import Source
-from transforms.write.choice import Choice
+from transforms.route import Choice
 from transforms.write.tables import SqliteSink
 
 

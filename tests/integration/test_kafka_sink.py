@@ -32,8 +32,8 @@ from transforms.errors import SinkError
 from transforms.io.kafka import producer as kafka_producer
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.read.lines import FileSource
+from transforms.route import Choice
 from transforms.write import kafka
-from transforms.write.choice import Choice
 from transforms.write.events import _WriteFn
 from transforms.write.kafka import KafkaSink
 from transforms.write.sink import Receipt

@@ -71,7 +71,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "transforms.write": (
         "events mysql kafka encodings stdout",
         "files tables mysql_table topics",
-        "sink choice",
+        "sink",
     ),
     "transforms.counts": ("stages", "summary totals", "count progress definitions"),
     "runners": (

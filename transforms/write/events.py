@@ -15,9 +15,8 @@ from apache_beam.utils.windowed_value import WindowedValue
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, event_error
 from schemas.event import Destination, Event
 from transforms.batches import Batch, BatchedFn
-from transforms.route import Routed
+from transforms.route import Choice, Routed
 from transforms.window import in_minute
-from transforms.write.choice import Choice
 from transforms.write.sink import Bundle, Rejected, Sink, Tally
 
 

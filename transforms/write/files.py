@@ -104,18 +104,10 @@ class _SplitFiles:
                     hashlib.sha256(content).hexdigest(),
                 )
                 writes.append(threads.submit(filesystem.write, file.temporary, content))
-                receipts.append(
-                    Receipt(
-                        str(self._sink),
-                        self._split,
-                        *destination,
-                        where=file.path,
-                        given=encoder.events,
-                        written=encoder.events,
-                        size=len(content),
-                        file=file,
-                    )
-                )
+                receipts.append(Receipt(
+                    str(self._sink), self._split, *destination, where=file.path,
+                    given=encoder.events, written=encoder.events, size=len(content), file=file,
+                ))  # fmt: skip
             for write in writes:
                 write.result()
         return receipts

@@ -95,22 +95,13 @@ class _TableWriter(Writer):
 
     def insert(self, rows: _Rows) -> list[Receipt]:
         """Insert rows of any tables in one transaction; says what was new and what was not."""
-        receipts = []
+        sink, receipts = str(self._sink), []
         with self._transaction() as connection:
-            for (split, destination), values in rows.items():
-                made = self.table(destination)
+            for (split, to), values in rows.items():
+                made, given = self.table(to), len(values)
                 new = connection.execute(made.insert, values).rowcount
-                given = len(values)
                 receipts.append(
-                    Receipt(
-                        str(self._sink),
-                        split,
-                        *destination,
-                        where=made.name,
-                        given=given,
-                        written=new,
-                        repeated=given - new,
-                    )
+                    Receipt(sink, split, *to, made.name, given, new, repeated=given - new)
                 )
         return receipts
 

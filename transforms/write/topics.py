@@ -48,7 +48,6 @@ class TopicTemplate:
         """Raises TopicError where no topic could ever be named so, or not that of EventErrors."""
         if not text:
             raise TopicError("no topic: write topic=eventlogging_{schema}_{revision}")
-        self._text = text
         self._parts = _parts("topic", text, _TOPIC_FIELDS)
         self.name(EVENT_ERROR)  # bad lines must always have a place
 
@@ -68,16 +67,12 @@ class TopicTemplate:
             raise TopicError(f"{name!r} is not a topic of ours: Kafka keeps such names for itself")
         return name
 
-    def __str__(self) -> str:
-        return self._text
-
 
 class KeyTemplate:
     """Keys of records, as `{wiki}`: records with the same key share a partition."""
 
     def __init__(self, text: str) -> None:
         """Raises TopicError for a field that is not one of the capsule's plain ones."""
-        self._text = text
         self._parts = _parts("key", text, KEY_FIELDS)
         if not any(field for _, field in self._parts):
             there_are = " ".join(f"{{{name}}}" for name in KEY_FIELDS)
@@ -97,6 +92,3 @@ class KeyTemplate:
                 texts.append(str(value))
         key = "".join(texts).encode()
         return key if len(key) <= LONGEST_KEY else None
-
-    def __str__(self) -> str:
-        return self._text

@@ -34,7 +34,7 @@ from transforms.io.files import filesystem
 from transforms.layout import LEDGER
 from transforms.read.files import find_splits
 from transforms.read.lines import FileSource
-from transforms.write.choice import Choice
+from transforms.route import Choice
 from transforms.write.sink import Sink
 
 _PLAN = "plan-"

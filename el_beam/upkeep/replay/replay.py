@@ -35,9 +35,8 @@ from transforms.counts.summary import Summary, total
 from transforms.layout import hour_name
 from transforms.parse import line_parser
 from transforms.read.lines import FileSource
-from transforms.route import route
+from transforms.route import Choice, route
 from transforms.validate import event_validator
-from transforms.write.choice import Choice
 from transforms.write.sink import Sink
 
 EXAMPLES: Final = 3  # of lines that are whole elsewhere only

@@ -46,7 +46,7 @@ from schemas.registry import Registry
 from transforms.read.files import find_splits
 from transforms.read.kafka_ranges import OffsetRange, splits_of
 from transforms.read.lines import FileSource
-from transforms.write.choice import Choice
+from transforms.route import Choice
 from transforms.write.files import FileSink
 from transforms.write.sink import Rejected
 from transforms.write.tables import SqliteSink, _TableBundle

@@ -27,7 +27,6 @@ EDIT = Destination("Edit", 17)
 def test_topics(template: str, name: str) -> None:
     assert TopicTemplate(template).name(EDIT) == name
     assert pickle.loads(pickle.dumps(TopicTemplate(template))).name(EDIT) == name
-    assert str(TopicTemplate(template)) == template
 
 
 @pytest.mark.parametrize(
@@ -128,11 +127,9 @@ def test_a_key_without_fields_is_a_mistake(text: str) -> None:
 def test_any_text_is_a_template_or_an_error(text: str) -> None:
     for kind in (TopicTemplate, KeyTemplate):
         try:
-            made = kind(text)
+            kind(text)
         except TopicError as error:
             assert "\n" not in str(error) or "\n" in text
-        else:
-            assert str(made) == text
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

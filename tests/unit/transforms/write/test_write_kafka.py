@@ -21,8 +21,8 @@ from transforms.io.kafka import producer as kafka_producer
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.errors import SMALL, trouble
 from transforms.io.kafka.producer import KafkaProducer, LastError
+from transforms.route import Choice
 from transforms.write import kafka
-from transforms.write.choice import Choice
 from transforms.write.events import _WriteFn
 from transforms.write.kafka import KafkaSink, RecordBundle, TargetTopic
 from transforms.write.sink import Bundle, Receipt, Rejected, RejectedEvent, Sink, Writer

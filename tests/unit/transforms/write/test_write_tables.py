@@ -13,8 +13,8 @@ from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage
 from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import Registry
 from transforms.errors import SinkError
+from transforms.route import Choice
 from transforms.write import tables
-from transforms.write.choice import Choice
 from transforms.write.events import _WriteFn
 from transforms.write.sink import Bundle, Receipt, Rejected, Sink, Writer
 from transforms.write.tables import SqliteSink
