@@ -1,4 +1,4 @@
-"""Says where an outcome goes, to which sinks, and when it happened. A bad event goes to EventError."""
+"""Says where an outcome goes (a bad event to EventError), which sinks take it, and its time."""
 
 import re
 from dataclasses import dataclass

@@ -12,7 +12,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Protocol
+from typing import IO, Any, NamedTuple
 
 import zstandard
 
@@ -21,6 +21,7 @@ from transforms.errors import UnreadableInput
 from transforms.io.files import filesystem
 from transforms.layout import ARCHIVE, RESERVED, file_split
 
+Read = Callable[[int], bytes]  # some bytes of a stream, of so many at most; none at its end
 SPLIT_BYTES = 64 * 1024 * 1024
 _CHUNK = 1024 * 1024
 _COMPRESSED_CHUNK = 1024  # a hostile frame may unpack to 30,000 times as much
@@ -105,18 +106,11 @@ def _lines(file: IO[bytes], split: FileSplit) -> Iterator[RawLine]:
         position += length
 
 
-class Readable(Protocol):
-    """All that cut_lines needs of a stream."""
-
-    def read(self, size: int, /) -> bytes:
-        """Some bytes; none at the end."""
-
-
-def cut_lines(file: Readable) -> Iterator[tuple[int, bytes]]:
+def cut_lines(read: Read) -> Iterator[tuple[int, bytes]]:
     """(bytes with line end, line without it) of each line of a stream, in constant memory: of a
     line beyond LONGEST_LINE only one byte more is kept, which shows that it is too long."""
     rest, cut_off = b"", 0
-    while chunk := file.read(_CHUNK):
+    while chunk := read(_CHUNK):
         lines = (rest + chunk).splitlines(keepends=True)
         rest = b"" if lines[-1].endswith(b"\n") else lines.pop()  # a last CR may be half a CR LF
         for line in lines:
@@ -131,15 +125,15 @@ def cut_lines(file: Readable) -> Iterator[tuple[int, bytes]]:
         cut_off = 0
 
 
-def _decompressed(file: IO[bytes], path: str) -> Readable:
+def _decompressed(file: IO[bytes], path: str) -> Read:
     ending = path.lower()
     if ending.endswith(".gz"):
-        return gzip.GzipFile(fileobj=file)
+        return gzip.GzipFile(fileobj=file).read
     if ending.endswith(".bz2"):
-        return _Members(file, bz2.BZ2Decompressor)
+        return _Members(file, bz2.BZ2Decompressor).read
     if ending.endswith(".zst"):
-        return _Members(file, lambda: zstandard.ZstdDecompressor().decompressobj())
-    return file
+        return _Members(file, lambda: zstandard.ZstdDecompressor().decompressobj()).read
+    return file.read
 
 
 class _Members:
@@ -152,7 +146,7 @@ class _Members:
         self._member: Any = None
         self._input = b""
 
-    def read(self, _: int, /) -> bytes:
+    def read(self, _: int) -> bytes:
         while True:
             if not self._input and not (data := self._file.read(_COMPRESSED_CHUNK)):
                 if self._member is not None:

@@ -6,8 +6,8 @@ import io
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, cast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
 
 from schemas.event import Origin, RawLine
 from transforms.errors import UnreadableInput
@@ -85,16 +85,10 @@ class StdinSource(Source):
         return read_stdin(None)
 
 
-class _AtOnce(NamedTuple):
-    """A stream whose read() gives what is there instead of waiting for more."""
-
-    read: Callable[[int], bytes]
-
-
 def read_stdin(_: object) -> Iterator[RawLine]:
-    started = time.time()
-    name = f"stdin-{started:.6f}"
+    name = f"stdin-{time.time():.6f}"
     position = 0
-    for length, data in cut_lines(_AtOnce(cast(io.BufferedReader, sys.stdin.buffer).read1)):
+    stdin = cast(io.BufferedReader, sys.stdin.buffer)
+    for length, data in cut_lines(stdin.read1):  # what is there, instead of waiting for more
         yield RawLine(data, Origin("stdin", name, position, time.time(), name))
         position += length

@@ -10,7 +10,7 @@ is kept of those that arrive; only large ones, which may be rejected, keep their
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -258,14 +258,11 @@ class RecordBundle(Bundle):
                 return
             failed = again[0]
 
-    def rejected(self) -> Iterable[RejectedEvent]:
+    def rejected(self) -> Iterator[RejectedEvent]:
         self._producer.client.poll(0)  # whatever is known by now
         self._check()
         if self._failed:
             self.settle()
-        return self._take_rejected() if self._rejected else ()
-
-    def _take_rejected(self) -> Iterator[RejectedEvent]:
         while self._rejected:
             failed = self._rejected.popleft()
             assert failed.source
