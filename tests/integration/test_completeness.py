@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from import_job import ImportJob, problems
 
-from el_beam.books.ledger import closing
+from el_beam.books.ledger import hours
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.model import Ledger
@@ -28,7 +28,7 @@ HOUR_AGO = NOW - 4_000  # in an hour that ended at least five minutes ago
 
 @pytest.fixture
 def job(kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImportJob:
-    monkeypatch.setattr(closing, "QUIET", 1e9)  # as if our own clock were not to be trusted
+    monkeypatch.setattr(hours, "QUIET", 1e9)  # as if our own clock were not to be trusted
     return ImportJob(kafka, tmp_path)
 
 

@@ -5,11 +5,10 @@ from collections.abc import Iterable, Iterator
 from shlex import quote
 
 from el_beam.books.ledger.entries import read_ledger
-from el_beam.books.ledger.hours import folders
 from el_beam.books.ledger.model import RAW, HourFilter, Ledger, Trouble
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileInfo
-from transforms.layout import COMPLETE, REOPENED, Partition, hour_in
+from transforms.layout import COMPLETE, REOPENED, Partition, hour_folder, hour_in, is_hidden
 
 _MARKS = {REOPENED: "reopened", COMPLETE: "complete"}  # the last one counts
 
@@ -55,6 +54,14 @@ def _present(root: str, hours: Iterable[str] | None) -> Iterator[tuple[str, File
     for place in places:
         for found in filesystem.below(place):
             yield found.path.removeprefix(f"{root}/"), found
+
+
+def folders(root: str, hour: str) -> list[str]:
+    """Those that have something of an hour: of each schema, or one for all. Raises OSError."""
+    places = [root, *(f"{root}/{name}" for name in filesystem.names(root)
+                      if not is_hidden(name) and "=" not in name)]  # fmt: skip
+    found = [f"{place}/{hour_folder(hour)}" for place in places]
+    return [folder for folder in found if filesystem.exists(folder)]
 
 
 def _mark(ledger: Ledger, path: str, name: str) -> None:

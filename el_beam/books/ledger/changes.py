@@ -23,15 +23,7 @@ import pyarrow as pa
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.hours import put
-from el_beam.books.ledger.model import (
-    CHANGE,
-    CHANGE_NOTE,
-    DONE,
-    MARK,
-    Change,
-    HourFilter,
-    LedgerFile,
-)
+from el_beam.books.ledger.model import CHANGES, DONE, Change, HourFilter, LedgerFile
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import Gap, LeaseLost, State
 from transforms.counts.summary import Summary
@@ -58,14 +50,13 @@ def changing(root: str) -> Iterator[Lease]:
 def prepare(root: str, change: Change, lease: Lease) -> None:
     """From here on it is changed, whatever dies. Raises LeaseLost, OSError."""
     lease.check()
-    content = CHANGE_NOTE.dump(replace(change, root=root, at=time.time()))
-    if not filesystem.create(_path(root, change.name), content):
+    if not CHANGES.create(root, change.name, replace(change, root=root, at=time.time())):
         raise LeaseLost(f"the change {change.name} of {root} was made already, by another instance")
 
 
 def is_prepared(root: str, name: str) -> bool:
     """Whether a change of this name has been made."""
-    return filesystem.exists(_path(root, name))
+    return filesystem.exists(CHANGES.path(root, name))
 
 
 def written(root: str, path: str, file: LedgerFile, table: pa.Table) -> Receipt:
@@ -83,11 +74,8 @@ def written(root: str, path: str, file: LedgerFile, table: pa.Table) -> Receipt:
 
 def finish_all(root: str) -> None:
     """Put the files of all that is prepared where they should be. Raises OSError, SinkError."""
-    names = filesystem.names(f"{root}/{LEDGER}")
-    for name in names:
-        done = name.replace(".json", DONE)
-        if name.startswith(CHANGE) and not name.endswith(DONE) and done not in names:
-            finish(root, name.removeprefix(CHANGE).removesuffix(".json"))
+    for name in CHANGES.names(root, undone=True):
+        finish(root, name)
 
 
 def finish(root: str, name: str) -> None:
@@ -95,17 +83,16 @@ def finish(root: str, name: str) -> None:
 
     Old files go first: a reader of the folder itself sees neither for a moment, and never both.
     Raises OSError, SinkError."""
-    done = _path(root, name).replace(".json", DONE)
-    if filesystem.exists(done):
+    if filesystem.exists(CHANGES.path(root, name, DONE)):
         return
-    change = CHANGE_NOTE.load(filesystem.read(_path(root, name)), _path(root, name))
+    change = CHANGES.read(root, name)
     put_away(root, name, change.removed)
     made = [each.file for each in change.summary.files.values() if each.file]
     if change.summary.counts:  # lines that have been read anew
         put(made)
     else:
         publish(made)
-    filesystem.create(done, MARK)
+    CHANGES.finish(root, name)
 
 
 def put_away(root: str, name: str, paths: Iterable[str]) -> None:
@@ -115,10 +102,6 @@ def put_away(root: str, name: str, paths: Iterable[str]) -> None:
         if filesystem.exists(f"{root}/{path}") and not filesystem.exists(to):
             filesystem.make_folder(to.rpartition("/")[0])
             filesystem.move(f"{root}/{path}", to)
-
-
-def _path(root: str, name: str) -> str:
-    return f"{root}/{LEDGER}/{CHANGE}{name}.json"
 
 
 def put_away_untracked(root: str, selected: HourFilter) -> None:

@@ -9,18 +9,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
+from typing import Any, TypeVar
 
 from el_beam.books.ledger.model import (
-    CHANGE,
     CHANGE_NOTE,
+    CHANGES,
     DONE,
-    NAMING,
     NAMING_NOTE,
+    NAMINGS,
     RAW,
-    RUN,
     RUN_NOTE,
-    STATE,
+    RUNS,
     STATE_NOTE,
+    STATES,
     Change,
     Entry,
     FilePart,
@@ -29,11 +30,13 @@ from el_beam.books.ledger.model import (
     LedgerError,
     LedgerFile,
     NamingNote,
+    Notes,
     RunNote,
     StateNote,
     Trouble,
 )
 from el_beam.books.state.state import State
+from schemas.durable import DocumentFormat
 from transforms.counts.summary import HourKey, Summary
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
@@ -41,6 +44,7 @@ from transforms.io.files.base import FileAway
 from transforms.layout import LEDGER
 from transforms.write.sink import NewFile, Receipt, Sink
 
+T = TypeVar("T")
 _AT_ONCE = 8  # files that are read together
 _LONGEST_NAMING = 3600.0  # seconds: then a run is dead that gives its files their names
 
@@ -53,10 +57,9 @@ def naming(files: Iterable[NewFile]) -> Iterator[None]:
     notes = []
     for root, paths in _by_root(files).items():
         below = sorted(file.path.removeprefix(f"{root}/") for file in paths)
-        notes.append(f"{root}/{LEDGER}/{NAMING}{_digest(below)}.json")
+        notes.append(NAMINGS.path(root, _digest(below)))
         filesystem.remove(notes[-1])
-        filesystem.make_folder(f"{root}/{LEDGER}")
-        filesystem.create(notes[-1], NAMING_NOTE.dump(NamingNote(time.time(), tuple(below))))
+        _enter(root, NAMINGS, _digest(below), NamingNote(time.time(), tuple(below)))
     yield
     for note in notes:
         filesystem.remove(note)
@@ -80,7 +83,7 @@ def enter_run(sinks: Iterable[Sink], source: str, summaries: Mapping[str, Summar
             made = sorted((file.path, file.sha256) for each in mine.files.values()
                           if (file := each.file))  # fmt: skip
             digests = f"{_digest(name, split)}-{_digest(made, summary.read)}"
-            _enter(sink.root, f"{RUN}{digests}", RUN_NOTE.dump(note))
+            _enter(sink.root, RUNS, digests, note)
 
 
 def enter_state(sinks: Iterable[Sink], state_path: str) -> None:
@@ -89,13 +92,12 @@ def enter_state(sinks: Iterable[Sink], state_path: str) -> None:
         if sink.root:
             note = StateNote(sink.root, str(sink), filesystem.absolute(state_path))
             # The name is that of the note without its format: a newer one finds it there.
-            _enter(sink.root, f"{STATE}{_digest(asdict(note))}", STATE_NOTE.dump(note))
+            _enter(sink.root, STATES, _digest(asdict(note)), note)
 
 
-def _enter(root: str, name: str, content: bytes) -> None:
-    folder = f"{root}/{LEDGER}"
-    filesystem.make_folder(folder)
-    filesystem.create(f"{folder}/{name}.json", content)
+def _enter(root: str, notes: Notes[T], name: str, note: T) -> None:
+    filesystem.make_folder(f"{root}/{LEDGER}")
+    notes.create(root, name, note)
 
 
 def _digest(*what: object) -> str:
@@ -116,7 +118,7 @@ def not_replaced(files: Iterable[NewFile]) -> Iterator[NewFile]:
     Raises SinkError where such a file would have other content than it had, LedgerError, OSError.
     """
     for root, mine in _by_root(files).items():
-        if not any(name.startswith(CHANGE) for name in filesystem.names(f"{root}/{LEDGER}")):
+        if not CHANGES.names(root):
             yield from mine
             continue
         ledger = read_ledger(root, selected={file.hour for file in mine}.__contains__)
@@ -147,30 +149,31 @@ def read_ledger(root: str, *, selected: HourFilter = lambda _: True) -> Ledger:
 
 
 def _read_ledger(root: str, selected: HourFilter) -> Ledger:
-    ledger = Ledger(root)
-    kinds = (CHANGE, NAMING, RUN, STATE)
-    names = [each for each in filesystem.names(f"{root}/{LEDGER}")
-             if each.startswith(kinds) and not each.endswith(DONE)]  # fmt: skip
+    ledger, folder = Ledger(root), f"{root}/{LEDGER}"
+    formats = (CHANGE_NOTE, NAMING_NOTE, RUN_NOTE, STATE_NOTE)
+    kinds: dict[str, DocumentFormat[Any]] = {f"{each.kind}-": each for each in formats}
+    names = [each for each in filesystem.names(folder)
+             if each.startswith((*kinds,)) and not each.endswith(DONE)]  # fmt: skip
     if not names:
         raise LedgerError(f"{root} has no ledger: nothing was written there by `el run`")
     runs: dict[str, Entry] = {}
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        contents = threads.map(lambda name: filesystem.read(f"{root}/{LEDGER}/{name}"), names)
+        contents = threads.map(lambda name: filesystem.read(f"{folder}/{name}"), names)
         for name, content in zip(names, contents, strict=True):
-            path, stem = f"{root}/{LEDGER}/{name}", name.removesuffix(".json")
-            if name.startswith(STATE):
-                read_state(ledger, STATE_NOTE.load(content, path), selected)
-            elif name.startswith(NAMING):
-                _read_naming(ledger, name, NAMING_NOTE.load(content, path))
-            elif name.startswith(CHANGE):
-                change = CHANGE_NOTE.load(content, path)
-                ledger.entries.append(_change_entry(stem, change, selected))
+            note = kinds[f"{name.partition('-')[0]}-"].load(content, f"{folder}/{name}")
+            stem = name.removesuffix(".json")
+            if isinstance(note, StateNote):
+                read_state(ledger, note, selected)
+            elif isinstance(note, NamingNote):
+                _read_naming(ledger, name, note)
+            elif isinstance(note, Change):
+                ledger.entries.append(_change_entry(stem, note, selected))
             else:
-                run, stem = RUN_NOTE.load(content, path), stem.rpartition("-")[0]
-                ledger.sinks.add(run.sink)
-                ledger.archives.update(run.archives)
-                if stem not in runs or runs[stem].at <= run.at:  # the same split, which has grown
-                    runs[stem] = _entry(stem, run.at, run.summary, run.root, run.sink, selected)
+                stem = stem.rpartition("-")[0]
+                ledger.sinks.add(note.sink)
+                ledger.archives.update(note.archives)
+                if stem not in runs or runs[stem].at <= note.at:  # the same split, which has grown
+                    runs[stem] = _entry(stem, note.at, note.summary, note.root, note.sink, selected)
     ledger.entries += runs.values()
     ledger.entries.sort(key=lambda entry: entry.at)
     return ledger

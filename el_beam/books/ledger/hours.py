@@ -9,20 +9,23 @@ passed: once it has read all that the topics had at a time later than the hour's
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from el_beam.books.ledger.model import STATE
+from el_beam.books.ledger.audit import compare, folders
+from el_beam.books.ledger.entries import read_ledger, read_state
+from el_beam.books.ledger.model import STATES, Ledger, LedgerError, Notes, StateNote
 from schemas.durable import DocumentFormat
 from transforms.io.files import filesystem
 from transforms.io.files.filesystem import at_once
-from transforms.layout import COMPLETE, LEDGER, REOPENED, hour_folder, hour_in, is_hidden
+from transforms.layout import COMPLETE, REOPENED, hour_in
 from transforms.write.files import for_people, publish
-from transforms.write.sink import NewFile
+from transforms.write.sink import NewFile, Sink
 
 LATENESS = 300.0  # seconds that a line may need from its edge to the topic
-_OPEN = "open-"
+QUIET = 3600.0  # seconds that a source may be silent before our own clock counts, so much behind
+_LOOK_AGAIN = 600.0  # seconds until an hour that lacks files is looked at again
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class OpenHour:
 
 
 OPEN_HOUR = DocumentFormat("open", OpenHour)
+_OPEN = Notes(OPEN_HOUR)
 
 
 def put(files: Iterable[NewFile]) -> list[str]:
@@ -43,7 +47,7 @@ def put(files: Iterable[NewFile]) -> list[str]:
     folders = {file.path.rpartition("/")[0] for file in files}
     root = next(iter(hours), ("", ""))[0]
     with for_people(root):
-        imported = {root for root, _ in hours if _has_import(root)}
+        imported = {root for root, _ in hours if STATES.names(root)}
         hours = {(root, hour) for root, hour in hours if root in imported}
     # Before, lest somebody takes the hour for complete who then misses a file; and after, for an
     # import may have closed it just now.
@@ -56,15 +60,10 @@ def put(files: Iterable[NewFile]) -> list[str]:
     return sorted({hour_in(folder) for folder in reopened})
 
 
-def _has_import(root: str) -> bool:
-    return any(name.startswith(STATE) for name in filesystem.names(f"{root}/{LEDGER}"))
-
-
 def _open(place: tuple[str, str]) -> None:
     root, hour = place
-    path = _path(root, hour)
-    if not filesystem.exists(path):
-        filesystem.create(path, OPEN_HOUR.dump(OpenHour(time.time())))
+    if not filesystem.exists(_OPEN.path(root, hour)):
+        _OPEN.create(root, hour, OpenHour(time.time()))
 
 
 def _reopen(folder: str) -> str:
@@ -77,20 +76,14 @@ def _reopen(folder: str) -> str:
     return folder
 
 
-def _path(root: str, hour: str) -> str:
-    return f"{root}/{LEDGER}/{_OPEN}{hour}.json"
-
-
 def open_hours(root: str) -> list[str]:
     """Hours of which something has come since they were complete, in order. Raises OSError."""
-    return [name.removeprefix(_OPEN).removesuffix(".json")
-            for name in filesystem.names(f"{root}/{LEDGER}") if name.startswith(_OPEN)]  # fmt: skip
+    return _OPEN.names(root)
 
 
 def opened(root: str, hour: str) -> float:
     """Unix seconds since when an hour is open. Raises OSError."""
-    path = _path(root, hour)
-    return OPEN_HOUR.load(filesystem.read(path), path).since
+    return _OPEN.read(root, hour).since
 
 
 def passed(hour: str, source_time: float) -> bool:
@@ -103,12 +96,66 @@ def close(root: str, hour: str) -> None:
     """Say in each of an hour's folders that it is complete. Raises OSError."""
     for folder in folders(root, hour):
         filesystem.write(f"{folder}/{COMPLETE}", b"")  # nothing to see a part of, nothing to sweep
-    filesystem.remove(_path(root, hour))
+    filesystem.remove(_OPEN.path(root, hour))
 
 
-def folders(root: str, hour: str) -> list[str]:
-    """Those that have something of an hour: of each schema, or one for all. Raises OSError."""
-    places = [root, *(f"{root}/{name}" for name in filesystem.names(root)
-                      if not is_hidden(name) and "=" not in name)]  # fmt: skip
-    found = [f"{place}/{hour_folder(hour)}" for place in places]
-    return [folder for folder in found if filesystem.exists(folder)]
+def source_time(newest: float, now: float) -> float:
+    """The time of a source all of which has been read: that of its newest record, by the brokers
+    (unix seconds). Where all is silent, or its records are old, that of our clock an hour ago;
+    never the future, in which a record may claim to be."""
+    return min(now, max(newest, now - QUIET))
+
+
+def due(sinks: Iterable[Sink], time: float) -> Iterator[tuple[Sink, str]]:
+    """The open hours that a source which was read to this time has passed. Raises OSError."""
+    for sink in sinks:
+        for hour in open_hours(sink.root):
+            if passed(hour, time):
+                yield sink, hour
+
+
+def close_hour(sink: Sink, hour: str, state: str) -> str:
+    """Say that an hour is complete, if all files are there that this import has written of it.
+    Returns what is wrong, for people; '' where nothing is. Raises LedgerError, OSError."""
+    ledger = Ledger(sink.root)
+    note = StateNote(sink.root, str(sink), state)
+    read_state(ledger, note, hour.__eq__, since=opened(sink.root, hour))
+    compare(ledger, selected=lambda _: False, hours=[hour])
+    if ledger.troubles:  # a change may have put others in their place
+        ledger = read_ledger(sink.root, selected=hour.__eq__)
+        compare(ledger, selected=lambda _: False, hours=[hour])
+    if ledger.troubles:
+        first = ledger.troubles[0].sentence
+        return f"{hour} stays open: {first}; see `el ledger {sink.root} --from {hour} --to {hour}`"
+    close(sink.root, hour)
+    return ""
+
+
+class Closing:
+    """The hours of an import's sinks. Its state is at `state_path`."""
+
+    def __init__(self, sinks: Iterable[Sink], state_path: str) -> None:
+        self._sinks = [sink for sink in sinks if sink.root]
+        self._state = state_path
+        self._not_before: dict[tuple[str, str], float] = {}  # hours that lack files
+
+    def close(self, newest: Callable[[], float], asked: float) -> tuple[list[str], dict[str, str]]:
+        """Say which hours are complete, now that all is read that was there when the brokers were
+        `asked` (unix seconds). Returns them, and by sink what keeps an hour open. Raises OSError.
+        """
+        if not any(due(self._sinks, asked)):
+            return [], {}
+        closed, problems = set(), {}
+        for sink, hour in due(self._sinks, source_time(newest(), asked)):
+            if self._not_before.get((sink.root, hour), 0.0) > asked:
+                continue
+            try:
+                wrong = close_hour(sink, hour, self._state)
+            except (LedgerError, OSError) as error:
+                wrong = f"{hour} stays open: {error}"
+            if wrong:
+                self._not_before[sink.root, hour] = asked + _LOOK_AGAIN
+                problems[str(sink)] = wrong
+            else:
+                closed.add(hour)
+        return sorted(closed), problems

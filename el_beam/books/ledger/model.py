@@ -12,14 +12,17 @@ audit.py for what of it is there.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from schemas.durable import Document, DocumentFormat
 from schemas.errors import WrongCall
 from schemas.event import Destination
 from transforms.counts.summary import HourKey, SinkBook, Summary, migrate_summary
+from transforms.io.files import filesystem
+from transforms.layout import LEDGER
 
-CHANGE, NAMING, RUN, STATE = "change-", "naming-", "run-", "state-"  # how names of files begin
+T = TypeVar("T")
+
 DONE: Final = ".done.json"
 MARK: Final = b"{}"
 """The content of files whose names say all."""
@@ -221,7 +224,41 @@ def parts_by_name(parts: list[Any]) -> list[Document]:
     return [dict(zip(FilePart._fields, each, strict=True)) for each in parts]
 
 
+@dataclass(frozen=True)
+class Notes(Generic[T]):
+    """The notes of one kind: files ROOT/_ledger/KIND-NAME.json. A file beside one, which ends in
+    DONE, says that what is noted is done. All methods but `path` raise OSError."""
+
+    format: DocumentFormat[T]
+
+    def path(self, root: str, name: str, ending: str = ".json") -> str:
+        return f"{root}/{LEDGER}/{self.format.kind}-{name}{ending}"
+
+    def names(self, root: str, *, undone: bool = False) -> list[str]:
+        """Those that are there, in order; `undone`: without those that are done."""
+        there, begin = filesystem.names(f"{root}/{LEDGER}"), f"{self.format.kind}-"
+        names = [each.removeprefix(begin).removesuffix(".json") for each in there
+                 if each.startswith(begin) and not each.endswith(DONE)]  # fmt: skip
+        done = {*there} if undone else frozenset[str]()
+        return [name for name in names if f"{begin}{name}{DONE}" not in done]
+
+    def read(self, root: str, name: str) -> T:
+        """Raises DocumentError, too."""
+        path = self.path(root, name)
+        return self.format.load(filesystem.read(path), path)
+
+    def create(self, root: str, name: str, note: T) -> bool:
+        """False where one of this name is there already, which stays."""
+        return filesystem.create(self.path(root, name), self.format.dump(note))
+
+    def finish(self, root: str, name: str) -> None:
+        """Say that what is noted is done."""
+        filesystem.create(self.path(root, name, DONE), MARK)
+
+
 RUN_NOTE = DocumentFormat("run", RunNote, 2, {1: migrate_summary})
 STATE_NOTE = DocumentFormat("state", StateNote)
 NAMING_NOTE = DocumentFormat("naming", NamingNote)
 CHANGE_NOTE = DocumentFormat("change", Change, 2, {1: _migrate_change})
+RUNS, STATES = Notes(RUN_NOTE), Notes(STATE_NOTE)
+NAMINGS, CHANGES = Notes(NAMING_NOTE), Notes(CHANGE_NOTE)

@@ -169,12 +169,8 @@ class TopicState:
         self._content: dict[str, bytes] = {}  # of files at the end; none ever changes
 
     def last(self) -> Commit | None:
-        """The last commit."""
         commits = [name for name in self._names if name.endswith(".commit.json")]
-        return self._commit(commits[-1]) if commits else None
-
-    def _commit(self, name: str) -> Commit:
-        return self._read(name, COMMIT)
+        return self._read(commits[-1], COMMIT) if commits else None
 
     def history(self, since: float = 0.0) -> Iterator[Commit]:
         """All commits, in order; at least those that were made since then (unix seconds)."""
@@ -273,28 +269,23 @@ class TopicState:
 
 def show(state: State) -> dict[str, Any]:
     """All that people want to know of a state, as plain values."""
-    found: dict[str, Any] = {"state": state.path, "topics": []}
-    for name in state.topics():
-        topic = state.topic(name)
-        last = topic.last()
-        intent, manifest = topic.pending()
-        found["topics"].append(
-            {
-                "topic": name,
-                "number": last.number if last else 0,
-                "committed": last.committed if last else None,
-                "offsets": {str(key): value for key, value in (last.ends if last else {}).items()},
-                "pending": None
-                if intent is None
-                else {
-                    "number": intent.number,
-                    "records": intent.records,
-                    "since": intent.created,
-                    "decided": manifest is not None,
-                },
-            }
-        )
-    return found
+    return {"state": state.path, "topics": [_shown(state.topic(each)) for each in state.topics()]}
+
+
+def _shown(topic: TopicState) -> dict[str, Any]:
+    last = topic.last()
+    intent, manifest = topic.pending()
+    pending = None
+    if intent:
+        pending = {"number": intent.number, "records": intent.records, "since": intent.created,
+                   "decided": manifest is not None}  # fmt: skip
+    return {
+        "topic": topic.topic,
+        "number": last.number if last else 0,
+        "committed": last.committed if last else None,
+        "offsets": {str(key): value for key, value in (last.ends if last else {}).items()},
+        "pending": pending,
+    }
 
 
 def reset(state: State, topic: str, ends: dict[int, int]) -> Commit:

@@ -14,9 +14,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from el_beam.books.ledger.changes import put_away_lost_increment
-from el_beam.books.ledger.closing import Closing
 from el_beam.books.ledger.entries import enter_state
-from el_beam.books.ledger.hours import put
+from el_beam.books.ledger.hours import Closing, put
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import Commit, Intent, LeaseLost, Manifest, State, StateError
 from el_beam.job import Execution, Job

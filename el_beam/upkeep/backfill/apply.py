@@ -14,18 +14,17 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from el_beam.books.ledger.changes import changing, finish, prepare
-from el_beam.books.ledger.model import DONE, MARK, Change
+from el_beam.books.ledger.model import MARK, Change
 from el_beam.connectors.contract import Selection
 from el_beam.job import Execution, Job, Rules
 from el_beam.running.bounded import run
 from el_beam.upkeep.backfill.plan import (
-    PLAN,
+    PLANS,
     BackfillTarget,
     HourPlan,
     Plan,
     home_of,
     is_done,
-    plan_path,
     tables_path,
     targets_of,
 )
@@ -50,7 +49,7 @@ def apply(
     home = home_of(plan.raw, files)
     with ExitStack() as held:
         leases = {sink.root: held.enter_context(changing(sink.root)) for sink in files}
-        filesystem.create(plan_path(home, plan.name), PLAN.dump(plan))
+        PLANS.create(home, plan.name, plan)
         # Anew, for other changes may have been made since the plan was.
         targets = {sink.root: targets_of(plan, sink.root) for sink in files}
         for number, hour in enumerate(plan.hours):
@@ -78,7 +77,7 @@ def apply(
             gc.collect()  # a pipeline that has run is one large cycle, and collecting is rare here
         for sink in files:
             sink.attempt(plan.name).finish()
-        filesystem.create(plan_path(home, plan.name).replace(".json", DONE), MARK)
+        PLANS.finish(home, plan.name)
         for hour in plan.hours:
             filesystem.remove(tables_path(home, plan.name, hour.hour))
 

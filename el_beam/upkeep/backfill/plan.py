@@ -19,13 +19,13 @@ from el_beam.books.ledger.changes import is_prepared
 from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.hours import open_hours
 from el_beam.books.ledger.model import (
-    DONE,
     Entry,
     EntryHour,
     FilePart,
     Ledger,
     LedgerError,
     LedgerFile,
+    Notes,
     parts_by_name,
 )
 from el_beam.connectors.contract import Selection as Hours
@@ -36,8 +36,6 @@ from transforms.read.files import find_splits
 from transforms.read.lines import FileSource
 from transforms.route import Choice
 from transforms.write.sink import Sink
-
-_PLAN = "plan-"
 
 
 class BackfillError(LedgerError):
@@ -76,7 +74,6 @@ class Plan:
         return sum(hour.lines for hour in self.hours)
 
     def source(self, hour: HourPlan) -> FileSource:
-        """The files of an hour."""
         return FileSource(tuple(posixpath.join(self.raw, path) for path in hour.files))
 
 
@@ -89,6 +86,7 @@ def _migrate(old: Document) -> Document:
 
 
 PLAN = DocumentFormat("plan", Plan, 2, {1: _migrate})
+PLANS = Notes(PLAN)
 
 
 def plan(
@@ -146,22 +144,12 @@ def _hours(raw: str, names: list[str]) -> list[HourPlan]:
     return [hours[hour] for hour in sorted(hours)]
 
 
-def plan_path(root: str, name: str) -> str:
-    """Where a plan is noted."""
-    return f"{root}/{LEDGER}/{_PLAN}{name}.json"
-
-
 def _under_way(root: str, new: Plan) -> Plan | None:
     """A plan for the same that was begun and has not come to its end."""
-    names = filesystem.names(f"{root}/{LEDGER}")
-    for name in names:
-        if name.startswith(_PLAN) and not name.endswith(DONE):
-            if name.replace(".json", DONE) in names:
-                continue
-            path = f"{root}/{LEDGER}/{name}"
-            found = PLAN.load(filesystem.read(path), path)
-            if replace(found, name="", hours=[], raw=filesystem.absolute(found.raw)) == new:
-                return found
+    for name in PLANS.names(root, undone=True):
+        found = PLANS.read(root, name)
+        if replace(found, name="", hours=[], raw=filesystem.absolute(found.raw)) == new:
+            return found
     return None
 
 
@@ -210,10 +198,11 @@ def _parts(entry: Entry) -> set[FilePart]:
 
 
 def _ledger_of(root: str, hours: set[str]) -> Ledger:
-    if not filesystem.names(f"{root}/{LEDGER}"):
-        return Ledger(root)  # nothing was ever written there
     selected = hours.__contains__
-    ledger = read_ledger(root, selected=selected)
+    try:
+        ledger = read_ledger(root, selected=selected)
+    except LedgerError:  # nothing was ever written there
+        return Ledger(root)
     of_others = {file.hour for file in ledger.files.values()}  # lines that were filed elsewhere
     compare(ledger, selected=selected, hours=sorted(hours | of_others))
     return ledger

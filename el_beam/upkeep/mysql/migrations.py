@@ -47,7 +47,6 @@ class TablePlan:
         return not self.statements and not self.by_hand
 
     def as_json(self) -> dict[str, Any]:
-        """For machines."""
         plain = asdict(self)
         return {"table": plain.pop("table"), **plain.pop("schema")._asdict(), **plain}
 
@@ -62,15 +61,14 @@ def plan_of(schema: Destination, described: sa.Table, found: TableFacts | None) 
         why = f"it is that of the schema {found.owner}: the events of {schema} are EventErrors"
         return TablePlan(name, schema, "belongs to another schema", by_hand=(why,))
     lack = lacks(described, found)
-    quoted = MYSQL.identifier_preparer
-    alter = f"ALTER TABLE {quoted.format_table(described)}"
+    preparer = MYSQL.identifier_preparer
+    alter, quoted = f"ALTER TABLE {preparer.format_table(described)}", preparer.quote_identifier
     by_hand = [
         f"{each.name} must not be unique, for it swallows events: {alter} DROP INDEX "
-        f"{quoted.quote(sa.quoted_name(each.name, quote=True))}"
+        f"{quoted(each.name)}"
         for each in lack.others
     ] + [
-        f"{each} has no value in any event: {alter} ALTER "
-        f"{quoted.quote(sa.quoted_name(each, quote=True))} SET DEFAULT …"
+        f"{each} has no value in any event: {alter} ALTER {quoted(each)} SET DEFAULT …"
         for each in lack.needed
     ]
     notes = tuple(

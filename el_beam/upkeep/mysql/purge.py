@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import sqlalchemy as sa
 
 from el_beam.upkeep.mysql.keep import Kept, check_tables, fields_of, kept
-from el_beam.upkeep.mysql.tables import Ours, tables
+from el_beam.upkeep.mysql.tables import Ours, Strange, tables
 from el_beam.upkeep.retention.keep_list import Keep
 from schemas.event import Destination
 from schemas.registry import Registry, SchemaError
@@ -84,14 +84,12 @@ def targets(
 
     Raises KeepError, FAULTS, RegistryError, RegistryUnavailable."""
     found: list[PurgeTarget] = []
-    problems: dict[str, str] = {}
     with engine.connect() as connection:
-        ours = []
-        for each in tables(connection, registry.list()):
-            if isinstance(each, Ours):
-                ours.append(each)
-            elif selected(str(each.schema or each.name)):
-                problems[each.name] = each.why
+        every = [*tables(connection, registry.list())]
+        ours = [each for each in every if isinstance(each, Ours)]
+        strange = (each for each in every if isinstance(each, Strange))
+        problems = {each.name: each.why for each in strange
+                    if selected(str(each.schema or each.name))}  # fmt: skip
         fields = {str(each.schema): has for each in ours
                   if (has := _fields(registry, keep, each.schema)) is not None}  # fmt: skip
         check_tables(keep, fields)
@@ -298,7 +296,6 @@ class Walk:
 
 def _by(clock: TimeColumn, chosen: sa.Select[Any], table: sa.TableClause) -> sa.Select[Any]:
     """By this clock's index, whatever the server thinks of it."""
-    quoted = MYSQL.identifier_preparer
-    name = quoted.quote(sa.quoted_name(clock.by, quote=True))
+    name = MYSQL.identifier_preparer.quote_identifier(clock.by)
     # A percent sign is doubled for SQLAlchemy, and that again for the driver.
     return chosen.with_hint(table, f"FORCE INDEX ({name.replace('%', '%%%%')})")

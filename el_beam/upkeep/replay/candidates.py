@@ -24,6 +24,7 @@ CREATE TABLE line (
 _ADD = f"INSERT INTO line VALUES (NULL{', ?' * 17})"
 _THERE = "CREATE TABLE there (sink INT, uuid TEXT, PRIMARY KEY (sink, uuid)) WITHOUT ROWID"
 _SAW = "INSERT OR IGNORE INTO there SELECT ?, uuid FROM line WHERE uuid = ? LIMIT 1"
+_HAS_ALL = "INSERT OR IGNORE INTO there SELECT DISTINCT ?, uuid FROM line"
 # Of lines that are the same event one is written: the first.
 _LACKED = """
 INSERT INTO lacked SELECT MIN(id) FROM line
@@ -77,7 +78,6 @@ class Candidates:
         self._database.execute("CREATE TABLE lacked (id INTEGER PRIMARY KEY)")
 
     def fill(self, lines: Iterable[CandidateLine]) -> None:
-        """Take all of these."""
         rows = (
             (each.uuid, *each.to, *each[2:11], *each.line.origin[:4],
              each.line.data if self._whole else b"")
@@ -98,24 +98,18 @@ class Candidates:
 
     def leaves_out_bots(self, sink: int) -> None:
         """A sink has all of bots that it will ever have."""
-        self._database.execute(
-            "INSERT OR IGNORE INTO there SELECT DISTINCT ?, uuid FROM line WHERE bot", (sink,)
-        )
+        self._database.execute(f"{_HAS_ALL} WHERE bot", (sink,))
 
     def wrote(self, sink: int) -> None:
         """A sink has all of them now."""
-        self._database.execute(
-            "INSERT OR IGNORE INTO there SELECT DISTINCT ?, uuid FROM line", (sink,)
-        )
+        self._database.execute(_HAS_ALL, (sink,))
 
     def counts(self) -> list[tuple[Destination, str, int]]:
         """(schema, hour, lines), in order."""
         rows = self._database.execute(
             "SELECT schema, revision, hour, COUNT(*) FROM line GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
         )
-        return [
-            (Destination(schema, revision), hour, lines) for schema, revision, hour, lines in rows
-        ]
+        return [(Destination(*to), hour, lines) for *to, hour, lines in rows]
 
     def selection(self, *, tables: bool) -> Selection:
         """Which events of a store may be those of these lines; `tables`: it names schemas as

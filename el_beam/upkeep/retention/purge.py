@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from el_beam.books.ledger.changes import finish, prepare, written
-from el_beam.books.ledger.model import STATE, STATE_NOTE, Change, HourFilter, Ledger, LedgerFile
+from el_beam.books.ledger.model import STATES, Change, HourFilter, Ledger, LedgerFile
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import State
 from el_beam.upkeep.compaction import attempt, name_of
@@ -71,7 +71,9 @@ def purge(root: str, step: Step, lease: Lease) -> dict[str, str]:
             table = attempt(partial(_cut, f"{root}/{file.path}", step.keep), file.path, problems)
             if table is None:
                 continue
-            path = _path(file.path, step.keep)
+            name = name_of(file.path)
+            assert name is not None  # only tables have fields
+            path = name._replace(kept=kept_mark(step.keep)).beside(file.path)
             receipt = written(root, path, file, table)
             made.files[receipt.where] = receipt
             of[path] = list(file.of)
@@ -79,21 +81,15 @@ def purge(root: str, step: Step, lease: Lease) -> dict[str, str]:
     if removed:
         kept = "nothing" if step.keep is None else ", ".join(sorted({"uuid", "dt"} | step.keep))
         identity = json.dumps([sorted(removed), kept])
-        name = f"purge-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
-        prepare(root, Change(name, f"too old: {kept} stays", made, of, tuple(removed)), lease)
-        finish(root, name)
-        filesystem.remove(f"{root}/{REPLACED}/{name}")
+        change = f"purge-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+        prepare(root, Change(change, f"too old: {kept} stays", made, of, tuple(removed)), lease)
+        finish(root, change)
+        filesystem.remove(f"{root}/{REPLACED}/{change}")
     return problems
 
 
 def _cut(path: str, keep: frozenset[str]) -> pa.Table:
     return cut(filesystem.read(path), keep)
-
-
-def _path(path: str, keep: frozenset[str]) -> str:
-    name = name_of(path)
-    assert name is not None  # only tables have fields
-    return name._replace(kept=kept_mark(keep)).beside(path)
 
 
 def left_over(root: str, *, hours: HourFilter, now: datetime, age: timedelta) -> Iterator[str]:
@@ -125,13 +121,11 @@ def _all_in(folder: str, may_go: Callable[[FileInfo], bool]) -> Iterator[str]:
 
 def _awaited(root: str) -> Iterator[str]:
     """What imports that were killed will give its name when they go on."""
-    for name in filesystem.names(f"{root}/{LEDGER}"):
-        if name.startswith(STATE):
-            path = f"{root}/{LEDGER}/{name}"
-            state = State(STATE_NOTE.load(filesystem.read(path), path).state)
-            for topic in state.topics():
-                _, manifest = state.topic(topic).pending()
-                yield from manifest.summary.files if manifest else ()
+    for name in STATES.names(root):
+        state = State(STATES.read(root, name).state)
+        for topic in state.topics():
+            _, manifest = state.topic(topic).pending()
+            yield from manifest.summary.files if manifest else ()
 
 
 def _is_fresh(found: FileInfo, now: datetime, age: timedelta) -> bool:

@@ -9,10 +9,20 @@ import pytest
 from faulty_files import FaultyFiles, Killed
 
 from el_beam.books.ledger import hours
-from el_beam.books.ledger.audit import compare
-from el_beam.books.ledger.closing import QUIET, close_hour, due, source_time
+from el_beam.books.ledger.audit import compare, folders
 from el_beam.books.ledger.entries import enter_state, read_ledger
-from el_beam.books.ledger.hours import LATENESS, close, folders, open_hours, opened, passed, put
+from el_beam.books.ledger.hours import (
+    LATENESS,
+    QUIET,
+    close,
+    close_hour,
+    due,
+    open_hours,
+    opened,
+    passed,
+    put,
+    source_time,
+)
 from el_beam.books.state.state import Commit, Manifest, State
 from schemas.registry import open_registry
 from transforms import layout

@@ -294,6 +294,13 @@ def test_a_backfill_after_a_replay_from_elsewhere(world: World) -> None:
     assert world.rows("parquet") == as_at_first(world, "parquet", split=700)
 
 
+def test_a_backfill_into_a_new_folder(world: World) -> None:
+    """All that its ledger has is the lease of the backfill itself."""
+    world.run("raw", split=700)
+    world.backfill("parquet")
+    assert world.rows("parquet") == as_at_first(world, "parquet", split=700)
+
+
 def test_lines_of_the_archive_and_others(world: World) -> None:
     """They don't share files: a backfill replaces those of its lines alone."""
     others = [line(21, n=1), line(25, n=5, hour=EIGHT), line(28, "New", n=8)]
