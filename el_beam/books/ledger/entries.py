@@ -12,15 +12,11 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from el_beam.books.ledger.model import (
-    CHANGE_NOTE,
     CHANGES,
     DONE,
-    NAMING_NOTE,
     NAMINGS,
     RAW,
-    RUN_NOTE,
     RUNS,
-    STATE_NOTE,
     STATES,
     Change,
     Entry,
@@ -150,7 +146,7 @@ def read_ledger(root: str, *, selected: HourFilter = lambda _: True) -> Ledger:
 
 def _read_ledger(root: str, selected: HourFilter) -> Ledger:
     ledger, folder = Ledger(root), f"{root}/{LEDGER}"
-    formats = (CHANGE_NOTE, NAMING_NOTE, RUN_NOTE, STATE_NOTE)
+    formats = (each.format for each in (CHANGES, NAMINGS, RUNS, STATES))
     kinds: dict[str, DocumentFormat[Any]] = {f"{each.kind}-": each for each in formats}
     names = [each for each in filesystem.names(folder)
              if each.startswith((*kinds,)) and not each.endswith(DONE)]  # fmt: skip

@@ -36,7 +36,7 @@ class OpenHour:
 
 
 OPEN_HOUR = DocumentFormat("open", OpenHour)
-_OPEN = Notes(OPEN_HOUR)
+OPEN_HOURS = Notes(OPEN_HOUR)
 
 
 def put(files: Iterable[NewFile]) -> list[str]:
@@ -62,8 +62,8 @@ def put(files: Iterable[NewFile]) -> list[str]:
 
 def _open(place: tuple[str, str]) -> None:
     root, hour = place
-    if not filesystem.exists(_OPEN.path(root, hour)):
-        _OPEN.create(root, hour, OpenHour(time.time()))
+    if not filesystem.exists(OPEN_HOURS.path(root, hour)):
+        OPEN_HOURS.create(root, hour, OpenHour(time.time()))
 
 
 def _reopen(folder: str) -> str:
@@ -76,16 +76,6 @@ def _reopen(folder: str) -> str:
     return folder
 
 
-def open_hours(root: str) -> list[str]:
-    """Hours of which something has come since they were complete, in order. Raises OSError."""
-    return _OPEN.names(root)
-
-
-def opened(root: str, hour: str) -> float:
-    """Unix seconds since when an hour is open. Raises OSError."""
-    return _OPEN.read(root, hour).since
-
-
 def passed(hour: str, source_time: float) -> bool:
     """Whether a source that was read to this time (unix seconds) has all of an hour."""
     start = datetime.strptime(hour, "%Y-%m-%dT%H").replace(tzinfo=UTC).timestamp()
@@ -96,7 +86,7 @@ def close(root: str, hour: str) -> None:
     """Say in each of an hour's folders that it is complete. Raises OSError."""
     for folder in folders(root, hour):
         filesystem.write(f"{folder}/{COMPLETE}", b"")  # nothing to see a part of, nothing to sweep
-    filesystem.remove(_OPEN.path(root, hour))
+    filesystem.remove(OPEN_HOURS.path(root, hour))
 
 
 def source_time(newest: float, now: float) -> float:
@@ -109,7 +99,7 @@ def source_time(newest: float, now: float) -> float:
 def due(sinks: Iterable[Sink], time: float) -> Iterator[tuple[Sink, str]]:
     """The open hours that a source which was read to this time has passed. Raises OSError."""
     for sink in sinks:
-        for hour in open_hours(sink.root):
+        for hour in OPEN_HOURS.names(sink.root):
             if passed(hour, time):
                 yield sink, hour
 
@@ -119,7 +109,7 @@ def close_hour(sink: Sink, hour: str, state: str) -> str:
     Returns what is wrong, for people; '' where nothing is. Raises LedgerError, OSError."""
     ledger = Ledger(sink.root)
     note = StateNote(sink.root, str(sink), state)
-    read_state(ledger, note, hour.__eq__, since=opened(sink.root, hour))
+    read_state(ledger, note, hour.__eq__, since=OPEN_HOURS.read(sink.root, hour).since)
     compare(ledger, selected=lambda _: False, hours=[hour])
     if ledger.troubles:  # a change may have put others in their place
         ledger = read_ledger(sink.root, selected=hour.__eq__)

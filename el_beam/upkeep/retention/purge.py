@@ -97,18 +97,20 @@ def left_over(root: str, *, hours: HourFilter, now: datetime, age: timedelta) ->
     changes have put away of these hours, and what runs that were killed left so long ago. Raises
     OSError."""
 
+    def is_fresh(found: FileInfo) -> bool:
+        return now.timestamp() - found.updated < max(age, _AT_WORK).total_seconds()
+
     def is_old(found: FileInfo) -> bool:
         hour = hour_in(found.path)
-        return hours(hour) if hour else not _is_fresh(found, now, age)
+        return hours(hour) if hour else not is_fresh(found)
 
     yield from _all_in(f"{root}/{REPLACED}", is_old)
     waiting = {*_awaited(root)}
     yield from _all_in(f"{root}/{TEMPORARY}",
-                       lambda found: found.path not in waiting and not _is_fresh(found, now, age)
-                       )  # fmt: skip
+                       lambda found: not (found.path in waiting or is_fresh(found)))  # fmt: skip
     for name in filesystem.names(f"{root}/{LEDGER}"):
         for found in filesystem.find(f"{root}/{LEDGER}/{name}") if name[0] == "_" else ():
-            if not _is_fresh(found, now, age):
+            if not is_fresh(found):
                 yield found.path
 
 
@@ -128,10 +130,6 @@ def _awaited(root: str) -> Iterator[str]:
             yield from manifest.summary.files if manifest else ()
 
 
-def _is_fresh(found: FileInfo, now: datetime, age: timedelta) -> bool:
-    return now.timestamp() - found.updated < max(age, _AT_WORK).total_seconds()
-
-
 _ALWAYS = frozenset({"uuid", "dt"})  # which tell of nobody, and without which rows are no rows
 _ROWS = 10_000  # that are cut at once
 
@@ -144,27 +142,21 @@ def check_files(keep: Keep, ledger: Ledger) -> None:
             tables[file.schema].append(file)
 
     def fields_of(names: list[str], named: frozenset[str]) -> set[str]:
-        has, problems = _fields(named, ledger.root, [tables[name] for name in names])
+        """Of as many files as it takes to find those that are named."""
+        has: set[str] = set()
+        problems: dict[str, str] = {}
+        files = zip_longest(*(tables[name] for name in names))  # the first of each table first
+        for file in filter(None, chain.from_iterable(files)):
+            schema = attempt(partial(_schema, f"{ledger.root}/{file.path}"), file.path, problems)
+            has.update(_paths(schema or ()))
+            if has and named <= has:
+                break
         if not has:
             path, why = next(iter(problems.items()))
             raise KeepError(f"{path}: {why}")
         return has
 
     check(keep, tables, fields_of)
-
-
-def _fields(
-    fields: frozenset[str], root: str, tables: list[list[LedgerFile]]
-) -> tuple[set[str], dict[str, str]]:
-    """The fields that files have, as many files as it takes to find these; and what went wrong."""
-    has: set[str] = set()
-    problems: dict[str, str] = {}
-    for file in filter(None, chain.from_iterable(zip_longest(*tables))):
-        schema = attempt(partial(_schema, f"{root}/{file.path}"), file.path, problems)
-        has.update(_paths(schema or ()))
-        if has and fields <= has:
-            break
-    return has, problems
 
 
 def _schema(path: str) -> pa.Schema:

@@ -13,12 +13,11 @@ from el_beam.books.ledger.audit import compare, folders
 from el_beam.books.ledger.entries import enter_state, read_ledger
 from el_beam.books.ledger.hours import (
     LATENESS,
+    OPEN_HOURS,
     QUIET,
     close,
     close_hour,
     due,
-    open_hours,
-    opened,
     passed,
     put,
     source_time,
@@ -85,15 +84,15 @@ def imported(tmp_path: Path) -> Import:
 def test_an_hour_is_open_then_complete_then_open_again(imported: Import) -> None:
     assert imported.increment("Edit_1", "a") == []
     assert imported.increment("Move_2", "a") == []
-    assert open_hours(imported.root) == [SEVEN]
+    assert OPEN_HOURS.names(imported.root) == [SEVEN]
     assert imported.marks() == {"Edit_1": "", "Move_2": ""}
 
     assert imported.close() == ""
-    assert open_hours(imported.root) == []
+    assert OPEN_HOURS.names(imported.root) == []
     assert imported.marks() == {"Edit_1": "complete", "Move_2": "complete"}
 
     assert imported.increment("Edit_1", "late") == [SEVEN]
-    assert open_hours(imported.root) == [SEVEN]
+    assert OPEN_HOURS.names(imported.root) == [SEVEN]
     assert imported.marks() == {"Edit_1": "reopened", "Move_2": "complete"}
     assert imported.increment("Edit_1", "later") == []
 
@@ -109,16 +108,16 @@ def test_putting_again_does_no_harm(imported: Import) -> None:
     for _ in range(2):
         put([file])
     assert Path(file.path).exists()
-    since = opened(imported.root, SEVEN)
+    since = OPEN_HOURS.read(imported.root, SEVEN).since
     put([imported.file("Edit_1", "b")])
-    assert opened(imported.root, SEVEN) == since
+    assert OPEN_HOURS.read(imported.root, SEVEN).since == since
 
 
 def test_where_no_import_writes_nobody_closes_hours(tmp_path: Path) -> None:
     imported = Import(tmp_path)
     shutil.rmtree(f"{imported.root}/_ledger")
     put([imported.file("Edit_1", "a")])
-    assert open_hours(imported.root) == []
+    assert OPEN_HOURS.names(imported.root) == []
 
 
 def test_a_kill_while_an_hour_is_closed_leaves_no_stray_file(imported: Import) -> None:
@@ -144,7 +143,7 @@ def test_an_import_that_closes_the_hour_between(
 
     monkeypatch.setattr(hours, "publish", while_publishing)
     assert put([imported.file("Edit_1", "b")]) == [SEVEN]
-    assert open_hours(imported.root) == [SEVEN]
+    assert OPEN_HOURS.names(imported.root) == [SEVEN]
     assert not Path(imported.root, "Edit_1", HOUR, layout.COMPLETE).exists()
 
 
