@@ -5,30 +5,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 import pytest
+from in_process import Called, call
 
 ROOT = Path(__file__).parents[2]
 EL = [sys.executable, "-m", "el_beam.cli"]
-
-
-class Ran(NamedTuple):
-    """What came of a call of `el`."""
-
-    code: int
-    out: str
-    err: str
-    peak: int  # bytes of memory of the largest process
-
-    @property
-    def told(self) -> list[str]:
-        """Lines of standard error, which must be sentences for people."""
-        for word in ("Traceback", "Warning", "WARNING", "INFO:", "ERROR:", 'File "'):
-            assert word not in self.err, self.err
-        return self.err.splitlines()
 
 
 def start(folder: Path, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
@@ -43,12 +29,12 @@ def start(folder: Path, *arguments: str, **options: Any) -> subprocess.Popen[byt
         )
 
 
-def finished(folder: Path, process: subprocess.Popen[bytes]) -> Ran:
+def finished(folder: Path, process: subprocess.Popen[bytes]) -> Called:
     """Wait for what `start` has started."""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     out, err = ((folder.parent / name).read_text() for name in ("out", "err"))
-    return Ran(process.returncode, out, err, usage.ru_maxrss * 1024)
+    return Called(process.returncode, out, err, usage.ru_maxrss * 1024)
 
 
 @pytest.fixture(scope="module")
@@ -60,20 +46,26 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def el(home: Path) -> Callable[..., Ran]:
+def el(home: Path) -> Callable[..., Called]:
     """Runs `el` to its end."""
 
-    def run(*arguments: str, **options: Any) -> Ran:
+    def run(*arguments: str, **options: Any) -> Called:
         return finished(home, start(home, *arguments, stdin=subprocess.DEVNULL, **options))
 
     return run
 
 
 @pytest.fixture(scope="module")
-def el_started(home: Path) -> Callable[..., tuple[subprocess.Popen[bytes], Callable[[], Ran]]]:
+def el_here(home: Path) -> Callable[..., Called]:
+    """Runs `el` in this process."""
+    return partial(call, folder=home)
+
+
+@pytest.fixture(scope="module")
+def el_started(home: Path) -> Callable[..., tuple[subprocess.Popen[bytes], Callable[[], Called]]]:
     """Starts `el`; gives the process, and a function that waits for it."""
 
-    def begin(*arguments: str) -> tuple[subprocess.Popen[bytes], Callable[[], Ran]]:
+    def begin(*arguments: str) -> tuple[subprocess.Popen[bytes], Callable[[], Called]]:
         process = start(home, *arguments, stdin=subprocess.PIPE)
         return process, lambda: finished(home, process)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from in_process import Called, call
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import read_ledger
@@ -35,11 +36,10 @@ def lines(number: int, start: int = 0, hours: int = 26) -> Iterator[bytes]:
         yield _TIME.sub(time_.isoformat().encode(), sample[place % len(sample)], count=1)
 
 
-def el(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([*EL, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, timeout=300, check=False)  # fmt: skip
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
+def el(*arguments: object, code: int = 0) -> Called:
+    done = call(*arguments)
+    assert done.code == code, done.err
+    assert "Traceback" not in done.err
     return done
 
 
@@ -100,29 +100,28 @@ def test_a_day(tmp_path: Path, schemas: Path) -> None:
     next_day = contents(out, "[!_]*/year=2019/month=03/day=11/**/*.parquet")
     assert next_day
     hours = ("--from", DAY, "--to", DAY)
-    told = json.loads(el("backfill", "plan", raw, f"parquet:{out}", *hours, "--json").stdout)
+    told = json.loads(el("backfill", "plan", raw, f"parquet:{out}", *hours, "--json").out)
     assert [each["hour"] for each in told["hours"]] == [f"{DAY}T{hour:02}" for hour in range(24)]
     damaged = {each["hour"][-2:]: each["sinks"][f"parquet:{out}"] for each in told["hours"]}
     assert {hour for hour, each in damaged.items() if each["damaged"]} == {"05", "17"}
     assert damaged["05"]["unknown"] == damaged["17"]["unknown"] == 1
 
-    call = [*EL, "backfill", "apply", str(raw), f"parquet:{out}", *hours, "--json"]
+    apply = ["backfill", "apply", str(raw), f"parquet:{out}", *hours, "--json"]
     late = False
     for done in (3, 11):  # hours that are there when it is killed
-        with subprocess.Popen(call, cwd=ROOT, stdout=subprocess.PIPE, text=True) as apply:
-            assert apply.stdout is not None
+        with subprocess.Popen([*EL, *apply], cwd=ROOT, stdout=subprocess.DEVNULL) as process:
             before = len([*(out / "_ledger").glob("change-*T??.json")])
             while len([*(out / "_ledger").glob("change-*T??.json")]) < done:
-                assert apply.poll() is None
+                assert process.poll() is None
                 time.sleep(0.002)
             time.sleep(rng.uniform(0, 0.3))
-            apply.send_signal(signal.SIGKILL)
+            process.send_signal(signal.SIGKILL)
         assert before < done
         if not late:  # lines of that day come while it is under way
             el("run", f"file:{logs['late']}", f"parquet:{out}", f"raw:{raw}")
             el("run", f"file:{logs['late']}", f"parquet:{wanted}")
             late = True
-    finished = [json.loads(line)["hour"] for line in el(*call[3:]).stdout.splitlines()]
+    finished = [json.loads(line)["hour"] for line in el(*apply).out.splitlines()]
     assert len(finished) <= 13
     assert finished[-1] == f"{DAY}T23"
 
@@ -168,7 +167,7 @@ def test_one_schema(tmp_path: Path, schemas: Path) -> None:
     for table in wanted:
         some = {uuid for uuid, folder in wanted[table].items() if not folder.endswith("=02")}
         assert {uuid for uuid, at in found[table].items() if not at.endswith("=02")} == some, table
-    told = json.loads(el("ledger", out, "--json").stdout)
+    told = json.loads(el("ledger", out, "--json").out)
     assert told["totals"]["read"] == told["totals"]["rows"] == 1_000
 
 
@@ -182,13 +181,13 @@ def test_what_is_found_is_mended_by_what_is_advised(tmp_path: Path) -> None:
     lost.unlink()
     shutil.copy(doubled, doubled.with_name("doubled.parquet"))
     ends = (f"parquet:{out}", f"parquet:{tmp_path}/wanted")
-    differing = el("reconcile", *ends, "--json", code=1).stdout
+    differing = el("reconcile", *ends, "--json", code=1).out
     again = pq.read_table(doubled, partitioning=None)["uuid"].to_pylist()
     assert all(uuid in differing for uuid in (*missing, *again))
     cut.write_bytes(cut.read_bytes()[:-7])
-    assert str(cut) in el("reconcile", *ends, code=2).stderr
+    assert str(cut) in el("reconcile", *ends, code=2).err
 
-    told = json.loads(el("ledger", out, "--json", code=1).stdout)
+    told = json.loads(el("ledger", out, "--json", code=1).out)
     names = {(each["kind"], Path(each["what"]).name) for each in told["troubles"]}
     assert names == {("lost", lost.name), ("damaged", cut.name), ("unknown", "doubled.parquet")}
     assert told["mending"] == [
@@ -197,7 +196,7 @@ def test_what_is_found_is_mended_by_what_is_advised(tmp_path: Path) -> None:
     ]
     for command in told["mending"]:
         el(*shlex.split(command)[1:])
-    assert json.loads(el("ledger", out, "--content", "--json").stdout)["troubles"] == []
+    assert json.loads(el("ledger", out, "--content", "--json").out)["troubles"] == []
     el("reconcile", *ends)
 
 
@@ -210,7 +209,7 @@ def test_a_run_made_again_after_a_backfill(tmp_path: Path) -> None:
     assert contents(out, "[!_]*/**/*.parquet") == before
     el("compact", out, "--after", "0")  # and made again of what was made one
     el("backfill", "apply", tmp_path / "raw", f"parquet:{out}", "--from", DAY, "--to", DAY)
-    totals = json.loads(el("ledger", out, "--json").stdout)["totals"]
+    totals = json.loads(el("ledger", out, "--json").out)["totals"]
     assert totals["read"] == totals["rows"] == 1_000
 
 
@@ -223,7 +222,7 @@ def test_on_any_runner(tmp_path: Path, runner: str, monkeypatch: pytest.MonkeyPa
     names = {*contents(out, "[!_]*/**/hour=01/*.parquet")}
     hour = ("--from", f"{DAY}T01", "--to", f"{DAY}T01")
     options = ("--runner", runner, "--workers", "2", "--json")
-    told = json.loads(el("backfill", "apply", raw, f"parquet:{out}", *hour, *options).stdout)
+    told = json.loads(el("backfill", "apply", raw, f"parquet:{out}", *hour, *options).out)
     assert told["totals"]["read"] == sum(len(found) for found in hourly(before, "01").values())
     assert rows(out) == before
     assert names.isdisjoint(contents(out, "[!_]*/**/*.parquet"))

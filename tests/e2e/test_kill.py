@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from in_process import call
 
 from traffic.kills import forks
 
@@ -21,19 +22,20 @@ COPIES = 2
 PATIENCE = 120.0  # seconds
 
 
-def command(log: Path, out: Path, workers: int) -> list[str]:
+def arguments(log: Path, out: Path, workers: int) -> list[str]:
     names = {"parquet": "parquet", "jsonl": "jsonl", "raw": "raw", "sqlite": "events.db"}
     sinks = [f"{scheme}:{out}/{name}" for scheme, name in names.items()]
     source = f"file:{log}?split=512KiB"
-    run = [sys.executable, "-m", "el_beam.cli", "run", source, *sinks]
-    return [*run, "--workers", str(workers)]
+    return ["run", source, *sinks, "--workers", str(workers)]
+
+
+def command(log: Path, out: Path, workers: int) -> list[str]:
+    return [sys.executable, "-m", "el_beam.cli", *arguments(log, out, workers)]
 
 
 def finish(log: Path, out: Path, workers: int) -> None:
-    done = subprocess.run(
-        command(log, out, workers), capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    done = call(*arguments(log, out, workers))
+    assert done.code == 0, done.err
 
 
 def files(out: Path) -> dict[str, bytes]:
@@ -110,10 +112,10 @@ def test_the_undisturbed_run_is_whole(undisturbed: Undisturbed) -> None:
 
 
 def kill_when(
-    moment: Callable[[], bool], call: list[str], whole_group: bool
+    moment: Callable[[], bool], call_: list[str], whole_group: bool
 ) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
-        call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        call_, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     end = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < end and not moment():
@@ -138,8 +140,11 @@ def test_killed_in_mid_write(undisturbed: Undisturbed, tmp_path: Path, seed: int
     ][seed % 3]
     threshold = chance.randrange(1, int(most))
 
-    call = command(undisturbed.log, out, workers)
-    process = kill_when(lambda: counter(out) >= threshold, call, whole_group=chance.random() < 0.5)
+    process = kill_when(
+        lambda: counter(out) >= threshold,
+        command(undisturbed.log, out, workers),
+        whole_group=chance.random() < 0.5,
+    )
 
     assert process.returncode == -signal.SIGKILL, "it was still running"
     assert counter(out) >= 1, "it had begun to write"
@@ -160,8 +165,8 @@ def test_a_worker_that_dies_ends_the_job(
     undisturbed: Undisturbed, tmp_path: Path, later: float, other_hangs: bool
 ) -> None:
     out = tmp_path / "out"
-    call = command(undisturbed.log, out, workers=2)
-    job = psutil.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    run = command(undisturbed.log, out, workers=2)
+    job = psutil.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     workers = workers_of(job)
     time.sleep(later)
     if other_hangs:

@@ -122,9 +122,9 @@ WRONG: list[tuple[list[str], list[str]]] = [
 
 
 @pytest.mark.parametrize(("call", "says"), WRONG, ids=shown)
-def test_a_wrong_call(el: El, home: Path, call: list[str], says: list[str]) -> None:
+def test_a_wrong_call(el_here: El, home: Path, call: list[str], says: list[str]) -> None:
     before = contents(home)
-    ran = el("run", *call)
+    ran = el_here("run", *call)
     assert (ran.code, ran.out) == (2, "")
     assert len(ran.told) == len(says)
     for line, beginning in zip(ran.told, says, strict=True):
@@ -132,10 +132,10 @@ def test_a_wrong_call(el: El, home: Path, call: list[str], says: list[str]) -> N
     assert contents(home) == before
 
 
-def test_a_dry_run_writes_nothing(el: El, home: Path) -> None:
+def test_a_dry_run_writes_nothing(el_here: El, home: Path) -> None:
     before = sorted(home.rglob("*"))
     for call in (["file:a.log", TO, "sqlite:e.db", "parquet:p"], ["--config", "good.yaml"]):
-        ran = el("run", *call, "--dry-run")
+        ran = el_here("run", *call, "--dry-run")
         assert (ran.code, ran.told) == (0, [])
         assert "1 file(s) in 1 split(s)" in ran.out
         assert ran.out.endswith("Nothing was read or written (--dry-run).\n")
@@ -170,8 +170,8 @@ def failed(ran: Any, *says: str) -> str:
     ],
     ids=shown,
 )
-def test_a_job_that_cannot_be_done(el: El, call: list[str], says: str) -> None:
-    failed(el("run", *call), says)
+def test_a_job_that_cannot_be_done(el_here: El, call: list[str], says: str) -> None:
+    failed(el_here("run", *call), says)
 
 
 @pytest.mark.parametrize(
@@ -179,11 +179,11 @@ def test_a_job_that_cannot_be_done(el: El, call: list[str], says: str) -> None:
     [("flink", "EL_JARS", "run el jars build"), ("spark", "SPARK_HOME", "set SPARK_HOME")],
 )
 def test_increments_need_the_jars_of_their_runner(
-    el: El, home: Path, monkeypatch: pytest.MonkeyPatch, runner: str, missing: str, says: str
+    el_here: El, home: Path, monkeypatch: pytest.MonkeyPatch, runner: str, missing: str, says: str
 ) -> None:
     """They would fail again and again."""
     monkeypatch.setenv(missing, "/nowhere")
-    ran = el("run", "kafka://127.0.0.1:9/?topics=a&group=g", "jsonl:j", "--state", "state",
+    ran = el_here("run", "kafka://127.0.0.1:9/?topics=a&group=g", "jsonl:j", "--state", "state",
              "--every", "1s", "--runner", runner)  # fmt: skip
     assert ran.code == 2
     assert says in " ".join(ran.told)
@@ -194,8 +194,8 @@ def test_increments_need_the_jars_of_their_runner(
 @pytest.mark.parametrize(
     ("name", "says"), [("cut", "Compressed file ended before"), ("no", "Not a gzipped file")]
 )
-def test_a_damaged_file_fails_the_job(el: El, name: str, says: str, workers: str) -> None:
-    ran = el("run", f"file:{name}.log.gz", TO, "--workers", workers)
+def test_a_damaged_file_fails_the_job(el_here: El, name: str, says: str, workers: str) -> None:
+    ran = el_here("run", f"file:{name}.log.gz", TO, "--workers", workers)
     failed(ran, f"/{name}.log.gz: {says}")
 
 
@@ -239,34 +239,34 @@ def test_a_full_disk_is_finished_elsewhere(
     assert el("run", "file:a.log", "jsonl:fine", "raw:roomy").code == 0
 
 
-def test_an_invalid_schema_makes_its_own_events_bad_only(el: El) -> None:
-    ran = el("run", "file:a.log", "jsonl:inv", "--schemas", "schemas", "--json")
+def test_an_invalid_schema_makes_its_own_events_bad_only(el_here: El) -> None:
+    ran = el_here("run", "file:a.log", "jsonl:inv", "--schemas", "schemas", "--json")
     books = json.loads(ran.out)
     assert (ran.code, ran.told) == (0, [])
     assert {each["reason"]: each["count"] for each in books["reasons"]}["invalid_schema"] > 50
     assert books["balanced"] and books["totals"]["read"] == LINES
 
 
-def test_output_of_another_job_is_not_overwritten(el: El, home: Path) -> None:
-    assert el("run", "file:a.log", "jsonl:mine").code == 0
+def test_output_of_another_job_is_not_overwritten(el_here: El, home: Path) -> None:
+    assert el_here("run", "file:a.log", "jsonl:mine").code == 0
     before = contents(home / "mine")
     for other in (["--schemas", "schemas"], ["--format", "%q %{recvFrom}s %{seqId}d %D %{x}i %u"]):
-        failed(el("run", "file:a.log", "jsonl:mine", *other), "is there with other content")
+        failed(el_here("run", "file:a.log", "jsonl:mine", *other), "is there with other content")
         kept = contents(home / "mine")
         assert {name: kept[name] for name in before} == before
 
 
-def test_a_run_again_changes_nothing(el: El, home: Path) -> None:
+def test_a_run_again_changes_nothing(el_here: El, home: Path) -> None:
     call = ["file:a.log", "jsonl:j", "parquet:p", "raw:r", "sqlite:again.db"]
 
     def rows() -> list[Any]:
         with sqlite3.connect(home / "again.db") as connection:
             return connection.execute("SELECT * FROM EventError_14035058 ORDER BY id").fetchall()
 
-    assert el("run", *call).code == 0
+    assert el_here("run", *call).code == 0
     before = {name: contents(home / name) for name in "jpr"}, rows()
     for workers in ("1", "2"):
-        assert el("run", *call, "--workers", workers).code == 0
+        assert el_here("run", *call, "--workers", workers).code == 0
         assert ({name: contents(home / name) for name in "jpr"}, rows()) == before
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from in_process import call
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import read_ledger
@@ -40,11 +41,11 @@ def el(home: Path, *arguments: object) -> subprocess.Popen[str]:
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
 
 
-def done(process: subprocess.Popen[str]) -> Any:
-    """What it says, as JSON, once it has ended well."""
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    return json.loads(out)
+def done(*arguments: object) -> Any:
+    """Run `el`; what it says, as JSON."""
+    ended = call(*arguments)
+    assert ended.code == 0, ended.err
+    return json.loads(ended.out)
 
 
 def killed(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
@@ -79,7 +80,7 @@ def test_while_the_import_goes_on(stack: Stack, tmp_path: Path, broken: Path) ->
     job = Importing(stack, "replay", str(tmp_path / "out"))
     root = f"{job.root}/parquet"
     folder = Path(root)
-    call = ["bad", "replay", f"parquet:{root}", f"parquet:{root}", "--apply", "--json"]
+    replay = ["bad", "replay", f"parquet:{root}", f"parquet:{root}", "--apply", "--json"]
     job.put(3_000)
     with job.traffic(300):
         run = job.start("--every", "1s", "--schemas", str(broken))
@@ -88,14 +89,14 @@ def test_while_the_import_goes_on(stack: Stack, tmp_path: Path, broken: Path) ->
         run.communicate(timeout=60)
         run = job.start("--every", "1s")
         try:
-            first = el(tmp_path, *call)
+            first = el(tmp_path, *replay)
             killed(first, lambda: any((folder / "_temporary" / "replay").rglob("*")))
             assert first.returncode == -signal.SIGKILL
             assert there(f"parquet:{root}")
-            second = el(tmp_path, *call)
+            second = el(tmp_path, *replay)
             killed(second, lambda: any((folder / "_ledger").glob("change-*")))
             time.sleep(rng.uniform(0, 1))
-            finished, again = done(el(tmp_path, *call)), done(el(tmp_path, *call))
+            finished, again = done(*replay), done(*replay)
             assert finished["applied"] and again["valid"] == 0
             assert all(each["lacked"] == each["removed"] == 0 for each in again["sinks"])
             job.wait_for(job.committed() + 2)
@@ -124,12 +125,12 @@ def test_from_topics_into_topics(kafka: str, tmp_path: Path, broken: Path) -> No
     files = f"parquet:{tmp_path}/files"
     log = tmp_path / "a.log"
     log.write_bytes(b"\n".join(islice(lines(), 2_000)) + b"\n")
-    bad = done(el(tmp_path, "run", f"file:{log}", topics, "--schemas", broken, "--json"))["totals"]
+    bad = done("run", f"file:{log}", topics, "--schemas", broken, "--json")["totals"]
     before = delivered(kafka, "replay_")
     end = f"kafka://{kafka}/?topics=replay_{ERRORS}"
-    call = ["bad", "replay", end, topics, files, "--json", "--apply"]
+    replay = ["bad", "replay", end, topics, files, "--json", "--apply"]
     for lacked in (EDITS, 0):
-        told = done(el(tmp_path, *call))
+        told = done(*replay)
         assert (told["read"], told["valid"]) == (bad["bad"], EDITS)
         assert [each["lacked"] for each in told["sinks"]] == [lacked, lacked]
     found = delivered(kafka, "replay_")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
+from in_process import Called, call
 
 from runners.addresses import ask_json
 from runners.local_stack import Stack
@@ -32,25 +33,17 @@ class Shell:
 
     def __init__(self, stack: Stack) -> None:
         self.environment = {
-            **os.environ,
             "FLINK": stack.flink.endpoint(),
             "WORKERS": stack.workers.endpoint(),
             "KAFKA": stack.kafka.endpoint(),
             "PYTHONPATH": str(ROOT),
         }
 
-    def el(self, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        environment = {
-            key: value for key, value in {**self.environment, **changes}.items() if value
-        }
-        return subprocess.run(
-            [sys.executable, "-m", "el_beam.cli", *arguments],
-            capture_output=True, text=True, check=False, env=environment,
-        )  # fmt: skip
+    def el(self, *arguments: str, **changes: str) -> Called:
+        return call(*arguments, environment={**self.environment, **changes})
 
     def json(self, *arguments: str) -> Any:
-        done = self.el(*arguments, "--json")
-        return json.loads(done.stdout)
+        return json.loads(self.el(*arguments, "--json").out)
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +72,14 @@ def test_it_is_listed(shell: Shell, running: tuple[StreamJob, Any]) -> None:
     (listed,) = [each for each in shell.json("jobs", "list") if each["name"] == "el attended"]
     assert (listed["id"], listed["state"]) == (running[0].job, "RUNNING")
     assert listed["running"] == listed["tasks"] > 0
-    shown = shell.el("jobs", "list").stdout
+    shown = shell.el("jobs", "list").out
     assert f"{listed['id']}  RUNNING" in shown
 
 
 def test_it_is_well(shell: Shell, running: tuple[StreamJob, Any]) -> None:
     done = shell.el("check", SOURCE)
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = {line.split()[1]: line for line in done.stdout.splitlines()}
+    assert done.code == 0, done.out + done.err
+    found = {line.split()[1]: line for line in done.out.splitlines()}
     assert set(found) == {"kafka", "topics", "lag", "job", "checkpoints"}
     assert all(line.startswith("ok ") for line in found.values())
     assert "4 partition(s)" in found["topics"]
@@ -102,9 +95,9 @@ def test_it_starts_again_for_ever(running: tuple[StreamJob, Any]) -> None:
 
 def test_a_second_job_of_the_group_is_refused(shell: Shell, running: tuple[StreamJob, Any]) -> None:
     done = shell.el("run", SOURCE, SINK, "--runner", "flink")
-    assert done.returncode == 2
-    assert f"a job of the group attended runs already ({running[0].job})" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.code == 2
+    assert f"a job of the group attended runs already ({running[0].job})" in done.err
+    assert "Traceback" not in done.err
 
 
 @pytest.mark.parametrize(
@@ -130,10 +123,10 @@ def test_what_is_refused(
 ) -> None:
     source = "kafka://${KAFKA}/?topics=raw-attended&group=other"
     done = shell.el("run", source, SINK, *arguments, **changes)
-    assert done.returncode == 2, done.stderr
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
-    assert all(line.startswith("el run: ") for line in done.stderr.splitlines())
+    assert done.code == 2, done.err
+    assert told in done.err
+    assert "Traceback" not in done.err
+    assert all(line.startswith("el run: ") for line in done.err.splitlines())
 
 
 def test_topics_that_are_not_there(shell: Shell) -> None:
@@ -142,14 +135,15 @@ def test_topics_that_are_not_there(shell: Shell) -> None:
         ("pattern=nope.*", "no topic matches the pattern nope.*"),
     ):
         done = shell.el("run", f"kafka://${{KAFKA}}/?{query}&group=g", SINK, "--runner", "flink")
-        assert done.returncode == 2
-        assert told in done.stderr
+        assert done.code == 2
+        assert told in done.err
 
 
 def test_a_worker_pool_of_another_version(shell: Shell, servers: Stack) -> None:
     port = servers.workers.port["pool"] + 1
     with subprocess.Popen(
-        [sys.executable, "-c", STALE_POOL.format(port=port)], env=shell.environment
+        [sys.executable, "-c", STALE_POOL.format(port=port)],
+        env={**os.environ, **shell.environment},
     ) as pool:
         try:
             source = "kafka://${KAFKA}/?topics=raw-attended&group=other"
@@ -157,8 +151,8 @@ def test_a_worker_pool_of_another_version(shell: Shell, servers: Stack) -> None:
             def refused() -> bool:
                 where = {"WORKERS": f"127.0.0.1:{port}"}
                 done = shell.el("run", source, SINK, "--runner", "flink", **where)
-                assert done.returncode == 2
-                return "has apache-beam" in done.stderr and "el_beam 0.0.1" in done.stderr
+                assert done.code == 2
+                return "has apache-beam" in done.err and "el_beam 0.0.1" in done.err
 
             wait_for(refused, 30)
         finally:
@@ -168,21 +162,19 @@ def test_a_worker_pool_of_another_version(shell: Shell, servers: Stack) -> None:
 def test_a_plan(shell: Shell) -> None:
     source = "kafka://${KAFKA}/?pattern=raw-attended&group=other"
     done = shell.el("run", source, SINK, "--runner", "flink", "--dry-run")
-    assert done.returncode == 0, done.stderr
-    assert "topics raw-attended, group other" in done.stdout
-    assert "note: the pattern stands for 1 topic(s) of now" in done.stderr
+    assert done.code == 0, done.err
+    assert "topics raw-attended, group other" in done.out
+    assert "note: the pattern stands for 1 topic(s) of now" in done.err
 
 
 def test_new_partitions_are_seen(shell: Shell, running: tuple[StreamJob, Any]) -> None:
     job, _ = running
     admin = AdminClient({"bootstrap.servers": job.kafka})
     admin.create_partitions([NewPartitions(job.raw, 5)])[job.raw].result(10)
-    wait_for(
-        lambda: "partition(s) 4 of raw-attended are new" in shell.el("check", SOURCE).stdout, 20
-    )
+    wait_for(lambda: "partition(s) 4 of raw-attended are new" in shell.el("check", SOURCE).out, 20)
     admin.create_topics([NewTopic("raw-attended-2", 1)])["raw-attended-2"].result(10)
     pattern = "kafka://${KAFKA}/?pattern=raw-attended.*&group=attended"
-    wait_for(lambda: "raw-attended-2 is new" in shell.el("check", pattern).stdout, 20)
+    wait_for(lambda: "raw-attended-2 is new" in shell.el("check", pattern).out, 20)
 
 
 def test_asked_to_end_it_stops_with_a_savepoint(
@@ -198,8 +190,8 @@ def test_asked_to_end_it_stops_with_a_savepoint(
     assert Path(savepoint, "_metadata").exists(), told
     assert job.flink.job(job.job).state == "FINISHED"
     done = shell.el("check", SOURCE)
-    assert done.returncode == 1
-    assert "problem  job" in done.stdout
+    assert done.code == 1
+    assert "problem  job" in done.out
 
 
 def test_workers_within_the_submitter(servers: Stack) -> None:
@@ -230,8 +222,8 @@ def test_forwarded_lines_are_all_there(shell: Shell, servers: Stack) -> None:
     sample = ROOT / "examples" / "sample.log.gz"
     uri = f"kafka://${{KAFKA}}/?topic={topic}&partitions=3"
     done = shell.el("forward", f"file:{sample}", uri)
-    assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.startswith(f"10,000 lines to {topic} in ")
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith(f"10,000 lines to {topic} in ")
     assert sum(1 for _ in records(servers.kafka.endpoint(), [topic])) == 10_000
     for arguments, told in (
         (("file:/nowhere", uri), "no file matches"),
@@ -240,8 +232,8 @@ def test_forwarded_lines_are_all_there(shell: Shell, servers: Stack) -> None:
         (("kafka://${KAFKA}/?topics=a&group=g", uri), "give file:PATH; or stdin:"),
     ):
         done = shell.el("forward", *arguments)
-        assert done.returncode == 2
-        assert told in done.stderr
+        assert done.code == 2
+        assert told in done.err
     gone = shell.el("forward", f"file:{sample}", uri, KAFKA="127.0.0.1:9")
-    assert gone.returncode == 1
-    assert "cannot make topic" in gone.stderr
+    assert gone.code == 1
+    assert "cannot make topic" in gone.err

@@ -4,8 +4,6 @@ has a subclass of it, and so may a sink."""
 import gzip
 import json
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import pyarrow.parquet as pq
 import pytest
+from in_process import call
 from run_configs import run_config
 
 from el_beam.config.assemble import assemble
@@ -91,11 +90,10 @@ def as_events(outcomes: Iterable[Event | BadEvent]) -> list[dict[str, Any]]:
 
 
 def el_run(*arguments: str) -> dict[str, Any]:
-    """`el run` in a process of its own; what it prints."""
-    call = [sys.executable, "-m", "el_beam.cli", "run", *arguments]
-    done = subprocess.run(call, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    printed: dict[str, Any] = json.loads(done.stdout)
+    """What `el run` prints."""
+    done = call("run", *arguments)
+    assert done.code == 0, done.err
+    printed: dict[str, Any] = json.loads(done.out)
     return printed
 
 

@@ -17,7 +17,9 @@ class TestHdfs(GraphSuite):
     what is then there is fetched, to be looked at."""
 
     workers = 2
-    shown_elsewhere: ClassVar = FACTS_OF_THE_GRAPH
+    shown_elsewhere: ClassVar = FACTS_OF_THE_GRAPH | {
+        "test_what_a_worker_raises_comes_home", "test_no_lines_are_no_trouble",
+    }  # fmt: skip
 
     @pytest.fixture(autouse=True)
     def _hdfs(self, hdfs: str) -> None:

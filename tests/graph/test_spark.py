@@ -59,7 +59,8 @@ class TestSparkStandalone(TestSpark):
 
     shown_elsewhere: ClassVar = FACTS_OF_THE_GRAPH | {
         "test_the_same_input_gives_the_same_files", "test_running_it_again_changes_nothing",
-        "test_no_lines_are_no_trouble",
+        "test_no_lines_are_no_trouble", "test_other_content_under_the_same_name_is_refused",
+        "test_what_a_worker_raises_comes_home",
     }  # fmt: skip
 
     @pytest.fixture(autouse=True)

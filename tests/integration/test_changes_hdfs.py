@@ -1,8 +1,6 @@
 """Changes of folders on HDFS, of all kinds, one after the other."""
 
 import gzip
-import subprocess
-import sys
 import uuid
 from collections import Counter
 from pathlib import Path
@@ -10,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from in_process import call
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import read_ledger
@@ -18,7 +17,6 @@ from el_beam.cli import main
 from transforms.io.files import filesystem
 
 ROOT = Path(__file__).parents[2]
-EL = [sys.executable, "-m", "el_beam.cli"]
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +29,9 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def el(*arguments: str) -> str:
-    done = subprocess.run([*EL, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
-    return done.stdout
+    done = call(*arguments)
+    assert done.code == 0 and "Traceback" not in done.err, done.err
+    return done.out
 
 
 def whole(root: str) -> Ledger:

@@ -3,8 +3,6 @@
 import gc
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 from import_job import ImportJob, Reports, problems
+from in_process import call as el
 
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import Commit, Intent
@@ -187,9 +186,9 @@ def test_a_topic_made_anew(job: ImportJob) -> None:
     assert "is not the topic that was read before" in problems(report)[name]
     told = problems(report)[name].partition("`")[2].partition("`")[0].removeprefix("el ")
     done = el(*told.split(), "--source", f"kafka://{job.kafka}/")
-    assert (done.returncode, "Nothing was changed" in done.stderr) == (0, True)
+    assert (done.code, "Nothing was changed" in done.err) == (0, True)
     assert not job.run()[0]
-    assert el(*told.split(), "--source", f"kafka://{job.kafka}/", "--yes").returncode == 0
+    assert el(*told.split(), "--source", f"kafka://{job.kafka}/", "--yes").code == 0
     assert job.run()[1][0].summary.read == 800
     assert sum(job.uuids().values()) == 1_100
 
@@ -288,32 +287,24 @@ def test_tables(job: ImportJob) -> None:
     assert (book.given, book.written) == (400, 400)
 
 
-def el(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "el_beam.cli", *arguments],
-        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-
-
 def test_as_people_run_it(job: ImportJob) -> None:
     job.put(400)
     call = ["run", job.uri(f"topics={job.name}.a"), f"parquet:{job.folder}/p"]
     state = ["--state", job.state.path]
     done = el(*call, *state, "--once", "--json")
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
     assert (told["totals"]["read"], told["topics"], told["lag"]) == (400, [f"{job.name}.a"], 0)
-    assert "400 lines of 1 topic(s) in" in done.stderr
-    assert "Traceback" not in done.stderr and "Warning" not in done.stderr
+    assert "400 lines of 1 topic(s) in" in done.told[-1]
     shown = el("state", "show", job.state.path)
-    assert f"{job.name}.a" in shown.stdout and shown.stderr == ""
-    assert json.loads(el("state", "show", job.state.path, "--json").stdout)["topics"]
+    assert f"{job.name}.a" in shown.out and shown.err == ""
+    assert json.loads(el("state", "show", job.state.path, "--json").out)["topics"]
     with Lease(job.state):
         refused = el(*call, *state, "--once")
-        assert refused.returncode == 2
-        assert f"process {os.getpid()} on " in refused.stderr
+        assert refused.code == 2
+        assert f"process {os.getpid()} on " in refused.err
         reset = ["state", "reset", job.state.path, "--topic", f"{job.name}.a", "--to", "0:0"]
-        assert el(*reset, "--yes").returncode == 2
+        assert el(*reset, "--yes").code == 2
     job.check()
 
 
@@ -336,6 +327,5 @@ def test_what_is_refused(tmp_path: Path, options: tuple[str, ...], told: str) ->
     given = [f"{tmp_path}/state" if each == "S" else each for each in options]
     source = "kafka://127.0.0.1:9/?topics=a&group=g"
     done = el("run", source, f"parquet:{tmp_path}/p", *given)
-    assert done.returncode in (1, 2), done.stderr
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.code in (1, 2)
+    assert told in "".join(done.told)
