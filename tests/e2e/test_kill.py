@@ -176,7 +176,7 @@ def test_a_worker_that_dies_ends_the_job(
 
     _, told = job.communicate(timeout=PATIENCE)
 
-    assert time.monotonic() - killed < 20
+    assert time.monotonic() - killed < 60
     assert job.returncode == 1, told
     assert "a worker process has died" in told
     assert "Traceback" not in told

@@ -138,4 +138,4 @@ def test_what_lasts_is_told_at_once(hdfs: str) -> None:
     filesystem.write(f"{hdfs}/readonly/file", b"")
     with pytest.raises(OSError):
         filesystem.make_folder(f"{hdfs}/readonly/file/below")
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60

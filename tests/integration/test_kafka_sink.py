@@ -423,7 +423,7 @@ def test_patience_has_an_end(
                 bundle.add(S, event(n))
         started = time.monotonic()
         writer.close()  # waits for nothing
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 60  # what is waited for is for ten minutes
     finally:
         go_on()
     assert "\n" not in str(caught.value)
@@ -458,7 +458,7 @@ def test_a_password_that_is_wrong(
     started = time.monotonic()
     with pytest.raises(SinkError, match=r"cannot reach the brokers .*[Aa]uthentication") as caught:
         KafkaSink(cluster, prefix, "kafka://secure/").prepare()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60  # what is waited for is for ten minutes
     assert "guess-again" not in str(caught.value)
     assert capfd.readouterr().err == ""
 

