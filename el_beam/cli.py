@@ -66,7 +66,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser(named: Container[str] = COMMANDS) -> argparse.ArgumentParser:
-    """The command line, with all of the commands that are named; of the others only their names.
+    """The command line. The commands that are named have their options, the others only a line of
+    help.
 
     The defaults of a command's parser say what `main` does with it:
 
@@ -96,7 +97,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     A command finds in its arguments also `beam`, what follows `--`, and `scratch`, a folder that
     is removed when it ends."""
-    args = _parsed(list(sys.argv[1:] if arguments is None else arguments))
+    try:
+        args = _parsed(list(sys.argv[1:] if arguments is None else arguments))
+    except (Exception, KeyboardInterrupt) as error:  # a command's file can't be imported
+        unknown = argparse.Namespace(prog="el", fault=WRONG_CALL, goes_on=lambda _: False)
+        return _ended(unknown, error, Path(os.devnull))
     from el_beam.running.process import for_command
 
     noise = Path(os.devnull)  # what libraries and workers write to stderr

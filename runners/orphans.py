@@ -27,10 +27,10 @@ class Processes:
         return socket.gethostname(), _boot(), os.getpid(), psutil.Process().create_time()
 
     def alive(self, host: str, boot: str, pid: int, started: float) -> bool | None:
-        """Whether that process runs; None where this host can't tell."""
+        """Whether that process runs; None where this host, or this user, can't tell."""
         if host != socket.gethostname():
             return None
-        return boot == _boot() and runs(pid, started)
+        return runs(pid, started) if boot == _boot() else False
 
     def end_orphans(self) -> None:
         """End the processes whose submitter has gone; it returns when they have ended."""
@@ -79,11 +79,14 @@ def end(processes: list[psutil.Process]) -> None:
             process.kill()
 
 
-def runs(pid: int, started: float) -> bool:
-    """Whether the process with this pid, which began then (unix s), hasn't ended."""
+def runs(pid: int, started: float) -> bool | None:
+    """Whether the process with this pid, which began then (unix s), hasn't ended; None where this
+    user may not know."""
     try:
         process = psutil.Process(pid)
         return process.create_time() == started and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.AccessDenied:
+        return None
     except (psutil.Error, ValueError):
         return False
 
@@ -100,6 +103,6 @@ def _marked(name: str) -> Iterator[tuple[psutil.Process, str]]:
 def _lives(mark: str) -> bool:
     pid, _, started = mark.partition("@")
     try:
-        return runs(int(pid), float(started))
+        return runs(int(pid), float(started)) is not False
     except ValueError:
         return False

@@ -61,8 +61,8 @@ def number_of(what: str, most: float) -> Callable[[str], float]:
 
 @contextmanager
 def counting() -> Iterator[Callable[[], None]]:
-    """While the block runs, show a person who waits how many events were read: those for which
-    the function that it gives is called."""
+    """While the block runs, show a person who waits how many events were read. The block calls
+    the function that it gets once for each."""
     events = 0
 
     def one_more() -> None:

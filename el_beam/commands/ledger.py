@@ -72,7 +72,8 @@ def _show(ledger: Ledger) -> None:
         table.row("" if book.hour == hour else book.hour, book.schema, *counts, book.mark)
         hour = book.hour
     table.add_section()
-    table.row("all", "", *(ledger.totals[name] for name in numbers), "")
+    totals = ledger.totals
+    table.row("all", "", *(totals[name] for name in numbers), "")
     results().print(table)
     for trouble in ledger.troubles[:_SHOWN]:
         print(f"{trouble.kind}: {printable(trouble.sentence)}", file=sys.stderr)

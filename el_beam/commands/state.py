@@ -11,7 +11,6 @@ from el_beam.books.state.state import State, reset, show
 from el_beam.connectors.kafka import brokers_of
 from el_beam.terminal.console import ResultTable, printable, results
 from el_beam.uris import UriError, checked_path
-from transforms.io.kafka.broker import broker_of
 
 _EXAMPLE = """examples:
   el state show hdfs://namenode:9870/el/state
@@ -103,6 +102,8 @@ def _ends(args: argparse.Namespace) -> dict[int, int]:
             raise UriError(f"--to {args.to!r}: write earliest, latest or 0:500,1:730") from error
     if not args.source:
         raise UriError(f"--to {args.to} needs --source kafka://BROKERS/")
+    from transforms.io.kafka.broker import broker_of  # `el state show` needs no client
+
     kafka = broker_of(brokers_of(args.source))
     counts = kafka.partitions()
     if args.topic not in counts:

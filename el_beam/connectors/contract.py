@@ -6,8 +6,8 @@ store, which gives the events of a selection one by one: memory is the same howe
 Help texts, errors and the tests of the docs take the schemes from there. `registry.py` knows which
 connectors there are.
 
-A connector knows nothing of those who use it. It imports client libraries where it uses them: the
-command's `--help` must not wait for them.
+A connector knows nothing of those who use it. It imports client libraries where it uses them:
+commands that need none of them must not wait for them.
 """
 
 import json

@@ -97,7 +97,7 @@ def within(function: Callable[[], Result], clock: Clock = CLOCK) -> Result:
     def work() -> None:
         try:
             future.set_result(function())
-        except Exception as error:  # it is raised below
+        except BaseException as error:  # it is raised below
             future.set_exception(error)
         finally:
             ended.set()

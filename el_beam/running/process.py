@@ -77,13 +77,15 @@ def for_job(scratch: str) -> Iterator[None]:
     try:
         yield
     finally:
-        share_arenas(ANY_NUMBER)
-        gc.set_threshold(*thresholds)
-        if not frozen:
-            gc.unfreeze()
-        tempfile.tempdir = elsewhere
-        if servers := sys.modules.get("runners.job_server"):
-            servers.end_all()  # here they may complain
+        try:
+            if servers := sys.modules.get("runners.job_server"):
+                servers.end_all()  # here they may complain
+        finally:
+            share_arenas(ANY_NUMBER)
+            gc.set_threshold(*thresholds)
+            if not frozen:
+                gc.unfreeze()
+            tempfile.tempdir = elsewhere
 
 
 @contextmanager

@@ -8,8 +8,8 @@ Backfills, compactions and purges are changes. What dies before its change is pr
 changed nothing; what dies after it is finished by the next one that changes the folder. There is
 one at a time.
 
-So are untracked files put away, which no run knows: whatever died while it wrote may have left
-some, and so has an increment whose commit is missing, which is done again.
+Untracked files, which no run knows, are put away in the same way. A process that died while it
+wrote may have left some. So may an increment whose commit is missing; it is done again.
 """
 
 import hashlib

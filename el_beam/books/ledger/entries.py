@@ -1,5 +1,5 @@
-"""The entries of a ledger: a run or an import that writes files notes what they are; who reads the
-notes knows of files and hours. See model.py.
+"""The entries of a ledger. A run or an import writes a note of its files; the notes say what each
+file and hour holds. See model.py.
 """
 
 import hashlib
@@ -236,8 +236,8 @@ def _change_entry(name: str, change: Change, selected: HourFilter) -> Entry:
 def _files(
     receipts: Iterable[Receipt], root: str, of: Mapping[str, list[FilePart]], selected: HourFilter
 ) -> Iterator[LedgerFile]:
-    """The files of `selected` hours, or made of lines of these. `of`: what those are made of that
-    are not of the split and the hour that they are noted with."""
+    """The files of `selected` hours, or made of lines of these. `of`: path -> parts, for files that
+    are made of other lines than those of their note's split and hour."""
     for receipt in receipts:
         if file := receipt.file:
             path = _below(file.path, root)

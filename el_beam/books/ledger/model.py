@@ -235,7 +235,7 @@ class Notes(Generic[T]):
         return f"{root}/{LEDGER}/{self.format.kind}-{name}{ending}"
 
     def names(self, root: str, *, undone: bool = False) -> list[str]:
-        """Those that are there, in order; `undone`: without those that are done."""
+        """The names of all notes, in order; with `undone` only of those that are not done yet."""
         there, begin = filesystem.names(f"{root}/{LEDGER}"), f"{self.format.kind}-"
         names = [each.removeprefix(begin).removesuffix(".json") for each in there
                  if each.startswith(begin) and not each.endswith(DONE)]  # fmt: skip

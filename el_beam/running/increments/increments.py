@@ -72,8 +72,11 @@ class Increments:
         after_commit: Sequence[Hook[Commit]] = (),
     ) -> None:
         """`job` is the job but for its source: that is another one each time, and `run` runs it as
-        a bounded job. The hooks `after_commit` get what is durable, and hold up nothing."""
+        a bounded job. The hooks `after_commit` get what is durable, and hold up nothing.
+
+        Raises JarMissing."""
         assert isinstance(job.source, KafkaSource)
+        options_of(execution)  # its jars are there
         self._clock, self._processes, self._run_job = clock, processes or Processes(), run
         self._job, self._source = job, job.source
         self._execution, self._options = execution, options
@@ -93,10 +96,9 @@ class Increments:
         """Do increments, once or until `stop` is set: then the one under way is finished. Returns
         whether the last one had no problems.
 
-        Raises JarMissing, StateError where the state can't be used, SinkError; without `every`
+        Raises StateError where the state can't be used, SinkError; without `every`
         KafkaAway, FileAway, FlinkError and NotReady too."""
         every = self._options.every
-        options_of(self._execution)
         with self._lease:
             begun = False
             while True:

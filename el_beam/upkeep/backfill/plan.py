@@ -1,5 +1,5 @@
-"""The plan of a backfill: which hours of a raw archive are made again, of which files; and what it
-replaces, which is the files that were made of the lines that the archive has.
+"""The plan of a backfill: which hours of a raw archive are made again, of which files. It also says
+which files are replaced: those made of lines that the archive has.
 
 ROOT/_ledger/plan-NAME.json         begun
              plan-NAME.done.json    and done: else the same call takes it up again
@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 
-from el_beam.books.ledger.audit import compare
+from el_beam.books.ledger.audit import compare, folders
 from el_beam.books.ledger.changes import is_prepared
 from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.hours import OPEN_HOURS
@@ -201,7 +201,9 @@ def _ledger_of(root: str, hours: set[str]) -> Ledger:
     selected = hours.__contains__
     try:
         ledger = read_ledger(root, selected=selected)
-    except LedgerError:  # nothing was ever written there
+    except LedgerError:
+        if any(folders(root, hour) for hour in hours):
+            raise  # whose events those files have, nobody knows
         return Ledger(root)
     of_others = {file.hour for file in ledger.files.values()}  # lines that were filed elsewhere
     compare(ledger, selected=selected, hours=sorted(hours | of_others))

@@ -205,6 +205,17 @@ def test_this_machine_before_it_started_anew() -> None:
     assert machine.alive(host, boot, max(psutil.pids()) + 100_000, started) is False
 
 
+def test_a_process_that_is_hidden_may_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Processes()
+    here = machine.here()
+
+    def denied(_: object) -> float:
+        raise psutil.AccessDenied
+
+    monkeypatch.setattr(psutil.Process, "create_time", denied)
+    assert machine.alive(*here) is None
+
+
 def test_who_was_taken_for_dead_is_told(state: State) -> None:
     with Lease(state) as one:
         (Path(state.path) / "lease" / "00000009.json").write_text("{}")

@@ -114,6 +114,17 @@ def test_a_bug_is_a_sentence_and_a_file_of_details(
     file.unlink()
 
 
+def test_a_command_that_cannot_be_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "el_beam.commands.ledger", raising=False)
+    monkeypatch.setitem(sys.modules, "el_beam.books.ledger.audit", None)
+    assert cli.main(["ledger", "nowhere"]) == WRONG_CALL
+    sentence, where = capsys.readouterr().err.splitlines()
+    assert sentence.startswith("el: unexpected: ModuleNotFoundError: ")
+    Path(where.removeprefix("el: details are in ")).unlink()
+
+
 def test_the_scratch_folder_goes(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """Hooks: one that is good, one that fails, one that hangs."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -88,6 +89,8 @@ def test_a_call_has_so_much_time(released: threading.Event) -> None:
         within(lambda: {"a": 1}["x"])
     with pytest.raises(TimeoutError, match="no answer for 30 s"):
         within(released.wait, _Clock())
+    with pytest.raises(SystemExit):
+        within(sys.exit)
 
 
 def test_probes_that_fail_or_hang_are_findings(released: threading.Event) -> None:

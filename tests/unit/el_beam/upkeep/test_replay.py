@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import re
+import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import read_ledger
-from el_beam.books.ledger.model import FilePart, Ledger
+from el_beam.books.ledger.model import FilePart, Ledger, LedgerError
 from el_beam.connectors.contract import (
     Fields,
     Selection,
@@ -299,6 +300,16 @@ def test_a_backfill_into_a_new_folder(world: World) -> None:
     world.run("raw", split=700)
     world.backfill("parquet")
     assert world.rows("parquet") == as_at_first(world, "parquet", split=700)
+
+
+def test_a_backfill_into_a_folder_without_its_ledger(world: World) -> None:
+    """Nobody knows whose events its files have: they would be there twice."""
+    world.run("parquet", "raw", split=700)
+    shutil.rmtree(world.folder / "parquet" / "_ledger")
+    before = world.rows("parquet")
+    with pytest.raises(LedgerError, match="parquet has no ledger"):
+        world.backfill("parquet")
+    assert world.rows("parquet") == before
 
 
 def test_lines_of_the_archive_and_others(world: World) -> None:
