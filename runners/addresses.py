@@ -11,11 +11,12 @@ LOOPBACK = "127.0.0.1"
 _PORTS = (15_000, 32_000)
 
 
-def answers(address: str) -> bool:
-    """Whether a server accepts connections there; False for what is not an address."""
+def answers(address: str, seconds: float = 1) -> bool:
+    """Whether a server accepts connections there within that time; False for what is not an
+    address."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=5).close()
+        socket.create_connection((host, int(port)), timeout=seconds).close()
     except (OSError, ValueError):
         return False
     return True

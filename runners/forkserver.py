@@ -23,7 +23,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from runners.memory import collect_seldom
 from runners.orphans import environment
@@ -216,9 +216,16 @@ def _end_at(lifeline: int) -> None:
     os._exit(1)
 
 
+class _ToPeople(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Nobody is there any more."""
+
+
 def _to_people(descriptor: int) -> logging.Handler:
-    """The process that started us may be showing a live line there: it is drawn again, below."""
+    """A handler that writes there. If a live line of the process that started us is there, it is
+    wiped first: that process draws it again below."""
     begin = "\r\x1b[2K" if os.isatty(descriptor) else ""
-    handler = logging.StreamHandler(os.fdopen(descriptor, "w", errors="backslashreplace"))
+    stream = os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace")
+    handler = _ToPeople(stream)
     handler.setFormatter(logging.Formatter(f"{begin}%(asctime)s  %(message)s", "%H:%M:%S"))
     return handler

@@ -128,7 +128,7 @@ class _Worker:
             self.process.wait()
             time.sleep(_PAUSE)
             with self._lock:
-                if self._stopped or not answers(self.control):
+                if self._stopped or not answers(self.control, 5):
                     return
                 begun = self._start()
 
@@ -197,7 +197,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
     def _reap(self) -> None:
         """Forget those that have ended with their runners."""
         for name, named in [*self._workers.items()]:
-            left = [each for each in named if each.is_alive or answers(each.control)]
+            left = [each for each in named if each.is_alive or answers(each.control, 5)]
             if left:
                 self._workers[name] = left
             else:

@@ -66,7 +66,7 @@ def noted_ports(stack: Path) -> dict[str, dict[str, int]]:
     except FileNotFoundError:
         return {}
     except DocumentError as error:
-        raise StackError(f"{error}; or remove the folder") from error
+        raise StackError(f"{error}. To begin anew, remove the folder {stack}") from error
 
 
 class ServerProcess:
@@ -161,7 +161,7 @@ class Component(ABC):
     """Servers under one name."""
 
     name: ClassVar[str]
-    ports: ClassVar[tuple[str, ...]]  # what each port is for; the first one is its clients'
+    ports: ClassVar[tuple[str, ...]]  # what each port is for; clients use the first one
     needs: ClassVar[tuple[str, ...]] = ()  # components that are started with it
 
     def __init__(self, stack: Path) -> None:

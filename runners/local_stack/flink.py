@@ -13,7 +13,7 @@ from runners.programs import ProgramFailed, run_program, unpack_package
 from runners.user_folders import cache_folder
 
 VERSION = "1.19.3"
-# Flink serializes what is in them.
+# Java 17 keeps these packages closed; Flink serializes objects of their classes.
 _OPENS = opening("java.util java.lang java.net java.nio java.time java.io")
 
 

@@ -23,10 +23,9 @@ from urllib.parse import unquote_plus
 
 from traffic.feed import copies
 from traffic.started import EL, ROOT
-from traffic.trial import parser
+from traffic.trial import SCRATCH, parser
 
 CORPUS = ROOT / "tests" / "golden" / "oracle" / "corpus.log.gz"
-SCRATCH = ROOT / ".cache" / "bench"
 SPLIT_MIB = 32  # small enough that two workers get about as much each
 PER_SECOND = 5_000  # lines in a second of the log: its hours fill as in production
 FIRST_SECOND, FIRST_SEQ_ID = 1_552_200_000, 20_000_000
@@ -48,8 +47,8 @@ def make_log(lines: int) -> Path:
 
 
 class Peak:
-    """The largest memory, in MiB, that any one process below ours has had which was started while
-    the block runs."""
+    """Of the processes that start below ours while the block runs: the most memory that one of
+    them has had, in MiB."""
 
     def __init__(self) -> None:
         self.mib = 0.0

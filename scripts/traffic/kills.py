@@ -51,7 +51,7 @@ KILLS: dict[str, Kill] = {
     "the JobManager": _kill_server("flink", "jobmanager"),
     "the broker": _kill_server("kafka", "kafka"),
 }
-"""Of what a continuous job needs."""
+"""Ends a part that a continuous job needs, by its name."""
 
 
 def _kill_driver(_: Importing, run: Started, __: random.Random) -> None:
@@ -92,7 +92,7 @@ IMPORT_KILLS: dict[str, ImportKill] = {
     "the broker": _kill_beside("kafka", "kafka"),
     "Spark's Worker": _kill_beside("spark", "spark-worker"),
 }
-"""Of what an import needs."""
+"""Ends a part that an import needs, by its name."""
 KILLED = ("consumer", "server", "both")
 
 

@@ -11,6 +11,8 @@ import psutil
 
 from runners.local_stack import Stack
 
+SCRATCH = Path(__file__).resolve().parents[2] / ".cache" / "bench"
+
 
 @contextmanager
 def running(stack: Stack, *components: str) -> Iterator[Stack]:
@@ -25,14 +27,16 @@ def running(stack: Stack, *components: str) -> Iterator[Stack]:
 
 @contextmanager
 def temporary_stack(*components: str) -> Iterator[Stack]:
-    """A stack in a folder of its own, which has gone after the block; these components run."""
-    folder = tempfile.TemporaryDirectory(prefix="el-trial-")
+    """A stack in a folder of its own, on the disk of this checkout. These components run; the
+    folder has gone after the block."""
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    folder = tempfile.TemporaryDirectory(prefix="trial-", dir=SCRATCH)
     with folder as path, running(Stack(Path(path)), *components) as stack:
         yield stack
 
 
 def servers(stack: Stack) -> Iterator[tuple[str, psutil.Process]]:
-    """The processes of a stack that run, by name; all Python workers have one."""
+    """The processes of a stack that run, by name; all Python workers share one name."""
     for server in stack.processes():
         if server.pid:
             process = psutil.Process(server.pid)

@@ -50,7 +50,8 @@ class Landed:
 
 
 def worked(lines: Iterable[RawLine]) -> Iterator[tuple[Destination, Event, bool]]:
-    """The work by itself: of each line where it goes, what is written, whether it was bad."""
+    """What a plain loop makes of lines: for each one where it goes, the event that is written, and
+    whether it was bad."""
     parse, validate = line_parser(DEFAULT_FORMAT), event_validator(open_registry(None))
 
     def work(line: RawLine) -> tuple[Destination, Event, bool]:

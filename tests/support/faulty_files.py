@@ -112,8 +112,8 @@ class FaultyFiles(Files):
     def write(self, path: str, content: bytes) -> None:
         self._do("write", path, lambda: self._below.write(path, content))
 
-    def open(self, path: str) -> IO[bytes]:
-        return self._do("open", path, lambda: self._below.open(path))
+    def open_file(self, path: str) -> IO[bytes]:
+        return self._do("open", path, lambda: self._below.open_file(path))
 
     def move(self, source: str, target: str) -> bool:
         def moved() -> bool:

@@ -96,7 +96,7 @@ class _WriteFn(BatchedFn):
             yield in_minute(receipt, 0)
 
     def teardown(self) -> None:
-        if writer := getattr(self, "_writer", None):
+        if writer := self.__dict__.pop("_writer", None):  # Beam keeps what it has torn down
             writer.close()
 
 

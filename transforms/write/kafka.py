@@ -96,26 +96,24 @@ class _KafkaWriter(Writer):
         """Raises SinkError."""
         self._sink = sink
         self._producer = KafkaProducer(sink.cluster)
-        self._topic = cache(self._made_topic)
+        self._topic = cache(partial(_made_topic, sink))  # without self: a writer goes when unused
 
     def bundle(self) -> Bundle:
         key = self._sink.key.key if self._sink.key else None
         return RecordBundle(str(self._sink), self._producer, self._topic, key)
 
-    def _made_topic(self, destination: Destination) -> TargetTopic:
-        """The topic of a destination, which is there. Raises Rejected, SinkError."""
-        sink = self._sink
-        try:
-            name = sink.topic.name(destination)
-        except TopicError as error:
-            raise Rejected(str(error), "schema") from error
-        keeps = make_topic(
-            sink.cluster, name, partitions=sink.partitions, replication=sink.replication
-        )
-        return TargetTopic(name, keeps)
-
     def close(self) -> None:
         self._producer.close()
+
+
+def _made_topic(sink: KafkaSink, destination: Destination) -> TargetTopic:
+    """The topic of a destination, which is there. Raises Rejected, SinkError."""
+    try:
+        name = sink.topic.name(destination)
+    except TopicError as error:
+        raise Rejected(str(error), "schema") from error
+    keeps = make_topic(sink.cluster, name, partitions=sink.partitions, replication=sink.replication)
+    return TargetTopic(name, keeps)
 
 
 class _Failed(NamedTuple):
@@ -263,6 +261,9 @@ class RecordBundle(Bundle):
         self._check()
         if self._failed:
             self.settle()
+        return self._taken_back()
+
+    def _taken_back(self) -> Iterator[RejectedEvent]:
         while self._rejected:
             failed = self._rejected.popleft()
             assert failed.source

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 from schemas.event import Destination, Event
@@ -68,15 +68,16 @@ class MysqlSink(Sink):
         return delete_rows(str(self), engine(self.server), rows)
 
 
+def _table(sink: MysqlSink, destination: Destination) -> MysqlTable:
+    return MysqlTable(destination, sink.registry.get(*destination))
+
+
 class _MysqlWriter(Writer):
     def __init__(self, sink: MysqlSink) -> None:
         self.sink = sink
         self._engine = engine(sink.server, keep=True, lock=_DEFERRING if sink.defers else None)
         self._patience = float(_DEFERRING) if sink.defers else _LOCKED
-        self.table = cache(self._table)
-
-    def _table(self, destination: Destination) -> MysqlTable:
-        return MysqlTable(destination, self.sink.registry.get(*destination))
+        self.table = cache(partial(_table, sink))  # without self: a writer goes when unused
 
     def insert(
         self, rows: dict[Destination, list[Row]], faults: dict[Destination, MysqlFault]

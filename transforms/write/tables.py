@@ -66,37 +66,13 @@ class _TableWriter(Writer):
     def __init__(self, sink: SqliteSink) -> None:
         self._sink = sink
         self._engine = sink.engine()
-        self.table = cache(self._create)
-
-    def _create(self, destination: Destination) -> _Table:
-        document = self._sink.registry.get(*destination)
-        described = table(document, destination)
-        with self._transaction() as connection:
-            described.metadata.create_all(connection)
-            there = {
-                column["name"] for column in sa.inspect(connection).get_columns(described.name)
-            }
-        if missing := [column.name for column in described.columns if column.name not in there]:
-            raise SinkError(
-                f"{self._sink}: table {described.name} lacks {', '.join(missing)}. It was made for "
-                "another schema; rename or drop it, and it will be made anew."
-            )
-        return _Table(described.name, insert_ignoring_repeats(described), row(document))
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.connect() as connection:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-                yield connection
-                connection.commit()
-        except sa.exc.DBAPIError as error:
-            raise SinkError(f"{self._sink}: {error.orig}") from error
+        # Without self: a writer goes when it is no longer used.
+        self.table = cache(partial(_create, sink, self._engine))
 
     def insert(self, rows: _Rows) -> list[Receipt]:
         """Insert rows of any tables in one transaction; says what was new and what was not."""
         sink, receipts = str(self._sink), []
-        with self._transaction() as connection:
+        with _transaction(self._sink, self._engine) as connection:
             for (split, to), values in rows.items():
                 made, given = self.table(to), len(values)
                 new = connection.execute(made.insert, values).rowcount
@@ -110,6 +86,31 @@ class _TableWriter(Writer):
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _create(sink: SqliteSink, engine: sa.Engine, destination: Destination) -> _Table:
+    document = sink.registry.get(*destination)
+    described = table(document, destination)
+    with _transaction(sink, engine) as connection:
+        described.metadata.create_all(connection)
+        there = {column["name"] for column in sa.inspect(connection).get_columns(described.name)}
+    if missing := [column.name for column in described.columns if column.name not in there]:
+        raise SinkError(
+            f"{sink}: table {described.name} lacks {', '.join(missing)}. It was made for "
+            "another schema; rename or drop it, and it will be made anew."
+        )
+    return _Table(described.name, insert_ignoring_repeats(described), row(document))
+
+
+@contextlib.contextmanager
+def _transaction(sink: SqliteSink, engine: sa.Engine) -> Iterator[sa.Connection]:
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+            connection.commit()
+    except sa.exc.DBAPIError as error:
+        raise SinkError(f"{sink}: {error.orig}") from error
 
 
 class SqliteSink(Sink):

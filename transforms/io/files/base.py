@@ -55,11 +55,11 @@ class Files(ABC):
 
     @abstractmethod
     def write(self, path: str, content: bytes) -> None:
-        """A file with this content, whatever was there; durable when this returns, but not at once:
+        """A file with this content, whatever was there. It is durable when this returns. Until then
         a reader may see a part of it."""
 
     @abstractmethod
-    def open(self, path: str) -> IO[bytes]:
+    def open_file(self, path: str) -> IO[bytes]:
         """A seekable stream of a file's bytes."""
 
     @abstractmethod

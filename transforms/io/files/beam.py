@@ -39,7 +39,7 @@ class BeamFiles(Files):
         with FileSystems.create(path, "application/octet-stream", plain) as file:
             file.write(content)
 
-    def open(self, path: str) -> IO[bytes]:
+    def open_file(self, path: str) -> IO[bytes]:
         plain = CompressionTypes.UNCOMPRESSED
         return cast("IO[bytes]", FileSystems.open(path, compression_type=plain))
 

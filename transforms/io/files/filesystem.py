@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import lru_cache, wraps
+from functools import lru_cache
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
@@ -88,7 +88,6 @@ def _asking(
 ) -> Callable[Concatenate[str, Arguments], Result]:
     """Makes the function that calls this method of the file system that has the path, by `ask`."""
 
-    @wraps(method)
     def asked(path: str, /, *args: Arguments.args, **named: Arguments.kwargs) -> Result:
         def call(files: Files) -> Result:
             its_own: Callable[..., Result] = getattr(files, method.__name__)
@@ -96,13 +95,15 @@ def _asking(
 
         return ask(files_of(path), path, call)
 
+    asked.__doc__ = method.__doc__
+    asked.__name__ = asked.__qualname__ = method.__name__  # by which it is pickled
     return asked
 
 
 exists = _asking(Files.exists)
 make_folder = _asking(Files.make_folder)
 write = _asking(Files.write)
-open_file = _asking(Files.open)
+open_file = _asking(Files.open_file)
 move = _asking(Files.move)
 remove = _asking(Files.remove)
 names = _asking(Files.names)
@@ -135,7 +136,7 @@ def read(path: str) -> bytes:
     """The whole content."""
 
     def content(files: Files) -> bytes:
-        with files.open(path) as file:
+        with files.open_file(path) as file:
             return file.read()
 
     return ask(files_of(path), path, content)

@@ -58,7 +58,7 @@ class HdfsFiles(Files):
     def write(self, path: str, content: bytes) -> None:
         self.client.write(self._path(path), data=content, overwrite=True)
 
-    def open(self, path: str) -> IO[bytes]:
+    def open_file(self, path: str) -> IO[bytes]:
         size = self.client.status(self._path(path))["length"]
         return io.BufferedReader(_HdfsStream(self, path, self._path(path), size), _READ_AHEAD)
 

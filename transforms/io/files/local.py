@@ -30,7 +30,7 @@ class LocalFiles(Files):
             file.flush()
             os.fsync(file.fileno())
 
-    def open(self, path: str) -> IO[bytes]:
+    def open_file(self, path: str) -> IO[bytes]:
         return Path(path).open("rb")
 
     def move(self, source: str, target: str) -> bool:

@@ -1,6 +1,8 @@
 """Files: mounting others, patterns, errors, and what a loss of power leaves."""
 
 import hashlib
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -155,3 +157,8 @@ def test_deaths_are_at_every_operation(tmp_path: Path) -> None:
     with FaultyFiles(f"{tmp_path}/4", dies_at=2, after=True).mounted(), pytest.raises(Killed):
         work(f"{tmp_path}/4")
     assert filesystem.names(f"{tmp_path}/4") == ["b"]
+
+
+@pytest.mark.parametrize("function", [filesystem.write, filesystem.open_file, filesystem.names])
+def test_functions_go_to_other_processes(function: Callable[..., object]) -> None:
+    assert pickle.loads(pickle.dumps(function)) is function

@@ -1,8 +1,10 @@
 """The SQLite sink: once by uuid, whatever is repeated; and which outcomes a sink is given."""
 
+import gc
 import re
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,22 @@ def test_rows_are_there_after_the_bundle(sink: SqliteSink) -> None:
     assert query(sink, "SELECT uuid, event_n, event_text, wiki FROM S_1 ORDER BY event_n") == [
         (f"{n:032x}", n, "t", "w") for n in (1, 2)
     ]
+
+
+def test_a_closed_writer_goes_at_once(sink: SqliteSink) -> None:
+    """Jobs look for garbage seldom: a client that waited for that would stay."""
+    gc.disable()
+    try:
+        writer = sink.writer()
+        bundle = writer.bundle()
+        bundle.add(HERE, event(1))
+        assert list(bundle.commit())
+        writer.close()
+        left = weakref.ref(writer)
+        del writer, bundle
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 def test_repeats_are_counted_and_change_nothing(sink: SqliteSink) -> None:
