@@ -28,7 +28,7 @@ from schemas.errors import ElBeamError
 
 _TICK = 0.1  # seconds between looks
 _GRACE = 15.0  # seconds that a server has to end by itself
-_PATIENCE = 60.0  # seconds that a server may take until it is ready
+_PATIENCE = 180.0  # seconds that a server may take until it is ready
 
 
 class StackError(ElBeamError):

@@ -31,6 +31,10 @@ _PRODUCING: Final[dict[str, Any]] = {
     "delivery.report.only.error": True,
     "enable.idempotence": True,
     "linger.ms": 10,
+    # One batch after the other. If more are on their way, the first batch of a producer in a
+    # partition may be refused for now (a new topic has no leader yet), and the next one be taken:
+    # the broker has no sequence to compare it with. librdkafka takes both for delivered then.
+    "max.in.flight": 1,
     "message.max.bytes": LONGEST_LINE + 64 * 1024,  # the brokers decide, each topic for itself
     "partitioner": "murmur2_random",  # a key's partition is that of Java clients
     "queue.buffering.max.kbytes": 32 * 1024,
