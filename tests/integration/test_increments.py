@@ -295,7 +295,7 @@ def test_as_people_run_it(job: ImportJob) -> None:
     assert done.code == 0, done.err
     told = json.loads(done.out)
     assert (told["totals"]["read"], told["topics"], told["lag"]) == (400, [f"{job.name}.a"], 0)
-    assert "400 lines of 1 topic(s) in" in done.told[-1]
+    assert "400 lines of 1 topic(s) in" in " ".join(done.told)
     shown = el("state", "show", job.state.path)
     assert f"{job.name}.a" in shown.out and shown.err == ""
     assert json.loads(el("state", "show", job.state.path, "--json").out)["topics"]

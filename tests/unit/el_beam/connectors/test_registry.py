@@ -7,6 +7,7 @@ import pytest
 from el_beam.connectors.registry import checked_uri, metrics_of, sink_of, source_of
 from el_beam.uris import UriError
 from runners.jars import FOLDER
+from schemas.event import Destination
 from schemas.registry import open_registry
 from transforms.read.kafka import KafkaSource
 from transforms.write.kafka import KafkaSink
@@ -91,11 +92,9 @@ def test_a_sink() -> None:
         "job",
     )
     assert isinstance(found, KafkaSink)
-    assert (str(found.topic), str(found.key), found.partitions) == (
-        "el_{schema}_{revision}",
-        "{wiki}",
-        3,
-    )
+    assert found.topic.name(Destination("S", 1)) == "el_S_1"
+    assert found.key and found.key.key({"wiki": "enwiki"}) == b"enwiki"
+    assert found.partitions == 3
 
 
 @pytest.mark.parametrize(
