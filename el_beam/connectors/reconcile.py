@@ -129,8 +129,8 @@ def _compared(
     database.execute("PRAGMA journal_mode = OFF")
     database.execute("PRAGMA synchronous = OFF")
     database.execute("CREATE TABLE seen (key INT, uuid TEXT, side INT, place INT, number INT)")
-    # typeshed knows aggregates of numbers only; SQLite takes any
-    database.create_aggregate("checksum", 2, _Checksum)  # type: ignore[arg-type]
+    aggregate: Any = _Checksum  # typeshed knows aggregates of numbers only; SQLite takes any
+    database.create_aggregate("checksum", 2, aggregate)
     keys: dict[tuple[str, str], int] = {}  # schema and hour -> number
     places: dict[str, int] = {}
     fields = ("userAgent",) if any(each.without_bots for each in stores) else ()
