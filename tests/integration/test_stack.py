@@ -144,9 +144,11 @@ def test_what_a_killed_submitter_leaves_is_ended(stack: Stack) -> None:
     child = psutil.Process(int(submitter.stdout.readline()))
     stack.sweep()
     assert child.is_running()  # its submitter lives
+    started = psutil.Process(submitter.pid).create_time()
     submitter.kill()
-    time.sleep(0.2)  # nobody has waited for it yet: it is a zombie
-    assert child.pid in [each.pid for each in orphans.orphans()]
+    while psutil.Process(submitter.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)  # nobody waits for it yet
+    assert orphans.runs(submitter.pid, started) is False
     stack.sweep()
     _gone(child)
     submitter.wait()
