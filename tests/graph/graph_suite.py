@@ -29,6 +29,7 @@ from transforms.validate import event_validator
 
 SAMPLE = Path(__file__).parents[2] / "examples" / "sample.log.gz"
 LINES = 3_000
+SPLIT = 200_000  # bytes: the lines are in some of this size
 FACTS_OF_THE_GRAPH = frozenset({
     "test_errors_have_an_end_of_their_own", "test_compressed_input_gives_the_same_events",
     "test_the_archive_gives_back_the_same_events", "test_events_in_json_keep_their_uuid",
@@ -105,6 +106,8 @@ class Delivered(NamedTuple):
     errors: list[dict[str, Any]]  # what had an end of its own
     reasons: dict[str, int]  # as they were counted
     lines: int  # as they were counted
+    folder: Path  # that has the lines, and what each sink wrote below the name of its scheme
+    given: dict[str, int]  # to each file sink, as they were counted
 
 
 class GraphSuite:
@@ -116,6 +119,7 @@ class GraphSuite:
     same_files = "parquet"  # of the sink whose files are compared byte by byte
     unsupported: ClassVar[dict[str, str]] = {}  # a test's name, and why this runner can't
     shown_elsewhere: ClassVar[frozenset[str]] = frozenset()  # run here only with --every-runner
+    errors_apart = False  # whether bad lines have an end of their own where all is delivered
     _whole: ClassVar[Delivered]
 
     @pytest.fixture(autouse=True)
@@ -136,94 +140,96 @@ class GraphSuite:
         """All events that the sink has written to this path."""
         return events_in(root)
 
+    def job(self, folder: Path, *schemes: str, **options: Any) -> RunConfig:
+        """It reads the lines in a folder, and writes to sinks below it."""
+        sinks = [f"{scheme}:{folder}/{scheme}" for scheme in schemes]
+        return self.config(f"file:{folder}/lines.log?split={SPLIT}", *sinks, **options)
+
     def deliver(
-        self, lines: list[bytes], folder: Path, *, errors: bool = False, **options: Any
+        self, lines: list[bytes], folder: Path, *also: str, errors: bool = False, **options: Any
     ) -> Delivered:
-        """Run a job over these lines; with `errors` bad lines have an end of their own."""
+        """Run a job over these lines, which writes to sinks of the schemes `also` too; with
+        `errors` bad lines have an end of their own."""
         folder.mkdir()
         log = folder / "lines.log"
         log.write_bytes(b"".join(line + b"\n" for line in lines))
         ends = {"errors": f"{self.scheme}:{folder}/bad"} if errors else {}
-        source, sink = f"file:{log}?split=200000", f"{self.scheme}:{folder}/out"
-        config = self.config(source, sink, **ends, **options)
+        config = self.job(folder, *sorted({self.scheme, *also}), **ends, **options)
         summary = self.run(config, folder / "scratch")
         assert summary.imbalances == []
         wanted = plain_loop(read_all(log), config.format or DEFAULT_FORMAT)
         return Delivered(
             as_events(wanted),
-            self.events_of(folder / "out"),
+            self.events_of(folder / self.scheme),
             self.events_of(folder / "bad"),
             summary.reasons,
             summary.read,
+            folder,
+            {sink: book.given for sink, book in summary.sinks.items()},
         )
 
     @pytest.fixture
     def whole(self, lines: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> Delivered:
-        """What came of all lines: delivered once for a class."""
+        """What came of all lines in every sink: delivered once for a class."""
         if "_whole" not in vars(type(self)):
-            type(self)._whole = self.deliver(lines, tmp_path_factory.mktemp("whole") / "job")
+            folder = tmp_path_factory.mktemp("whole") / "job"
+            sinks = {"parquet", "raw", "sqlite", self.same_files}
+            type(self)._whole = self.deliver(lines, folder, *sinks, errors=self.errors_apart)
         return self._whole
 
     def test_it_makes_what_a_plain_loop_makes(self, whole: Delivered) -> None:
         found = whole
-        assert by_uuid(found.events) == by_uuid(found.wanted)
+        assert by_uuid(found.events + found.errors) == by_uuid(found.wanted)
         assert found.lines == LINES
         bad = [event for event in found.wanted if event["schema"] == "EventError"]
         assert sum(found.reasons.values()) == len(bad) > 100
         assert len(found.reasons) > 10
 
-    def test_every_sink_holds_everything(
-        self, log: Path, expected: list[Event | BadEvent], tmp_path: Path
-    ) -> None:
-        schemes = {"parquet", self.scheme, "raw", "sqlite"}
-        sinks = [f"{name}:{tmp_path}/{name}" for name in sorted(schemes)]
-        summary = self.run(self.config(f"file:{log}?split=300000", *sinks), tmp_path / "scratch")
-        assert {book.given for book in summary.sinks.values()} == {LINES}
-        uuids = Counter(event["uuid"] for event in as_events(expected))
+    def test_every_sink_holds_everything(self, whole: Delivered) -> None:
+        folder = whole.folder
+        assert len(whole.given) == len({"parquet", self.scheme, "raw", "sqlite", self.same_files})
+        assert {*whole.given.values()} == {LINES}
+        uuids = Counter(event["uuid"] for event in whole.wanted)
         parquet = [
             uuid
-            for path in (tmp_path / "parquet").rglob("*.parquet")
+            for path in (folder / "parquet").rglob("*.parquet")
             for uuid in pq.read_table(path, partitioning=None).column("uuid").to_pylist()
         ]
         assert Counter(parquet) == uuids
         raw = [
             line
-            for path in (tmp_path / "raw").rglob("*.parquet")
+            for path in (folder / "raw").rglob("*.parquet")
             for line in pq.read_table(path, partitioning=None).column("line").to_pylist()
         ]
-        assert Counter(raw) == Counter(log.read_bytes().splitlines())
-        assert uuids_in(tmp_path / "sqlite") == sorted(uuids)
-        assert Counter(each["uuid"] for each in self.events_of(tmp_path / self.scheme)) == uuids
+        assert Counter(raw) == Counter((folder / "lines.log").read_bytes().splitlines())
+        assert uuids_in(folder / "sqlite") == sorted(uuids)
+        assert Counter(each["uuid"] for each in self.events_of(folder / self.scheme)) == uuids
 
-    def test_the_same_input_gives_the_same_files(self, log: Path, tmp_path: Path) -> None:
+    def test_the_same_input_gives_the_same_files(self, whole: Delivered, tmp_path: Path) -> None:
         """The same bytes under the same names, whatever runs it: compared with one worker's."""
-        options = f"file:{log}?split=100000"
-        reference = run_config(source=options, sinks=(f"{self.same_files}:{tmp_path}/reference",))
-        self.run(reference, tmp_path / "a")
-        self.run(self.config(options, f"{self.same_files}:{tmp_path}/out"), tmp_path / "b")
-        files = files_below(tmp_path / "out")
+        source = f"file:{whole.folder}/lines.log?split={SPLIT}"
+        reference = run_config(source=source, sinks=(f"{self.same_files}:{tmp_path}/reference",))
+        run(reference, tmp_path / "scratch")
+        files = files_below(whole.folder / self.same_files)
         assert files == files_below(tmp_path / "reference")
-        assert len({name.rpartition("/")[2] for name in files}) > 10  # it was many splits
+        assert len({name.rpartition("/")[2] for name in files}) > 5  # it was many splits
 
-    def test_running_it_again_changes_nothing(self, log: Path, tmp_path: Path) -> None:
-        sinks = (f"{self.same_files}:{tmp_path}/p", f"sqlite:{tmp_path}/db")
-        config = self.config(f"file:{log}?split=400000", *sinks)
-        first = self.run(config, tmp_path / "scratch")
-        files = files_below(tmp_path / "p")
-        second = self.run(config, tmp_path / "scratch")
-        assert files_below(tmp_path / "p") == files
-        book = second.sinks[f"sqlite:{tmp_path}/db"]
-        assert (book.written, book.repeated) == (0, first.read)
+    def test_running_it_again_changes_nothing(self, whole: Delivered) -> None:
+        folder = whole.folder
+        files = files_below(folder / self.same_files)
+        again = self.run(self.job(folder, self.same_files, "sqlite"), folder / "scratch")
+        assert files_below(folder / self.same_files) == files
+        book = again.sinks[f"sqlite:{folder}/sqlite"]
+        assert (book.written, book.repeated) == (0, whole.lines)
 
-    def test_other_content_under_the_same_name_is_refused(self, log: Path, tmp_path: Path) -> None:
-        uris = f"file:{log}", f"{self.scheme}:{tmp_path}/out"
-        config = self.config(*uris)
-        self.run(config, tmp_path / "scratch")
-        files = files_below(tmp_path / "out")
-        other = self.config(*uris, format="%q %{recvFrom}s %o")
+    def test_other_content_under_the_same_name_is_refused(self, whole: Delivered) -> None:
+        folder = whole.folder
+        files = files_below(folder / self.scheme)
+        other = self.job(folder, self.scheme, format="%q %{recvFrom}s %o")
         with pytest.raises(JobFailed, match="other content"):
-            self.run(other, tmp_path / "scratch")
-        assert {name: files_below(tmp_path / "out").get(name) for name in files} == files
+            self.run(other, folder / "scratch")
+        after = files_below(folder / self.scheme)
+        assert {name: after.get(name) for name in files} == files
 
     def test_what_a_worker_raises_comes_home(self, log: Path, tmp_path: Path) -> None:
         damaged = tmp_path / "it's [while running 'x'].log.gz"

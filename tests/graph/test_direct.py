@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import apache_beam as beam
 import pytest
 
-from graph_suite import GraphSuite
+from graph_suite import FACTS_OF_THE_GRAPH, GraphSuite
 from runners import direct
 from runners.forkserver import Fork
 
@@ -21,6 +21,7 @@ class TestDirectTwoWorkers(GraphSuite):
     """Two processes, which share the splits."""
 
     workers = 2
+    shown_elsewhere: ClassVar = FACTS_OF_THE_GRAPH
 
 
 @pytest.mark.timeout(60)

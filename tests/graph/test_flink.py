@@ -48,9 +48,11 @@ _FILES = "file sinks need splits, which a topic without an end hasn't: refused b
 class TestFlinkContinuous(TestFlink):
     """The same cluster, from a topic to topics, for as long as it is let run."""
 
+    errors_apart = True  # without it they are among the events: tests/e2e/test_stream.py
     shown_elsewhere: ClassVar = frozenset(
         {
             "test_what_a_worker_raises_comes_home",  # of a bounded job
+            "test_errors_have_an_end_of_their_own",  # here it is that of all lines
             "test_events_in_json_keep_their_uuid",
             "test_no_lines_are_no_trouble",
         }
@@ -65,7 +67,7 @@ class TestFlinkContinuous(TestFlink):
     }
 
     def deliver(
-        self, lines: list[bytes], folder: Path, *, errors: bool = False, **options: Any
+        self, lines: list[bytes], folder: Path, *also: str, errors: bool = False, **options: Any
     ) -> Delivered:
         name = uuid.uuid4().hex
         kafka = self.stack.kafka.endpoint()
@@ -104,4 +106,8 @@ class TestFlinkContinuous(TestFlink):
         )
         counted = reasons.total()
         del reasons[""]
-        return Delivered(as_events(wanted), found, bad, dict(reasons), counted)
+        return Delivered(as_events(wanted), found, bad, dict(reasons), counted, folder, {})
+
+    def test_errors_are_in_a_topic_of_their_own(self, whole: Delivered) -> None:
+        assert {event["schema"] for event in whole.errors} == {"EventError"}
+        assert "EventError" not in {event["schema"] for event in whole.events}

@@ -21,9 +21,11 @@ class TestHdfs(GraphSuite):
         "test_what_a_worker_raises_comes_home", "test_no_lines_are_no_trouble",
     }  # fmt: skip
 
+    root = ""  # of all of the class's tests
+
     @pytest.fixture(autouse=True)
     def _hdfs(self, hdfs: str) -> None:
-        self.root = f"{hdfs}/graph/{uuid.uuid4().hex}"
+        type(self).root = self.root or f"{hdfs}/graph/{uuid.uuid4().hex}"
 
     def config(self, source: str, *sinks: str, **options: Any) -> RunConfig:
         there = [self._there(sink) for sink in sinks]
@@ -40,7 +42,7 @@ class TestHdfs(GraphSuite):
         try:
             return super().run(config, scratch)
         finally:
-            for file in filesystem.below(self.root):
+            for file in filesystem.below(f"{self.root}{scratch.parent}"):
                 here = Path(file.path.removeprefix(self.root))
                 here.parent.mkdir(parents=True, exist_ok=True)
                 here.write_bytes(filesystem.read(file.path))
