@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -22,6 +23,7 @@ from traffic.database import Database
 
 PASSWORD = "hunter2-and-more"
 _MARK = "EL_TESTS"  # whose tests started a process
+_QUICK_JAVA = Path(__file__).parent / "support" / "quick_java"
 _FAILED = pytest.StashKey[list[bool]]()
 _SERVERS = ("stack", "secure")  # what each fixture with a server has below it
 _STACKS = {  # tests that share servers
@@ -132,6 +134,18 @@ def what_tests_start_listens_on_loopback_alone() -> Iterator[None]:
     done.set()
     watcher.join()
     assert not found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def java_that_begins_quickly() -> Iterator[None]:
+    """JVMs compile as little as they can: no test lets one live for so long that compiling well, or
+    a second thread that collects garbage, saves what it costs."""
+    java = shutil.which("java")
+    with pytest.MonkeyPatch.context() as patch:
+        if java and not os.environ.get("EL_TESTS_JAVA"):
+            patch.setenv("EL_TESTS_JAVA", java)
+            patch.setenv("PATH", str(_QUICK_JAVA), prepend=os.pathsep)
+        yield
 
 
 _stacks: list[Stack] = []  # that this process has
