@@ -72,7 +72,7 @@ class _Scheduling(LoadScopeScheduling):
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--every-runner", action="store_true", help="run all of the behaviour suite on each runner"
+        "--every-runner", action="store_true", help="run on each runner also what one has shown"
     )
 
 
@@ -90,6 +90,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         ended = {*Path(before).read_text().splitlines()}
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in ended])
         items[:] = [item for item in items if item.nodeid not in ended]
+    if not config.getoption("--every-runner"):
+        shown = [item for item in items if item.get_closest_marker("every_runner")]
+        config.hook.pytest_deselected(items=shown)
+        items[:] = [item for item in items if item not in shown]
     ranks = {scope: rank for rank, scope in enumerate(reversed(_STACKS))}
     items.sort(
         key=lambda item: (ranks.get(_scope(item.nodeid), len(ranks)), "/e2e/" not in item.nodeid)

@@ -1,4 +1,5 @@
-"""The whole behaviour suite on every runner, also what a runner adds nothing to.
+"""The whole behaviour suite on every runner, also what a runner adds nothing to; backfills and
+imports on each, too.
 
 scripts/soak graph [PYTEST ARGUMENTS]
 """
@@ -7,5 +8,10 @@ import subprocess
 import sys
 
 if __name__ == "__main__":
-    call = [sys.executable, "-m", "pytest", "-q", "tests/graph", "--every-runner"]
+    tests = (
+        "tests/graph",
+        "tests/e2e/test_backfill.py::test_on_any_runner",
+        "tests/e2e/test_increments_kill.py::test_ctrl_c_lets_the_increment_finish",
+    )
+    call = [sys.executable, "-m", "pytest", "-q", *tests, "--every-runner"]
     sys.exit(subprocess.run([*call, *sys.argv[1:]], check=False).returncode)

@@ -1,6 +1,7 @@
 """An import by increments into HDFS under steady traffic, and one kill -9 after another, of
-everything in turn: its driver, a worker, DataNode, NameNode, broker, Spark's Worker. After each
-HDFS must hold each event once, and no untracked file.
+everything in turn: its driver, a worker, DataNode, NameNode, broker, Spark's Worker; before that
+its driver at each stage of an increment. After each HDFS must hold each event once, and no
+untracked file.
 
     scripts/soak import [--rounds N] [--rate N] [--seed N] [--only KIND]
 """
@@ -26,6 +27,13 @@ def main() -> None:
         job = Importing(stack, "soak", f"{stack.hdfs.endpoint()}/soak", environment=servers)
         job.put(1_000)
         job.once()
+        for stage in job.stages():
+            job.put(rng.randrange(3_000, 9_000))
+            workers = rng.choice((1, 2))
+            job.kill_at(stage, "--workers", f"{workers}", rng=rng)
+            job.once("--workers", f"{3 - workers}")
+            assert job.check() == job.lines
+            print(f"driver, {stage}", flush=True)
         for kind in kinds:
             kills(job, kind, args.rate, rng)
     print(f"nothing lost, nothing double after {len(kinds)} turns; load {os.getloadavg()[0]:.1f}")

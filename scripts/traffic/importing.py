@@ -1,9 +1,13 @@
 """Importing: `el run` by increments from a raw topic into files, and what must be in them."""
 
 import json
+import random
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -29,14 +33,49 @@ class Importing(RawJob):
     def state(self) -> State:
         return State(f"{self.root}/state")
 
-    def start(self, *options: str, sinks: tuple[str, ...] = ("parquet", "raw")) -> Started:
-        """Start `el run`; its reports come as lines of JSON."""
-        return start(
+    def arguments(
+        self, *options: str, sinks: tuple[str, ...] = ("parquet", "raw")
+    ) -> tuple[str, ...]:
+        """What `el` is told to run this import."""
+        return (
             *("run", self.source, *(f"{sink}:{self.root}/{sink}" for sink in sinks)),
             *("--state", self.state.path, "--json", *options),
+        )
+
+    def start(self, *options: str, **more: Any) -> Started:
+        """Start `el run`; its reports come as lines of JSON."""
+        return start(
+            *self.arguments(*options, **more),
             env=self.environment, code=self.code, start_new_session=True,  # a terminal of its own
             pipesize=_MUCH,
         )  # fmt: skip
+
+    def stages(self) -> dict[str, Callable[[], bool]]:
+        """What there is to see of an increment under way, of the number after the last commit."""
+        folder = f"{self.state.path}/topics/{self.raw}"
+        number = f"{self.committed() + 1:08d}."
+
+        def there(ending: str) -> bool:
+            return any(name.startswith(number) and name.endswith(ending)
+                       for name in filesystem.names(folder))  # fmt: skip
+
+        return {
+            "intended": lambda: there(".intent.json"),
+            "writing": lambda: any(filesystem.below(f"{self.root}/parquet/_temporary")),
+            "decided": lambda: there(".manifest.json"),
+            "committed": lambda: there(".commit.json"),
+        }
+
+    def kill_at(self, stage: str, *options: str, rng: random.Random) -> None:
+        """Start an increment, and kill its driver soon after it has come to a stage."""
+        reached = self.stages()[stage]
+        with self.start("--once", *options) as run:
+            while not reached():
+                assert run.poll() is None or reached(), run.communicate()[1]
+                time.sleep(0.002)
+            time.sleep(rng.uniform(0, 0.05))
+            run.kill()
+            run.wait()
 
     def once(self, *options: str) -> dict[str, object]:
         """Read all that is there now; the last report. Raises AssertionError."""

@@ -74,21 +74,34 @@ class StreamJob(RawJob):
     def counts(self) -> str:
         return f"counts-{self.name}"
 
-    def el(
-        self, *options: str, workers: int = 2, checkpoints: float = CHECKPOINTS, pool: bool = True
-    ) -> Started:
-        """Start `el run` for this job; `checkpoints` is the time between two, in seconds. Without
-        `pool` the workers are part of that process."""
-        kafka = f"kafka://{self.kafka}/"
-        sink = f"{kafka}?topic={self.prefix}{{schema}}_{{revision}}&partitions=2"
-        workers_at = self.stack.workers.endpoint() if pool else ""
-        return start(
-            *("run", self.source, sink),
-            *("--metrics", f"{kafka}?topic={self.counts}"),
+    def sink(self, query: str) -> str:
+        """The URI of topics at the broker."""
+        return f"kafka://{self.kafka}/?{query}"
+
+    def arguments(
+        self, *options: str, workers: int = 2, checkpoints: float = CHECKPOINTS
+    ) -> tuple[str, ...]:
+        """What `el` is told to run this job; `checkpoints` is the time between two, in seconds."""
+        return (
+            *(
+                "run",
+                self.source,
+                self.sink(f"topic={self.prefix}{{schema}}_{{revision}}&partitions=2"),
+            ),
+            *("--metrics", self.sink(f"topic={self.counts}")),
             *("--runner", "flink", "--workers", str(workers), "--json", *options),
             *("--", f"--checkpointing_interval={checkpoints * 1000:.0f}"),
-            env={"FLINK": self.flink.address, "WORKERS": workers_at},
         )
+
+    def where(self, *, pool: bool = True) -> dict[str, str]:
+        """The variables with which `el` finds the servers. Without `pool` the workers are part of
+        its process."""
+        workers = self.stack.workers.endpoint() if pool else ""
+        return {"FLINK": self.flink.address, "WORKERS": workers}
+
+    def el(self, *options: str, pool: bool = True, **more: Any) -> Started:
+        """Start `el run` for this job."""
+        return start(*self.arguments(*options, **more), env=self.where(pool=pool))
 
     def start(self, *options: str, **more: Any) -> None:
         """Submit the job and let it run by itself."""

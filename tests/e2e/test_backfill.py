@@ -213,7 +213,7 @@ def test_a_run_made_again_after_a_backfill(tmp_path: Path) -> None:
     assert totals["read"] == totals["rows"] == 1_000
 
 
-@pytest.mark.parametrize("runner", ["flink", "spark"])
+@pytest.mark.parametrize("runner", ["flink", pytest.param("spark", marks=pytest.mark.every_runner)])
 def test_on_any_runner(tmp_path: Path, runner: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FLINK", "SPARK", "WORKERS"):  # nowhere but in the job server
         monkeypatch.delenv(name, raising=False)

@@ -1,4 +1,5 @@
-"""A continuous job as people run it: `el run` attached, `el jobs`, `el check`, what is refused."""
+"""A continuous job as people run it: `el run` attached, `el jobs`, `el check`, what is refused. Its
+broker asks for a password: KafkaIO reads and workers write with it, and it is never told."""
 
 import json
 import os
@@ -6,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from in_process import Called, call
 from runners.addresses import ask_json
 from runners.local_stack import Stack
 from traffic.job import StreamJob, wait_for
-from traffic.truth import delivered
+from traffic.truth import records
 
 ROOT = Path(__file__).parents[2]
 STALE_POOL = """
@@ -28,14 +29,42 @@ pool.serve("127.0.0.1", int({port!r}))
 """
 
 
+class SecureJob(StreamJob):
+    """A job at a broker that asks for a password: a variable has it for the source, a file for the
+    sinks."""
+
+    def __init__(self, stack: Stack, secure: Stack, name: str) -> None:
+        super().__init__(stack, name)
+        self._kafka = secure.kafka
+
+    @property
+    def kafka(self) -> str:
+        """The broker's other port, at which it asks for none."""
+        return self._kafka.endpoint()
+
+    def sink(self, query: str) -> str:
+        return self._uri(query, f".file={self._kafka.folder / 'secure.txt'}")
+
+    @property
+    def source(self) -> str:
+        return self._uri(f"topics={self.raw}&group={self.name}", "=${EL_PASSWORD}")
+
+    def _uri(self, query: str, password: str) -> str:
+        return (
+            f"kafka://{self._kafka.secure_endpoint()}/?{query}&security.protocol=SASL_SSL"
+            f"&sasl.username=el&ssl.ca.location={self._kafka.folder / 'ca.pem'}"
+            f"&sasl.password{password}"
+        )
+
+
 class Shell:
     """`el` in a shell whose FLINK and WORKERS are those of a stack."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, kafka: str) -> None:
         self.environment = {
             "FLINK": stack.flink.endpoint(),
             "WORKERS": stack.workers.endpoint(),
-            "KAFKA": stack.kafka.endpoint(),
+            "KAFKA": kafka,
             "PYTHONPATH": str(ROOT),
         }
 
@@ -47,16 +76,16 @@ class Shell:
 
 
 @pytest.fixture(scope="module")
-def shell(servers: Stack) -> Shell:
-    return Shell(servers)
+def shell(servers: Stack, secure: Stack) -> Shell:
+    return Shell(servers, secure.kafka.endpoint())
 
 
 @pytest.fixture(scope="module")
-def running(servers: Stack) -> Iterator[tuple[StreamJob, subprocess.Popen[str]]]:
+def running(servers: Stack, secure: Stack) -> Iterator[tuple[StreamJob, subprocess.Popen[str]]]:
     """A job with `el run` attached to it."""
-    job = StreamJob(servers, "attended")
+    job = SecureJob(servers, secure, "attended")
     job.put(1_000)
-    with job.el() as run:
+    with job.el(checkpoints=1.0) as run:
         assert run.stdout is not None
         job.job = json.loads(run.stdout.readline())["job"]
         job.settled()
@@ -84,6 +113,18 @@ def test_it_is_well(shell: Shell, running: tuple[StreamJob, Any]) -> None:
     assert all(line.startswith("ok ") for line in found.values())
     assert "4 partition(s)" in found["topics"]
     assert running[0].check() == 0
+
+
+def test_no_password_is_told(running: tuple[StreamJob, Any], servers: Stack, secure: Stack) -> None:
+    """By no page of Flink's, and no server's log."""
+    password = os.environ["EL_PASSWORD"]
+    assert password == (secure.kafka.folder / "secure.txt").read_text()
+    job, _ = running
+    for page in ("", "/config", "/plan", "/exceptions"):
+        told = ask_json(f"{job.flink.url}/jobs/{job.job}{page}")
+        assert told and password not in json.dumps(told)
+    for process in servers.processes():
+        assert password not in process.log.read_text(errors="replace"), process.name
 
 
 def test_it_starts_again_for_ever(running: tuple[StreamJob, Any]) -> None:
@@ -194,37 +235,14 @@ def test_asked_to_end_it_stops_with_a_savepoint(
     assert "problem  job" in done.out
 
 
-def test_workers_within_the_submitter(servers: Stack) -> None:
-    """Stopped before it has done all, started again: what was done is done, the rest comes."""
-    job = StreamJob(servers, "loopback")
-    job.put(2_000)
-
-    def run(until: Callable[[], bool]) -> None:
-        with job.el(pool=False) as run:
-            assert run.stdout is not None
-            job.job = json.loads(run.stdout.readline())["job"]
-            wait_for(until, 60)
-            run.send_signal(signal.SIGTERM)
-            _, told = run.communicate(timeout=60)
-        assert (run.returncode, "stopped; savepoint: file:" in told) == (0, True), told
-
-    run(lambda: delivered(job.kafka, job.prefix).records > 0)
-    found = delivered(job.kafka, job.prefix)
-    assert job.lines - job.lag() == found.records == len(found.destinations)
-    run(lambda: job.lag() == 0)
-    assert job.check() == 0
-
-
-def test_forwarded_lines_are_all_there(shell: Shell, servers: Stack) -> None:
-    from traffic.truth import records
-
+def test_forwarded_lines_are_all_there(shell: Shell) -> None:
     topic = f"forwarded-{time.time_ns()}"
     sample = ROOT / "examples" / "sample.log.gz"
     uri = f"kafka://${{KAFKA}}/?topic={topic}&partitions=3"
     done = shell.el("forward", f"file:{sample}", uri)
     assert (done.code, done.out) == (0, "")
     assert done.err.startswith(f"10,000 lines to {topic} in ")
-    assert sum(1 for _ in records(servers.kafka.endpoint(), [topic])) == 10_000
+    assert sum(1 for _ in records(shell.environment["KAFKA"], [topic])) == 10_000
     for arguments, told in (
         (("file:/nowhere", uri), "no file matches"),
         ((f"file:{sample}", "kafka://${KAFKA}/?topic=a b"), "is not a valid topic"),

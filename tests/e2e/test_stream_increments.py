@@ -4,15 +4,16 @@ is done again."""
 import time
 from pathlib import Path
 
+from jobs_here import ImportingHere
+
 from runners.flink_rest import FlinkCluster
 from runners.local_stack import Stack
-from traffic.importing import Importing
 
 OPTIONS = ("--runner", "flink", "--workers", "2")
 
 
 def test_flink(servers: Stack, tmp_path: Path) -> None:
-    job = Importing(servers, "on-flink", str(tmp_path))
+    job = ImportingHere(servers, "on-flink", str(tmp_path))
     job.environment = {
         "FLINK": servers.flink.endpoint(), "WORKERS": servers.workers.endpoint(),
     }  # fmt: skip
@@ -22,10 +23,7 @@ def test_flink(servers: Stack, tmp_path: Path) -> None:
         return [each.id for each in cluster.jobs() if each.name == "el import on-flink"
                 and not each.ended]  # fmt: skip
 
-    job.put(2_000)
-    job.once(*OPTIONS)
-    assert job.check() == job.lines
-    job.put(15_000)
+    job.put(5_000)
     with job.start("--once", *OPTIONS) as run:
         while not running():
             assert run.poll() is None, run.communicate()[1]

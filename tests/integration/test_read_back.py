@@ -19,16 +19,16 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.fs as fs
 import pytest
+from jobs_here import ImportingHere
 
 from runners.jars import SPARK_OPENS, spark_lib
 from runners.local_stack import Stack
 from traffic.feed import put
-from traffic.importing import Importing
 from traffic.truth import truth
 from transforms.io.files import filesystem
 
 ROOT = Path(__file__).parents[2]
-HOURS, INCREMENTS = 6, (2_400, 200)  # lines
+HOURS, INCREMENTS = 4, (1_600, 200)  # lines
 _TIME = re.compile(rb"(?<=\t)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?=\t)")
 
 
@@ -42,10 +42,10 @@ def lines() -> Iterator[bytes]:
 
 
 @pytest.fixture(scope="module")
-def imported(stack: Stack, kafka: str, hdfs: str) -> Importing:
+def imported(stack: Stack, kafka: str, hdfs: str) -> ImportingHere:
     """Hours of every schema on HDFS, in two increments."""
     name = f"back{uuid.uuid4().hex[:8]}"
-    job = Importing(stack, name, f"{hdfs}/{name}")
+    job = ImportingHere(stack, name, f"{hdfs}/{name}")
     source = lines()
     for number in INCREMENTS:
         put(kafka, job.raw, islice(source, number), 4)
@@ -55,7 +55,7 @@ def imported(stack: Stack, kafka: str, hdfs: str) -> Importing:
 
 
 @pytest.fixture(scope="module")
-def wanted(imported: Importing) -> dict[str, int]:
+def wanted(imported: ImportingHere) -> dict[str, int]:
     """Events of each table."""
     return Counter(truth(imported.kafka, imported.raw).destinations.values())
 
@@ -69,7 +69,7 @@ def webhdfs(hdfs: str) -> fsspec.AbstractFileSystem:
     )
 
 
-def below(imported: Importing) -> str:
+def below(imported: ImportingHere) -> str:
     """The tables' folder, without scheme and host."""
     return "/" + imported.root.split("/", 3)[3] + "/parquet"
 
@@ -145,7 +145,7 @@ def spark_sql(stack: Stack) -> Callable[[str], list[list[str]]]:
 
 
 def test_all_read_the_same(
-    stack: Stack, imported: Importing, webhdfs: Any, spark_sql: Any, wanted: dict[str, int]
+    stack: Stack, imported: ImportingHere, webhdfs: Any, spark_sql: Any, wanted: dict[str, int]
 ) -> None:
     folder = below(imported)
     names = (path.rpartition("/")[2] for path in webhdfs.ls(folder, detail=False))
@@ -188,7 +188,7 @@ PARTITION = dict.fromkeys(("year", "month", "day", "hour"), "a number")
 
 
 def test_hours_that_are_not_asked_for_are_not_read(
-    stack: Stack, imported: Importing, webhdfs: Any, spark_sql: Any
+    stack: Stack, imported: ImportingHere, webhdfs: Any, spark_sql: Any
 ) -> None:
     """One hour's file is damaged: who asks for another hour doesn't notice."""
     hours = f"{below(imported)}/Edit_17541122/year=2019/month=3/day=10"
@@ -213,7 +213,7 @@ def test_hours_that_are_not_asked_for_are_not_read(
         spark_sql(f"SELECT MAX(uuid) FROM {table};")
 
 
-def test_no_more_files_than_documented(imported: Importing, wanted: dict[str, int]) -> None:
+def test_no_more_files_than_documented(imported: ImportingHere, wanted: dict[str, int]) -> None:
     """Splits of an hour: one, in each of two increments."""
     files = Counter(
         each.path.rpartition("/")[0]
