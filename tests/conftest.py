@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from server_care import ails, exposed, restore
+from server_care import ails, dead, exposed, restore
 from xdist.scheduler import LoadScopeScheduling
 
 from runners import orphans
 from runners.flink_rest import FlinkCluster
-from runners.local_stack import Component, Stack
+from runners.local_stack import Stack
 from schemas.event import Destination, Origin, RawLine
 from schemas.registry import Registry, UnknownSchema, WithEventError
 from traffic.database import Database
@@ -167,27 +167,22 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(autouse=True)
 def servers_are_well(request: pytest.FixtureRequest) -> Iterator[None]:
-    """One failure stays one failure: a test begins with servers that run and answer, and what it
-    has killed runs again afterwards. A test that passes and leaves a server dead is at fault."""
+    """One failure stays one failure: what a test has killed runs and answers again afterwards. A
+    test that passes and leaves a server dead is at fault."""
     if not {*_SERVERS} & {*request.fixturenames}:
         yield
         return
-    for component in _ailing():
-        restore(component)
     jobs = _flink_jobs() if "servers" in request.fixturenames else set()
     yield
     failed = bool(request.node.stash.get(_FAILED, None))
-    left = _ailing()
+    amiss = ails if failed else dead
+    left = [each for stack in _stacks for each in stack.components() if amiss(each)]
     for component in left:
         restore(component)
     if failed and "servers" in request.fixturenames:
         for cluster, job in _flink_jobs() - jobs:  # they would keep the slots
             FlinkCluster(cluster).cancel(job)
     assert failed or not left, f"it left dead: {', '.join(each.name for each in left)}"
-
-
-def _ailing() -> list[Component]:
-    return [each for stack in _stacks for each in stack.components() if ails(each)]
 
 
 def _flink_jobs() -> set[tuple[str, str]]:

@@ -1,9 +1,11 @@
 """Backfill into tables: rows that are missing come, EventErrors that are events now go."""
 
+import gzip
 import json
 import shutil
 import sqlite3
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from el_beam.upkeep.backfill import apply as backfill
 from traffic.database import Database
 
 ROOT = Path(__file__).parents[2]
-SAMPLE = f"file:{ROOT}/examples/sample.log.gz"
+LINES = 2_000
 DAY = ("--from", "2019-03-10", "--to", "2019-03-10")
 EDIT, ERRORS = "Edit_17541122", "EventError_14035058"
 POPUPS = "Popups_17807993"
@@ -76,15 +78,24 @@ def el(*arguments: object) -> None:
     assert cli.main([*map(str, arguments)]) == 0
 
 
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Some lines, as a source."""
+    path = tmp_path_factory.mktemp("log") / "a.log"
+    with gzip.open(ROOT / "examples" / "sample.log.gz") as lines:
+        path.write_bytes(b"".join(islice(lines, LINES)))
+    return f"file:{path}"
+
+
 class Killed(BaseException):
     pass
 
 
-def test_a_day(tables: tuple[Tables, Tables], tmp_path: Path, broken: Path) -> None:
+def test_a_day(tables: tuple[Tables, Tables], tmp_path: Path, broken: Path, sample: str) -> None:
     """Killed once the rows of an hour were there and no EventError had gone; and done twice."""
     some, wanted = tables
-    el("run", SAMPLE, some.uri, f"raw:{tmp_path}/raw", "--schemas", broken)
-    el("run", SAMPLE, wanted.uri)
+    el("run", sample, some.uri, f"raw:{tmp_path}/raw", "--schemas", broken)
+    el("run", sample, wanted.uri)
     for each in tables:  # a line that the archive doesn't have
         each.ask(f"INSERT INTO {ERRORS} (uuid, timestamp) VALUES ('another', '20190310070000')")
     some.ask(f"DELETE FROM {POPUPS} WHERE uuid LIKE '3%'")
@@ -106,20 +117,20 @@ def test_a_day(tables: tuple[Tables, Tables], tmp_path: Path, broken: Path) -> N
     assert not [*(tmp_path / "raw" / "_ledger").glob("tables-*")]
 
 
-def test_one_schema(tmp_path: Path, broken: Path) -> None:
+def test_one_schema(tmp_path: Path, broken: Path, sample: str) -> None:
     some, wanted = Tables(tmp_path / "events.db"), Tables(tmp_path / "wanted.db")
-    el("run", SAMPLE, some.uri, f"raw:{tmp_path}/raw", "--schemas", broken)
-    el("run", SAMPLE, wanted.uri)
+    el("run", sample, some.uri, f"raw:{tmp_path}/raw", "--schemas", broken)
+    el("run", sample, wanted.uri)
     some.ask(f"DELETE FROM {POPUPS} WHERE uuid LIKE '3%'")
     before = some.uuids()
     el("backfill", "apply", f"{tmp_path}/raw", some.uri, *DAY, "--schema", EDIT)
     assert some.uuids() == wanted.uuids() | {POPUPS: before[POPUPS]}
 
 
-def test_without_bots(database: Database, tmp_path: Path) -> None:
+def test_without_bots(database: Database, tmp_path: Path, sample: str) -> None:
     """They are no difference between such a database and what has them."""
     some, files = f"{database.uri}?bots=drop", f"parquet:{tmp_path}/files"
-    el("run", SAMPLE, some, files)
+    el("run", sample, some, files)
     popups = ("--schema", "Popups")
     el("reconcile", files, some, *popups)
     el("reconcile", some, files, *popups)

@@ -34,6 +34,19 @@ def ails(component: Component) -> bool:
     return any(each.pid_file.exists() and not each.is_ready for each in component.processes)
 
 
+def dead(component: Component) -> bool:
+    """Whether a process of it that should run has ended, or a signal has stopped it: `ails` but for
+    what only an answer would show, and much sooner known."""
+    for each in component.processes:
+        if each.pid_file.exists():
+            if (pid := each.pid) is None:
+                return True
+            with suppress(psutil.NoSuchProcess):
+                if psutil.Process(pid).status() == psutil.STATUS_STOPPED:
+                    return True
+    return False
+
+
 def restore(component: Component) -> None:
     """Bring back what was killed or stopped by a signal. Raises StackError."""
     for process in component.processes:
