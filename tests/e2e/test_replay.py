@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from in_process import call
+from jobs_here import ImportingHere
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import read_ledger
@@ -24,7 +25,6 @@ from el_beam.connectors.contract import Selection
 from el_beam.connectors.registry import store_of
 from runners.local_stack import Stack
 from traffic.feed import lines
-from traffic.importing import Importing
 from traffic.truth import delivered, truth
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +77,7 @@ def there(uri: str) -> Counter[tuple[str, str]]:
 @pytest.mark.usefixtures("kafka")
 def test_while_the_import_goes_on(stack: Stack, tmp_path: Path, broken: Path) -> None:
     rng = random.Random(SEED)
-    job = Importing(stack, "replay", str(tmp_path / "out"))
+    job = ImportingHere(stack, "replay", str(tmp_path / "out"))
     root = f"{job.root}/parquet"
     folder = Path(root)
     replay = ["bad", "replay", f"parquet:{root}", f"parquet:{root}", "--apply", "--json"]

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from runners import jars
+from runners.local_stack import Stack
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("schemas", "transforms", "runners", "el_beam")
@@ -90,13 +92,28 @@ def test_the_jars(el: El, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "jars")
 
 
-def test_the_stack(el: El) -> None:
+def test_the_stack(el: El, tmp_path: Path) -> None:
+    """It starts servers in any folder, says where they are, and leaves nothing of them."""
     assert "nothing was started" in el("stack", "status").stdout
-    up = el("stack", "up", "kafka", "workers")
+    folder = tmp_path / "stack"
+    there = ("--dir", str(folder))
+    assert el("stack", "status", *there, "--json").stdout == "{}\n"
+    up = el("stack", "up", *there, "kafka", "workers")
+    assert up.returncode == 0, up.stderr
     try:
-        assert not up.returncode, up.stderr
-        assert [line.split()[0] for line in up.stdout.splitlines()] == ["kafka", "workers"]
-        assert json.loads(el("stack", "status", "--json").stdout).keys() == {"kafka", "workers"}
+        status = json.loads(el("stack", "status", *there, "--json").stdout)
+        assert set(status) == {"kafka", "workers"}
+        assert [line.split() for line in up.stdout.splitlines()] == [[*it] for it in status.items()]
+        admin = AdminClient({"bootstrap.servers": status["kafka"]})
+        assert admin.list_topics(timeout=10).brokers
+        exported = el("stack", "env", *there).stdout
+        assert f"export KAFKA={status['kafka']}\n" in exported
+        again = el("stack", "up", *there, "kafka")
+        assert again.stdout.split() == ["kafka", status["kafka"]]
+        table = el("stack", "status", *there).stdout
+        assert f"pid {Stack(folder).kafka.process('kafka').pid}" in table
+        assert "nothing was started" in el("stack", "status").stdout
     finally:
-        down = el("stack", "down", "--purge")
+        down = el("stack", "down", *there, "--purge")
     assert sorted(down.stdout.split()) == ["kafka", "stopped", "stopped", "workers"]
+    assert not folder.exists()

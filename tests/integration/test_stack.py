@@ -1,6 +1,5 @@
 """The stack: real servers start, are found, survive kills and go; stacks don't know each other."""
 
-import json
 import os
 import signal
 import subprocess
@@ -13,17 +12,12 @@ import psutil
 import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from in_process import call
 from server_care import ails, dead, restore
 
 from runners import orphans
 from runners.local_stack import Stack, StackError
 from traffic.job import wait_for
-
-EL = [sys.executable, "-m", "el_beam.cli"]
-
-
-def el(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*EL, *arguments], capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -67,28 +61,6 @@ def test_two_stacks_do_not_collide(kafka: str, other: Stack) -> None:
     assert topics(kafka)
 
 
-def test_the_command(tmp_path: Path) -> None:
-    folder = str(tmp_path / "stack")
-    assert el("stack", "status", "--dir", folder, "--json").stdout == "{}\n"
-    assert "nothing was started here" in el("stack", "status", "--dir", folder).stdout
-    up = el("stack", "up", "--dir", folder, "kafka", "workers")
-    assert up.returncode == 0, up.stderr
-    try:
-        status = json.loads(el("stack", "status", "--dir", folder, "--json").stdout)
-        assert set(status) == {"kafka", "workers"}
-        assert topics(status["kafka"]) is not None
-        exported = el("stack", "env", "--dir", folder).stdout
-        assert f"export KAFKA={status['kafka']}\n" in exported
-        again = el("stack", "up", "--dir", folder, "kafka")
-        assert again.stdout.split() == ["kafka", status["kafka"]]
-        table = el("stack", "status", "--dir", folder).stdout
-        assert f"pid {Stack(Path(folder)).kafka.process('kafka').pid}" in table
-    finally:
-        down = el("stack", "down", "--dir", folder, "--purge")
-    assert sorted(down.stdout.split()) == ["kafka", "stopped", "stopped", "workers"]
-    assert not Path(folder).exists()
-
-
 @pytest.mark.usefixtures("kafka", "mariadb")
 def test_servers_listen_on_loopback_alone(stack: Stack) -> None:
     for process in stack.processes():
@@ -103,10 +75,10 @@ def test_servers_listen_on_loopback_alone(stack: Stack) -> None:
 
 
 def test_a_component_that_is_not_there() -> None:
-    told = el("stack", "up", "kafak")
-    assert told.returncode == 2
+    told = call("stack", "up", "kafak")
+    assert told.code == 2
     there_are = "there are kafka, workers, flink, hdfs, spark, mariadb"
-    assert told.stderr == f"el stack up: no component kafak; {there_are}\n"
+    assert told.err == f"el stack up: no component kafak; {there_are}\n"
 
 
 def test_a_server_that_ends_says_why(other: Stack) -> None:
