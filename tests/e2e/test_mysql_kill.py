@@ -25,7 +25,7 @@ def job(kafka: str, mariadb: str, tmp_path: Path, request: pytest.FixtureRequest
 
 
 def test_kills_under_traffic(job: Consuming, stack: Stack) -> None:
-    """kill -9 of the consumer and of MariaDB, at any moment; of both at once: scripts/soak mysql."""
+    """kill -9 of the consumer and of MariaDB, at any moment; of both: scripts/soak mysql."""
     rng = random.Random(SEED)
     job.put(500)
     with job.running() as run:
