@@ -118,7 +118,7 @@ def records(brokers: str, names: list[str]) -> Iterator[Message]:
                    if high > low}  # fmt: skip
         consumer.assign([TopicPartition(*place, 0) for place in waiting])
         while waiting:
-            for message in consumer.consume(5_000, timeout=5):
+            for message in consumer.consume(5_000, timeout=0.1):  # s that it waits for so many
                 assert message.error() is None, message.error()
                 place = (message.topic() or "", message.partition() or 0)
                 if place in waiting and (message.offset() or 0) < waiting[place]:

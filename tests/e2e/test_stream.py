@@ -20,6 +20,7 @@ from runners.addresses import ask_json
 from runners.local_stack import Stack
 from traffic.job import StreamJob, wait_for
 from traffic.truth import records
+from transforms.io.kafka import broker
 
 ROOT = Path(__file__).parents[2]
 STALE_POOL = """
@@ -160,8 +161,10 @@ def test_a_second_job_of_the_group_is_refused(shell: Shell, running: tuple[Strea
 )
 @pytest.mark.usefixtures("running")
 def test_what_is_refused(
-    shell: Shell, arguments: tuple[str, ...], changes: dict[str, str], told: str
-) -> None:
+    shell: Shell, arguments: tuple[str, ...], changes: dict[str, str], told: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(broker, "_TIMEOUT", 1.0)  # s that it asks brokers who aren't there
     source = "kafka://${KAFKA}/?topics=raw-attended&group=other"
     done = shell.el("run", source, SINK, *arguments, **changes)
     assert done.code == 2, done.err

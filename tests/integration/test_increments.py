@@ -22,6 +22,7 @@ from el_beam.running.increments.report import Report
 from schemas.validation.validator import Validator
 from traffic.feed import lines as lines_of_now
 from traffic.feed import make_topic, put
+from transforms.io.kafka import broker
 from transforms.io.kafka.broker import KafkaTopics
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.read.kafka_ranges import KafkaRanges, OffsetRange, splits_of
@@ -323,7 +324,10 @@ def test_as_people_run_it(job: ImportJob) -> None:
         (("--state", "S", "--once"), "cannot ask the brokers 127.0.0.1:9"),
     ],
 )
-def test_what_is_refused(tmp_path: Path, options: tuple[str, ...], told: str) -> None:
+def test_what_is_refused(
+    tmp_path: Path, options: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "_TIMEOUT", 1.0)  # s that it asks brokers who aren't there
     given = [f"{tmp_path}/state" if each == "S" else each for each in options]
     source = "kafka://127.0.0.1:9/?topics=a&group=g"
     done = el("run", source, f"parquet:{tmp_path}/p", *given)

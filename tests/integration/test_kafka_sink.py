@@ -177,9 +177,9 @@ def murmur2(data: bytes) -> int:
 
 
 def test_many_topics_are_made_on_first_use(kafka: str, prefix: str, sink: KafkaSink) -> None:
-    many = [Destination(f"Schema{n}", 1) for n in range(60)]
+    many = [Destination(f"Schema{n}", 1) for n in range(30)]
     books = write(sink, *((to, event(n)) for n in range(5) for to in many))
-    assert books["written"] == 300
+    assert books["written"] == 150
     assert topics(kafka, prefix) == {f"{prefix}_{to.schema}": 2 for to in many}
     assert {len(records(kafka, f"{prefix}_{to.schema}")) for to in many[:5]} == {5}
 
@@ -393,9 +393,10 @@ def test_a_broker_killed_in_the_middle(
         bundle.add(S, event(n, noise(n % 200)))
     threading.Timer(2, go_on).start()
     bundle.add(T, event(1))
-    (receipt,) = bundle.commit()
+    receipts = [*bundle.commit()]
     writer.close()
-    assert (receipt.given, receipt.written) == (15_001, 15_001)
+    assert sum(receipt.given for receipt in receipts) == 15_001
+    assert sum(receipt.written for receipt in receipts) == 15_001
     assert sorted({*numbers(kafka, f"{prefix}_S")}) == list(range(15_000))
     assert numbers(kafka, f"{prefix}_T") == [1]
 

@@ -35,7 +35,8 @@ def topics(address: str) -> set[str]:
 def test_what_ails_is_restored(stack: Stack, kafka: str, number: signal.Signals) -> None:
     """A killed broker comes back with its data; one that a signal has stopped goes on."""
     topic = f"kept-{number.name}"
-    AdminClient({"bootstrap.servers": kafka}).create_topics([NewTopic(topic, 1)])[topic].result(10)
+    admin = AdminClient({"bootstrap.servers": kafka})
+    admin.create_topics([NewTopic(topic, 1)])[topic].result(10)
     broker = stack.kafka.process("kafka")
     before = broker.pid
     assert before is not None and not ails(stack.kafka) and not dead(stack.kafka)
