@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ TABLES = (
 _BROKEN_EACH, _TWICE_EACH = 97, 50
 
 
+@cache
 def templates(tables: tuple[str, ...]) -> dict[str, list[bytes]]:
     """Events of the corpus for each table, as JSON with `_UUID` in it; all of them fit."""
     registry, found = open_registry(None), dict[str, list[bytes]]((name, []) for name in tables)

@@ -231,12 +231,12 @@ def test_a_full_disk(el: El, tiny_disk: Callable[[], Any], sink: str, workers: s
 
 
 def test_a_full_disk_is_finished_elsewhere(
-    el: El, tiny_disk: Callable[[], Any], home: Path
+    el: El, el_here: El, tiny_disk: Callable[[], Any], home: Path
 ) -> None:
     """What was written before the disk was full is whole, and is no hindrance."""
     failed(el("run", "file:a.log", "jsonl:fine", "raw:tiny/again", **tiny_disk()))
     shutil.rmtree(home / "tiny" / "again", ignore_errors=True)
-    assert el("run", "file:a.log", "jsonl:fine", "raw:roomy").code == 0
+    assert el_here("run", "file:a.log", "jsonl:fine", "raw:roomy").code == 0
 
 
 def test_an_invalid_schema_makes_its_own_events_bad_only(el_here: El) -> None:
@@ -272,7 +272,9 @@ def test_a_run_again_changes_nothing(el_here: El, home: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_an_interrupted_run(el: El, el_started: El, home: Path, number: int, workers: str) -> None:
+def test_an_interrupted_run(
+    el_here: El, el_started: El, home: Path, number: int, workers: str
+) -> None:
     """It ends at once, and the same call finishes what it began."""
     folder = home / f"stopped{number}{workers}"
     with contextlib.suppress(FileExistsError):
@@ -290,4 +292,4 @@ def test_an_interrupted_run(el: El, el_started: El, home: Path, number: int, wor
     assert ran.code == 1
     assert ran.told == ["el: interrupted; start the same command again and it will be finished"]
     assert not list((home.parent / "tmp").iterdir())
-    assert el("run", "file:a.log", f"jsonl:{folder.name}", "--workers", workers).code == 0
+    assert el_here("run", "file:a.log", f"jsonl:{folder.name}", "--workers", workers).code == 0

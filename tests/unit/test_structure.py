@@ -12,6 +12,7 @@ import contextlib
 import re
 import runpy
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -157,10 +158,15 @@ def name_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path, at_import_only: bool = False) -> Iterator[str]:
+@cache
+def imports(path: Path, at_import_only: bool = False) -> tuple[str, ...]:
     """Full dotted names that a file imports: `from a import b` gives `a.b`.
 
     With `at_import_only` those in functions and under TYPE_CHECKING are left out."""
+    return tuple(_imports(path, at_import_only))
+
+
+def _imports(path: Path, at_import_only: bool) -> Iterator[str]:
     waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
     while waiting:
         node = waiting.pop()
@@ -529,6 +535,7 @@ def test_no_path_of_a_machine() -> None:
     assert not found
 
 
+@cache
 def names_in(path: Path) -> set[str]:
     """What a module has at its top: definitions, values, imports, and the modules of a package."""
     found = {each.stem for each in path.parent.iterdir() if path.name == "__init__.py"}
