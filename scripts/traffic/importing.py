@@ -36,7 +36,7 @@ class Importing(RawJob):
     def arguments(
         self, *options: str, sinks: tuple[str, ...] = ("parquet", "raw")
     ) -> tuple[str, ...]:
-        """What `el` is told to run this import."""
+        """The call of `el` for this import."""
         return (
             *("run", self.source, *(f"{sink}:{self.root}/{sink}" for sink in sinks)),
             *("--state", self.state.path, "--json", *options),

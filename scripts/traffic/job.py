@@ -81,7 +81,7 @@ class StreamJob(RawJob):
     def arguments(
         self, *options: str, workers: int = 2, checkpoints: float = CHECKPOINTS
     ) -> tuple[str, ...]:
-        """What `el` is told to run this job; `checkpoints` is the time between two, in seconds."""
+        """The call of `el` for this job; `checkpoints` is the time between two, in seconds."""
         return (
             *(
                 "run",

@@ -45,7 +45,7 @@ def test_ctrl_c_lets_the_increment_finish(stack: Stack, tmp_path: Path, runner: 
     if runner == "spark":
         stack.component("spark").install()  # its jars
     job = ImportingHere(stack, f"ctrl-c-{runner}", str(tmp_path))
-    job.put(3_000)
+    job.put(6_000)
     reached = job.stages()["writing"]
     with job.start("--every", "60s", "--workers", "2", "--runner", runner) as run:
         while not reached():
@@ -55,7 +55,7 @@ def test_ctrl_c_lets_the_increment_finish(stack: Stack, tmp_path: Path, runner: 
         os.killpg(run.pid, signal.SIGINT)
         _, told = run.communicate(timeout=120)
     assert run.returncode == 0, told
-    assert "3,000 lines of 1 topic(s)" in told
+    assert "6,000 lines of 1 topic(s)" in told
     assert job.committed() == 1
     assert job.check() == job.lines
 
