@@ -28,7 +28,6 @@ def main() -> None:
         job.put(1_000)
         job.once()
         for stage in job.stages():
-            job.put(rng.randrange(3_000, 9_000))
             workers = rng.choice((1, 2))
             job.kill_at(stage, "--workers", f"{workers}", rng=rng)
             job.once("--workers", f"{3 - workers}")

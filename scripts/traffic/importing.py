@@ -67,15 +67,21 @@ class Importing(RawJob):
         }
 
     def kill_at(self, stage: str, *options: str, rng: random.Random) -> None:
-        """Start an increment, and kill its driver soon after it has come to a stage."""
-        reached = self.stages()[stage]
-        with self.start("--once", *options) as run:
-            while not reached():
-                assert run.poll() is None or reached(), run.communicate()[1]
-                time.sleep(0.002)
-            time.sleep(rng.uniform(0, 0.05))
-            run.kill()
-            run.wait()
+        """Start an increment, and kill its driver soon after it has come to a stage. A stage may
+        last for milliseconds: if it was over before it was seen, another increment is tried."""
+        while True:
+            self.put(rng.randrange(2_000, 6_000))
+            reached = self.stages()[stage]
+            with self.start("--once", *options) as run:
+                while not (seen := reached()) and run.poll() is None:
+                    time.sleep(0.002)
+                if seen:
+                    time.sleep(rng.uniform(0, 0.05))
+                    run.kill()
+                    run.wait()
+                    return
+                _, err = run.communicate()
+            assert run.returncode == 0, err
 
     def once(self, *options: str) -> dict[str, object]:
         """Read all that is there now; the last report. Raises AssertionError."""

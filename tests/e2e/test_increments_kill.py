@@ -30,7 +30,6 @@ def test_kill_the_driver(stack: Stack, tmp_path: Path, stage: str, workers: int)
     job = ImportingHere(stack, f"driver-{stage}-{workers}", str(tmp_path))
     job.put(500)
     job.once()
-    job.put(rng.randrange(2_000, 6_000))
     job.kill_at(stage, "--workers", str(workers), rng=rng)
     job.once("--workers", str(3 - workers))
     assert job.check() == job.lines

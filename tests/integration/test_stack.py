@@ -46,7 +46,7 @@ def test_what_ails_is_restored(stack: Stack, kafka: str, number: signal.Signals)
     restore(stack.kafka)
     assert not ails(stack.kafka) and not dead(stack.kafka)
     assert (broker.pid == before) == (number == signal.SIGSTOP)
-    assert topic in topics(kafka)
+    wait_for(lambda: topic in topics(kafka), 60)  # it may have been made just before
     restore(stack.kafka)  # which does nothing to what is well
     assert stack.status()["kafka"] == kafka
 
