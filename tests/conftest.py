@@ -16,7 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from runners import orphans
 from runners.flink_rest import FlinkCluster
-from runners.local_stack import Stack
+from runners.local_stack import Component, Stack
 from schemas.event import Destination, Origin, RawLine
 from schemas.registry import Registry, UnknownSchema, WithEventError
 from traffic.database import Database
@@ -167,22 +167,27 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(autouse=True)
 def servers_are_well(request: pytest.FixtureRequest) -> Iterator[None]:
-    """One failure stays one failure: what a test has killed runs and answers again afterwards. A
-    test that passes and leaves a server dead is at fault."""
+    """One failure stays one failure: a test begins with servers that run, and what it has killed
+    runs and answers again afterwards. A test that passes and leaves a server dead is at fault."""
     if not {*_SERVERS} & {*request.fixturenames}:
         yield
         return
+    for component in _those(dead):
+        restore(component)
     jobs = _flink_jobs() if "servers" in request.fixturenames else set()
     yield
     failed = bool(request.node.stash.get(_FAILED, None))
-    amiss = ails if failed else dead
-    left = [each for stack in _stacks for each in stack.components() if amiss(each)]
+    left = _those(ails if failed else dead)
     for component in left:
         restore(component)
     if failed and "servers" in request.fixturenames:
         for cluster, job in _flink_jobs() - jobs:  # they would keep the slots
             FlinkCluster(cluster).cancel(job)
     assert failed or not left, f"it left dead: {', '.join(each.name for each in left)}"
+
+
+def _those(are: Callable[[Component], bool]) -> list[Component]:
+    return [each for stack in _stacks for each in stack.components() if are(each)]
 
 
 def _flink_jobs() -> set[tuple[str, str]]:

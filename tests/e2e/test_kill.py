@@ -14,12 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 from in_process import call
+from thorough import some
 
 from traffic.kills import forks
 
 SAMPLE = Path(__file__).parents[2] / "examples" / "sample.log.gz"
 COPIES = 2
-SEEDS = int(os.environ.get("EL_SEEDS", "3"))  # scripts/soak files has more
+SEEDS = some(range(60), range(3))
 PATIENCE = 120.0  # seconds
 
 
@@ -129,7 +130,7 @@ def kill_when(
     return process
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))  # each moment; six: with each number of workers
+@pytest.mark.parametrize("seed", SEEDS)  # each moment; six: with each number of workers
 def test_killed_in_mid_write(undisturbed: Undisturbed, tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     out, workers = tmp_path / "out", 1 + seed % 2
@@ -160,7 +161,7 @@ def test_killed_in_mid_write(undisturbed: Undisturbed, tmp_path: Path, seed: int
 
 @pytest.mark.parametrize(
     ("later", "other_hangs"),  # seconds that its workers have been there
-    [(0.0, False), (1.0, True)],
+    some([(0.0, True), (0.5, False), (1.0, True), (2.0, True)], [(0.0, False), (1.0, True)]),
 )
 def test_a_worker_that_dies_ends_the_job(
     undisturbed: Undisturbed, tmp_path: Path, later: float, other_hangs: bool

@@ -164,7 +164,7 @@ def test_what_is_refused(
     shell: Shell, arguments: tuple[str, ...], changes: dict[str, str], told: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(broker, "_TIMEOUT", 1.0)  # s that it asks brokers who aren't there
+    monkeypatch.setattr(broker, "REQUEST_TIMEOUT", 1.0)  # s that it asks brokers who aren't there
     source = "kafka://${KAFKA}/?topics=raw-attended&group=other"
     done = shell.el("run", source, SINK, *arguments, **changes)
     assert done.code == 2, done.err

@@ -327,7 +327,7 @@ def test_as_people_run_it(job: ImportJob) -> None:
 def test_what_is_refused(
     tmp_path: Path, options: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker, "_TIMEOUT", 1.0)  # s that it asks brokers who aren't there
+    monkeypatch.setattr(broker, "REQUEST_TIMEOUT", 1.0)  # s that it asks brokers who aren't there
     given = [f"{tmp_path}/state" if each == "S" else each for each in options]
     source = "kafka://127.0.0.1:9/?topics=a&group=g"
     done = el("run", source, f"parquet:{tmp_path}/p", *given)

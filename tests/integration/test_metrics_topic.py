@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
+from thorough import some
 
 from el_beam.job import Execution, Job
 from el_beam.running.bounded import execute
@@ -174,9 +175,9 @@ while at < lines:
 
 def test_totals_survive_kills(target: KafkaMetrics, tmp_path: Path) -> None:
     """kill -9, each time somewhere else; each life has bundles of another size."""
-    lines, checkpoint = 15_000, tmp_path / "checkpoint"
+    lines, checkpoint = some([20_000], [15_000])[0], tmp_path / "checkpoint"
     checkpoint.write_text("0")
-    for size in (17, 7):
+    for size in some([17, 7, 11, 13, 23], [17, 7]):
         before = checkpoint.read_text()
         with live(target, checkpoint, lines, size) as worker:
             wait_for(checkpoint, before)
@@ -195,7 +196,7 @@ def live(target: KafkaMetrics, checkpoint: Path, lines: int, size: int) -> subpr
     here = str(Path(__file__).parent)
     place = (target.cluster.brokers, target.topic, str(checkpoint))
     call = [sys.executable, "-W", "ignore", "-c", WORKER, str(ROOT), here]
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT}/scripts"}
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT}/scripts:{ROOT}/tests/support"}
     return subprocess.Popen([*call, *place, str(lines), str(size)], env=environment)
 
 

@@ -24,7 +24,7 @@ from confluent_kafka.admin._resource import ResourceType
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.errors import ErrorKind, KafkaAway, kind_of
 
-_TIMEOUT = 10.0  # seconds of one request
+REQUEST_TIMEOUT = 10.0  # seconds of one request
 _SILENT = logging.getLogger("el_beam.librdkafka")
 _SILENT.addHandler(logging.NullHandler())
 _SILENT.propagate = False
@@ -95,7 +95,7 @@ class KafkaTopics:
 
     def partitions(self) -> dict[str, int]:
         """Topic -> number of its partitions."""
-        found = self._asked(lambda: self._admin.list_topics(timeout=_TIMEOUT)).topics
+        found = self._asked(lambda: self._admin.list_topics(timeout=REQUEST_TIMEOUT)).topics
         return {name: len(topic.partitions) for name, topic in found.items()}
 
     def members(self, group: str) -> int:
@@ -129,7 +129,9 @@ class KafkaTopics:
         if not wanted:
             return 0.0
         latest: Any = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]
-        futures = self._admin.list_offsets(dict.fromkeys(wanted, latest), request_timeout=_TIMEOUT)
+        futures = self._admin.list_offsets(
+            dict.fromkeys(wanted, latest), request_timeout=REQUEST_TIMEOUT
+        )
         try:
             times: list[int] = [future.result().timestamp for future in futures.values()]
         except KafkaException:
@@ -138,7 +140,7 @@ class KafkaTopics:
 
     def cluster_id(self) -> str:
         """What no other cluster is called."""
-        return str(self._asked(lambda: self._admin.list_topics(timeout=_TIMEOUT)).cluster_id)
+        return str(self._asked(lambda: self._admin.list_topics(timeout=REQUEST_TIMEOUT)).cluster_id)
 
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
         """Topic -> its id, which a topic that is made anew under the same name doesn't have."""
@@ -185,7 +187,7 @@ class KafkaTopics:
         """What was asked for -> what the brokers answer, where the client gives futures."""
 
         def answers() -> dict[Any, Any]:
-            futures = ask(request, request_timeout=_TIMEOUT, **options)
+            futures = ask(request, request_timeout=REQUEST_TIMEOUT, **options)
             return {each: future.result() for each, future in futures.items()}
 
         return self._asked(answers, default)
@@ -193,7 +195,7 @@ class KafkaTopics:
     def _asked(self, call: Callable[[], Result], default: Any = _MUST_BE_THERE) -> Result:
         """What a request gives; `default` where the group isn't known. Transient errors are
         retried, with a new request: a young cluster has no coordinator until somebody asks."""
-        end = time.monotonic() + _TIMEOUT
+        end = time.monotonic() + REQUEST_TIMEOUT
         while True:
             try:
                 return call()

@@ -75,6 +75,15 @@ def state_of_process() -> dict[str, Any]:
     }
 
 
+def differs(before: dict[str, Any]) -> dict[str, Any]:
+    """What is other than it was, by its names. Of descriptors those that are new: others may go at
+    any time, with the garbage of tests that ran before in this process."""
+    now = state_of_process()
+    now["descriptors"] = {number: target for number, target in now["descriptors"].items()
+                          if before["descriptors"].get(number) != target}  # fmt: skip
+    return {name: its for name, its in now.items() if its != (before | {"descriptors": {}})[name]}
+
+
 def _target(path: Path) -> str:
     try:
         return str(path.readlink())
@@ -102,11 +111,10 @@ def test_a_job_leaves_its_process_alone(config: RunConfig, tmp_path: Path, worke
     assert _run(config, tmp_path / "0", workers) == 50  # the process that forks workers stays
     before = state_of_process()
     assert _run(config, tmp_path / "1", workers) == 50
-    assert state_of_process() == before
+    assert not differs(before)
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(_run, config, tmp_path / "2", workers).result() == 50
-    after = state_of_process()
-    assert after == before
+    assert not differs(before)
 
 
 def test_the_command_line_sets_back_what_it_changes(config: RunConfig, tmp_path: Path) -> None:
@@ -114,9 +122,9 @@ def test_the_command_line_sets_back_what_it_changes(config: RunConfig, tmp_path:
     assert main(call) == 0
     before = state_of_process()
     assert main(call) == 0
-    assert state_of_process() == before
+    assert not differs(before)
     assert main(["run", f"file:{tmp_path}/none", f"jsonl:{tmp_path}/j"]) == 2
-    assert state_of_process() == before
+    assert not differs(before)
 
 
 def test_what_the_command_line_changes(tmp_path: Path) -> None:
@@ -132,7 +140,7 @@ def test_what_the_command_line_changes(tmp_path: Path) -> None:
     assert {name for name in before if now[name] != before[name]} == {
         "descriptors", "gc", "logging", "warnings", "temporaries", "hooks",
     }  # fmt: skip
-    assert state_of_process() == before
+    assert not differs(before)
 
 
 def test_only_entries_change_the_process() -> None:
