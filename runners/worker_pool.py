@@ -32,6 +32,7 @@ from runners.orphans import environment
 from schemas import VERSION
 
 _ROOT = Path(__file__).resolve().parents[1]
+_LOOK_EVERY = 1.0  # seconds
 _CODE = ("schemas", "transforms", "runners", "el_beam")
 _ABOUT = "/el_beam.WorkerPool/About"
 _WORKER = "import sys; from runners.worker_pool import work; work(*sys.argv[1:])"
@@ -221,8 +222,9 @@ def serve(host: str, port: int) -> None:
         signal.signal(number, lambda *_: ended.set())
     server.start()
     print(f"worker pool on {host}:{port}: {about()}", flush=True)
-    ended.wait()
-    server.stop(1)
+    while not ended.wait(_LOOK_EVERY):
+        pass  # a signal that has reached one of gRPC's threads is heard when this one wakes
+    server.stop(1).wait()
     pool.close()
 
 
