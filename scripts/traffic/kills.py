@@ -123,14 +123,15 @@ def locked(job: Consuming, table: str) -> Iterator[None]:
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[None]:
-    """A folder is a disk of its own while the block runs, empty at first. Only root may do this."""
+    """A folder is a disk of its own while the block runs, empty at first. Only root may do this.
+    Who has files open there afterwards keeps them; nobody else finds them."""
     folder.mkdir(parents=True, exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     subprocess.run(mount, check=True)
     try:
         yield
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @contextmanager

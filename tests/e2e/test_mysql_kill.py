@@ -67,6 +67,7 @@ def test_a_full_disk(job: Consuming, stack: Stack) -> None:
             job.wait_for(dict(job.sent))
             with full(disk, leave=2 * 2**20):
                 job.put(15_000)
+                wait_for(lambda: "is full" in server.log.read_text())
                 wait_for(
                     lambda: server.pid is None or any(each["problems"] for each in run.reports)
                 )
@@ -74,7 +75,6 @@ def test_a_full_disk(job: Consuming, stack: Stack) -> None:
             server.wait()
             job.wait_for(dict(job.sent), 60)
         job.check()
-        assert "is full" in server.log.read_text()
         job.database.ask(*(f"DROP TABLE {name}" for (name,) in job.database.ask("SHOW TABLES")))
 
 
