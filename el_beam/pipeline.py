@@ -20,7 +20,8 @@ def build(pipeline: beam.Pipeline, job: Job) -> tuple[beam.PCollection, ...]:
     Returns the books: what was read, counted and written. A bounded job has them in its summary;
     of a continuous one its counts topic tells.
     """
-    lines = pipeline | "Read" >> ReadEvents(job.source)
+    read = pipeline | "Read" >> ReadEvents(job.source)
+    lines, reads = read if job.source.bounded else (read, read | "Count lines" >> CountLines())
     outcomes = lines | "Parse" >> ParseEvents(job.format)
     outcomes = outcomes | "Validate" >> ValidateEvents(job.registry)
     routed = outcomes | "Route" >> RouteBySchema()
@@ -30,7 +31,6 @@ def build(pipeline: beam.Pipeline, job: Job) -> tuple[beam.PCollection, ...]:
         routed | f"Write {number} {sink}" >> WriteEvents(sink, choice)
         for number, (sink, choice) in enumerate(job.sinks, 1)
     ]
-    reads = lines | "Count lines" >> CountLines()
     counts = routed | "Count" >> CountEvents(job.progress)
     books = (reads, counts, *receipts)
     if job.metrics:

@@ -165,7 +165,7 @@ def file_split(path: str, start: int) -> str:
 
 def _of_file(path: str) -> str:
     digest = hashlib.sha256(path.encode()).hexdigest()[:10]
-    return f"{_safe(PurePosixPath(path).name)}-{digest}"
+    return f"{safe_name(PurePosixPath(path).name)}-{digest}"
 
 
 def is_of_file(split: str, path: str) -> bool:
@@ -181,21 +181,21 @@ def start_of(split: str) -> int:
 def kafka_split(topic: str, number: int, place: int, digest: str) -> str:
     """What the split of a topic is called, by the number of its increment, its place among that
     one's splits, and ten digits of its offsets' digest: names are in the order of time."""
-    return f"{_safe(topic)}-{number:08d}-{place:03d}-{digest}"
+    return f"{safe_name(topic)}-{number:08d}-{place:03d}-{digest}"
 
 
 def is_of_topic(split: str, topic: str) -> bool:
     """Whether a split is one of this topic."""
-    return split.rsplit("-", 3)[0] == _safe(topic)
+    return split.rsplit("-", 3)[0] == safe_name(topic)
 
 
 def number_in(name: str, topic: str) -> int | None:
     """The increment that a file is named after, if it is one of the topic."""
-    found = re.match(rf"{re.escape(_safe(topic))}-(\d{{8}})-\d{{3}}-[0-9a-f]{{10}}\b", name)
+    found = re.match(rf"{re.escape(safe_name(topic))}-(\d{{8}})-\d{{3}}-[0-9a-f]{{10}}\b", name)
     return int(found[1]) if found else None
 
 
-def _safe(name: str) -> str:
+def safe_name(name: str) -> str:
     """A name of a topic or file as the beginning of a file's name, which must be visible."""
     safe = _UNSAFE.sub("_", name)[-80:]
     return f"x{safe}" if is_hidden(safe) else safe

@@ -21,7 +21,8 @@ from transforms.validate import event_validator
 
 
 class ReadEvents(GraphStep):
-    """Nothing -> RawLine: every line of the source, once."""
+    """Nothing -> RawLine: every line of the source, once. Of a bounded source it is
+    (RawLine, ReadReceipt): a receipt for each split."""
 
     def __init__(self, source: Source) -> None:
         super().__init__("Source", source.lines())

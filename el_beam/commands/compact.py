@@ -52,11 +52,11 @@ def _command(args: argparse.Namespace) -> int:
     read_ledger(root, selected=is_chosen)  # refuses a folder that has none, before writing there
     problems: dict[str, str] = {}
     before = after = repeated = 0
-    with nullcontext() if args.dry_run else changing(root) as lease:
+    with nullcontext() if args.dry_run else changing(root) as change:
         for hour in hours(read_ledger(root, selected=is_chosen)):
             if not is_chosen(hour.hour):
                 continue
-            done = compact(root, hour, lease) if lease else Compacted()
+            done = compact(hour, change) if change else Compacted()
             problems |= done.problems
             before, after = before + len(hour.files), after + done.files
             repeated += done.repeated
@@ -65,7 +65,7 @@ def _command(args: argparse.Namespace) -> int:
                         "before": len(hour.files), **vars(done)}  # fmt: skip
                 print(json.dumps(done_here), flush=True)
             else:
-                became = f" -> {done.files}" if lease else ""
+                became = f" -> {done.files}" if change else ""
                 print(f"{hour.hour} {printable(hour.schema)}: {len(hour.files)}{became} files, "
                       f"{hour.rows:,} rows", flush=True)  # fmt: skip
     became = f"became {after:,}" if not args.dry_run else "would be compacted"

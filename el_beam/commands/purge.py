@@ -55,9 +55,9 @@ def _command(args: argparse.Namespace) -> int:
     check_files(keep, read_ledger(root))  # refuses a folder that has none, before writing there
     problems: dict[str, str] = {}
     done: list[bool] = []  # of each file: whether it keeps some fields
-    with changing(root) if args.yes else nullcontext() as lease:
+    with changing(root) if args.yes else nullcontext() as change:
         for step in steps(read_ledger(root, selected=old), keep, hours=old):
-            problems |= purge(root, step, lease) if lease else {}
+            problems |= purge(step, change) if change else {}
             paths = [file.path for file in step.files if file.path not in problems]
             for path in paths:
                 _show(args, path, step.keep)
@@ -65,8 +65,8 @@ def _command(args: argparse.Namespace) -> int:
         left = [*left_over(root, hours=old, now=now, age=age)]
         for path in left:
             _show(args, path.removeprefix(f"{root}/"), None)
-        if lease:
-            filesystem.at_once(filesystem.remove, left)
+        if change:
+            filesystem.at_once(root, filesystem.remove, left)
     verb, end = ("", "") if args.yes else ("would ", "; --yes does it")
     cut = sum(done)
     print(f"{len(done) - cut:,} files {verb}go, {cut:,} {verb}keep some fields{end}",

@@ -36,6 +36,9 @@ def register(add_parser: Any) -> None:
     add("--to", required=True, metavar="earliest|latest|0:500,1:730",
         help="from where; or the next offset of each partition")  # fmt: skip
     add("--source", metavar="URI", help="kafka://BROKERS/, to ask for offsets")
+    add("--again", action="store_true",
+        help="let records enter folders that have some of these offsets already: where they are "
+        "other records by now")  # fmt: skip
     add("--yes", action="store_true", help="do it; without it, only say what would change")
     resetter.set_defaults(command=_reset)
 
@@ -82,13 +85,14 @@ def _reset(args: argparse.Namespace) -> int:
         print(printable(f"{args.topic}/{partition}: {before:,} -> {offset:,}"))
     if not args.yes:
         print(
-            "Records that are read again go to files with other names: remove the old files, "
-            "or the events are there twice. Nothing was changed; --yes does it.",
+            "Records that folders have already will not enter them again"
+            + (", but with --again they do, so events may be there twice" if args.again else "")
+            + ". Nothing was changed; --yes does it.",
             file=sys.stderr,
         )
         return 0
     with Lease(state):
-        reset(state, args.topic, ends)
+        reset(state, args.topic, ends, again=args.again)
     return 0
 
 

@@ -155,7 +155,8 @@ class _TopicStore(Store):
     def _splits(self) -> Iterator[KafkaSplit]:
         """A split for each topic, up to its end as it is now."""
         from transforms.io.kafka.broker import broker_of, matching
-        from transforms.read.kafka_ranges import KafkaSplit, OffsetRange
+        from transforms.read.kafka_ranges import KafkaSplit
+        from transforms.read.offsets import OffsetRange
 
         kafka = broker_of(self._cluster)
         counts = kafka.partitions()

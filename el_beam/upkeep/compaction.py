@@ -19,9 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from el_beam.books.ledger.changes import finish, prepare, written
+from el_beam.books.ledger.changes import Changing, finish, prepare, written
 from el_beam.books.ledger.model import Change, Ledger, LedgerFile
-from el_beam.books.state.lease import Lease
 from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway
@@ -97,14 +96,14 @@ def _is_done(files: list[LedgerFile]) -> bool:
 
 
 def compact(
-    root: str, hour: Hour, lease: Lease, *, large: int = LARGE, memory: int = MEMORY
+    hour: Hour, changing: Changing, *, large: int = LARGE, memory: int = MEMORY
 ) -> Compacted:
     """Make few files of an hour's, each of neighbours that have the same types of columns. Of
     repeated rows the one in an earlier compaction's file stays, else the first one.
 
     Raises FileAway, SinkError, LeaseLost; what else can't be read is one of its problems, and left
     as it is."""
-    done = Compacted(len(hour.files))
+    root, done = changing.root, Compacted(len(hour.files))
     compacted = [file.path for file in hour.files if _is_done([file])]
     for group in hour.groups(large):
         if _is_done(group):
@@ -116,7 +115,7 @@ def compact(
             compacted = [path for path in compacted if path not in paths]
             table = _once(tables, _keys(root, compacted, done.problems))
             repeated = sum(file.rows for file in files) - len(table)
-            compacted.append(_replace(root, files, table, repeated, lease))
+            compacted.append(_replace(files, table, repeated, changing))
             del table  # before the next ones are read
             done.repeated += repeated
             done.files -= len(files) - 1
@@ -176,9 +175,7 @@ def _alike(tables: Iterable[pa.Table]) -> bool:
     return True
 
 
-def _replace(
-    root: str, files: list[LedgerFile], table: pa.Table, repeated: int, lease: Lease
-) -> str:
+def _replace(files: list[LedgerFile], table: pa.Table, repeated: int, changing: Changing) -> str:
     """Put a table in the place of files. Returns its path below the root."""
     identity = "\n".join(f"{file.path} {file.sha256}" for file in files)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
@@ -186,15 +183,15 @@ def _replace(
     kept = {name.kept for name in names}
     name = names[0]._replace(compacted=digest, kept=kept.pop() if len(kept) == 1 else "")
     path = name.beside(files[0].path)
-    receipt = written(root, path, files[0], table)
+    receipt = written(changing, path, files[0], table)
     parts = sorted({part for file in files for part in file.of})
     change = Change(
         f"compact-{digest}", f"{len(files)} files made one",
         Summary(files={receipt.where: receipt}), {path: parts},
         tuple(file.path for file in files), repeated=repeated,
     )  # fmt: skip
-    prepare(root, change, lease)
-    finish(root, change.name)
+    prepare(change, changing)
+    finish(change.name, changing)
     return path
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from el_beam.books.imports import in_root, logs
 from el_beam.books.state.state import State
 from traffic.job import RawJob, wait_for
 from traffic.started import ROOT, Started, start
@@ -118,9 +119,11 @@ class Importing(RawJob):
         archived = _files(f"{self.root}/raw")
         assert sum(map(_rows, archived)) == self.lines
         noted = {
-            receipt.where
-            for commit in self.state.topic(self.raw).history()
-            for receipt in commit.manifest.summary.files.values()  # type: ignore[union-attr]
+            file.path
+            for sink in ("parquet", "raw")
+            for log in logs(f"{self.root}/{sink}")
+            for entry in log.entries()
+            for file in in_root(entry.summary, f"{self.root}/{sink}")
         }
         assert {*files, *archived} == noted
         return sum(rows.values())

@@ -19,8 +19,9 @@ from traffic.started import ROOT
 from traffic.truth import worked
 from transforms.io.kafka.broker import KafkaTopics
 from transforms.io.kafka.cluster import KafkaCluster
-from transforms.read.kafka_ranges import OffsetRange, read_ranges, splits_of
+from transforms.read.kafka_ranges import read_ranges, splits_of
 from transforms.read.lines import FileSource
+from transforms.read.offsets import OffsetRange
 from transforms.write.encodings import ParquetEncoding
 from transforms.write.files import FileSink, publish
 

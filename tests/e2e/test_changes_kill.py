@@ -21,6 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from places import places
 from thorough import some
 
 from el_beam.books.ledger.audit import compare
@@ -92,17 +93,11 @@ def content_of(root: str, file: LedgerFile) -> bytes | None:
     """A file's content, from where docs/ledger.md tells readers by the ledger to look; None where
     it is gone for good."""
     for _ in range(20):  # it may be moved while we look
-        for place in _places(root, file):
-            with suppress(OSError):
-                return filesystem.read(place)
+        with suppress(OSError):
+            for place in places(root, file):
+                with suppress(OSError):
+                    return filesystem.read(place)
     return None
-
-
-def _places(root: str, file: LedgerFile) -> Iterator[str]:
-    yield f"{root}/{file.path}"
-    yield f"{root}/_temporary/changes/{file.sha256}"
-    for name in filesystem.names(f"{root}/_replaced"):
-        yield f"{root}/_replaced/{name}/{file.path}"
 
 
 def uuids(root: str, ledger: Ledger) -> Counter[str] | None:

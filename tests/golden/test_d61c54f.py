@@ -3,17 +3,26 @@
 Its increments go on in tests/integration/test_old_increments.py, for they need a broker."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from faulty_files import deaths
 from old_folders import unpack
 
+from el_beam.books.imports import ImportLog, logs
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import enter_state, read_ledger
-from el_beam.books.ledger.model import Ledger
+from el_beam.books.ledger.hours import put
+from el_beam.books.ledger.model import Entry, Ledger, LedgerFile
+from el_beam.books.ledger.upgrade import adopt
 from el_beam.books.state.state import State, show
 from el_beam.cli import main
-from transforms.write.encodings import RawEncoding
+from schemas.registry import open_registry
+from transforms.read.offsets import OffsetRange
+from transforms.route import Choice
+from transforms.write.encodings import ParquetEncoding, RawEncoding
 from transforms.write.files import FileSink
 
 HOURS = ("--from", "2019-03-10T07", "--to", "2019-03-10T08")
@@ -116,11 +125,86 @@ def test_states_are_read(old: Path) -> None:
     assert not shown["pending"]["decided"]
 
 
-def test_an_import_is_noted_once(old: Path) -> None:
-    """Else its commits would count twice."""
-    root = old / "import/raw"
-    before = {path: json.loads(path.read_text()) for path in (root / "_ledger").glob("state-*")}
-    sink = FileSink("raw", str(root), RawEncoding(), "job")
-    enter_state([sink], f"{old}/import/state")
-    assert {*(root / "_ledger").glob("state-*")} == {*before}
-    assert balanced(root)["read"] == 11
+def adopted(folder: Path) -> State:
+    """The folders of an import get the books that newer versions keep there."""
+    state = State(f"{folder}/state")
+    encodings = {"raw": RawEncoding(), "parquet": ParquetEncoding(open_registry(None))}
+    sinks = [FileSink(name, f"{folder}/{name}", encoding, "job")
+             for name, encoding in encodings.items()]  # fmt: skip
+
+    def logs_of(topic: str, topic_id: str) -> dict[str, ImportLog]:
+        found = (ImportLog.of(sink, Choice(), "cluster", topic, topic_id, put) for sink in sinks)
+        return {log.key: log for log in found}
+
+    enter_state(sinks, state)
+    adopt(state, "cluster", sinks, logs_of)
+    return state
+
+
+def looks(root: Path) -> list[tuple[Entry, list[LedgerFile]]]:
+    """What each entry says, whatever its sink is called now."""
+    ledger = look(root)
+    assert ledger.troubles == []
+    return [(replace(entry, files=(), sink=None), sorted(entry.files)) for entry in ledger.entries]
+
+
+@pytest.mark.parametrize("name", ["parquet", "raw"])
+def test_an_import_is_adopted(old: Path, name: str) -> None:
+    """Its commits count once, also where it is adopted again, and its offsets are known."""
+    root = old / "import" / name
+    totals, entries = balanced(root), looks(root)
+    for _ in range(2):
+        adopted(old / "import")
+        assert (balanced(root), looks(root)) == (totals, entries)
+        (log,) = logs(str(root))
+        assert [(each.number, each.ranges) for each in log.entries()] == [
+            (1, (OffsetRange(0, 0, 6),)), (2, (OffsetRange(0, 6, 11),))
+        ]  # fmt: skip
+        last = log.last()
+        assert last and last.held == (OffsetRange(0, 0, 11),)
+    shutil.rmtree(old / "import/state")
+    assert balanced(root) == totals, "nobody needs the state any more to know what is there"
+
+
+def test_an_import_that_was_killed_is_adopted(old: Path) -> None:
+    """As far as it was committed; its decided increment still waits."""
+    for folder in ("decided", "intended"):
+        for name in ("parquet", "raw"):
+            before = balanced(old / folder / name)
+            state = adopted(old / folder)
+            assert balanced(old / folder / name) == before
+            (topic,) = state.topics()
+            manifest = state.topic(topic).pending()[1]
+            assert (manifest is not None) == (folder == "decided")
+
+
+def test_an_import_dies_while_it_is_adopted(old: Path, tmp_path: Path) -> None:
+    """At whichever operation on files: its commits count once, then and at last."""
+    totals = balanced(old / "import/parquet")
+
+    def copied(number: int) -> str:
+        root = str(tmp_path / f"at{number}")
+        shutil.copytree(old / "import", root)
+        for path in Path(root).rglob("*.json*"):
+            path.write_text(path.read_text().replace(f"{old}/import", root))
+        return root
+
+    number = 0
+    for root in deaths(copied, lambda root: adopted(Path(root))):
+        number += 1
+        assert balanced(Path(root, "parquet")) == totals
+        adopted(Path(root))
+        assert balanced(Path(root, "parquet")) == totals
+    assert number > 20
+
+
+@pytest.mark.parametrize(("work", "rows", "files"), [("compact", 11, 4), ("purge", 10, 5)])
+def test_what_was_adopted_is_changed(old: Path, work: str, rows: int, files: int) -> None:
+    root = old / "import/parquet"
+    adopted(old / "import")
+    if work == "compact":
+        el("compact", root)
+    else:
+        el("purge", root, "--older-than", "90d", "--keep", old / "keep.yaml", "--yes")
+    totals = balanced(root)
+    assert (totals["rows"], totals["read"], totals["files"]) == (rows, 11, files)

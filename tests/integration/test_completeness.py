@@ -1,8 +1,9 @@
-"""Completeness: hours are complete once the source has passed them; increments that are missing are
-done again."""
+"""Completeness: hours are complete once the source has passed them; nothing is missing, and nothing
+is there again, whatever a state has forgotten."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -11,14 +12,14 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import Producer
 from import_job import ImportJob, problems
 
 from el_beam.books.ledger import hours
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.model import Ledger
-from el_beam.books.state.state import Commit, TopicState
+from el_beam.books.state.state import reset
 from traffic.feed import lines, make_topic
 
 ROOT = Path(__file__).parents[2]
@@ -131,12 +132,8 @@ def test_el_ledger_tells(job: ImportJob) -> None:
     assert sum(each["read"] for each in hours) == 110
 
 
-def commit_file(job: ImportJob, number: int) -> Path:
-    return Path(job.state.path, "topics", f"{job.name}.a", f"{number:08d}.commit.json")
-
-
-def numbers(job: ImportJob) -> list[int]:
-    return [commit.number for commit in job.state.topic(f"{job.name}.a").history()]
+def commits(job: ImportJob) -> list[Path]:
+    return sorted(Path(job.state.path, "topics", f"{job.name}.a").glob("*.commit.json"))
 
 
 def put_and_run(job: ImportJob, times: int) -> None:
@@ -145,51 +142,40 @@ def put_and_run(job: ImportJob, times: int) -> None:
         assert job.run()[0]
 
 
-@pytest.mark.parametrize("missing", [(2,), (1,), (2, 3)])
-def test_missing_increments_are_done_again(job: ImportJob, missing: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("lost", [(2,), (3,), (2, 3), (0, 1, 2, 3)])
+def test_what_a_state_has_forgotten_enters_no_folder_again(
+    job: ImportJob, lost: tuple[int, ...]
+) -> None:
+    """Whichever of its commits are gone: the folders know what they have."""
     put_and_run(job, 4)
-    for number in missing:
-        commit_file(job, number).unlink()
-    assert [each.kind for each in ledger(job).troubles if each.kind == "gap"]
-    cut = next((job.folder / "p").rglob(f"*-{missing[-1]:08d}-000-*.parquet"))
-    cut.write_bytes(b"PAR1")
+    before = {path: path.stat().st_mtime_ns for path in (job.folder / "p").rglob("*.parquet")}
+    there = commits(job)
+    for number in lost:
+        there[number].unlink()
+    assert ledger(job).troubles == []
     job.put(100)
     ok, reports = job.run()
     assert ok
-    assert sum(report.summary.read for report in reports) == 200 * len(missing) + 100
-    assert numbers(job) == [1, 2, 3, 4, 5]
+    assert sum(report.summary.read for report in reports) == 100
+    assert any("are in all folders already" in note for each in reports for note in each.notes) == (
+        3 in lost
+    )
+    assert (
+        before.items()
+        <= {path: path.stat().st_mtime_ns for path in (job.folder / "p").rglob("*.parquet")}.items()
+    )
     job.check()
     assert ledger(job).troubles == ledger(job, "r").troubles == []
     assert sum(book.rows for book in ledger(job).hours()) == 900
 
 
-def test_missing_and_expired(job: ImportJob) -> None:
-    put_and_run(job, 3)
-    before = job.uuids()
-    commit_file(job, 2).unlink()
-    for future in job.admin.delete_records([TopicPartition(f"{job.name}.a", 0, 400)]).values():
-        future.result(10)
-    ok, (report,) = job.run()
-    assert not ok
-    assert "increment 2 of" in problems(report)[f"{job.name}.a"]
-    assert "have expired: bring it back from a copy" in problems(report)[f"{job.name}.a"]
-    assert job.uuids() == before
-
-
-def test_missing_and_killed_before_it_is_committed(
-    job: ImportJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put_and_run(job, 3)
-    commit_file(job, 2).unlink()
-
-    def die(_: TopicState, commit: Commit) -> None:
-        raise KeyboardInterrupt(commit.number)
-
-    with monkeypatch.context() as once:
-        once.setattr(TopicState, "commit", die)
-        with pytest.raises(KeyboardInterrupt, match="2"):
-            job.run()
-    assert job.run()[0]
-    assert numbers(job) == [1, 2, 3]
+def test_a_folder_that_is_lost_gets_all_again(job: ImportJob) -> None:
+    """Once a reset says from where; the other one stays as it is."""
+    put_and_run(job, 2)
+    shutil.rmtree(job.folder / "r")
+    assert job.run()[1][0].summary.read == 0
+    reset(job.state, f"{job.name}.a", {0: 0, 1: 0})
+    assert job.run()[1][0].summary.read == 400
     job.check()
-    assert ledger(job).troubles == []
+    assert ledger(job).troubles == ledger(job, "r").troubles == []
+    assert ledger(job, "r").totals["rows"] == ledger(job).totals["read"] == 400

@@ -6,9 +6,10 @@ with FaultyFiles(root, dies_at=7).mounted():
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import IO, TypeVar
 
@@ -52,7 +53,9 @@ class FaultyFiles(Files):
       don't: their threads go on.
     - `fault`: an error for an operation, instead of its result.
 
-    A process that dies takes with it what it has renamed and not synced if it `forgets`."""
+    If it `forgets`, which local files can, the machine dies with the process: files that it has
+    written are gone unless their folder was synced or they were moved since, and a file that it has
+    moved is under its old name too until the folder there was synced. A move syncs its target's."""
 
     def __init__(
         self,
@@ -70,7 +73,7 @@ class FaultyFiles(Files):
         self._root, self._below = root, files_of(root)
         self._dies_at, self._after, self._forgets = dies_at, after, forgets
         self._counts, self._fault = counts, fault
-        self._unsynced: list[tuple[str, str]] = []
+        self._unsynced: list[tuple[str, Callable[[], object]]] = []  # path, how to undo it
         self._lock = threading.RLock()
 
     @contextmanager
@@ -100,8 +103,9 @@ class FaultyFiles(Files):
     def kill(self) -> None:
         """From here on the process is dead."""
         self.dead = True
-        for source, target in reversed(self._unsynced if self._forgets else []):
-            self._below.move(target, source)
+        for _, undo in reversed(self._unsynced if self._forgets else []):
+            with suppress(FileNotFoundError):  # it is gone for good
+                undo()
 
     def info(self, path: str) -> FileInfo | None:
         return self._do("info", path, lambda: self._below.info(path))
@@ -110,22 +114,34 @@ class FaultyFiles(Files):
         self._do("make_folder", path, lambda: self._below.make_folder(path))
 
     def write(self, path: str, content: bytes) -> None:
-        self._do("write", path, lambda: self._below.write(path, content))
+        def written() -> None:
+            new = self._forgets and self._below.info(path) is None
+            self._below.write(path, content)
+            if new:
+                self._unsynced.append((path, lambda: self._below.remove(path)))
+
+        self._do("write", path, written)
 
     def open_file(self, path: str) -> IO[bytes]:
         return self._do("open", path, lambda: self._below.open_file(path))
 
     def move(self, source: str, target: str) -> bool:
         def moved() -> bool:
-            if self._below.move(source, target):
-                self._unsynced.append((source, target))
-                return True
-            return False
+            if not self._below.move(source, target):
+                return False
+            if self._forgets:
+                self._unsynced = [each for each in self._unsynced if each[0] != source]
+                self._synced(target.rpartition("/")[0])
+                self._unsynced.append((source, lambda: os.link(target, source)))
+            return True
 
         return self._do("move", target, moved)
 
     def remove(self, path: str) -> None:
         self._do("remove", path, lambda: self._below.remove(path))
+
+    def remove_empty(self, folder: str) -> None:
+        self._do("remove_empty", folder, lambda: self._below.remove_empty(folder))
 
     def names(self, folder: str) -> list[str]:
         return self._do("names", folder, lambda: self._below.names(folder))
@@ -136,10 +152,13 @@ class FaultyFiles(Files):
     def sync(self, folder: str) -> None:
         def synced() -> None:
             self._below.sync(folder)
-            self._unsynced = [each for each in self._unsynced
-                              if each[1].rpartition("/")[0] != folder]  # fmt: skip
+            self._synced(folder)
 
         self._do("sync", folder, synced)
+
+    def _synced(self, folder: str) -> None:
+        self._unsynced = [each for each in self._unsynced
+                          if each[0].rpartition("/")[0] != folder]  # fmt: skip
 
 
 def deaths(prepare: Callable[[int], str], work: Callable[[str], object]) -> Iterator[str]:

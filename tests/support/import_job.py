@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from confluent_kafka.admin import AdminClient
 from run_configs import run_config
 
+from el_beam.books.imports import ImportEntry, logs
 from el_beam.books.state.state import Commit, State
 from el_beam.config.assemble import assemble
 from el_beam.config.run_config import RunConfig
@@ -89,6 +90,11 @@ class ImportJob:
         once = IncrementsOptions(self.state.path, None, config.on_expired == "skip", most)
         increments = Increments(job, execution, once, run=run, after_commit=after_commit)
         return increments.work(reports, threading.Event()), reports
+
+    def entries(self, folder: str = "p") -> list[ImportEntry]:
+        """What the folder knows of its imports."""
+        found = (each for log in logs(f"{self.folder}/{folder}") for each in log.entries())
+        return sorted(found, key=lambda each: each.committed)
 
     def uuids(self) -> Counter[str]:
         """Of all rows."""

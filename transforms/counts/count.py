@@ -19,14 +19,6 @@ _SCHEMA_IS_KNOWN = (Reason.SCHEMA_VIOLATION, Reason.ROW_REJECTED)
 Brief = tuple[float, Destination, str]
 
 
-class ReadReceipt(NamedTuple):
-    """What was read of a split: one side of the books."""
-
-    split: str
-    lines: int
-    size: int  # bytes of the lines, without line ends
-
-
 class CountKey(NamedTuple):
     """What is counted apart from what. `reason` is empty for valid events."""
 

@@ -21,7 +21,7 @@ from confluent_kafka import KafkaError, Message
 from schemas.bad_event import BadEvent
 from schemas.event import RawLine
 from transforms.batches import Batch, BatchedFn, GraphStep
-from transforms.counts.count import MOST_KEYS, SLICE, Counts, ReadReceipt, SplitTally, brief_of
+from transforms.counts.count import MOST_KEYS, SLICE, Counts, SplitTally, brief_of
 from transforms.counts.definitions import BAD, VALID
 from transforms.counts.progress import ProgressFile
 from transforms.counts.summary import SUMMARIES, SplitSummaries, Summary, SummaryPart, total
@@ -29,6 +29,7 @@ from transforms.counts.totals import COUNTS, CountRecord, KafkaMetrics
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
 from transforms.io.kafka.producer import KafkaProducer, make_topic
+from transforms.read.receipt import ReadReceipt
 from transforms.route import Routed
 
 _TOPIC: Final = {"cleanup.policy": "delete"}  # sums are added up: compaction would lose them
@@ -60,7 +61,8 @@ def _in_no_window(value: object) -> WindowedValue:
 
 
 class CountLines(GraphStep):
-    """RawLine -> a ReadReceipt for each split: counted as read, before anything can happen."""
+    """RawLine -> a ReadReceipt for each split, where its reader gives none: counted as read, before
+    anything can happen."""
 
     def __init__(self) -> None:
         super().__init__("Count", beam.ParDo(_CountLinesFn()))

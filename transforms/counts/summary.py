@@ -9,10 +9,11 @@ from typing import Any, NamedTuple, Union
 
 from schemas.bad_event import sentence_of
 from schemas.durable import Document, DocumentFormat, by_name, reader
-from transforms.counts.count import Counts, ReadReceipt
+from transforms.counts.count import Counts
 from transforms.counts.definitions import SINK
 from transforms.io.files import filesystem
 from transforms.layout import hour_name
+from transforms.read.receipt import ReadReceipt
 from transforms.write.sink import Receipt
 
 SummaryPart = Union[ReadReceipt, Counts, Receipt, "Summary"]
@@ -60,6 +61,7 @@ class Summary:
     sinks: dict[str, SinkBook] = field(default_factory=dict)
     files: dict[str, Receipt] = field(default_factory=dict)  # by their temporary names
     deferred: str = ""  # why a part of it can't be written now; then all else says nothing
+    holes: int = 0  # offsets without a record
 
     def add(self, part: SummaryPart) -> None:
         """Enter what a step said of some lines, or all that another summary says. No part may come
@@ -69,6 +71,7 @@ class Summary:
         elif isinstance(part, ReadReceipt):
             self.read += part.lines
             self.size += part.size
+            self.holes += part.holes
         elif isinstance(part, Counts):
             for key, count in part.sums:
                 hour = HourKey(
@@ -84,6 +87,7 @@ class Summary:
     def _merge(self, other: Summary) -> None:
         self.read += other.read
         self.size += other.size
+        self.holes += other.holes
         for key, count in other.counts.items():
             self.counts[key] = self.counts.get(key, 0) + count
         for sink, book in other.sinks.items():
@@ -162,6 +166,7 @@ class Summary:
             "roots": {each.sink: each.file.root for each in files if each.file},
             "files": [by_name(_below_root(each)) for each in files],
             "deferred": self.deferred,
+            "holes": self.holes,
         }
         return {name: its for name, its in plain.items() if its}
 
@@ -179,6 +184,7 @@ class Summary:
             reader(dict[str, SinkBook])(document.get("sinks", {})),
             {each.file.temporary: each for each in files if each.file},
             document.get("deferred", ""),
+            document.get("holes", 0),
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -30,6 +30,7 @@ from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.errors import ErrorKind, kind_of
 from transforms.layout import kafka_split
 from transforms.read.lines import Source
+from transforms.read.offsets import OffsetRange
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -40,18 +41,6 @@ _PATIENCE: Final = 600.0  # seconds without a record, while brokers are away
 _WAIT: Final = 0.1  # seconds in which records are gathered; there may be fewer than are asked for
 _ANEW: Final = "the topic was made anew, or a broker has lost what it had"
 _HOLE: Final = "are not there: compacted away"
-
-
-class OffsetRange(NamedTuple):
-    """Records of a partition, from `start` until before `end`."""
-
-    partition: int
-    start: int
-    end: int
-
-    @property
-    def records(self) -> int:
-        return self.end - self.start
 
 
 class KafkaSplit(NamedTuple):
@@ -67,12 +56,14 @@ class OffsetsGone(UnreadableInput):
 
 
 def splits_of(
-    topic: str, number: int, ranges: Iterable[OffsetRange], size: int = SPLIT_RECORDS
-) -> list[KafkaSplit]:
+    topic: str, number: int, ranges: Iterable[OffsetRange], size: int = SPLIT_RECORDS, *,
+    origin: str = "", first: int = 0,
+) -> list[KafkaSplit]:  # fmt: skip
     """Ranges as splits of `size` records at most, all of them alike: workers shall end together.
     Small partitions share a split.
 
-    `number` is the increment's: names are in the order of time."""
+    `number` is the increment's: names are in the order of time. `origin` tells topics of one name
+    apart; `first` is the place of the first split among those of its increment."""
     ranges = list(ranges)
     records = sum(each.records for each in ranges)
     share = math.ceil(records / math.ceil(records / size)) if records else 0
@@ -87,8 +78,10 @@ def splits_of(
             packs[-1].append(OffsetRange(partition, start, start + taken))
             start, room = start + taken, room - taken
     return [
-        KafkaSplit(kafka_split(topic, number, place, _digest(topic, pack)), topic, tuple(pack))
-        for place, pack in enumerate(packs)
+        KafkaSplit(
+            kafka_split(topic, number, place, _digest(f"{origin}{topic}", pack)), topic, tuple(pack)
+        )
+        for place, pack in enumerate(packs, first)
     ]
 
 
@@ -114,15 +107,18 @@ class KafkaRanges(Source):
 
 def read_ranges(
     cluster: KafkaCluster, split: KafkaSplit, *, whole: frozenset[str] = frozenset()
-) -> Iterator[RawLine]:
-    """The lines of a split: every record of every range, in order.
+) -> Generator[RawLine, None, int]:
+    """The lines of a split: every record of every range, in order. Returns how many offsets have
+    none.
 
     Offsets without a record are passed over, as the marks of transactions are such, unless the
     topic is to be `whole`. Raises OffsetsGone where records aren't there any more, UnreadableInput
     where the brokers stay away."""
+    holes = 0
     if stand_in := stand_in_of(cluster):
-        yield from _records(stand_in, split)
-        return
+        for wanted in split.ranges:
+            holes += yield from _records(stand_in, split, wanted)
+        return holes
     consumer = Consumer(
         {
             **cluster.for_librdkafka(),
@@ -139,24 +135,30 @@ def read_ranges(
     )
     try:
         for wanted in split.ranges:
-            yield from _range(consumer, split, wanted, split.topic not in whole)
+            holes += yield from _range(consumer, split, wanted, split.topic not in whole)
     except KafkaException as error:
         raise UnreadableInput(f"cannot read {split.topic}: {error.args[0].str()}") from error
     finally:
         consumer.close()
+    return holes
 
 
-def _records(broker: StandIn, split: KafkaSplit) -> Iterator[RawLine]:
-    for partition, start, end in split.ranges:
-        name = f"{split.topic}/{partition}"
-        for offset, value, time_ in broker.records((split.topic, partition), start, end):
-            yield RawLine(value.removesuffix(b"\n"), Origin("kafka", name, offset, time_, split.id))
+def _records(
+    broker: StandIn, split: KafkaSplit, wanted: OffsetRange
+) -> Generator[RawLine, None, int]:
+    partition, start, end = wanted
+    name, lines = f"{split.topic}/{partition}", 0
+    for offset, value, time_ in broker.records((split.topic, partition), start, end):
+        yield RawLine(value.removesuffix(b"\n"), Origin("kafka", name, offset, time_, split.id))
+        lines += 1
+    return wanted.records - lines
 
 
 def _range(
     consumer: Consumer, split: KafkaSplit, wanted: OffsetRange, holes: bool
-) -> Iterator[RawLine]:
+) -> Generator[RawLine, None, int]:
     partition, position, end = wanted
+    passed_over = 0
     name = f"{split.topic}/{partition}"
     consumer.assign([TopicPartition(split.topic, partition, position)])
     heard = time.monotonic()
@@ -173,6 +175,7 @@ def _range(
             assert offset is not None
             if offset > position and not holes:
                 raise OffsetsGone(f"records {position} to {min(offset, end) - 1} of {name} {_HOLE}")
+            passed_over += min(offset, end) - position
             position = offset
             if offset >= end:
                 break
@@ -182,6 +185,7 @@ def _range(
                 break
         if time.monotonic() - heard > _PATIENCE:
             raise UnreadableInput(f"no answer about {name}@{position} for {_PATIENCE:.0f} s")
+    return passed_over
 
 
 def _judge(error: KafkaError, name: str, position: int) -> None:

@@ -29,7 +29,8 @@ class Source(ABC):
 
     @abstractmethod
     def lines(self) -> beam.PTransform:
-        """A transform from nothing to RawLines. Raises UnreadableInput where nothing is there."""
+        """A transform from nothing to RawLines, of a bounded source to (RawLines, ReadReceipts).
+        Raises UnreadableInput where nothing is there."""
 
     def read(self) -> Iterator[RawLine]:
         """All lines, read by this process without a job. Raises UnreadableInput."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any, Protocol, cast
 
 import apache_beam as beam
 from apache_beam.io.kafka import ReadFromKafka
@@ -13,45 +13,77 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.event import Origin, RawLine
 from transforms.batches import Batch, BatchedFn
+from transforms.read.receipt import ReadReceipt
 
 _GLOBAL = (GlobalWindow(),)
 _BATCH_BYTES = 4 * 1024 * 1024  # of lines in a batch: hostile ones are long
-LinesOf = Callable[[Any], Iterator[RawLine]]
+_RECEIPTS = "receipts"
+Lines = Iterator[RawLine] | Generator[RawLine, None, int]
+"""Lines of a split; where there may be holes, a generator that returns how many there were."""
+LinesOf = Callable[[Any], Lines]
 
 
 class _ReadFn(BatchedFn):
-    """Reads a split whole, in one call."""
+    """Reads a split whole, in one call, and gives a ReadReceipt for it."""
 
     def __init__(self, lines_of: LinesOf, batch: int) -> None:
         self._lines_of, self._batch = lines_of, batch
 
     @beam.DoFn.yields_batches
-    def process(self, split: Any) -> Iterator[Batch]:
-        batch, size = Batch(), 0
-        for line in self._lines_of(split):
+    def process(self, split: Split | None) -> Iterator[Batch | beam.pvalue.TaggedOutput]:
+        lines = Reading(self._lines_of(split))
+        batch, size, count, total = Batch(), 0, 0, 0
+        id_ = split.id if split else ""
+        for line in lines:
             batch.append(line)
             size += len(line.data)
             if len(batch) >= self._batch or size >= _BATCH_BYTES:
+                count, total, id_ = count + len(batch), total + size, line.origin.split
                 yield batch
                 batch, size = Batch(), 0
         if batch:
+            count, total, id_ = count + len(batch), total + size, batch[0].origin.split
             yield batch
+        if count or lines.holes:
+            receipt = ReadReceipt(id_, count, total, lines.holes)
+            yield beam.pvalue.TaggedOutput(_RECEIPTS, Batch([receipt]))
+
+
+class Reading:
+    """Lines, and at their end how many holes there were."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self.holes = 0
+
+    def __iter__(self) -> Iterator[RawLine]:
+        self.holes = (yield from cast("Generator[RawLine, None, int]", self._lines)) or 0
+
+
+class Split(Protocol):
+    """A part of a source that one reader reads."""
+
+    @property
+    def id(self) -> str: ...
 
 
 class ReadSplits(beam.PTransform):
-    """Nothing -> RawLine, `batch` of a split at a time at most. `lines_of` reads a split."""
+    """Nothing -> (RawLine, ReadReceipt), `batch` of a split's lines at a time at most. `lines_of`
+    reads a split; without splits there is one that has no name yet, None."""
 
-    def __init__(self, splits: Sequence[Any], lines_of: LinesOf, batch: int = 1000) -> None:
+    def __init__(
+        self, splits: Sequence[Split | None], lines_of: LinesOf, batch: int = 1000
+    ) -> None:
         super().__init__()
         self._splits, self._lines_of, self._batch = splits, lines_of, batch
 
-    def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection:
-        return (
-            root
-            # Which shuffles them: splits go round the workers, events never.
-            | "Splits" >> beam.Create(self._splits)
-            | "Lines" >> beam.ParDo(_ReadFn(self._lines_of, self._batch))
+    def expand(self, root: beam.pvalue.PBegin) -> tuple[beam.PCollection, beam.PCollection]:
+        # Which shuffles them: splits go round the workers, events never.
+        splits = root | "Splits" >> beam.Create(self._splits)
+        read = splits | "Lines" >> beam.ParDo(_ReadFn(self._lines_of, self._batch)).with_outputs(
+            _RECEIPTS, main="lines"
         )
+        return read["lines"], read[_RECEIPTS]
 
 
 class ReadKafka(beam.PTransform):

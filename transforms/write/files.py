@@ -17,7 +17,6 @@ import hashlib
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from schemas.capsule import event_time
@@ -30,7 +29,6 @@ from transforms.write.sink import Bundle, NewFile, Receipt, Sink, Writer
 _ROWS_BEFORE_ENCODING: Final = 10_000  # events held as Python objects, for a split
 _ROW_BYTES: Final = 2048  # a longer line counts as several rows: hostile ones have a megabyte
 _PART_BYTES: Final = 128 * 1024 * 1024  # encoded bytes held in memory, for a split
-_AT_ONCE: Final = 8  # files that are renamed together: most of it is waiting for answers
 
 
 class Encoder(ABC):
@@ -93,8 +91,9 @@ class _SplitFiles:
         name = FileName(self._split, self._part, self._sink.encoding.ending)
         self._part += 1
         self._pending = 0
-        receipts, writes = [], []
-        with for_people(self._sink.root), ThreadPoolExecutor(_AT_ONCE) as threads:
+        receipts: list[Receipt] = []
+
+        def encoded() -> Iterator[tuple[str, bytes]]:
             for (destination, hour), encoder in files.items():
                 content = encoder.finish()
                 file = NewFile(
@@ -103,13 +102,14 @@ class _SplitFiles:
                     hour_name(hour),
                     hashlib.sha256(content).hexdigest(),
                 )
-                writes.append(threads.submit(filesystem.write, file.temporary, content))
                 receipts.append(Receipt(
                     str(self._sink), self._split, *destination, where=file.path,
                     given=encoder.events, written=encoder.events, size=len(content), file=file,
                 ))  # fmt: skip
-            for write in writes:
-                write.result()
+                yield file.temporary, content
+
+        with for_people(self._sink.root):  # one is written while the next one is encoded
+            filesystem.at_once(self._sink.root, lambda each: filesystem.write(*each), encoded())
         return receipts
 
 
@@ -199,11 +199,11 @@ def publish(files: Iterable[NewFile]) -> None:
     """Give files their names. Doing it again, after a death in the midst of it, finishes it: one
     that is there already must be the same. Raises SinkError."""
     files = list(files)
-    folders = {file.path.rpartition("/")[0] for file in files}
-    with for_people(next(iter(folders), "")):
-        filesystem.at_once(filesystem.make_folder, folders)
-        filesystem.at_once(_name, files)
-        filesystem.at_once(filesystem.sync, folders)
+    folders = sorted({file.path.rpartition("/")[0] for file in files})
+    root = next(iter(folders), "")
+    with for_people(root):
+        filesystem.at_once(root, filesystem.make_folder, folders)
+        filesystem.at_once(root, _name, files)
 
 
 def _name(file: NewFile) -> None:

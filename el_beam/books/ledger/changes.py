@@ -9,49 +9,89 @@ changed nothing; what dies after it is finished by the next one that changes the
 one at a time.
 
 Untracked files, which no run knows, are put away in the same way. A process that died while it
-wrote may have left some. So may an increment whose commit is missing; it is done again.
+wrote may have left some.
 """
 
 import hashlib
-import time
+import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pyarrow as pa
 
+from el_beam.books.imports import all_unfinished
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.hours import put
 from el_beam.books.ledger.model import CHANGES, DONE, Change, HourFilter, LedgerFile
 from el_beam.books.state.lease import Lease
-from el_beam.books.state.state import Gap, LeaseLost, State
+from el_beam.books.state.state import LeaseLost, State, StateError
+from runners.orphans import Processes
 from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
-from transforms.layout import LEDGER, REPLACED, TEMPORARY, number_in
+from transforms.io.world import CLOCK
+from transforms.layout import LEDGER, REPLACED, TEMPORARY
 from transforms.write.encodings import parquet
 from transforms.write.files import for_people, publish
-from transforms.write.sink import NewFile, Receipt, Sink
+from transforms.write.sink import NewFile, Receipt
 
 _TEMPORARY = f"{TEMPORARY}/changes"
+_GIVEN_UP = "given-up-"
+
+
+class Changing:
+    """The right to change a folder: a lease. New files lie where only its holder's are."""
+
+    def __init__(self, root: str, lease: Lease, known: Iterable[str]) -> None:
+        self.root, self._lease = root, lease
+        self.known = {*known}  # changes that were there when it began, or are its own
+        self.temporary = f"{root}/{_TEMPORARY}/{lease.number:08d}"
+
+    def check(self) -> None:
+        """Raises LeaseLost where another instance has taken us for dead."""
+        self._lease.check()
 
 
 @contextmanager
-def changing(root: str) -> Iterator[Lease]:
-    """While the block runs nobody else changes the folder. What was prepared before is finished.
+def changing(root: str, processes: Processes | None = None) -> Iterator[Changing]:
+    """While the block runs nobody else changes the folder. What was prepared before is finished, or
+    given up where that can't be.
 
     Raises StateError where another does, OSError, SinkError."""
-    with Lease(State(f"{root}/{LEDGER}")) as lease:
-        finish_all(root)
-        filesystem.remove(f"{root}/{_TEMPORARY}")  # of one that died before it was prepared
-        yield lease
+    with Lease(State(f"{root}/{LEDGER}"), processes=processes) as lease:
+        put(all_unfinished(root))
+        for name in CHANGES.names(root, undone=True):
+            _finish(root, name, CHANGES.names(root))
+        left = filesystem.names(f"{root}/{_TEMPORARY}")
+        lease.check()  # after we have looked: what others make from here on isn't in the list
+        for name in left:  # of those that died before their change was prepared
+            filesystem.remove(f"{root}/{_TEMPORARY}/{name}")
+        yield Changing(root, lease, CHANGES.names(root))
+        filesystem.remove_empty(f"{root}/{_TEMPORARY}/{lease.number:08d}")
+        filesystem.remove_empty(f"{root}/{_TEMPORARY}")
+        filesystem.remove_empty(f"{root}/{TEMPORARY}")
 
 
-def prepare(root: str, change: Change, lease: Lease) -> None:
-    """From here on it is changed, whatever dies. Raises LeaseLost, OSError."""
-    lease.check()
-    if not CHANGES.create(root, change.name, replace(change, root=root, at=time.time())):
+def finish_left(root: str, processes: Processes | None = None) -> None:
+    """Finish what was prepared and left half done, if nobody else works there. Raises OSError,
+    SinkError."""
+    if CHANGES.names(root, undone=True):
+        with suppress(StateError), changing(root, processes):
+            return
+
+
+def prepare(change: Change, changing: Changing) -> None:
+    """From here on it is changed, whatever dies; or it is given up, where others have changed the
+    same. Raises LeaseLost, OSError."""
+    root = changing.root
+    made = [each.file for each in change.summary.files.values() if each.file]
+    for folder in sorted({file.temporary.rpartition("/")[0] for file in made}):
+        filesystem.sync(folder)
+    changing.check()
+    if not CHANGES.create(root, change.name, replace(change, root=root, at=CLOCK.time())):
         raise LeaseLost(f"the change {change.name} of {root} was made already, by another instance")
+    changing.known.add(change.name)
 
 
 def is_prepared(root: str, name: str) -> bool:
@@ -59,57 +99,83 @@ def is_prepared(root: str, name: str) -> bool:
     return filesystem.exists(CHANGES.path(root, name))
 
 
-def written(root: str, path: str, file: LedgerFile, table: pa.Table) -> Receipt:
+def written(changing: Changing, path: str, file: LedgerFile, table: pa.Table) -> Receipt:
     """Write a table that is to be at `path`, below the root, under a name that nobody sees: of the
     schema and hour of `file`. Raises SinkError."""
-    content = parquet(table)
-    digest = hashlib.sha256(content).hexdigest()
-    new = NewFile(f"{root}/{_TEMPORARY}/{digest}", f"{root}/{path}", file.hour, digest)
+    root, content = changing.root, parquet(table)
+    new = NewFile(f"{changing.temporary}/{uuid.uuid4().hex}", f"{root}/{path}", file.hour,
+                  hashlib.sha256(content).hexdigest())  # fmt: skip
     with for_people(root):
-        filesystem.make_folder(f"{root}/{_TEMPORARY}")
+        filesystem.make_folder(changing.temporary)
         filesystem.write(new.temporary, content)
     return Receipt("", "", *file.destination, new.path, table.num_rows, table.num_rows,
                    size=len(content), file=new)  # fmt: skip
 
 
-def finish_all(root: str) -> None:
-    """Put the files of all that is prepared where they should be. Raises OSError, SinkError."""
-    for name in CHANGES.names(root, undone=True):
-        finish(root, name)
-
-
-def finish(root: str, name: str) -> None:
+def finish(name: str, changing: Changing) -> None:
     """Put the files of a prepared change where they should be. Doing it again does no harm.
 
+    Raises LeaseLost where others have changed the same meanwhile: then it is given up, and nothing
+    was changed. Raises OSError, SinkError."""
+    root = changing.root
+    if not _finish(root, name, {*CHANGES.names(root)} - changing.known):
+        raise LeaseLost(f"another instance has changed the same files of {root}: nothing was done")
+
+
+def _finish(root: str, name: str, others: Iterable[str]) -> bool:
+    """Finish a change, or give it up where that isn't possible: where one of the `others` has
+    changed the same, or new files are gone. Returns whether it is finished.
+
     Old files go first: a reader of the folder itself sees neither for a moment, and never both.
-    Raises OSError, SinkError."""
+    None goes before all that is to take its place is known to be there."""
     if filesystem.exists(CHANGES.path(root, name, DONE)):
-        return
+        return True
     change = CHANGES.read(root, name)
-    put_away(root, name, change.removed)
     made = [each.file for each in change.summary.files.values() if each.file]
+    meets = any(_meet(change, CHANGES.read(root, each)) for each in others if each != name)
+    if meets or not all(filesystem.at_once(root, _is_there, made)):
+        filesystem.move(CHANGES.path(root, name), f"{root}/{LEDGER}/{_GIVEN_UP}{uuid.uuid4().hex}")
+        return False
+    put_away(root, name, change.removed)
     if change.summary.counts:  # lines that have been read anew
         put(made)
     else:
         publish(made)
     CHANGES.finish(root, name)
+    return True
+
+
+def _is_there(file: NewFile) -> bool:
+    return filesystem.exists(file.temporary) or filesystem.exists(file.path)
+
+
+def _meet(one: Change, other: Change) -> bool:
+    """Whether two changes put something in the place of the same."""
+    return not {*one.removed}.isdisjoint(other.removed)
 
 
 def put_away(root: str, name: str, paths: Iterable[str]) -> None:
-    """Take files out of a folder, to where nobody reads them. Raises OSError."""
+    """Take files out of a folder, to where nobody reads them: they are gone from there for good
+    when this returns. Raises OSError."""
+    emptied = set()
     for path in paths:
         to = f"{root}/{REPLACED}/{name}/{path}"
-        if filesystem.exists(f"{root}/{path}") and not filesystem.exists(to):
+        if filesystem.exists(f"{root}/{path}"):
             filesystem.make_folder(to.rpartition("/")[0])
-            filesystem.move(f"{root}/{path}", to)
+            if not filesystem.move(f"{root}/{path}", to):
+                raise OSError(f"{to} is there with other content than {root}/{path}")
+        emptied.add(f"{root}/{path}".rpartition("/")[0])
+    for folder in sorted(emptied):
+        if filesystem.exists(folder):
+            filesystem.sync(folder)
 
 
-def put_away_untracked(root: str, selected: HourFilter) -> None:
+def put_away_untracked(root: str, selected: HourFilter, processes: Processes | None = None) -> None:
     """Take unknown files of these hours out of a folder, into _replaced, until `el purge` removes
     them; give up runs that have died while they gave files their names.
 
     Raises LedgerError, StateError, SinkError, OSError."""
-    with changing(root) as lease:
+    with changing(root, processes) as change:
         ledger = read_ledger(root, selected=selected)
         compare(ledger, selected=selected)
         for each in ledger.troubles:
@@ -117,24 +183,5 @@ def put_away_untracked(root: str, selected: HourFilter) -> None:
                 filesystem.remove(f"{root}/{each.what}")
         if untracked := tuple(each.what for each in ledger.troubles if each.kind == "unknown"):
             name = "strays-" + hashlib.sha256("\n".join(untracked).encode()).hexdigest()[:12]
-            prepare(root, Change(name, "nobody knows them", Summary(), {}, untracked), lease)
-            finish(root, name)
-
-
-def put_away_lost_increment(sinks: Iterable[Sink], topic: str, gap: Gap, made: Summary) -> None:
-    """Take the files of missing increments, which nobody knows of, out of the folders of sinks, but
-    those that the increment which is `made` in their place has put there itself. Raises OSError."""
-    mine = {file.path: file.sha256 for each in made.files.values() if (file := each.file)}
-    for sink in sinks:
-        if not sink.root:
-            continue
-        known = read_ledger(sink.root).files
-        untracked = []
-        for found in filesystem.below(sink.root):
-            path = found.path.removeprefix(f"{sink.root}/")
-            number = number_in(path.rpartition("/")[2], topic) or 0
-            if path[0] == "_" or path in known or not gap.first <= number <= gap.last:
-                continue
-            if filesystem.digest(found.path) != mine.get(found.path):
-                untracked.append(path)
-        put_away(sink.root, f"again-{topic}-{gap.first}", untracked)
+            prepare(Change(name, "nobody knows them", Summary(), {}, untracked), change)
+            finish(name, change)

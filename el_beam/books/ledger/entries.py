@@ -6,11 +6,10 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any, TypeVar
 
+from el_beam.books.imports import logs, scheme_of, unfinished
 from el_beam.books.ledger.model import (
     CHANGES,
     DONE,
@@ -37,11 +36,11 @@ from transforms.counts.summary import HourKey, Summary
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway
+from transforms.io.world import CLOCK
 from transforms.layout import LEDGER
 from transforms.write.sink import NewFile, Receipt, Sink
 
 T = TypeVar("T")
-_AT_ONCE = 8  # files that are read together
 _LONGEST_NAMING = 3600.0  # seconds: then a run is dead that gives its files their names
 
 
@@ -55,7 +54,7 @@ def naming(files: Iterable[NewFile]) -> Iterator[None]:
         below = sorted(file.path.removeprefix(f"{root}/") for file in paths)
         notes.append(NAMINGS.path(root, _digest(below)))
         filesystem.remove(notes[-1])
-        _enter(root, NAMINGS, _digest(below), NamingNote(time.time(), tuple(below)))
+        _enter(root, NAMINGS, _digest(below), NamingNote(CLOCK.time(), tuple(below)))
     yield
     for note in notes:
         filesystem.remove(note)
@@ -75,20 +74,24 @@ def enter_run(sinks: Iterable[Sink], source: str, summaries: Mapping[str, Summar
             sinks_ = {name: summary.sinks[name]} if name in summary.sinks else {}
             files = {key: each for key, each in summary.files.items() if each.sink == name}
             mine = Summary(summary.read, summary.size, summary.counts, sinks_, files)
-            note = RunNote(sink.root, name, split, source, time.time(), mine, archives)
+            note = RunNote(sink.root, name, split, source, CLOCK.time(), mine, archives)
             made = sorted((file.path, file.sha256) for each in mine.files.values()
                           if (file := each.file))  # fmt: skip
             digests = f"{_digest(name, split)}-{_digest(made, summary.read)}"
             _enter(sink.root, RUNS, digests, note)
 
 
-def enter_state(sinks: Iterable[Sink], state_path: str) -> None:
-    """Note in the folders that an import writes where its commits are. Raises OSError."""
+def enter_state(sinks: Iterable[Sink], state: State) -> None:
+    """Note in the folders that an import writes into which state it has. Raises OSError."""
     for sink in sinks:
         if sink.root:
-            note = StateNote(sink.root, str(sink), filesystem.absolute(state_path))
-            # The name is that of the note without its format: a newer one finds it there.
-            _enter(sink.root, STATES, _digest(asdict(note)), note)
+            note = StateNote(sink.root, str(sink), filesystem.absolute(state.path), state.id())
+            name = _digest(note.id, scheme_of(sink))
+            if name in STATES.names(sink.root):
+                if STATES.read(sink.root, name) == note:
+                    continue
+                filesystem.remove(STATES.path(sink.root, name))  # it was elsewhere then
+            _enter(sink.root, STATES, name, note)
 
 
 def _enter(root: str, notes: Notes[T], name: str, note: T) -> None:
@@ -148,54 +151,78 @@ def _read_ledger(root: str, selected: HourFilter) -> Ledger:
     ledger, folder = Ledger(root), f"{root}/{LEDGER}"
     formats = (each.format for each in (CHANGES, NAMINGS, RUNS, STATES))
     kinds: dict[str, DocumentFormat[Any]] = {f"{each.kind}-": each for each in formats}
-    names = [each for each in filesystem.names(folder)
-             if each.startswith((*kinds,)) and not each.endswith(DONE)]  # fmt: skip
-    if not names:
+    there = filesystem.names(folder)
+    names = [each for each in there if each.startswith((*kinds,)) and not each.endswith(DONE)]
+    known = read_imports(ledger, selected)
+    if not names and not ledger.entries:
         raise LedgerError(f"{root} has no ledger: nothing was written there by `el run`")
     runs: dict[str, Entry] = {}
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        contents = threads.map(lambda name: filesystem.read(f"{folder}/{name}"), names)
-        for name, content in zip(names, contents, strict=True):
-            note = kinds[f"{name.partition('-')[0]}-"].load(content, f"{folder}/{name}")
-            stem = name.removesuffix(".json")
-            if isinstance(note, StateNote):
-                read_state(ledger, note, selected)
-            elif isinstance(note, NamingNote):
-                _read_naming(ledger, name, note)
-            elif isinstance(note, Change):
-                ledger.entries.append(_change_entry(stem, note, selected))
-            else:
-                stem = stem.rpartition("-")[0]
-                ledger.sinks.add(note.sink)
-                ledger.archives.update(note.archives)
-                if stem not in runs or runs[stem].at <= note.at:  # the same split, which has grown
-                    runs[stem] = _entry(stem, note.at, note.summary, note.root, note.sink, selected)
+    contents = filesystem.at_once(root, lambda name: filesystem.read(f"{folder}/{name}"), names)
+    for name, content in zip(names, contents, strict=True):
+        note = kinds[f"{name.partition('-')[0]}-"].load(content, f"{folder}/{name}")
+        stem = name.removesuffix(".json")
+        if isinstance(note, StateNote):
+            ledger.sinks.add(note.sink)
+            if not note.id and f"{stem}{DONE}" not in there:
+                _read_old_state(ledger, note, selected, known)
+        elif isinstance(note, NamingNote):
+            _read_naming(ledger, name, note)
+        elif isinstance(note, Change):
+            ledger.entries.append(_change_entry(stem, note, selected))
+        else:
+            stem = stem.rpartition("-")[0]
+            ledger.sinks.add(note.sink)
+            ledger.archives.update(note.archives)
+            if stem not in runs or runs[stem].at <= note.at:  # the same split, which has grown
+                runs[stem] = _entry(stem, note.at, note.summary, note.root, note.sink, selected)
     ledger.entries += runs.values()
     ledger.entries.sort(key=lambda entry: entry.at)
     return ledger
 
 
-def read_state(
-    ledger: Ledger, note: StateNote, selected: HourFilter, *, since: float = 0.0
+_Increment = tuple[str, str, int, float]  # scheme of the sink, topic, number, time of the commit
+
+
+def read_imports(ledger: Ledger, selected: HourFilter, *, since: float = 0.0) -> set[_Increment]:
+    """Enter what imports have put into a folder since then (unix seconds). Returns which increments
+    these are. Raises OSError."""
+    found = set()
+    for log in logs(ledger.root):
+        for entry in log.entries(since):
+            found.add((entry.sink, entry.topic, entry.increment, entry.committed))
+            ledger.archives.update(entry.archives)
+            ledger.entries.append(
+                _entry(entry.name, entry.committed, entry.summary, "", "", selected)
+            )
+        if last := log.last():
+            waiting = unfinished(last, ledger.root)
+            ledger.naming |= {_below(file.path, ledger.root) for file in waiting}
+    return found
+
+
+def _read_old_state(
+    ledger: Ledger, note: StateNote, selected: HourFilter, known_before: set[_Increment]
 ) -> None:
-    """Enter the commits of an import that were made since then (unix seconds). Raises OSError."""
+    """Enter the commits of a state whose folders keep no books of imports: each once, by whatever
+    paths the state is known. Raises OSError."""
     state = State(note.state)
-    ledger.sinks.add(note.sink)
     for topic in state.topics():
         known, before = state.topic(topic), 0
         if waiting := known.pending()[1]:
             files = (each.file for each in waiting.summary.files.values())
             ledger.naming |= {_below(file.path, note.root) for file in files if file}
-        for commit in known.history(since):
-            for number in range(before + 1, commit.number) if before or not since else ():
+        for commit in known.history():
+            for number in range(before + 1, commit.number):
                 ledger.troubles.append(
                     Trouble("gap", f"{topic} {number}", "",
                             f"increment {number} of {topic} is not in {state.path}: the next round "
                             "of its `el run` reads it again")
                 )  # fmt: skip
             before = commit.number
-            if commit.manifest is None:  # a reset, or a start at the end
+            increment = note.sink.partition(":")[0], topic, commit.number, commit.committed
+            if commit.manifest is None or increment in known_before:
                 continue
+            known_before.add(increment)
             summary = commit.manifest.summary
             ledger.archives.update(each for each in summary.sinks if each.startswith(RAW))
             name = f"increment {commit.number} of {topic} ({state.path})"
@@ -205,7 +232,7 @@ def read_state(
 
 
 def _read_naming(ledger: Ledger, name: str, note: NamingNote) -> None:
-    if note.at + _LONGEST_NAMING > time.time():
+    if note.at + _LONGEST_NAMING > CLOCK.time():
         ledger.naming.update(note.paths)
     else:
         began = time.strftime("%Y-%m-%d %H:%M", time.gmtime(note.at))

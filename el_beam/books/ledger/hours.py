@@ -3,28 +3,32 @@
     ROOT/Edit_17/…/hour=07/_SUCCESS         all that the source had of this hour is here
                            _REOPENED        that was so, and then more of it came
     ROOT/_ledger/open-2019-03-10T07.json    an hour of which something came since it was complete
+                 passed-2019-03-10T07.….json    an import's source has passed it
 
-A run or change opens the hours that it writes into. An import closes those that its source has
-passed: once it has read all that the topics had at a time later than the hour's end.
+A run or change opens the hours that it writes into. An import passes those of whose end it has read
+all: all that the topics had at a later time. The last import to pass an hour closes it: all count
+that have put anything into the folder, if no other import has gone on with their topics.
 """
 
-import time
-from collections.abc import Callable, Iterable, Iterator
+import uuid
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from el_beam.books.imports import logs
 from el_beam.books.ledger.audit import compare, folders
-from el_beam.books.ledger.entries import read_ledger, read_state
-from el_beam.books.ledger.model import STATES, Ledger, LedgerError, Notes, StateNote
+from el_beam.books.ledger.entries import read_imports, read_ledger
+from el_beam.books.ledger.model import STATES, Ledger, LedgerError, Notes
 from schemas.durable import DocumentFormat
 from transforms.io.files import filesystem
-from transforms.io.files.filesystem import at_once
+from transforms.io.world import CLOCK
 from transforms.layout import COMPLETE, REOPENED, hour_in
 from transforms.write.files import for_people, publish
 from transforms.write.sink import NewFile, Sink
 
 LATENESS = 300.0  # seconds that a line may need from its edge to the topic
 QUIET = 3600.0  # seconds that a source may be silent before our own clock counts, so much behind
+_SKEW = 3600.0  # seconds that the clocks of imports may differ
 _LOOK_AGAIN = 600.0  # seconds until an hour that lacks files is looked at again
 
 
@@ -35,8 +39,25 @@ class OpenHour:
     since: float  # unix seconds
 
 
+@dataclass(frozen=True)
+class PassedHour:
+    """An hour that an import has passed."""
+
+    state: str  # id of the import's state
+
+
 OPEN_HOUR = DocumentFormat("open", OpenHour)
-OPEN_HOURS = Notes(OPEN_HOUR)
+PASSED_HOUR = DocumentFormat("passed", PassedHour)
+OPEN_HOURS, PASSED_HOURS = Notes(OPEN_HOUR), Notes(PASSED_HOUR)
+_HOUR = len("2019-03-10T07")
+
+
+def open_hours(root: str) -> dict[str, list[str]]:
+    """The open hours of a folder -> their notes. Raises OSError."""
+    found: dict[str, list[str]] = {}
+    for name in OPEN_HOURS.names(root):
+        found.setdefault(name[:_HOUR], []).append(name)
+    return found
 
 
 def put(files: Iterable[NewFile]) -> list[str]:
@@ -50,20 +71,38 @@ def put(files: Iterable[NewFile]) -> list[str]:
         imported = {root for root, _ in hours if STATES.names(root)}
         hours = {(root, hour) for root, hour in hours if root in imported}
     # Before, lest somebody takes the hour for complete who then misses a file; and after, for an
-    # import may have closed it just now.
+    # import may have closed it just now: that one knows nothing of the second note.
     for step in ("before", "after"):
         with for_people(root):
-            at_once(_open, hours)
-            reopened += filter(None, at_once(_reopen, folders))
+            if step == "before":
+                filesystem.at_once(root, _open, sorted(hours))
+            marked = [*filter(None, filesystem.at_once(root, _reopen, sorted(folders)))]
+            reopened += marked
+            if step == "after":
+                late = {(root, hour) for root, hour in hours
+                        if hour in map(hour_in, marked)}  # fmt: skip
+                filesystem.at_once(root, _open_again, sorted(late))
         if step == "before":
             publish(files)
     return sorted({hour_in(folder) for folder in reopened})
 
 
+def open_for(files: Iterable[NewFile]) -> None:
+    """Open the hours of files that are to come, before anybody knows of them. Raises OSError."""
+    hours = sorted({(file.root, file.hour) for file in files})
+    for root in sorted({root for root, _ in hours}):
+        filesystem.at_once(root, _open, [each for each in hours if each[0] == root])
+
+
 def _open(place: tuple[str, str]) -> None:
     root, hour = place
     if not filesystem.exists(OPEN_HOURS.path(root, hour)):
-        OPEN_HOURS.create(root, hour, OpenHour(time.time()))
+        OPEN_HOURS.create(root, hour, OpenHour(CLOCK.time()))
+
+
+def _open_again(place: tuple[str, str]) -> None:
+    root, hour = place
+    OPEN_HOURS.create(root, f"{hour}-{uuid.uuid4().hex}", OpenHour(CLOCK.time()))
 
 
 def _reopen(folder: str) -> str:
@@ -82,11 +121,17 @@ def passed(hour: str, source_time: float) -> bool:
     return start + 3600 + LATENESS <= source_time
 
 
-def close(root: str, hour: str) -> None:
-    """Say in each of an hour's folders that it is complete. Raises OSError."""
+def close(root: str, hour: str, notes: Iterable[str]) -> None:
+    """Say in each of an hour's folders that it is complete, as far as these notes have opened it.
+    Raises OSError."""
     for folder in folders(root, hour):
         filesystem.write(f"{folder}/{COMPLETE}", b"")  # nothing to see a part of, nothing to sweep
-    filesystem.remove(OPEN_HOURS.path(root, hour))
+        filesystem.sync(folder)
+    for note in notes:
+        filesystem.remove(OPEN_HOURS.path(root, note))
+    for note in PASSED_HOURS.names(root):
+        if note.startswith(hour):
+            filesystem.remove(PASSED_HOURS.path(root, note))
 
 
 def source_time(newest: float, now: float) -> float:
@@ -99,34 +144,50 @@ def source_time(newest: float, now: float) -> float:
 def due(sinks: Iterable[Sink], time: float) -> Iterator[tuple[Sink, str]]:
     """The open hours that a source which was read to this time has passed. Raises OSError."""
     for sink in sinks:
-        for hour in OPEN_HOURS.names(sink.root):
+        for hour in sorted(open_hours(sink.root)):
             if passed(hour, time):
                 yield sink, hour
 
 
-def close_hour(sink: Sink, hour: str, state: str) -> str:
-    """Say that an hour is complete, if all files are there that this import has written of it.
-    Returns what is wrong, for people; '' where nothing is. Raises LedgerError, OSError."""
-    ledger = Ledger(sink.root)
-    note = StateNote(sink.root, str(sink), state)
-    read_state(ledger, note, hour.__eq__, since=OPEN_HOURS.read(sink.root, hour).since)
+def close_hour(sink: Sink, hour: str, finish: Callable[[str], None]) -> str:
+    """Say that an hour is complete, if all files are there that imports have written of it.
+    `finish` finishes changes of a folder that were left half done. Returns what is wrong, for
+    people; '' where nothing is. Raises LedgerError, OSError."""
+    ledger, notes = Ledger(sink.root), open_hours(sink.root).get(hour, [])
+    opened = min((OPEN_HOURS.read(sink.root, note).since for note in notes), default=0.0)
+    since = max(0.0, opened - _SKEW)
+    read_imports(ledger, hour.__eq__, since=since)
     compare(ledger, selected=lambda _: False, hours=[hour])
     if ledger.troubles:  # a change may have put others in their place
+        finish(sink.root)
         ledger = read_ledger(sink.root, selected=hour.__eq__)
         compare(ledger, selected=lambda _: False, hours=[hour])
     if ledger.troubles:
         first = ledger.troubles[0].sentence
         return f"{hour} stays open: {first}; see `el ledger {sink.root} --from {hour} --to {hour}`"
-    close(sink.root, hour)
+    close(sink.root, hour, notes)
     return ""
 
 
-class Closing:
-    """The hours of an import's sinks. Its state is at `state_path`."""
+def behind(root: str, hour: str, state: str, mine: Collection[str]) -> list[str]:
+    """The states whose imports have put something into a folder and haven't passed an hour, but for
+    `state`, which has the logs `mine`. Raises OSError."""
+    voted = {PASSED_HOURS.read(root, note).state for note in PASSED_HOURS.names(root)
+             if note.startswith(hour)}  # fmt: skip
+    last = (log.last() for log in logs(root) if log.folder not in mine)
+    return sorted({each.state for each in last if each} - voted - {state})
 
-    def __init__(self, sinks: Iterable[Sink], state_path: str) -> None:
+
+class Closing:
+    """The hours of an import's sinks. `finish` is as in `close_hour`."""
+
+    def __init__(
+        self, sinks: Iterable[Sink], state: str, logs: Callable[[], Collection[str]],
+        finish: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        """`state` is the id of its state, `logs` gives the folders of its logs."""
+        self._state, self._logs, self._finish = state, logs, finish
         self._sinks = [sink for sink in sinks if sink.root]
-        self._state = state_path
         self._not_before: dict[tuple[str, str], float] = {}  # hours that lack files
 
     def close(self, newest: Callable[[], float], asked: float) -> tuple[list[str], dict[str, str]]:
@@ -140,7 +201,10 @@ class Closing:
             if self._not_before.get((sink.root, hour), 0.0) > asked:
                 continue
             try:
-                wrong = close_hour(sink, hour, self._state)
+                if behind(sink.root, hour, self._state, self._logs()):
+                    PASSED_HOURS.create(sink.root, f"{hour}.{self._state}", PassedHour(self._state))
+                    continue
+                wrong = close_hour(sink, hour, self._finish)
             except (LedgerError, OSError) as error:
                 wrong = f"{hour} stays open: {error}"
             if wrong:

@@ -1,13 +1,13 @@
 """The ledger of a folder of files: what was written into it.
 
     ROOT/_ledger/run-3f2a….json      a split that a bounded run has read, and the files made of it
-                 state-77b0….json    a state, whose commits say the same of each increment
+                 imports/            what imports say of the same: see imports.py
+                 state-77b0….json    a state that imports into the folder
                  change-….json       files that took the place of others: see changes.py
                  naming-….json       a bounded run gives these files their names now
 
-But for that, nothing in it is ever overwritten or removed. An import leaves nothing there but the
-name of its state: its commits are entries already. See entries.py for who writes and reads it,
-audit.py for what of it is there.
+But for that, nothing in it is ever overwritten or removed. See entries.py for who writes and reads
+it, audit.py for what of it is there.
 """
 
 from collections.abc import Callable
@@ -183,11 +183,12 @@ class RunNote:
 
 @dataclass(frozen=True)
 class StateNote:
-    """A state whose commits say what a sink has made of each increment."""
+    """A state that imports into this folder."""
 
     root: str
     sink: str
-    state: str  # path
+    state: str  # path, where it was last seen
+    id: str = ""  # '' of versions whose states alone said what each increment has made
 
 
 @dataclass(frozen=True)
@@ -257,7 +258,7 @@ class Notes(Generic[T]):
 
 
 RUN_NOTE = DocumentFormat("run", RunNote, 2, {1: migrate_summary})
-STATE_NOTE = DocumentFormat("state", StateNote)
+STATE_NOTE = DocumentFormat("state", StateNote, 2, {1: dict})
 NAMING_NOTE = DocumentFormat("naming", NamingNote)
 CHANGE_NOTE = DocumentFormat("change", Change, 2, {1: _migrate_change})
 RUNS, STATES = Notes(RUN_NOTE), Notes(STATE_NOTE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -45,8 +44,6 @@ class Lease:
     ) -> None:
         self._folder = f"{state.path}/lease"
         self._clock, self._processes = clock, processes or Processes()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._live, daemon=True)
         self.number = 0  # of this instance
 
     def __enter__(self) -> Lease:
@@ -63,12 +60,11 @@ class Lease:
         for number in numbers[:-1]:
             for ending in ("json", "beat"):
                 filesystem.remove(f"{self._folder}/{number:08d}.{ending}")
-        self._thread.start()
+        self._end = self._clock.repeat(self._live, _BEAT)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join(_BEAT)
+        self._end()
         with suppress(OSError):
             self._beat("released")
 
@@ -112,6 +108,5 @@ class Lease:
         filesystem.write(f"{self._folder}/{self.number:08d}.beat", sign.encode())
 
     def _live(self) -> None:
-        while not self._clock.wait(self._ended, _BEAT):
-            with suppress(OSError):  # the next one may be written
-                self._beat("held")
+        with suppress(OSError):  # the next one may be written
+            self._beat("held")

@@ -16,20 +16,20 @@ finished by the next instance.
 
 from __future__ import annotations
 
-import time
-from bisect import bisect_left
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
+from el_beam.books.imports import ImportEntry
+from el_beam.books.log import KEPT, Log
 from schemas.durable import Document, DocumentFormat
 from schemas.errors import WrongCall
 from transforms.counts.summary import Summary, migrate_summary
 from transforms.io.files import filesystem
-from transforms.read.kafka_ranges import KafkaSplit, OffsetRange
-
-T = TypeVar("T")
-_KEPT = 500  # commits that have a file of their own; older ones share one
+from transforms.io.world import CLOCK
+from transforms.read.kafka_ranges import KafkaSplit
+from transforms.read.offsets import OffsetRange
 
 
 class StateError(WrongCall):
@@ -49,6 +49,8 @@ class Intent:
     splits: tuple[KafkaSplit, ...]
     ends: dict[int, int]  # partition -> offset of the record after the last
     expired: tuple[OffsetRange, ...] = ()  # what nobody can read any more
+    held: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Split -> the folders that have it already, each as in Manifest.entries."""
     topic_id: str = ""
     registry: str = ""  # digest of the schemas
     code: str = ""  # version that was to do it
@@ -70,15 +72,18 @@ class Intent:
 class Manifest:
     """What an increment has done. Only its files wait for their names."""
 
-    summary: Summary
     ends: dict[int, int]
+    entries: dict[str, ImportEntry] = field(default_factory=dict)
+    """What folders get: by the id of the folder, and the scheme of the sink."""
+    topic_id: str = ""
+    registry: str = ""
+    code: str = ""
+    # What was noted in the place of entries up to format 2
+    summary: Summary = field(default_factory=Summary)
     splits: dict[str, int] = field(default_factory=dict)  # lines read of each
     missing: int = 0  # records that were to be read, and were not there
     expired: tuple[OffsetRange, ...] = ()
     starts: dict[int, int] | None = None  # None where that was not noted yet
-    topic_id: str = ""
-    registry: str = ""
-    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,13 +94,19 @@ class Commit:
     ends: dict[int, int]  # partition -> offset of the next record
     topic_id: str = ""
     committed: float = 0.0  # unix seconds
-    manifest: Manifest | None = None  # None where no increment was done
-    why: str = ""  # then: latest (nothing before was read) | reset
+    manifest: Manifest | None = None  # of versions that kept no entries in folders
+    why: str = ""  # where no increment was done: latest (nothing before was read) | reset | held
+    generation: int = 0  # how often a reset has made all records new ones
 
 
 @dataclass(frozen=True)
 class _Source:
     cluster: str
+
+
+@dataclass(frozen=True)
+class _Identity:
+    id: str
 
 
 def _ranges(lists: list[list[int]]) -> list[Document]:
@@ -120,24 +131,46 @@ def _migrate_commit(old: Document) -> Document:
 
 
 SOURCE = DocumentFormat("source", _Source)
-INTENT = DocumentFormat("intent", Intent, 2, {1: _migrate_intent})
-MANIFEST = DocumentFormat("manifest", Manifest, 2, {1: _migrate_manifest})
+IDENTITY = DocumentFormat("identity", _Identity)
+INTENT = DocumentFormat("intent", Intent, 3, {1: _migrate_intent, 2: dict})
+MANIFEST = DocumentFormat("manifest", Manifest, 3, {1: _migrate_manifest, 2: dict})
 COMMIT = DocumentFormat("commit", Commit, 2, {1: _migrate_commit})
 
 
-class Gap(NamedTuple):
-    """Increments whose commits are missing."""
+class Attempt(NamedTuple):
+    """A run of an instance; later ones are greater."""
 
-    first: int
-    last: int
-    before: Commit | None
-    after: Commit
+    lease: int  # the instance's number
+    run: int
+
+    def __str__(self) -> str:
+        return f"{self.lease:08d}-{self.run:06d}"
+
+
+_INTENT, _MANIFEST = ".intent.json", ".manifest.json"
+
+
+class _Attempt(NamedTuple):
+    """An attempt at an increment, as files are named after it."""
+
+    number: int
+    lease: int
+    run: int
+
+    @classmethod
+    def of(cls, name: str) -> _Attempt:
+        number, attempt = name.split(".")[:2]
+        lease, run = attempt.split("-")
+        return cls(int(number), int(lease), int(run))
+
+    def __str__(self) -> str:
+        return f"{self.number:08d}.{Attempt(self.lease, self.run)}"
 
 
 class State:
     """The folder at a path of any file system, but gs://, which can't tell who was first."""
 
-    def __init__(self, path: str, *, kept: int = _KEPT) -> None:
+    def __init__(self, path: str, *, kept: int = KEPT) -> None:
         self.path, self._kept = path.rstrip("/"), kept
 
     def bind(self, cluster_id: str) -> None:
@@ -152,6 +185,13 @@ class State:
                 "offsets of one mean nothing to another. Use another --state."
             )
 
+    def id(self) -> str:
+        """What no other state is called, wherever it is moved."""
+        path = f"{self.path}/identity.json"
+        if not filesystem.exists(path):
+            filesystem.create(path, IDENTITY.dump(_Identity(uuid.uuid4().hex)))
+        return IDENTITY.load(filesystem.read(path), path).id
+
     def topics(self) -> list[str]:
         """Those that anything is known of."""
         return filesystem.names(f"{self.path}/topics")
@@ -164,107 +204,77 @@ class TopicState:
     """What is known of one topic. It is read once: there is one instance that changes it."""
 
     def __init__(self, path: str, topic: str, kept: int) -> None:
-        self._path, self.topic, self._kept = path, topic, kept
-        self._names = [name for name in filesystem.names(path) if name[0] != "_"]
-        self._content: dict[str, bytes] = {}  # of files at the end; none ever changes
+        self._path, self.topic = path, topic
+        self._log = Log(path, COMMIT, kept)
+        names = filesystem.names(path)
+        self._intents = {_Attempt.of(name) for name in names if name.endswith(_INTENT)}
+        self._manifests = {_Attempt.of(name) for name in names if name.endswith(_MANIFEST)}
 
     def last(self) -> Commit | None:
-        commits = [name for name in self._names if name.endswith(".commit.json")]
-        return self._read(commits[-1], COMMIT) if commits else None
+        return self._log.last()
 
     def history(self, since: float = 0.0) -> Iterator[Commit]:
         """All commits, in order; at least those that were made since then (unix seconds)."""
-        names = [name for name in sorted(self._names)
-                 if name.endswith((".commit.json", ".commits.jsonl"))]  # fmt: skip
-        done = 0
-        for name in names[bisect_left(names, since, key=lambda name: self._last(name).committed) :]:
-            for line in self._lines(name):
-                commit = COMMIT.load(line, f"{self._path}/{name}")
-                if commit.number > done:
-                    yield commit
-                    done = commit.number
+        return self._log.entries(since)
 
-    def _lines(self, name: str) -> list[bytes]:
-        return filesystem.read(f"{self._path}/{name}").splitlines()
-
-    def _last(self, name: str) -> Commit:
-        return COMMIT.load(self._lines(name)[-1], f"{self._path}/{name}")
-
-    def gap(self) -> Gap | None:
-        """The first commits that are missing, among those that have a file of their own."""
-        before = 0
-        for name in self._names:
-            if name.endswith((".commit.json", ".commits.jsonl")):
-                number = int(name.partition(".")[0])
-                if number > before + 1 and name.endswith(".commit.json"):
-                    earlier = f"{before:08d}.commit"
-                    last = next((self._last(each) for each in self._names
-                                 if each.startswith(earlier)), None)  # fmt: skip
-                    return Gap(before + 1, number - 1, last, self._last(name))
-                before = number
-        return None
+    @property
+    def next(self) -> int:
+        """The number of the increment that comes next."""
+        last = self.last()
+        return last.number + 1 if last else 1
 
     def pending(self) -> tuple[Intent | None, Manifest | None]:
-        """(intent, manifest) of the increment that comes next, or is missing: of the newest
-        attempt."""
-        gap, last = self.gap(), self.last()
-        prefix = f"{gap.first if gap else (last.number if last else 0) + 1:08d}."
-        intents = [name for name in self._names
-                   if name.startswith(prefix) and name.endswith(".intent.json")]  # fmt: skip
-        if not intents:
+        """(intent, manifest) of the increment that comes next: of the newest attempt."""
+        newest = self._newest()
+        if newest is None:
             return None, None
-        newest = intents[-1]
-        manifest = newest.replace(".intent.", ".manifest.")
-        found = self._read(manifest, MANIFEST) if manifest in self._names else None
-        return self._read(newest, INTENT), found
+        path = f"{self._path}/{newest}"
+        intent = INTENT.load(filesystem.read(f"{path}{_INTENT}"), f"{path}{_INTENT}")
+        if newest not in self._manifests:
+            return intent, None
+        content = filesystem.read(f"{path}{_MANIFEST}")
+        return intent, MANIFEST.load(content, f"{path}{_MANIFEST}")
 
-    def intend(self, intent: Intent, attempt: str) -> None:
-        """Note what will be done now. Names of attempts are in order. Raises LeaseLost."""
-        self._create(f"{intent.number:08d}.{attempt}.intent.json", INTENT.dump(intent))
+    def _newest(self) -> _Attempt | None:
+        return max((each for each in self._intents if each.number == self.next), default=None)
 
-    def prepare(self, number: int, attempt: str, manifest: Manifest) -> None:
-        """From here on it is done, whatever dies. Raises LeaseLost."""
-        self._create(f"{number:08d}.{attempt}.manifest.json", MANIFEST.dump(manifest))
+    def intend(self, intent: Intent, attempt: Attempt) -> None:
+        """Note what will be done now. Raises LeaseLost."""
+        name = _Attempt(intent.number, *attempt)
+        self._create(f"{name}{_INTENT}", INTENT.dump(intent))
+        self._intents.add(name)
+
+    def prepare(self, number: int, attempt: Attempt, manifest: Manifest) -> None:
+        """From here on it is done, whatever dies, or it is given up. Raises LeaseLost."""
+        name = _Attempt(number, *attempt)
+        self._create(f"{name}{_MANIFEST}", MANIFEST.dump(manifest))
+        self._manifests.add(name)
+
+    def give_up(self) -> None:
+        """What is prepared can't be finished: it will be planned anew."""
+        newest = self._newest()
+        assert newest is not None
+        for ending, known in ((_MANIFEST, self._manifests), (_INTENT, self._intents)):
+            filesystem.remove(f"{self._path}/{newest}{ending}")
+            known.discard(newest)
 
     def commit(self, commit: Commit) -> None:
         """All is durable and to be seen. Raises LeaseLost."""
-        self._create(f"{commit.number:08d}.commit.json", COMMIT.dump(commit))
-        done = [name for name in self._names
-                if name.endswith((".intent.json", ".manifest.json"))
-                and int(name.partition(".")[0]) <= commit.number]  # fmt: skip
-        self._forget(done)
-        self._fold()
-        self._content = {name: text for name, text in self._content.items()
-                         if name == self._names[-1]}  # fmt: skip
-
-    def _fold(self) -> None:
-        """Many old commits go into one file: a NameNode suffers from small ones."""
-        commits = [name for name in self._names if name.endswith(".commit.json")]
-        if len(commits) < 2 * self._kept:
-            return
-        old = commits[: self._kept]
-        lines = [filesystem.read(f"{self._path}/{name}") for name in old]
-        name = old[-1].replace(".commit.json", ".commits.jsonl")
-        filesystem.create(f"{self._path}/{name}", b"\n".join(lines))
-        self._names = sorted([*self._names, name])
-        self._forget(old)
-
-    def _forget(self, names: list[str]) -> None:
-        for name in names:
-            filesystem.remove(f"{self._path}/{name}")
-        self._names = [name for name in self._names if name not in names]
-
-    def _read(self, name: str, format_: DocumentFormat[T]) -> T:
-        if name not in self._content:
-            self._content[name] = filesystem.read(f"{self._path}/{name}")
-        return format_.load(self._content[name], f"{self._path}/{name}")
+        if not self._log.add(commit):
+            raise _taken(f"{self._path}/{commit.number:08d}")
+        for ending, known in ((_INTENT, self._intents), (_MANIFEST, self._manifests)):
+            for each in sorted(each for each in known if each.number <= commit.number):
+                filesystem.remove(f"{self._path}/{each}{ending}")
+                known.discard(each)
 
     def _create(self, name: str, content: bytes) -> None:
         filesystem.make_folder(self._path)
         if not filesystem.create(f"{self._path}/{name}", content):
-            raise LeaseLost(f"{self._path}/{name} is there already: another instance works here")
-        self._content[name] = content
-        self._names = sorted([*self._names, name])
+            raise _taken(f"{self._path}/{name}")
+
+
+def _taken(path: str) -> LeaseLost:
+    return LeaseLost(f"{path} is there already: another instance works here")
 
 
 def show(state: State) -> dict[str, Any]:
@@ -288,15 +298,19 @@ def _shown(topic: TopicState) -> dict[str, Any]:
     }
 
 
-def reset(state: State, topic: str, ends: dict[int, int]) -> Commit:
-    """Make a topic go on from these offsets; whatever was pending is given up. Its lease must be
-    held. Raises StateError where files of the pending increment wait for their names."""
+def reset(state: State, topic: str, ends: dict[int, int], *, again: bool = False) -> Commit:
+    """Make a topic go on from these offsets; whatever was pending is given up. What folders hold of
+    it enters them `again` only if the caller says so: then what is read from here on counts as records
+    that nobody has seen. Its lease must be held.
+
+    Raises StateError where files of the pending increment wait for their names."""
     known = state.topic(topic)
     last = known.last()
     if known.pending()[1] is not None:
         raise StateError(f"{topic}: an increment waits to be finished; run `el run` once first")
-    number, before = (last.number, last.ends) if last else (0, {})
+    before, generation = (last.ends, last.generation) if last else ({}, 0)
     # Without a topic's id: it may be another topic of the same name from here on.
-    commit = Commit(number + 1, {**before, **ends}, "", time.time(), why="reset")
+    commit = Commit(known.next, {**before, **ends}, "", CLOCK.time(), why="reset",
+                    generation=generation + again)  # fmt: skip
     known.commit(commit)
     return commit

@@ -6,22 +6,29 @@ up nobody else.
 """
 
 import gc
-import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from shlex import quote
 from typing import Protocol
 
-from el_beam.books.ledger.changes import put_away_lost_increment
-from el_beam.books.ledger.entries import enter_state
-from el_beam.books.ledger.hours import Closing, put
+from el_beam.books.imports import ImportEntry, offsets
 from el_beam.books.state.lease import Lease
-from el_beam.books.state.state import Commit, Intent, LeaseLost, Manifest, State, StateError
+from el_beam.books.state.state import (
+    Attempt,
+    Commit,
+    Intent,
+    LeaseLost,
+    Manifest,
+    State,
+    StateError,
+)
 from el_beam.job import Execution, Job
 from el_beam.running.bounded import clean_up, options_of, run
 from el_beam.running.failures import JobFailed, NotReady
 from el_beam.running.hooks import Hook
+from el_beam.running.increments.folders import Entries, ImportFolders, Logs
 from el_beam.running.increments.planning import ImportedTopic, IncrementsOptions, TopicFacts, plan
 from el_beam.running.increments.report import Problem, Report
 from runners import flink
@@ -81,15 +88,12 @@ class Increments:
         self._job, self._source = job, job.source
         self._execution, self._options = execution, options
         self._after_commit = after_commit
-        self._state = State(options.state)
+        self._state = State(options.state, kept=options.kept)
         self._lease = Lease(self._state, clock, processes)
-        self._id = hashlib.sha256(self._state.path.encode()).hexdigest()[:16]
         self._kafka = broker_of(job.source.cluster)
         self._topics: dict[str, ImportedTopic] = {}
         self._name = f"el import {job.source.group}"
         self._runs = 0
-        self._reopened: list[str] = []
-        self._closing = Closing([sink for sink, _ in job.sinks], self._state.path)
         self._code = about()["el_beam"]
 
     def work(self, watcher: Watcher, stop: threading.Event) -> bool:
@@ -142,8 +146,11 @@ class Increments:
         self._processes.end_orphans()
         if self._execution.runner == "flink":
             flink.cancel(self._execution.beam, self._name)
-        self._state.bind(self._kafka.cluster_id())
-        enter_state([sink for sink, _ in self._job.sinks], self._state.path)
+        cluster = self._kafka.cluster_id()
+        self._state.bind(cluster)
+        self._folders = ImportFolders(
+            self._job.sinks, self._state, cluster, self._options.kept, self._processes
+        )
         for name in self._state.topics():
             with suppress(SinkError):  # it is tried again, and told, with each round
                 self._finish(self._topic(name))
@@ -162,7 +169,7 @@ class Increments:
         due = [*self._due(partitions, report)]
         self._work([*self._plan(due, partitions, report)], report)
         self._sweep()
-        report.reopened, self._reopened = sorted({*self._reopened}), []
+        report.reopened = self._folders.reopened()
         if not report.problems and not report.lag:  # all is read that was there when we asked
             self._close_hours(partitions, asked, report)
         gc.collect()  # a pipeline that has run is one large cycle, and collecting is rare here
@@ -196,30 +203,42 @@ class Increments:
                      for partition in range(counts[topic.name])}  # fmt: skip
             try:
                 self._finish(topic)
-                intent = self._intent(topic, TopicFacts(topic.name, ids[topic.name], there))
+                intent = self._intent(topic, TopicFacts(topic.name, ids[topic.name], there), report)
             except LeaseLost:
                 raise
             except (StateError, SinkError) as error:
                 self._failed(topic, str(error), report)
                 continue
             if intent:
-                report.lag += sum(high - intent.ends.get(partition, high)
-                                  for partition, (_, high) in there.items())  # fmt: skip
+                report.lag += sum(high - intent.ends.get(partition, low)
+                                  for partition, (low, high) in there.items())  # fmt: skip
                 yield topic, intent
 
-    def _intent(self, topic: ImportedTopic, there: TopicFacts) -> Intent | None:
+    def _intent(self, topic: ImportedTopic, there: TopicFacts, report: Report) -> Intent | None:
         """Raises StateError where records that must be read can't be."""
         now = self._clock.time()
         if topic.state.last() is None and self._source.start == "latest":
             ends = {partition: high for partition, (_, high) in there.bounds.items()}
             topic.state.commit(Commit(1, ends, there.id, now, why="latest"))
             return None
-        reset = f"`el state reset {self._state.path} --topic {topic.name} --to earliest`"
-        options = self._options
-        intent = plan(topic.state, there, f"{reset} reads it anew",
-                      skip=options.skip_expired, most=options.most_records)  # fmt: skip
-        return intent and replace(
-            intent, registry=self._job.registry.digest(), code=self._code, created=now
+        reset = f"el state reset {quote(self._state.path)} --topic {quote(topic.name)}"
+        logs = self._folders.logs(topic.name, topic.log_id(there.id))
+        found = plan(
+            topic.state, there, {key: log.held for key, log in logs.items()},
+            reset, skip=self._options.skip_expired, most=self._options.most_records,
+            all_keep_books=self._folders.all_sinks,
+        )  # fmt: skip
+        if found.skipped:
+            report.notes.append(
+                f"{topic.name}: {offsets(found.skipped)} are in all folders already, though "
+                f"{self._state.path} doesn't know it: the import goes on after them"
+            )
+        if found.ends:
+            commit = Commit(topic.state.next, found.ends, there.id, now, why="held",
+                            generation=topic.generation)  # fmt: skip
+            topic.state.commit(commit)
+        return found.intent and replace(
+            found.intent, registry=self._job.registry.digest(), code=self._code, created=now
         )
 
     def _work(self, plans: Plans, report: Report) -> None:
@@ -237,7 +256,7 @@ class Increments:
         failed, it isn't known whose fault it was."""
         self._lease.check()
         self._runs += 1
-        attempt = f"{self._lease.number:08d}-{self._runs:06d}"
+        attempt = Attempt(self._lease.number, self._runs)
         for topic, intent in plans:
             topic.state.intend(intent, attempt)
         job = self._job_of(plans, attempt)
@@ -266,13 +285,13 @@ class Increments:
             raise
         return True
 
-    def _job_of(self, plans: Plans, attempt: str) -> Job:
+    def _job_of(self, plans: Plans, attempt: Attempt) -> Job:
         splits = tuple(split for _, intent in plans for split in intent.splits)
         # Topics of which a missing record is an error.
         whole = frozenset() if self._options.skip_expired else self._kafka.compacted(
             topic.name for topic, _ in plans
         )  # fmt: skip
-        sinks = tuple((sink.attempt(f"{self._id}/{attempt}").deferring(), choice)
+        sinks = tuple((sink.attempt(self._folders.attempt(attempt)).deferring(), choice)
                       for sink, choice in self._job.sinks)  # fmt: skip
         return replace(
             self._job,
@@ -282,20 +301,25 @@ class Increments:
         )
 
     def _done(
-        self, topic: ImportedTopic, intent: Intent, attempt: str,
+        self, topic: ImportedTopic, intent: Intent, attempt: Attempt,
         summaries: dict[str, Summary], report: Report,
     ) -> None:  # fmt: skip
-        sinks = [str(sink) for sink, _ in self._job.sinks]
         mine = {split.id: summaries.get(split.id, Summary()) for split in intent.splits}
-        summary = total(mine.values(), sinks)
+        summary = total(mine.values(), [str(sink) for sink, _ in self._job.sinks])
         if summary.deferred:
             raise SinkError(summary.deferred)
-        splits = {name: each.read for name, each in mine.items()}
+        for split in intent.splits:
+            told, records = mine[split.id], sum(each.records for each in split.ranges)
+            if told.read + told.holes != records:
+                raise SinkError(
+                    f"{split.id} has {records:,} offsets, but its reader tells of {told.read:,} "
+                    f"lines and {told.holes:,} holes: nothing of it was written"
+                )
+        logs = self._folders.logs(topic.name, topic.log_id(intent.topic_id))
         manifest = Manifest(
-            summary, intent.ends, splits, intent.records - summary.read, intent.expired,
-            intent.starts, intent.topic_id, intent.registry, self._code,
+            intent.ends, {**self._folders.entries(intent, mine, logs)}, intent.topic_id,
+            intent.registry, self._code,
         )  # fmt: skip
-        topic.prepared = True  # or, if what follows fails, perhaps
         topic.state.prepare(intent.number, attempt, manifest)
         self._finish(topic)
         topic.failures = 0
@@ -303,30 +327,46 @@ class Increments:
         report.topics.append(topic.name)
 
     def _finish(self, topic: ImportedTopic) -> None:
-        """What is decided gets its names, and is committed. Raises SinkError, LeaseLost."""
+        """What is prepared gets its names, and is committed; or it is given up, where that can't be
+        any more. Raises SinkError, LeaseLost."""
         intent, manifest = topic.state.pending()
         if intent is None or manifest is None:
             return
-        topic.prepared = True
-        summary = manifest.summary
-        if gap := topic.state.gap():
-            put_away_lost_increment([sink for sink, _ in self._job.sinks], topic.name, gap, summary)
-        self._reopened += put(each.file for each in summary.files.values() if each.file)
-        now = self._clock.time()
-        commit = Commit(intent.number, manifest.ends, intent.topic_id, now, manifest)
+        entries, logs = self._prepared(topic, intent, manifest)
+        if not self._folders.enter(entries, logs):
+            self._lease.check()
+            topic.state.give_up()
+            return
+        self._lease.check()
+        commit = Commit(
+            intent.number, manifest.ends, intent.topic_id, self._clock.time(),
+            generation=topic.generation,
+        )  # fmt: skip
         topic.state.commit(commit)
-        topic.prepared = False
         for hook in self._after_commit:
-            hook(commit)
+            hook(replace(commit, manifest=replace(manifest, entries={**entries})))
 
     def _sweep(self) -> None:
-        """Remove what attempts left below the temporary folders, unless files wait there."""
-        if not any(topic.prepared for topic in self._topics.values()):
-            clean_up([sink.attempt(self._id) for sink, _ in self._job.sinks])
+        def awaited() -> Iterator[ImportEntry]:
+            for name in self._state.topics():
+                topic = self._topic(name)
+                intent, manifest = topic.state.pending()
+                if intent and manifest:
+                    yield from self._prepared(topic, intent, manifest)[0].values()
+
+        self._folders.sweep(self._lease, awaited())
+
+    def _prepared(
+        self, topic: ImportedTopic, intent: Intent, manifest: Manifest
+    ) -> tuple[Entries, Logs]:
+        """What a manifest has for the folders, and their logs."""
+        logs = self._folders.logs(topic.name, topic.log_id(intent.topic_id))
+        last = topic.state.last()
+        return self._folders.prepared(intent, manifest, last.ends if last else {}, logs), logs
 
     def _close_hours(self, partitions: Partitions, asked: float, report: Report) -> None:
         counts = {name: partitions[name] for name in self._topics if name in partitions}
-        report.closed, open_ = self._closing.close(lambda: self._kafka.newest(counts), asked)
+        report.closed, open_ = self._folders.close_hours(lambda: self._kafka.newest(counts), asked)
         report.problems += [Problem("sink", sink, text) for sink, text in open_.items()]
 
     def _failed(self, topic: ImportedTopic, problem: str, report: Report) -> None:

@@ -3,11 +3,16 @@
 `plan` says it; the other functions are its rules.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from types import MappingProxyType
 from typing import NamedTuple
 
-from el_beam.books.state.state import Commit, Gap, Intent, StateError, TopicState
-from transforms.read.kafka_ranges import OffsetRange, splits_of
+from el_beam.books.log import KEPT
+from el_beam.books.state.state import Commit, Intent, StateError, TopicState
+from transforms.read.kafka_ranges import KafkaSplit, splits_of
+from transforms.read.offsets import OffsetRange, Ranges, common, united, without
 
 MOST_RECORDS = 5_000_000  # of a topic in one increment; what is left comes with the next one
 _LONGEST_PAUSE = 600.0  # seconds until a topic that fails is tried again
@@ -20,6 +25,7 @@ class IncrementsOptions(NamedTuple):
     every: float | None = None  # seconds from one to the next; None: read what is there, then end
     skip_expired: bool = False  # records that are gone hold up nothing
     most_records: int = MOST_RECORDS  # of a topic in one increment
+    kept: int = KEPT  # newest commits of a topic that have a file of their own
 
 
 class TopicFacts(NamedTuple):
@@ -38,11 +44,20 @@ class ImportedTopic:
     failures: int = 0
     not_before: float = 0.0  # monotonic seconds
     problem: str = ""  # why it waits until then
-    prepared: bool = False  # files wait for their names
 
     @property
     def name(self) -> str:
         return self.state.topic
+
+    @property
+    def generation(self) -> int:
+        """How often a reset has made all its records new ones."""
+        last = self.state.last()
+        return last.generation if last else 0
+
+    def log_id(self, topic_id: str) -> str:
+        """By which the folders' logs know the topic."""
+        return f"{topic_id}#{self.generation}" if self.generation else topic_id
 
     def fail(self, problem: str, now: float) -> None:
         """It is tried again, each time later. `now` is in monotonic seconds."""
@@ -51,56 +66,79 @@ class ImportedTopic:
         self.problem = problem
 
 
+class TopicPlan(NamedTuple):
+    """What a topic shall do now."""
+
+    intent: Intent | None = None  # None: there is nothing to read
+    ends: dict[int, int] | None = None  # where it is then, though nothing was read
+    skipped: Ranges = ()  # what all folders have already, whatever the state knows
+
+
 def plan(
-    state: TopicState, there: TopicFacts, advice: str, *, skip: bool, most: int
-) -> Intent | None:
-    """What a topic shall do now: what it had intended before, what lies in a gap of its commits,
-    or what is new, `most` records of it; None where nothing is.
+    state: TopicState, there: TopicFacts, held: Mapping[str, Ranges], reset: str,
+    *, skip: bool, most: int, all_keep_books: bool,
+) -> TopicPlan:  # fmt: skip
+    """What a topic shall do now: what it had intended before, or what is new, `most` records of it.
+    `held` says what each folder has of the topic; what all of them have is not read again, if each
+    sink of the job has a folder that keeps books.
 
-    Raises StateError, which ends with `advice`, where records that must be read can't be."""
-    last, before, gap = state.last(), state.pending()[0], state.gap()
-    check(last, there, advice)
-    if gap:
-        return again(gap, before, there)
-    return intend(last, before, there, skip=skip, most=most)
+    Raises StateError where records that must be read can't be; `reset` is how the command begins
+    that it advises then."""
+    last, before = state.last(), state.pending()[0]
+    check(last, there, reset)
+    if before and before.topic_id not in ("", there.id):
+        before = None  # that topic is gone, with what was to be read of it
+    return intend(
+        state.next, last.ends if last else {}, before, there, held,
+        skip=skip, most=most, all_keep_books=all_keep_books,
+    )  # fmt: skip
 
 
-def check(last: Commit | None, there: TopicFacts, advice: str) -> None:
+def check(last: Commit | None, there: TopicFacts, reset: str) -> None:
     """Raises StateError where the offsets that we know are those of another time."""
     if last is None:
         return
     if last.topic_id not in ("", there.id):
+        starts = {partition: low for partition, (low, _) in there.bounds.items()}
         raise StateError(
-            f"{there.name} is not the topic that was read before, but a new one: {advice}"
+            f"{there.name} is not the topic that was read before, but a new one: "
+            f"`{reset} --to {_places(starts)} --yes` reads it from its start"
         )
-    for partition, end in last.ends.items():
-        high = there.bounds.get(partition, (0, end))[1]
-        if high < end:
+    ends = {partition: there.bounds.get(partition, (0, end))[1]
+            for partition, end in sorted(last.ends.items())}  # fmt: skip
+    for partition, high in ends.items():
+        if high < last.ends[partition]:
+            lost = {each: its for each, its in ends.items() if its < last.ends[each]}
             raise StateError(
-                f"{there.name}/{partition} ends at {high}, but was read to {end}: a broker has "
-                f"lost records; {advice}"
+                f"{there.name}/{partition} ends at {high}, but was read to "
+                f"{last.ends[partition]}: a broker has lost records; `{reset} --to "
+                f"{_places(lost)} --again --yes` goes on with those that come from now on"
             )
 
 
+def _places(offsets: Mapping[int, int]) -> str:
+    return ",".join(f"{partition}:{offset}" for partition, offset in sorted(offsets.items()))
+
+
 def intend(
-    last: Commit | None,
-    before: Intent | None,
-    there: TopicFacts,
-    *,
-    skip: bool,
-    most: int = MOST_RECORDS,
-) -> Intent | None:
-    """What to do now: the intent `before` again, which was never done, or what is new since the
-    `last` commit; None where nothing is. With `skip` it begins with what is left of records that
-    have expired.
+    number: int, done: dict[int, int], before: Intent | None, there: TopicFacts,
+    held: Mapping[str, Ranges] = MappingProxyType({}),
+    *, skip: bool, most: int = MOST_RECORDS, all_keep_books: bool = True,
+) -> TopicPlan:  # fmt: skip
+    """What increment `number` is to do: the intent `before` again, which was never done, or what is
+    new since the offsets `done`. With `skip` it begins with what is left of records that have
+    expired.
 
     Raises StateError where any have, without."""
-    number, done = (last.number + 1, last.ends) if last else (1, {})
+    everywhere: Ranges = ()
+    if held and all_keep_books:
+        first, *rest = held.values()
+        everywhere = reduce(common, rest, united(first))
     if before:
-        wanted = [each for split in before.splits for each in split.ranges]
+        wanted = united(each for split in before.splits for each in split.ranges)
     else:
-        wanted = _new(done, there, most)
-    expired = _expired(wanted, done, there)
+        wanted = _new(done, there, most, everywhere)
+    expired = without(_expired(wanted, done, there), everywhere)
     if expired and not skip:
         told = ", ".join(f"{start} to {end - 1} of {there.name}/{partition}"
                          for partition, start, end in expired)  # fmt: skip
@@ -108,57 +146,71 @@ def intend(
             f"offsets {told} expired before they were read; --on-expired skip goes on without "
             "them, and the books say so"
         )
-    if before and not expired:
-        splits = before.splits
-    else:
-        cut = (each._replace(start=max(each.start, there.bounds[each.partition][0]))
-               for each in wanted)  # fmt: skip
-        wanted = [each for each in cut if each.records > 0]
-        splits = tuple(splits_of(there.name, number, wanted))
+    cut = (each._replace(start=max(each.start, there.bounds[each.partition][0])) for each in wanted)
+    wanted = united(cut)
+    skipped = common(wanted, everywhere)
+    wanted = without(wanted, everywhere)
+    known = united((*skipped, *expired, *wanted))
+    ends = done | {each.partition: each.end for each in known}
     if not wanted and not expired:
-        return None
-    ends = {each.partition: each.end for each in (*expired, *sorted(wanted))}
-    return Intent(there.name, number, splits, {**done, **ends}, expired, there.id)
+        return TopicPlan(None, ends if skipped else None, skipped)
+    if before and not expired and not skipped and not _any_held(before, held):
+        return TopicPlan(before)
+    splits: list[KafkaSplit] = []
+    holders: dict[str, frozenset[str]] = {}
+    for folders, ranges in _by_holders(wanted, held):
+        more = splits_of(there.name, number, ranges, origin=there.id, first=len(splits))
+        holders |= {split.id: folders for split in more if folders}
+        splits += more
+    intent = Intent(there.name, number, tuple(splits), ends, expired, holders, there.id)
+    return TopicPlan(intent, None, skipped)
 
 
-def again(gap: Gap, before: Intent | None, there: TopicFacts) -> Intent:
-    """What increments did whose commits are missing: all between their neighbours, which becomes
-    one increment. `before` is an earlier attempt at it.
-
-    Raises StateError where that is unknown, or gone."""
-    which = f"increment {gap.first} of {there.name}"
-    manifest = gap.after.manifest
-    if manifest is None or manifest.starts is None:
-        raise StateError(f"{which} is missing, and what it read is unknown: bring it back")
-    starts = gap.after.ends | manifest.starts
-    ends = gap.before.ends if gap.before else {}
-    ranges = [OffsetRange(partition, ends.get(partition, 0), start)
-              for partition, start in sorted(starts.items())]  # fmt: skip
-    ranges = [each for each in ranges if each.records > 0]
-    for each in ranges:
-        if each.start < there.bounds.get(each.partition, (each.start, 0))[0]:
-            raise StateError(
-                f"{which} is missing, and offsets from {each.start} of {there.name}/"
-                f"{each.partition}, which it read, have expired: bring it back from a copy"
-            )
-    splits = before.splits if before else tuple(splits_of(there.name, gap.first, ranges))
-    return Intent(there.name, gap.first, splits, starts, (), there.id)
+def _any_held(before: Intent, held: Mapping[str, Ranges]) -> bool:
+    """Whether a folder has more of what was intended than was known then."""
+    return any(
+        common(split.ranges, ranges) and folder not in before.held.get(split.id, ())
+        for split in before.splits
+        for folder, ranges in held.items()
+    )
 
 
-def _new(done: dict[int, int], there: TopicFacts, most: int) -> list[OffsetRange]:
+def _by_holders(
+    wanted: Ranges, held: Mapping[str, Ranges]
+) -> Iterator[tuple[frozenset[str], Ranges]]:
+    """What is to be read, by the folders that have it already; no folder has only a part of any."""
+    parts: list[tuple[frozenset[str], Ranges]] = [(frozenset(), wanted)]
+    for folder, ranges in held.items():
+        parts = [
+            (folders | {folder} if has else folders, some)
+            for folders, part in parts
+            for has, some in ((False, without(part, ranges)), (True, common(part, ranges)))
+            if some
+        ]
+    yield from parts
+
+
+def _new(done: dict[int, int], there: TopicFacts, most: int, everywhere: Ranges) -> Ranges:
+    """What comes next: so many records that not all have yet, and what lies before them."""
     share = most // max(1, len(there.bounds))
     found = []
     for partition, (low, high) in sorted(there.bounds.items()):
         start = max(low, done.get(partition, low))
-        found.append(OffsetRange(partition, start, min(high, start + share)))
-    return [each for each in found if each.records > 0]
+        left, end = share, start
+        for each in without([OffsetRange(partition, start, high)], everywhere):
+            end = min(each.end, each.start + left)
+            left -= end - each.start
+            if not left:
+                break
+        else:
+            end = high
+        found.append(OffsetRange(partition, start, end))
+    return united(found)
 
 
-def _expired(
-    wanted: list[OffsetRange], done: dict[int, int], there: TopicFacts
-) -> tuple[OffsetRange, ...]:
+def _expired(wanted: Ranges, done: dict[int, int], there: TopicFacts) -> Ranges:
     """What was to be read, or comes after what was, and isn't there any more."""
     starts = {**{each.partition: each.start for each in reversed(wanted)}, **done}
     gone = (OffsetRange(partition, start, there.bounds.get(partition, (start, 0))[0])
             for partition, start in sorted(starts.items()))  # fmt: skip
-    return tuple(each for each in gone if each.records > 0)
+    return united(gone)

@@ -71,8 +71,8 @@ def apply(
                     continue
                 target = targets[sink.root][number]
                 change = _change(name, plan, hour, sink, target, summary)
-                prepare(sink.root, change, leases[sink.root])
-                finish(sink.root, name)
+                prepare(change, leases[sink.root])
+                finish(name, leases[sink.root])
             report(hour, summary)
             gc.collect()  # a pipeline that has run is one large cycle, and collecting is rare here
         for sink in files:

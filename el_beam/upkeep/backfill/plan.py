@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from el_beam.books.ledger.audit import compare, folders
 from el_beam.books.ledger.changes import is_prepared
 from el_beam.books.ledger.entries import read_ledger
-from el_beam.books.ledger.hours import OPEN_HOURS
+from el_beam.books.ledger.hours import open_hours
 from el_beam.books.ledger.model import (
     Entry,
     EntryHour,
@@ -181,7 +181,7 @@ class _Index:
 
     def __init__(self, ledger: Ledger) -> None:
         self.root, self.troubles, self.files = ledger.root, ledger.troubles, ledger.files
-        self.marks, self.open = ledger.marks, {*OPEN_HOURS.names(ledger.root)}
+        self.marks, self.open = ledger.marks, open_hours(ledger.root)
         self.by_hour = defaultdict[str, list[LedgerFile]](list)
         self.made_of = Counter(part for file in self.files.values() for part in file.of)
         self.entries = defaultdict[FilePart, list[Entry]](list)

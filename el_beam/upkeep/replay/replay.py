@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from el_beam.books.ledger.changes import changing, finish, prepare
-from el_beam.books.state.lease import Lease
+from el_beam.books.ledger.changes import Changing, changing, finish, prepare
 from el_beam.connectors.contract import Selection, Store, StoredError
 from el_beam.connectors.event_errors import BadLine, bad_lines
 from el_beam.connectors.registry import same_place, store_of, written_by
@@ -81,7 +80,7 @@ class _Target:
     uri: str
     sink: Sink
     same: bool  # whether it is the place that has the EventErrors
-    lease: Lease | None  # of its folder
+    changing: Changing | None  # of its folder
     report: SinkReport
 
 
@@ -222,9 +221,9 @@ class _Replay:
         lost = lines.error_counts(number) if target.same else []
         rows = ((place, row) for place, row, _ in gone)
         change = swap(name, sink, summary, raws, rows, lost, known)
-        assert target.lease
-        prepare(sink.root, change, target.lease)
-        finish(sink.root, name)
+        assert target.changing
+        prepare(change, target.changing)
+        finish(name, target.changing)
         sink.finish()
         return sum(count for *_, count in lost)
 

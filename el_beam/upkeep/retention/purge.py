@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from el_beam.books.ledger.changes import finish, prepare, written
+from el_beam.books.imports import all_unfinished, in_root
+from el_beam.books.ledger.changes import Changing, finish, prepare, written
 from el_beam.books.ledger.model import STATES, Change, HourFilter, Ledger, LedgerFile
-from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import State
 from el_beam.upkeep.compaction import attempt, name_of
 from el_beam.upkeep.retention.keep_list import Keep, KeepError, check
@@ -59,11 +59,12 @@ def _has_only(file: LedgerFile, fields: frozenset[str] | None) -> bool:
     return fields is not None and name is not None and name.kept == kept_mark(fields)
 
 
-def purge(root: str, step: Step, lease: Lease) -> dict[str, str]:
+def purge(step: Step, changing: Changing) -> dict[str, str]:
     """Do it; the old files are gone for good then, here at least. Returns which could not be read,
     and why: they stay as they are.
 
     Raises FileAway, SinkError, LeaseLost."""
+    root = changing.root
     problems: dict[str, str] = {}
     made, of, removed = Summary(), {}, []
     for file in step.files:
@@ -74,7 +75,7 @@ def purge(root: str, step: Step, lease: Lease) -> dict[str, str]:
             name = name_of(file.path)
             assert name is not None  # only tables have fields
             path = name._replace(kept=kept_mark(step.keep)).beside(file.path)
-            receipt = written(root, path, file, table)
+            receipt = written(changing, path, file, table)
             made.files[receipt.where] = receipt
             of[path] = list(file.of)
         removed.append(file.path)
@@ -82,8 +83,8 @@ def purge(root: str, step: Step, lease: Lease) -> dict[str, str]:
         kept = "nothing" if step.keep is None else ", ".join(sorted({"uuid", "dt"} | step.keep))
         identity = json.dumps([sorted(removed), kept])
         change = f"purge-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
-        prepare(root, Change(change, f"too old: {kept} stays", made, of, tuple(removed)), lease)
-        finish(root, change)
+        prepare(Change(change, f"too old: {kept} stays", made, of, tuple(removed)), changing)
+        finish(change, changing)
         filesystem.remove(f"{root}/{REPLACED}/{change}")
     return problems
 
@@ -123,11 +124,14 @@ def _all_in(folder: str, may_go: Callable[[FileInfo], bool]) -> Iterator[str]:
 
 def _awaited(root: str) -> Iterator[str]:
     """What imports that were killed will give its name when they go on."""
+    yield from (file.temporary for file in all_unfinished(root))
     for name in STATES.names(root):
         state = State(STATES.read(root, name).state)
         for topic in state.topics():
             _, manifest = state.topic(topic).pending()
             yield from manifest.summary.files if manifest else ()
+            for entry in manifest.entries.values() if manifest else ():
+                yield from (file.temporary for file in in_root(entry.summary, root))
 
 
 _ALWAYS = frozenset({"uuid", "dt"})  # which tell of nobody, and without which rows are no rows

@@ -36,6 +36,7 @@ class Files(ABC):
 
     faults: tuple[type[Exception], ...] = ()
     clock: Clock = CLOCK  # by which `ask` waits
+    at_once: int = 8  # so many calls together take it hardly longer than one
 
     def is_transient(self, error: Exception) -> bool:
         """Whether the same call may work later, after one of `faults`."""
@@ -51,12 +52,12 @@ class Files(ABC):
 
     @abstractmethod
     def make_folder(self, path: str) -> None:
-        """A folder and those above it, unless they are there."""
+        """A folder and those above it, unless they are there. They last when this returns."""
 
     @abstractmethod
     def write(self, path: str, content: bytes) -> None:
-        """A file with this content, whatever was there. It is durable when this returns. Until then
-        a reader may see a part of it."""
+        """A file with this content, whatever was there. The content lasts when this returns, the
+        name of a new file once its folder is synced. Until then a reader may see a part of it."""
 
     @abstractmethod
     def open_file(self, path: str) -> IO[bytes]:
@@ -64,11 +65,16 @@ class Files(ABC):
 
     @abstractmethod
     def move(self, source: str, target: str) -> bool:
-        """Rename; False where something is at `target` already, which stays."""
+        """Rename; False where something is at `target` already, which stays. It lasts when this
+        returns."""
 
     @abstractmethod
     def remove(self, path: str) -> None:
         """A file, or a folder with all that is in it; nothing where nothing is there."""
+
+    @abstractmethod
+    def remove_empty(self, folder: str) -> None:
+        """A folder that nothing is in; one with something in it stays."""
 
     @abstractmethod
     def names(self, folder: str) -> list[str]:
@@ -92,7 +98,7 @@ class Files(ABC):
         return [each for each in self.walk(folder or slash) if matches(each.path)]
 
     def sync(self, folder: str) -> None:
-        """Make renames into this folder last, where the file system doesn't do so itself."""
+        """Make the names in this folder last, where the file system doesn't do so itself."""
         return
 
 

@@ -53,6 +53,9 @@ class BeamFiles(Files):
         if found := [path, *(each.path for each in self.walk(path))]:
             FileSystems.delete([each for each in found if FileSystems.exists(each)])
 
+    def remove_empty(self, folder: str) -> None:
+        return
+
     def names(self, folder: str) -> list[str]:
         below = (each.path.removeprefix(f"{folder}/") for each in self.walk(folder))
         return sorted({path.partition("/")[0] for path in below})

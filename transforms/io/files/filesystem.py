@@ -23,7 +23,6 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 Arguments = ParamSpec("Arguments")
-_AT_ONCE = 8
 _LOCAL: Final = LocalFiles()
 _MOUNTED: Final[dict[str, Files]] = {}  # by the paths' beginning, which ends in a slash
 
@@ -106,14 +105,19 @@ write = _asking(Files.write)
 open_file = _asking(Files.open_file)
 move = _asking(Files.move)
 remove = _asking(Files.remove)
+remove_empty = _asking(Files.remove_empty)
 names = _asking(Files.names)
 find = _asking(Files.find)
 sync = _asking(Files.sync)
 
 
-def at_once(call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """What a call gives for each item, some together: most of it is waiting for answers."""
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
+def at_once(root: str, call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """What a call that works on files below `root` gives for each item, in their order; some of
+    them together: most of it is waiting for answers."""
+    together = files_of(root).at_once
+    if together == 1:
+        return [call(each) for each in items]
+    with ThreadPoolExecutor(together) as threads:
         return list(threads.map(call, items))
 
 
@@ -126,7 +130,6 @@ def create(path: str, content: bytes) -> bool:
     temporary = f"{folder}/_{name}.{uuid.uuid4().hex}"
     write(temporary, content)
     if move(temporary, path):
-        sync(folder)
         return True
     remove(temporary)
     return False

@@ -78,6 +78,13 @@ class HdfsFiles(Files):
     def remove(self, path: str) -> None:
         self.client.delete(self._path(path), recursive=True)
 
+    def remove_empty(self, folder: str) -> None:
+        try:
+            self.client.delete(self._path(folder), recursive=False)
+        except hdfs.HdfsError as error:
+            if "is non empty" not in str(error):
+                raise
+
     def names(self, folder: str) -> list[str]:
         if not self.exists(folder):
             return []

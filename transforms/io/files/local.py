@@ -1,67 +1,157 @@
 """Files on the disks of this machine."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from transforms.io.files.base import FileInfo, Files
 
 
-class LocalFiles(Files):
-    """The file systems of this machine."""
+class Disk:
+    """What an operating system does with files; simulations pass their own. Methods raise OSError.
 
-    def info(self, path: str) -> FileInfo | None:
-        try:
-            status = Path(path).stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+    What was done to the names in a folder may be undone by a power cut until it is synced."""
+
+    def info(self, path: str) -> FileInfo:
+        """What is there; of a link, what it leads to."""
+        status = Path(path).stat()
         return FileInfo(path, status.st_size, status.st_mtime)
 
+    def is_folder(self, path: str) -> bool:
+        """Whether a folder is there, or a link to one."""
+        return Path(path).is_dir()
+
     def make_folder(self, path: str) -> None:
-        Path(path).mkdir(parents=True, exist_ok=True)
+        """One folder, in one that is there."""
+        Path(path).mkdir()
 
     def write(self, path: str, content: bytes) -> None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        """A file whose content lasts when this returns."""
         with Path(path).open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
 
     def open_file(self, path: str) -> IO[bytes]:
+        """A stream of its content."""
         return Path(path).open("rb")
 
-    def move(self, source: str, target: str) -> bool:
-        try:
-            os.link(source, target)  # a rename would put itself in the place of what is there
-        except FileExistsError:
-            return False
-        Path(source).unlink()
-        return True
+    def link(self, source: str, target: str) -> None:
+        """A second name of a file."""
+        os.link(source, target)
 
-    def remove(self, path: str) -> None:
-        if Path(path).is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            Path(path).unlink(missing_ok=True)
+    def same(self, one: str, other: str) -> bool:
+        """Whether two names are of one file."""
+        return Path(one).samefile(other)
+
+    def unlink(self, path: str) -> None:
+        """One name less."""
+        Path(path).unlink()
+
+    def remove_folder(self, path: str) -> None:
+        """A folder that nothing is in."""
+        Path(path).rmdir()
+
+    def remove_tree(self, folder: str) -> None:
+        """A folder with all that is in it, but not what links in it lead to."""
+        shutil.rmtree(folder, onerror=_unless_it_is_gone)
 
     def names(self, folder: str) -> list[str]:
-        with suppress(FileNotFoundError):
-            return sorted(each.name for each in Path(folder).iterdir())
-        return []
+        """The names in a folder."""
+        return [each.name for each in Path(folder).iterdir()]
 
-    def walk(self, folder: str) -> Iterator[FileInfo]:
-        for within, _, names in os.walk(folder or "."):
+    def walk(self, folder: str) -> Iterator[str]:
+        """The paths of all files in a folder and in those in it."""
+        for within, _, names in os.walk(folder):
             for name in names:
-                path = f"{within.rstrip('/')}/{name}"
-                if found := self.info(path):  # else it is gone meanwhile
-                    yield found if folder else found._replace(path=path.removeprefix("./"))
+                yield f"{within.rstrip('/')}/{name}"
 
     def sync(self, folder: str) -> None:
+        """What was done to the names in a folder lasts when this returns."""
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _unless_it_is_gone(_: object, __: str, error: tuple[Any, Any, Any]) -> None:
+    if not isinstance(error[1], FileNotFoundError):
+        raise error[1]
+
+
+class LocalFiles(Files):
+    """The file systems of this machine."""
+
+    def __init__(self, disk: Disk | None = None) -> None:
+        self._disk = disk or Disk()
+
+    def info(self, path: str) -> FileInfo | None:
+        try:
+            return self._disk.info(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def make_folder(self, path: str) -> None:
+        above = path.rpartition("/")[0]
+        try:
+            self._disk.make_folder(path)
+            self._disk.sync(above or ("/" if path.startswith("/") else "."))
+        except FileNotFoundError:
+            self.make_folder(above)
+            self.make_folder(path)
+        except FileExistsError:
+            if not self._disk.is_folder(path):
+                raise
+
+    def write(self, path: str, content: bytes) -> None:
+        try:
+            self._disk.write(path, content)
+        except FileNotFoundError:
+            self.make_folder(path.rpartition("/")[0] or ".")
+            self._disk.write(path, content)
+
+    def open_file(self, path: str) -> IO[bytes]:
+        return self._disk.open_file(path)
+
+    def move(self, source: str, target: str) -> bool:
+        try:
+            self._disk.link(source, target)  # a rename would replace what is there
+        except FileExistsError:
+            if not self._disk.same(source, target):
+                return False  # else a move that was killed in the midst of it
+        self._disk.sync(target.rpartition("/")[0] or ".")  # before it has no other name
+        with suppress(FileNotFoundError):  # somebody else may be moving it too
+            self._disk.unlink(source)
+        return True
+
+    def remove(self, path: str) -> None:
+        if self._disk.is_folder(path):
+            self._disk.remove_tree(path)
+        else:
+            with suppress(FileNotFoundError):
+                self._disk.unlink(path)
+
+    def remove_empty(self, folder: str) -> None:
+        try:
+            self._disk.remove_folder(folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
+                raise
+
+    def names(self, folder: str) -> list[str]:
+        with suppress(FileNotFoundError):
+            return sorted(self._disk.names(folder))
+        return []
+
+    def walk(self, folder: str) -> Iterator[FileInfo]:
+        for path in self._disk.walk(folder or "."):
+            if found := self.info(path):  # else it is gone meanwhile
+                yield found if folder else found._replace(path=path.removeprefix("./"))
+
+    def sync(self, folder: str) -> None:
+        self._disk.sync(folder)

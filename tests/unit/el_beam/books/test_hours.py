@@ -8,24 +8,31 @@ from pathlib import Path
 import pytest
 from faulty_files import FaultyFiles, Killed
 
+from el_beam.books.imports import ImportEntry, ImportLog, below_root
 from el_beam.books.ledger import hours
 from el_beam.books.ledger.audit import compare, folders
+from el_beam.books.ledger.changes import finish_left
 from el_beam.books.ledger.entries import enter_state, read_ledger
 from el_beam.books.ledger.hours import (
     LATENESS,
     OPEN_HOURS,
+    PASSED_HOURS,
     QUIET,
+    Closing,
     close,
     close_hour,
     due,
+    open_hours,
     passed,
     put,
     source_time,
 )
-from el_beam.books.state.state import Commit, Manifest, State
+from el_beam.books.state.state import State
 from schemas.registry import open_registry
 from transforms import layout
 from transforms.counts.summary import HourKey, Summary
+from transforms.read.offsets import OffsetRange
+from transforms.route import Choice
 from transforms.write.encodings import ParquetEncoding
 from transforms.write.files import FileSink, publish
 from transforms.write.sink import NewFile, Receipt
@@ -41,7 +48,8 @@ class Import:
     def __init__(self, folder: Path) -> None:
         self.root, self.state = f"{folder}/out", State(f"{folder}/state")
         self.sink = FileSink("parquet", self.root, ParquetEncoding(open_registry(None)), "job")
-        enter_state([self.sink], self.state.path)
+        enter_state([self.sink], self.state)
+        self.log = ImportLog.of(self.sink, Choice(), "cluster", "t", "id", put)
         self.number = 0
 
     def file(self, schema: str, split: str) -> NewFile:
@@ -60,14 +68,19 @@ class Import:
         receipt = Receipt(str(self.sink), split, name, int(revision), file.path, 1, 1, size=size,
                           file=file)  # fmt: skip
         books = Summary(1, 0, {HourKey(SEVEN, schema, ""): 1}, files={file.temporary: receipt})
-        reopened = put([file])
         self.number += 1
-        commit = Commit(self.number, {0: self.number}, "", time.time(), Manifest(books, {}))
-        self.state.topic("t").commit(commit)
-        return reopened
+        self.log.enter(
+            ImportEntry(
+                f"increment {self.number}", "parquet", "cluster", "t", "id",
+                below_root(books, str(self.sink)), (OffsetRange(0, self.number - 1, self.number),),
+                state=self.state.id(), increment=self.number, committed=time.time(),
+            )
+        )  # fmt: skip
+        return put([file])
 
     def close(self) -> str:
-        return close_hour(self.sink, SEVEN, self.state.path)
+        """Returns what keeps the hour open."""
+        return close_hour(self.sink, SEVEN, finish_left)
 
     def marks(self) -> dict[str, str]:
         ledger = read_ledger(self.root)
@@ -127,7 +140,7 @@ def test_a_kill_while_an_hour_is_closed_leaves_no_stray_file(imported: Import) -
         return Killed() if operation in ("move", "remove") else None
 
     with FaultyFiles(imported.root, fault=killed).mounted(), pytest.raises(Killed):
-        close(imported.root, SEVEN)
+        close(imported.root, SEVEN, [SEVEN])
     found = sorted(path.name for path in Path(imported.root, "Edit_1", HOUR).iterdir())
     assert found == ["_SUCCESS", "a.parquet"]
 
@@ -139,20 +152,28 @@ def test_an_import_that_closes_the_hour_between(
 
     def while_publishing(files: list[NewFile]) -> None:
         publish(files)
-        close(imported.root, SEVEN)
+        close(imported.root, SEVEN, [SEVEN])
 
     monkeypatch.setattr(hours, "publish", while_publishing)
     assert put([imported.file("Edit_1", "b")]) == [SEVEN]
-    assert OPEN_HOURS.names(imported.root) == [SEVEN]
+    assert [*open_hours(imported.root)] == [SEVEN]
     assert not Path(imported.root, "Edit_1", HOUR, layout.COMPLETE).exists()
 
 
-def test_an_hour_that_lacks_a_file_stays_open(imported: Import) -> None:
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "a",
+        "b",
+    ],
+)  # fmt: skip
+def test_an_hour_that_lacks_a_file_stays_open(imported: Import, lost: str) -> None:
+    """Of the increment that has opened it, or of a later one."""
     imported.increment("Edit_1", "a")
     imported.increment("Edit_1", "b")
-    Path(imported.root, "Edit_1", HOUR, "b.parquet").unlink()
+    Path(imported.root, "Edit_1", HOUR, f"{lost}.parquet").unlink()
     assert imported.close() == (
-        f"{SEVEN} stays open: Edit_1/{HOUR}/b.parquet, 1 rows of Edit_1: is not there; "
+        f"{SEVEN} stays open: Edit_1/{HOUR}/{lost}.parquet, 1 rows of Edit_1: is not there; "
         f"see `el ledger {imported.root} --from {SEVEN} --to {SEVEN}`"
     )
     assert imported.marks() == {"Edit_1": ""}
@@ -186,3 +207,29 @@ def test_when_an_hour_is_passed(imported: Import, time: float, is_passed: bool) 
 )
 def test_the_time_of_a_source(newest: float, now: float, expected: float) -> None:
     assert source_time(newest, now) == expected
+
+
+def test_the_last_import_to_pass_an_hour_closes_it(imported: Import, tmp_path: Path) -> None:
+    """Others that have put anything into the folder may still bring lines of it."""
+    other = State(f"{tmp_path}/other")
+    log = ImportLog.of(imported.sink, Choice(), "another cluster", "t", "id", put)
+    entry = ImportEntry("increment 1", "parquet", "another cluster", "t", "id", Summary(),
+                        (OffsetRange(0, 0, 1),), state=other.id(), increment=1)  # fmt: skip
+    log.enter(entry)
+    imported.increment("Edit_1", "a")
+
+    def closing(state: State, its: ImportLog) -> Closing:
+        return Closing([imported.sink], state.id(), lambda: {its.log.folder}, finish_left)
+
+    mine, theirs = closing(imported.state, imported.log), closing(other, log)
+    late = END + LATENESS
+    assert mine.close(lambda: late, late) == ([], {}), "the other one is behind"
+    assert imported.marks() == {"Edit_1": ""}
+    assert theirs.close(lambda: END, END) == ([], {}), "it hasn't passed the hour"
+    assert theirs.close(lambda: late, late) == ([SEVEN], {})
+    assert imported.marks() == {"Edit_1": "complete"}
+    assert (OPEN_HOURS.names(imported.root), PASSED_HOURS.names(imported.root)) == ([], [])
+
+    imported.increment("Edit_1", "b")
+    assert theirs.close(lambda: late, late) == ([], {}), "what was said before no longer counts"
+    assert mine.close(lambda: late, late) == ([SEVEN], {})

@@ -2,31 +2,38 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from faulty_files import deaths
 
+from el_beam.books.imports import ImportEntry, ImportLog, below_root
 from el_beam.books.ledger.audit import compare, repairs
 from el_beam.books.ledger.changes import changing, finish, is_prepared, prepare, put_away_untracked
-from el_beam.books.ledger.entries import enter_run, enter_state, naming, not_replaced, read_ledger
+from el_beam.books.ledger.entries import enter_run, naming, not_replaced, read_ledger
+from el_beam.books.ledger.hours import put
 from el_beam.books.ledger.model import (
+    STATES,
     Change,
     Entry,
     EntryHour,
     FilePart,
     Ledger,
     LedgerError,
+    StateNote,
     Trouble,
 )
-from el_beam.books.state.state import Commit, Intent, Manifest, State
+from el_beam.books.state.state import Attempt, Commit, Intent, Manifest, State, TopicState
 from schemas.registry import open_registry
 from transforms import layout
 from transforms.counts.summary import HourKey, Summary
 from transforms.errors import SinkError
+from transforms.read.offsets import OffsetRange
+from transforms.route import Choice
 from transforms.write.encodings import ParquetEncoding
-from transforms.write.files import FileSink
+from transforms.write.files import FileSink, publish
 from transforms.write.sink import NewFile, Receipt
 
 SEVEN, EIGHT = "2019-03-10T07", "2019-03-10T08"
@@ -71,6 +78,14 @@ class Folder:
 
     def ran(self, *files: Receipt, source: str = "file:a.log", **more: Any) -> None:
         enter_run([self.sink], source, {source: self.summary(*files, **more)})
+
+    def imported(self, number: int, *files: Receipt) -> None:
+        """An increment has made files, which may still wait for their names."""
+        summary = below_root(self.summary(*files), str(self.sink))
+        log = ImportLog.of(self.sink, Choice(), "cluster", "raw", "id", put)
+        ranges = (OffsetRange(0, number - 1, number),)
+        log.enter(ImportEntry(f"increment {number}", "parquet", "cluster", "raw", "id", summary,
+                              ranges, increment=number, committed=number))  # fmt: skip
 
     def look(self, **how: Any) -> Ledger:
         ledger = read_ledger(str(self.root))
@@ -124,11 +139,11 @@ def test_a_run_again_does_not_bring_back_what_was_replaced(folder: Folder) -> No
     old, other = folder.file("Edit_1", SEVEN, 5, "a"), folder.file("Edit_1", EIGHT, 1, "a")
     assert old.file and other.file
     folder.ran(old, other)
-    with changing(str(folder.root)) as lease:
+    with changing(str(folder.root)) as change:
         new = folder.file("Edit_1", SEVEN, 6, "new", there=False)
         path = folder.path("Edit_1", SEVEN, "a")
-        prepare(str(folder.root), Change("c", "", folder.summary(new), {}, (path,)), lease)
-        finish(str(folder.root), "c")
+        prepare(Change("c", "", folder.summary(new), {}, (path,)), change)
+        finish("c", change)
     assert list(not_replaced([old.file, other.file])) == [other.file]
     with pytest.raises(SinkError, match=r"a\.parquet was there, and has been replaced"):
         list(not_replaced([old.file._replace(sha256="0" * 64)]))
@@ -214,13 +229,36 @@ def test_files_that_are_being_named_are_no_strays(folder: Folder) -> None:
     assert folder.look().troubles == []
 
 
-def test_an_increment_that_is_prepared_has_no_strays(folder: Folder, tmp_path: Path) -> None:
+def test_an_increment_whose_files_wait_for_their_names_lacks_none(folder: Folder) -> None:
+    """Nor has it strays, whether some of them have their names already or all."""
+    files = [folder.file("Edit_1", SEVEN, 1, split, there=False) for split in "ab"]
+    folder.imported(1, *files)
+    for left in (2, 1, 0):
+        ledger = folder.look()
+        assert ledger.troubles == []
+        assert len(ledger.naming) == left
+        assert brief(ledger) == [(SEVEN, "Edit_1", 2, 0, 2, 0)]
+        if left:
+            file = files.pop().file
+            assert file
+            publish([file])
+
+
+def old_state(folder: Folder, tmp_path: Path) -> TopicState:
+    """A topic of a state that imports into a folder which has no books of imports."""
     state = State(str(tmp_path / "state"))
-    enter_state([folder.sink], state.path)
+    (folder.root / layout.LEDGER).mkdir(parents=True)
+    STATES.create(
+        str(folder.root), "old", StateNote(str(folder.root), str(folder.sink), state.path)
+    )
+    return state.topic("raw")
+
+
+def test_an_old_increment_that_is_prepared_has_no_strays(folder: Folder, tmp_path: Path) -> None:
     file = folder.file("Edit_1", SEVEN, 1, "a")
-    topic = state.topic("raw")
-    topic.intend(Intent("raw", 1, (), {0: 1}), "1-1")
-    topic.prepare(1, "1-1", Manifest(folder.summary(file), {0: 1}))
+    topic = old_state(folder, tmp_path)
+    topic.intend(Intent("raw", 1, (), {0: 1}), Attempt(1, 1))
+    topic.prepare(1, Attempt(1, 1), Manifest({0: 1}, summary=folder.summary(file)))
     assert folder.look().troubles == []
 
 
@@ -244,19 +282,28 @@ def test_no_ledger(tmp_path: Path) -> None:
         read_ledger(str(tmp_path))
 
 
-def test_increments_are_entries(folder: Folder, tmp_path: Path) -> None:
-    state = State(str(tmp_path / "state"))
-    enter_state([folder.sink], state.path)
-    topic = state.topic("raw")
+def test_increments_are_entries(folder: Folder) -> None:
     for number, split in ((1, "a"), (2, "b"), (4, "d")):
-        summary = folder.summary(folder.file("Edit_1", SEVEN, number, split))
-        ends = {0: number}
-        topic.commit(Commit(number, ends, manifest=Manifest(summary, ends)))
-    topic.commit(Commit(5, {0: 9}, why="reset"))
+        folder.imported(number, folder.file("Edit_1", SEVEN, number, split))
     ledger = folder.look()
+    assert ledger.troubles == []
     assert brief(ledger) == [(SEVEN, "Edit_1", 7, 0, 7, 0)]
-    assert [(each.kind, each.what) for each in ledger.troubles] == [("gap", "raw 3")]
-    assert f"increment 3 of raw is not in {state.path}" in ledger.troubles[0].sentence
+    assert [each.name for each in ledger.entries] == ["increment 1", "increment 2", "increment 4"]
+
+
+def test_commits_of_an_old_state_are_entries(folder: Folder, tmp_path: Path) -> None:
+    """Each once, by whatever paths the state is known."""
+    topic = old_state(folder, tmp_path)
+    for number, split in ((1, "a"), (2, "b")):
+        summary, ends = folder.summary(folder.file("Edit_1", SEVEN, number, split)), {0: number}
+        topic.commit(Commit(number, ends, manifest=Manifest(ends, summary=summary)))
+    topic.commit(Commit(3, {0: 9}, why="reset"))
+    shutil.copytree(tmp_path / "state", tmp_path / "moved")
+    note = StateNote(str(folder.root), str(folder.sink), str(tmp_path / "moved"))
+    STATES.create(str(folder.root), "moved", note)
+    ledger = folder.look()
+    assert ledger.troubles == []
+    assert brief(ledger) == [(SEVEN, "Edit_1", 3, 0, 3, 0)]
 
 
 def change(folder: Folder, name: str, made: Receipt, old: Receipt, entry: Entry) -> Change:
@@ -273,9 +320,9 @@ def test_a_change(folder: Folder) -> None:
     folder.ran(old, folder.file("Edit_1", EIGHT, 2, "a"))
     new = folder.file("Edit_1", SEVEN, 6, "new", there=False)
     (entry,) = folder.look().entries
-    with changing(str(folder.root)) as lease:
+    with changing(str(folder.root)) as right:
         assert not is_prepared(str(folder.root), "one")
-        prepare(str(folder.root), change(folder, "one", new, old, entry), lease)
+        prepare(change(folder, "one", new, old, entry), right)
         assert is_prepared(str(folder.root), "one")
     assert {each.kind for each in folder.look().troubles} == {"lost", "unknown"}
     assert brief(folder.look())[0] == (SEVEN, "Edit_1", 6, 0, 6, 6)
@@ -286,7 +333,8 @@ def test_a_change(folder: Folder) -> None:
         assert ledger.troubles == []
         assert brief(ledger) == [(SEVEN, "Edit_1", 6, 0, 6, 0), (EIGHT, "Edit_1", 2, 0, 2, 0)]
         assert ledger.files[new.where.removeprefix(f"{folder.root}/")].of == (FilePart("a", SEVEN),)
-        finish(str(folder.root), "one")
+        with changing(str(folder.root)) as right:
+            finish("one", right)
     assert not Path(old.where).exists()
     kept = folder.root / layout.REPLACED / "one" / folder.path("Edit_1", SEVEN, "a")
     assert hashlib.sha256(kept.read_bytes()).hexdigest() == (old.file and old.file.sha256)
@@ -298,9 +346,14 @@ def test_a_change_that_dies_in_the_midst_of_it(folder: Folder) -> None:
     folder.ran(old)
     new = folder.file("Edit_1", SEVEN, 6, "new", there=False)
     (entry,) = folder.look().entries
-    with changing(str(folder.root)) as lease:
-        prepare(str(folder.root), change(folder, "one", new, old, entry), lease)
+    with changing(str(folder.root)) as right:
+        prepare(change(folder, "one", new, old, entry), right)
     root = str(folder.root)
-    found = list(deaths(lambda _: root, lambda root: finish(root, "one")))
-    assert len(found) > 10
+
+    def finished(root: str) -> None:
+        with changing(root) as right:
+            finish("one", right)
+
+    assert len([*deaths(lambda _: root, finished)]) > 10
+    assert is_prepared(root, "one"), "it wasn't given up"
     assert folder.look(content=True).troubles == []

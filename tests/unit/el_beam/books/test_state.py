@@ -13,8 +13,10 @@ import psutil
 import pytest
 from faulty_files import FaultyFiles, Killed
 
+from el_beam.books.imports import ImportEntry
 from el_beam.books.state.lease import Holder, Lease
 from el_beam.books.state.state import (
+    Attempt,
     Commit,
     Intent,
     LeaseLost,
@@ -27,17 +29,24 @@ from el_beam.books.state.state import (
 from runners.orphans import Processes
 from transforms.counts.summary import Summary
 from transforms.io.world import Clock
-from transforms.read.kafka_ranges import OffsetRange, splits_of
+from transforms.read.kafka_ranges import splits_of
+from transforms.read.offsets import OffsetRange
 
+SEVEN, EIGHT = Attempt(7, 1), Attempt(8, 1)
 SPLITS = tuple(splits_of("raw", 1, [OffsetRange(0, 5, 700), OffsetRange(1, 0, 3)], size=500))
 
 
 def intent(number: int = 1) -> Intent:
-    return Intent("raw", number, SPLITS, {0: 700, 1: 3}, (OffsetRange(0, 0, 5),), "id", "r", "c", 9)
+    return Intent(
+        "raw", number, SPLITS, {0: 700, 1: 3}, (OffsetRange(0, 0, 5),),
+        {SPLITS[0].id: frozenset({"folder parquet", "folder raw"})}, "id", "r", "c", 9,
+    )  # fmt: skip
 
 
 def manifest(code: str) -> Manifest:
-    return Manifest(Summary(7), intent().ends, {"split": 7}, 0, (OffsetRange(0, 0, 5),), code=code)
+    entry = ImportEntry("increment 1", "parquet", "cluster", "raw", "id", Summary(7),
+                        (OffsetRange(0, 5, 700),), (OffsetRange(0, 0, 5),))  # fmt: skip
+    return Manifest(intent().ends, {"folder parquet": entry}, code=code)
 
 
 @pytest.fixture
@@ -52,12 +61,12 @@ def names(state: State, topic: str = "raw") -> list[str]:
 def test_from_nothing_to_a_commit(state: State) -> None:
     topic = state.topic("raw")
     assert (topic.last(), topic.pending()) == (None, (None, None))
-    topic.intend(intent(), "7")
+    topic.intend(intent(), SEVEN)
     assert state.topic("raw").pending() == (intent(), None)
     assert state.topic("raw").pending()[0] == replace(intent())
-    topic.prepare(1, "7", manifest("x"))
+    topic.prepare(1, SEVEN, manifest("x"))
     assert state.topic("raw").pending() == (intent(), manifest("x"))
-    commit = Commit(1, intent().ends, "id", 10.0, manifest("x"))
+    commit = Commit(1, intent().ends, "id", 10.0)
     topic.commit(commit)
     again = state.topic("raw")
     assert again.last() == commit
@@ -69,13 +78,13 @@ def test_from_nothing_to_a_commit(state: State) -> None:
 def test_the_newest_instance_counts(state: State) -> None:
     """What an instance decides after another has taken over its intent is nobody's decision."""
     topic = state.topic("raw")
-    topic.intend(intent(), "7")
-    topic.intend(replace(intent(), code="newer"), "8")
-    topic.prepare(1, "7", manifest("7"))
+    topic.intend(intent(), SEVEN)
+    topic.intend(replace(intent(), code="newer"), EIGHT)
+    topic.prepare(1, SEVEN, manifest("7"))
     found, prepared = state.topic("raw").pending()
     assert found is not None
     assert (found.code, prepared) == ("newer", None)
-    topic.prepare(1, "8", manifest("8"))
+    topic.prepare(1, EIGHT, manifest("8"))
     assert state.topic("raw").pending()[1] == manifest("8")
 
 
@@ -85,9 +94,9 @@ def test_nothing_is_overwritten(state: State, act: str) -> None:
     for number, topic in enumerate((one, two)):
         try:
             if act == "intend":
-                topic.intend(intent(), "7")
+                topic.intend(intent(), SEVEN)
             elif act == "prepare":
-                topic.prepare(1, "7", manifest(str(number)))
+                topic.prepare(1, SEVEN, manifest(str(number)))
             else:
                 topic.commit(Commit(1, {0: number}))
         except LeaseLost as error:
@@ -244,7 +253,7 @@ def test_signs_of_life(state: State) -> None:
 def test_show_and_reset(state: State) -> None:
     topic = state.topic("raw")
     topic.commit(Commit(1, {0: 5, 1: 6}, "id", 3.0))
-    topic.intend(intent(2), "1")
+    topic.intend(intent(2), Attempt(1, 1))
     (shown,) = show(state)["topics"]
     assert (shown["number"], shown["offsets"]) == (1, {"0": 5, "1": 6})
     assert shown["pending"] == {"number": 2, "records": 698, "since": 9, "decided": False}
@@ -257,7 +266,7 @@ def test_show_and_reset(state: State) -> None:
 
 def test_what_is_prepared_is_not_reset(state: State) -> None:
     topic = state.topic("raw")
-    topic.intend(intent(), "1")
-    topic.prepare(1, "1", manifest(""))
+    topic.intend(intent(), Attempt(1, 1))
+    topic.prepare(1, Attempt(1, 1), manifest(""))
     with pytest.raises(StateError, match="waits to be finished"):
         reset(state, "raw", {0: 0})

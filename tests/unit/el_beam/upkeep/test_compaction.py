@@ -14,11 +14,12 @@ import pytest
 from faulty_files import FaultyFiles, deaths
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import where
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.changes import changing
 from el_beam.books.ledger.entries import enter_run, read_ledger
-from el_beam.books.ledger.model import FilePart, Ledger, LedgerFile
+from el_beam.books.ledger.model import FilePart, Ledger
 from el_beam.cli import main as el
 from el_beam.upkeep.compaction import Compacted, closed, compact, hours, name_of
 from schemas.registry import open_registry
@@ -60,9 +61,9 @@ class Folder:
         return ledger
 
     def compact(self, **most: int) -> Compacted:
-        with changing(str(self.root)) as lease:
+        with changing(str(self.root)) as change:
             found = hours(read_ledger(str(self.root)))
-            return compact(str(self.root), found[0], lease, **most) if found else Compacted()
+            return compact(found[0], change, **most) if found else Compacted()
 
     def files(self) -> list[Path]:
         return sorted((self.root / FOLDER).glob("[!_]*"))
@@ -338,13 +339,6 @@ def test_a_file_system_that_is_away(folder: Folder) -> None:
 
     with FaultyFiles(str(folder.root), fault=away).mounted(), pytest.raises(FileAway):
         folder.compact()
-
-
-def where(root: Path, file: LedgerFile) -> Path:
-    """Where the docs tell readers by the ledger to look."""
-    places = [root / file.path, root / "_temporary" / "changes" / file.sha256,
-              *root.glob(f"_replaced/*/{file.path}")]  # fmt: skip
-    return next(place for place in places if place.exists())
 
 
 def seen(root: Path, ledger: Ledger) -> list[str]:

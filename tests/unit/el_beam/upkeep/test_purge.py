@@ -12,12 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from faulty_files import deaths
+from places import where
 
+from el_beam.books.imports import ImportEntry, ImportLog
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.changes import changing
 from el_beam.books.ledger.entries import enter_run, enter_state, read_ledger
-from el_beam.books.ledger.model import Ledger, LedgerFile
-from el_beam.books.state.state import Intent, Manifest, State
+from el_beam.books.ledger.hours import put
+from el_beam.books.ledger.model import Ledger
+from el_beam.books.state.state import Attempt, Intent, Manifest, State
 from el_beam.cli import main as el
 from el_beam.upkeep.compaction import compact, hours
 from el_beam.upkeep.retention.keep_list import Keep, KeepError, read_keep
@@ -26,6 +29,7 @@ from schemas.registry import open_registry
 from transforms.counts.summary import HourKey, Summary
 from transforms.io.files import filesystem
 from transforms.layout import REPLACED
+from transforms.route import Choice
 from transforms.write.encodings import ParquetEncoding, parquet
 from transforms.write.files import FileSink
 from transforms.write.sink import NewFile, Receipt
@@ -77,17 +81,17 @@ class Folder:
 
     def purge(self, keep: Keep) -> int:
         """How many files had something to be removed."""
-        with changing(str(self.root)) as lease:
+        with changing(str(self.root)) as change:
             found = list(steps(self.ledger(), keep, hours=is_old))
             for step in found:
                 assert step.files
-                assert purge(str(self.root), step, lease) == {}
+                assert purge(step, change) == {}
         return sum(len(step.files) for step in found)
 
     def compact(self) -> None:
-        with changing(str(self.root)) as lease:
+        with changing(str(self.root)) as change:
             for hour in hours(read_ledger(str(self.root))):
-                assert compact(str(self.root), hour, lease).problems == {}
+                assert compact(hour, change).problems == {}
 
     def rows(self, schema: str) -> list[dict[str, Any]]:
         return [row for path in sorted((self.root / schema).rglob("*.parquet"))
@@ -307,6 +311,13 @@ def _aged(path: Path, days: float) -> None:
     os.utime(path, (then, then))
 
 
+def entry_of(temporary: str) -> ImportEntry:
+    """An increment whose file still has a temporary name."""
+    new = NewFile(f"_temporary/{temporary}", f"x/{temporary}", NEW, "")
+    summary = Summary(files={new.temporary: Receipt("", "a", "Edit", 1, file=new)})
+    return ImportEntry("increment 1", "parquet", "cluster", "raw", "id", summary, ())
+
+
 def test_what_killed_runs_have_left(folder: Folder, tmp_path: Path) -> None:
     """But for what an import will give its name, and what may be of one that works."""
     temporary = folder.root / "_temporary"
@@ -316,29 +327,22 @@ def test_what_killed_runs_have_left(folder: Folder, tmp_path: Path) -> None:
     for path in (folder.root / "_ledger").glob("run-*"):  # of the ledger itself nothing goes
         _aged(path, 99)
     for name, days in (("dead/a", 91), ("dead/b", 99), ("works/a", 91), ("works/b", 0.1),
-                       ("waits/a", 99), ("file", 91)):  # fmt: skip
+                       ("waits/a", 99), ("entered/a", 99), ("file", 91)):  # fmt: skip
         (temporary / name).parent.mkdir(parents=True, exist_ok=True)
         (temporary / name).touch()
         _aged(temporary / name, days)
     (temporary / "begins").mkdir()
     state = State(str(tmp_path / "state"))
-    enter_state([folder.sink], state.path)
-    new = NewFile(str(temporary / "waits/a"), "x", NEW, "")
-    receipt = Receipt(str(folder.sink), "a", "Edit", 1, file=new)
-    state.topic("raw").intend(Intent("raw", 1, (), {}), "00000001-000001")
-    manifest = Manifest(Summary(files={"x": receipt}), {})
-    state.topic("raw").prepare(1, "00000001-000001", manifest)
+    enter_state([folder.sink], state)
+    state.topic("raw").intend(Intent("raw", 1, (), {}), Attempt(1, 1))
+    entry = entry_of("waits/a")
+    state.topic("raw").prepare(1, Attempt(1, 1), Manifest({}, {"folder parquet": entry}))
+    log = ImportLog.of(folder.sink, Choice(), "cluster", "raw", "id", put)
+    log.enter(entry_of("entered/a"))
     assert left(folder) == {
         "_temporary/dead", "_temporary/file", "_temporary/works/a", "_ledger/_change-x.json.1"
     }  # fmt: skip
     assert left(folder, timedelta(hours=1)) == left(folder), "a day at least"
-
-
-def where(root: Path, file: LedgerFile) -> Path:
-    """Where the docs tell readers by the ledger to look."""
-    places = [root / file.path, root / "_temporary" / "changes" / file.sha256,
-              *root.glob(f"_replaced/*/{file.path}")]  # fmt: skip
-    return next(place for place in places if place.exists())
 
 
 def test_killed_at_every_moment(folder: Folder, tmp_path: Path) -> None:

@@ -45,8 +45,9 @@ from schemas.event import RAW_EVENT_LIMIT, Destination, Event, Origin, RawLine
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import Registry
 from transforms.read.files import find_splits
-from transforms.read.kafka_ranges import OffsetRange, splits_of
+from transforms.read.kafka_ranges import splits_of
 from transforms.read.lines import FileSource
+from transforms.read.offsets import OffsetRange
 from transforms.route import Choice
 from transforms.write.files import FileSink
 from transforms.write.sink import Rejected

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from el_beam.commands.run import show_round
 from el_beam.running.increments.report import Report
 from el_beam.terminal import console
-from transforms.counts.count import CountKey, Counts, ReadReceipt
+from transforms.counts.count import CountKey, Counts
 from transforms.counts.stages import WriteSummary, _SumUp
 from transforms.counts.summary import Summary, SummaryPart, load_summaries, total
+from transforms.read.receipt import ReadReceipt
 from transforms.write.sink import NewFile, Receipt
 
 RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"

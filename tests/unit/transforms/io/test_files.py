@@ -137,14 +137,21 @@ def test_what_was_made_outlives_a_loss_of_power(tmp_path: Path) -> None:
     assert filesystem.read(new) == b"x"
 
 
-def test_a_rename_that_was_not_synced_is_forgotten(tmp_path: Path) -> None:
-    filesystem.write(f"{tmp_path}/a", b"")
+def test_a_name_that_was_not_synced_is_forgotten(tmp_path: Path) -> None:
+    """But for that of a file which was moved; then its old name may be there again."""
+    filesystem.write(f"{tmp_path}/old", b"o")
     with FaultyFiles(str(tmp_path), forgets=True).mounted() as files:
-        filesystem.move(f"{tmp_path}/a", f"{tmp_path}/b")
+        filesystem.write(f"{tmp_path}/synced/x", b"x")
+        filesystem.sync(f"{tmp_path}/synced")
+        filesystem.write(f"{tmp_path}/lost/x", b"x")
+        filesystem.move(f"{tmp_path}/old", f"{tmp_path}/new")
         files.kill()
         with pytest.raises(Killed):
-            filesystem.read(f"{tmp_path}/a")
-    assert filesystem.names(str(tmp_path)) == ["a"]
+            filesystem.read(f"{tmp_path}/new")
+    assert filesystem.names(str(tmp_path)) == ["lost", "new", "old", "synced"]
+    assert filesystem.read(f"{tmp_path}/old") == filesystem.read(f"{tmp_path}/new") == b"o"
+    assert filesystem.names(f"{tmp_path}/synced") == ["x"]
+    assert filesystem.names(f"{tmp_path}/lost") == []
 
 
 def test_deaths_are_at_every_operation(tmp_path: Path) -> None:

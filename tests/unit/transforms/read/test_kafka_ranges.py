@@ -6,7 +6,8 @@ import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.read.kafka_ranges import OffsetRange, splits_of
+from transforms.read.kafka_ranges import splits_of
+from transforms.read.offsets import OffsetRange
 
 RANGES = st.lists(
     st.tuples(st.integers(0, 10**12), st.integers(0, 5_000)), max_size=8

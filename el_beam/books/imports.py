@@ -1,0 +1,182 @@
+"""What imports have put into a folder, as the folder itself knows it.
+
+    ROOT/_ledger/folder.json             the folder's id, wherever it is moved
+    ROOT/_ledger/imports/TOPIC-0f3a…/    a log for each topic, by cluster, id and choice of events
+
+An entry says which records of the topic came with it. What came before is in it too (`held`): the
+last entry knows all. A range that is held never enters again, whatever a state has forgotten, and
+whichever other import reads the same topic: the log has one entry after the other.
+
+An entry is made before its files get their names; these are finished before the next one is made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from el_beam.books.log import KEPT, Log
+from schemas.durable import DocumentFormat
+from transforms.counts.summary import Summary
+from transforms.io.files import filesystem
+from transforms.io.world import CLOCK
+from transforms.layout import LEDGER, safe_name
+from transforms.read.offsets import OffsetRange, Ranges, common, united
+from transforms.route import Choice
+from transforms.write.sink import NewFile, Sink
+
+
+@dataclass(frozen=True)
+class ImportEntry:
+    """What an increment has put into a folder by one of its sinks. Paths are below the folder."""
+
+    name: str  # for people, and for changes that count its lines anew
+    sink: str  # how its URI begins
+    cluster: str
+    topic: str
+    topic_id: str
+    summary: Summary
+    ranges: Ranges  # whose records are in its files, or were bad, or left out by the choice
+    expired: Ranges = ()  # that nobody could read any more
+    missing: int = 0  # records that were to be read, and were not there
+    archives: tuple[str, ...] = ()  # raw: sinks of the same import
+    state: str = ""  # id
+    increment: int = 0  # there
+    number: int = 0  # here
+    held: Ranges = ()  # all that is here of this topic, with this entry
+    committed: float = 0.0  # unix seconds
+
+
+@dataclass(frozen=True)
+class _Folder:
+    id: str
+
+
+FOLDER = DocumentFormat("folder", _Folder)
+IMPORT = DocumentFormat("import", ImportEntry)
+
+
+def scheme_of(sink: Sink) -> str:
+    """How a sink's URI begins."""
+    return str(sink).partition(":")[0]
+
+
+class Overlap(Exception):
+    """A part of what was to come in is there already; it must be planned anew."""
+
+
+def folder_id(root: str) -> str:
+    """A folder's own id; it gets one if it has none. Raises OSError."""
+    path = f"{root}/{LEDGER}/folder.json"
+    if not filesystem.exists(path):
+        filesystem.make_folder(f"{root}/{LEDGER}")
+        filesystem.create(path, FOLDER.dump(_Folder(uuid.uuid4().hex)))
+    return FOLDER.load(filesystem.read(path), path).id
+
+
+def logs(root: str, kept: int = KEPT) -> Iterator[Log[ImportEntry]]:
+    """All logs of a folder. Raises OSError."""
+    for name in filesystem.names(f"{root}/{LEDGER}/imports"):
+        yield Log(f"{root}/{LEDGER}/imports/{name}", IMPORT, kept)
+
+
+@dataclass
+class ImportLog:
+    """What a sink's folder has of a topic."""
+
+    sink: Sink
+    key: str  # of the folder and the kind of sink: what a manifest calls it
+    log: Log[ImportEntry] = field(repr=False)
+    finish: Callable[[list[NewFile]], object] = field(repr=False)  # gives files their names
+
+    @classmethod
+    def of(
+        cls, sink: Sink, choice: Choice, cluster: str, topic: str, topic_id: str,
+        finish: Callable[[list[NewFile]], object], kept: int = KEPT,
+    ) -> ImportLog:  # fmt: skip
+        """Raises OSError."""
+        scheme = scheme_of(sink)
+        rules = [choice.only and choice.only.pattern, choice.except_ and choice.except_.pattern,
+                 choice.events, choice.errors]  # fmt: skip
+        identity = json.dumps([cluster, topic, topic_id, scheme, rules])
+        key = f"{safe_name(topic)}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+        log = Log(f"{sink.root}/{LEDGER}/imports/{key}", IMPORT, kept)
+        return cls(sink, f"{folder_id(sink.root)} {scheme}", log, finish)
+
+    def has(self, entry: ImportEntry) -> bool:
+        """Whether an entry is the last one here."""
+        last = self.log.last()
+        mine = entry.state, entry.increment, entry.ranges, entry.expired
+        return last is not None and mine == (
+            last.state, last.increment, last.ranges, last.expired
+        )  # fmt: skip
+
+    @property
+    def held(self) -> Ranges:
+        """The records that are here."""
+        last = self.log.last()
+        return last.held if last else ()
+
+    def enter(self, entry: ImportEntry) -> None:
+        """Let what an increment has made be of the folder: from here on it is, whatever dies. Doing
+        it again does no harm.
+
+        Raises Overlap, OSError."""
+        while not self.has(entry):
+            if common(self.held, (*entry.ranges, *entry.expired)):
+                raise Overlap
+            last = self.log.last()
+            if last and (waiting := unfinished(last, self.sink.root)):
+                self.finish(waiting)
+            number = last.number + 1 if last else 1
+            held = united((*self.held, *entry.ranges, *entry.expired))
+            now = CLOCK.time()
+            if self.log.add(replace(entry, number=number, held=held, committed=now)):
+                return
+            self.log.look()
+
+
+def in_root(summary: Summary, root: str) -> list[NewFile]:
+    """The files of an entry of the folder at `root`."""
+    return [file._replace(temporary=f"{root}/{file.temporary}", path=f"{root}/{file.path}")
+            for each in summary.files.values() if (file := each.file)]  # fmt: skip
+
+
+def below_root(summary: Summary, sink: str) -> Summary:
+    """What a summary says of one sink, with paths that are below its root."""
+    files = {}
+    for each in summary.files.values():
+        if each.sink == sink and each.file:
+            root = each.file.root
+            temporary, path = (name.removeprefix(f"{root}/") for name in each.file[:2])
+            receipt = each._replace(
+                sink="", where="", file=each.file._replace(temporary=temporary, path=path)
+            )
+            files[temporary] = receipt
+    sinks = {"": summary.sinks[sink]} if sink in summary.sinks else {}
+    return Summary(summary.read, summary.size, summary.counts, sinks, files)
+
+
+def unfinished(entry: ImportEntry, root: str) -> list[NewFile]:
+    """The files of the last entry of a log that don't have their names yet. Raises OSError."""
+    files = in_root(entry.summary, root)
+    folders = {file.temporary.rpartition("/")[0] for file in files}
+    there = {f"{folder}/{name}" for folder in folders for name in filesystem.names(folder)}
+    return [file for file in files if file.temporary in there]
+
+
+def all_unfinished(root: str) -> Iterator[NewFile]:
+    """The files that imports have put into a folder and that don't have their names yet. Raises
+    OSError."""
+    for log in logs(root):
+        if last := log.last():
+            yield from unfinished(last, root)
+
+
+def offsets(ranges: Iterable[OffsetRange]) -> str:
+    """Ranges for people: raw/0 17 to 42, …"""
+    return ", ".join(f"{each.start} to {each.end - 1} of partition {each.partition}"
+                     for each in ranges)  # fmt: skip

@@ -1,0 +1,88 @@
+"""What older versions have noted of imports in their states alone becomes books of the folders.
+
+Nothing that is there is changed, but for a mark beside the note of such a state: see imports.py.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from el_beam.books.imports import ImportEntry, ImportLog, below_root, scheme_of
+from el_beam.books.ledger.model import RAW, STATES
+from el_beam.books.state.state import Intent, Manifest, State, TopicState
+from transforms.counts.summary import Summary
+from transforms.io.files import filesystem
+from transforms.read.offsets import OffsetRange, Ranges, united
+from transforms.write.sink import Sink
+
+Logs = Callable[[str, str], Mapping[str, ImportLog]]  # topic, its id -> logs by their keys
+
+
+def adopt(state: State, cluster: str, sinks: Iterable[Sink], logs: Logs) -> None:
+    """Let folders know what a state says of them. Doing it again does no harm. Raises OSError."""
+    for name in state.topics():
+        topic = state.topic(name)
+        ids = {commit.topic_id for commit in topic.history() if commit.manifest}
+        for id_ in sorted(ids):
+            for log in logs(name, id_).values():
+                log.log.add_all(_entries(state, topic, id_, cluster, log))
+    path = filesystem.absolute(state.path)
+    for root in sorted({sink.root for sink in sinks if sink.root}):
+        for note in STATES.names(root, undone=True):
+            if (known := STATES.read(root, note)).state == path and not known.id:
+                STATES.finish(root, note)
+
+
+def _entries(
+    state: State, topic: TopicState, topic_id: str, cluster: str, log: ImportLog
+) -> Iterator[ImportEntry]:
+    last = log.log.last()
+    done = last.increment if last and last.state == state.id() else 0
+    number, held = (last.number, last.held) if last else (0, ())
+    before: dict[int, int] = {}
+    for commit in topic.history():
+        if commit.manifest and commit.topic_id == topic_id and commit.number > done:
+            number += 1
+            ranges = _ranges(commit.manifest, before)
+            held = united((*held, *ranges, *commit.manifest.expired))
+            yield ImportEntry(
+                # By this name changes of older versions know its lines.
+                f"increment {commit.number} of {topic.topic} ({state.path})",
+                scheme_of(log.sink), cluster, topic.topic, topic_id,
+                _of_sink(commit.manifest.summary, log.sink), ranges, commit.manifest.expired,
+                commit.manifest.missing, _archives(commit.manifest.summary),
+                state.id(), commit.number, number, held, commit.committed,
+            )  # fmt: skip
+        before = commit.ends
+
+
+def old_entries(
+    state: State, intent: Intent, manifest: Manifest, before: dict[int, int], cluster: str,
+    logs: Mapping[str, ImportLog],
+) -> dict[str, ImportEntry]:  # fmt: skip
+    """What a manifest of an older version has for folders, as newer ones note it. `before` are the
+    offsets where its increment starts."""
+    return {
+        key: ImportEntry(
+            f"increment {intent.number} of {intent.topic} ({state.path})",
+            scheme_of(log.sink), cluster, intent.topic, intent.topic_id,
+            _of_sink(manifest.summary, log.sink), _ranges(manifest, before), manifest.expired,
+            manifest.missing, _archives(manifest.summary), state.id(), intent.number,
+        )
+        for key, log in logs.items()
+    }  # fmt: skip
+
+
+def _ranges(manifest: Manifest, before: dict[int, int]) -> Ranges:
+    starts = manifest.starts if manifest.starts is not None else {}
+    ranges = (OffsetRange(partition, starts.get(partition, before.get(partition, 0)), end)
+              for partition, end in manifest.ends.items())  # fmt: skip
+    return united(ranges)
+
+
+def _of_sink(summary: Summary, sink: Sink) -> Summary:
+    """What it says of a sink, which may have been elsewhere then."""
+    names = [str(sink), *(name for name in summary.sinks if name.startswith(f"{scheme_of(sink)}:"))]
+    return below_root(summary, next((name for name in names if name in summary.sinks), ""))
+
+
+def _archives(summary: Summary) -> tuple[str, ...]:
+    return tuple(name for name in summary.sinks if name.startswith(RAW))

@@ -1,0 +1,139 @@
+"""A log: numbered entries in a folder, each of them made at once and never changed.
+
+    FOLDER/00000042.commit.json     entry 42
+           00000500.commits.jsonl   all entries up to 500, from where the file before it ends
+
+Of two writers that want the same number one gets to know it: so writers who know the last entry
+know all. Old entries go into one file: a NameNode suffers from small ones. What dies meanwhile
+leaves entries that are there twice, and no reader minds.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from typing import Final, Generic, Protocol, TypeVar
+
+from schemas.durable import DocumentFormat
+from transforms.io.files import filesystem
+
+KEPT: Final = 500  # entries that have a file of their own; older ones share one
+_ONE, _MANY = ".commit.json", ".commits.jsonl"
+
+
+class Numbered(Protocol):
+    """What a log has."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def committed(self) -> float:
+        """Unix seconds."""
+
+
+Entry = TypeVar("Entry", bound=Numbered)
+
+
+class Log(Generic[Entry]):
+    """The log in a folder, as it was when its names were read. Methods raise OSError, and
+    DocumentError where an entry is damaged."""
+
+    def __init__(self, folder: str, format_: DocumentFormat[Entry], kept: int = KEPT) -> None:
+        self.folder, self._format, self._kept = folder, format_, kept
+        self.look()
+
+    def look(self) -> None:
+        """See what others have done since."""
+        self._last: Entry | None = None
+        names = filesystem.names(self.folder)
+        self._folded = sorted(_number(name) for name in names if name.endswith(_MANY))
+        self._single = sorted(_number(name) for name in names if name.endswith(_ONE))
+
+    @property
+    def _alone(self) -> list[int]:
+        """The numbers of entries that have no other file than their own."""
+        return self._single[bisect_left(self._single, self._folded_to + 1) :]
+
+    @property
+    def _folded_to(self) -> int:
+        return self._folded[-1] if self._folded else 0
+
+    def last(self) -> Entry | None:
+        """The newest entry."""
+        if self._last is None:
+            files = self._files()
+            self._last = self._lines(files[-1])[-1] if files else None
+        return self._last
+
+    def entries(self, since: float = 0.0) -> Iterator[Entry]:
+        """All entries, in order; at least those that were made since then (unix seconds)."""
+        files = self._files()
+        first = bisect_left(files, since, key=lambda each: self._lines(each)[-1].committed)
+        done = 0
+        for file in files[first if since else 0 :]:
+            for entry in self._lines(file):
+                if entry.number > done:
+                    yield entry
+                    done = entry.number
+
+    def add(self, entry: Entry) -> bool:
+        """Make an entry, durable when this returns. False where one of its number is there."""
+        filesystem.make_folder(self.folder)
+        path = self._path(entry.number, _ONE)
+        if not filesystem.create(path, self._format.dump(entry)):
+            return False
+        if any(name.endswith(_MANY) and _number(name) >= entry.number
+               for name in filesystem.names(self.folder)):  # fmt: skip
+            filesystem.remove(path)  # one of this number shares a file by now: we have slept long
+            return False
+        self._single.append(entry.number)
+        self._last = entry
+        self._fold()
+        return True
+
+    def add_all(self, entries: Iterable[Entry]) -> None:
+        """Make many old entries, which come after all that are there, in as few files as can be."""
+        filesystem.make_folder(self.folder)
+        if alone := self._alone:
+            self._share_file(alone)
+        together: list[Entry] = []
+        for entry in entries:
+            together.append(entry)
+            if len(together) == self._kept:
+                self._share(together)
+                together = []
+        if together:
+            self._share(together)
+
+    def _share(self, entries: list[Entry]) -> None:
+        number = entries[-1].number
+        lines = b"\n".join(map(self._format.dump, entries))
+        filesystem.create(self._path(number, _MANY), lines)
+        self._folded.append(number)
+        self._last = entries[-1]
+
+    def _fold(self) -> None:
+        alone = self._alone
+        if len(alone) < 2 * self._kept:
+            return
+        self._share_file(alone[: self._kept])
+
+    def _share_file(self, old: list[int]) -> None:
+        lines = b"\n".join(filesystem.read(self._path(each, _ONE)) for each in old)
+        filesystem.create(self._path(old[-1], _MANY), lines)
+        self._folded.append(old[-1])
+        for number in [each for each in self._single if each <= old[-1]]:
+            filesystem.remove(self._path(number, _ONE))
+            self._single.remove(number)
+
+    def _files(self) -> list[str]:
+        return [*(self._path(each, _MANY) for each in self._folded),
+                *(self._path(each, _ONE) for each in self._alone)]  # fmt: skip
+
+    def _path(self, number: int, ending: str) -> str:
+        return f"{self.folder}/{number:08d}{ending}"
+
+    def _lines(self, path: str) -> list[Entry]:
+        return [self._format.load(line, path) for line in filesystem.read(path).splitlines()]
+
+
+def _number(name: str) -> int:
+    return int(name.partition(".")[0])

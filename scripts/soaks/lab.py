@@ -1,0 +1,46 @@
+"""Histories in the crash lab, by the thousand, in parts of 45 minutes.
+
+scripts/soak lab [--to SEED] [--minutes N]
+
+The seeds that were played are noted in .cache/lab-seeds: the next part goes on after them.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+sys.path[:0] = ["tests/lab", "tests/support"]
+
+from lab.history import Violation, play, quiet, steps_of  # noqa: E402  # found by the path above
+from lab.shrink import shortest  # noqa: E402
+
+_NOTE = Path(".cache/lab-seeds")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, prog="scripts/soak lab")
+    parser.add_argument("--to", type=int, default=50_000, help="the last seed (default 50,000)")
+    parser.add_argument("--minutes", type=float, default=45.0, help="of this part (default 45)")
+    args = parser.parse_args()
+    first = int(_NOTE.read_text()) if _NOTE.exists() else 0
+    seed, began, failed = first, time.monotonic(), 0
+    while seed < args.to and time.monotonic() - began < args.minutes * 60:
+        try:
+            play(seed, steps_of(seed))
+        except Violation as error:
+            failed += 1
+            steps, why = shortest(seed, steps_of(seed))
+            print(f"seed {seed}: {error}; in {len(steps)} steps: {why}")
+            for step in steps:
+                print("   ", *step, flush=True)
+        seed += 1
+        _NOTE.parent.mkdir(exist_ok=True)
+        _NOTE.write_text(str(seed))
+    print(f"seeds {first:,} to {seed - 1:,}: {failed} violations; {args.to - seed:,} are left")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    with quiet():
+        sys.exit(main())

@@ -1,0 +1,1 @@
+"""The crash lab: imports, changes and operators in a world without servers."""
