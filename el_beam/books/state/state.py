@@ -300,8 +300,8 @@ def _shown(topic: TopicState) -> dict[str, Any]:
 
 def reset(state: State, topic: str, ends: dict[int, int], *, again: bool = False) -> Commit:
     """Make a topic go on from these offsets; whatever was pending is given up. What folders hold of
-    it enters them `again` only if the caller says so: then what is read from here on counts as records
-    that nobody has seen. Its lease must be held.
+    it enters them `again` only if the caller says so: then what is read from here on counts as
+    records that nobody has seen. Its lease must be held.
 
     Raises StateError where files of the pending increment wait for their names."""
     known = state.topic(topic)
