@@ -5,6 +5,9 @@ left out, so a field that is added needs no new number: readers ignore what they
 older version would misread does: it refuses a newer number, and a newer version migrates older
 documents one number at a time. A document without a number is of format 1.
 
+For one release documents can also be written as the release before reads them, so that people can
+go back to it: see docs/upgrade.md.
+
 Each kind of document is one `DocumentFormat`, beside the class that it holds; tests/golden/durable
 has a document of each number of each kind.
 """
@@ -35,9 +38,15 @@ class DocumentFormat(Generic[T]):
     holds: type[T]
     version: int = 1
     migrations: Mapping[int, Migration] = field(default_factory=dict)  # 1: what makes 2 of it, …
+    previous: Callable[[T], Document] | None = None
+    """How the release before has it; None where that reads what we write."""
 
-    def dump(self, value: T) -> bytes:
-        document = {"format": self.version, **by_name(value)}
+    def dump(self, value: T, *, previous: bool = False) -> bytes:
+        """With `previous` as the release before reads it."""
+        if previous and self.previous:
+            document = self.previous(value)
+        else:
+            document = {"format": self.version, **by_name(value)}
         return json.dumps(document, separators=(",", ":")).encode()
 
     def load(self, content: bytes, where: str) -> T:

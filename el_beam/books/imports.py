@@ -1,6 +1,5 @@
 """What imports have put into a folder, as the folder itself knows it.
 
-    ROOT/_ledger/folder.json             the folder's id, wherever it is moved
     ROOT/_ledger/imports/TOPIC-0f3a…/    a log for each topic, by cluster, id and choice of events
 
 An entry says which records of the topic came with it. What came before is in it too (`held`): the
@@ -14,10 +13,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from el_beam.books.folder import folder_id
 from el_beam.books.log import KEPT, Log
 from schemas.durable import DocumentFormat
 from transforms.counts.summary import Summary
@@ -50,12 +49,6 @@ class ImportEntry:
     committed: float = 0.0  # unix seconds
 
 
-@dataclass(frozen=True)
-class _Folder:
-    id: str
-
-
-FOLDER = DocumentFormat("folder", _Folder)
 IMPORT = DocumentFormat("import", ImportEntry)
 
 
@@ -66,15 +59,6 @@ def scheme_of(sink: Sink) -> str:
 
 class Overlap(Exception):
     """A part of what was to come in is there already; it must be planned anew."""
-
-
-def folder_id(root: str) -> str:
-    """A folder's own id; it gets one if it has none. Raises OSError."""
-    path = f"{root}/{LEDGER}/folder.json"
-    if not filesystem.exists(path):
-        filesystem.make_folder(f"{root}/{LEDGER}")
-        filesystem.create(path, FOLDER.dump(_Folder(uuid.uuid4().hex)))
-    return FOLDER.load(filesystem.read(path), path).id
 
 
 def logs(root: str, kept: int = KEPT) -> Iterator[Log[ImportEntry]]:

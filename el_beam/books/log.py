@@ -10,6 +10,7 @@ leaves entries that are there twice, and no reader minds.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Final, Generic, Protocol, TypeVar
 
 from schemas.durable import DocumentFormat
@@ -36,8 +37,13 @@ class Log(Generic[Entry]):
     """The log in a folder, as it was when its names were read. Methods raise OSError, and
     DocumentError where an entry is damaged."""
 
-    def __init__(self, folder: str, format_: DocumentFormat[Entry], kept: int = KEPT) -> None:
+    def __init__(
+        self, folder: str, format_: DocumentFormat[Entry], kept: int = KEPT, *,
+        previous: bool = False,
+    ) -> None:  # fmt: skip
+        """With `previous` entries are written as the release before reads them."""
         self.folder, self._format, self._kept = folder, format_, kept
+        self._dump = partial(format_.dump, previous=previous)
         self.look()
 
     def look(self) -> None:
@@ -78,7 +84,7 @@ class Log(Generic[Entry]):
         """Make an entry, durable when this returns. False where one of its number is there."""
         filesystem.make_folder(self.folder)
         path = self._path(entry.number, _ONE)
-        if not filesystem.create(path, self._format.dump(entry)):
+        if not filesystem.create(path, self._dump(entry)):
             return False
         if any(name.endswith(_MANY) and _number(name) >= entry.number
                for name in filesystem.names(self.folder)):  # fmt: skip
@@ -105,7 +111,7 @@ class Log(Generic[Entry]):
 
     def _share(self, entries: list[Entry]) -> None:
         number = entries[-1].number
-        lines = b"\n".join(map(self._format.dump, entries))
+        lines = b"\n".join(map(self._dump, entries))
         filesystem.create(self._path(number, _MANY), lines)
         self._folded.append(number)
         self._last = entries[-1]

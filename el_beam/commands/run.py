@@ -18,6 +18,7 @@ from typing import Any
 
 from rich.text import Text
 
+from el_beam.books.folder import folder_id
 from el_beam.commands.common import DONE, FAILED
 from el_beam.config.assemble import assemble, config_of
 from el_beam.config.options import ConfigError, add_options, from_arguments, from_yaml, option, text
@@ -112,7 +113,7 @@ def _command(args: argparse.Namespace) -> int:
             return _show_plan(job, config)
         if config.state:
             return _run_increments(job, execution, config, args)
-        return _run_bounded(job, execution, args)
+        return _run_bounded(job, execution, args, previous=config.write_format == "previous")
 
 
 def _show_plan(job: Job, config: RunConfig) -> int:
@@ -151,12 +152,18 @@ def _rules(choice: Choice) -> Iterator[str]:
         yield "EventErrors only"
 
 
-def _run_bounded(job: Job, execution: Execution, args: argparse.Namespace) -> int:
-    """Run the job to its end, print its summary, and write its page; returns the exit code.
+def _run_bounded(
+    job: Job, execution: Execution, args: argparse.Namespace, *, previous: bool
+) -> int:
+    """Run the job to its end, print its summary, and write its page; returns the exit code. With
+    `previous` new folders are written as the release before reads them.
 
     Raises JobFailed, and OSError where the page can't be written."""
     if args.report:  # it fails now, not after the job
         Path(args.report).parent.mkdir(parents=True, exist_ok=True)
+    if previous:
+        for root in {sink.root for sink, _ in job.sinks if sink.root}:
+            folder_id(root, previous=True)
     started, begun = time.time(), time.monotonic()
     with interruptible(args.scratch), watching(job.progress or ""):
         summary = execute(job, execution)
@@ -212,7 +219,10 @@ def _run_increments(
     from el_beam.running.increments.increments import Increments
 
     assert config.state is not None
-    options = IncrementsOptions(config.state, config.every, config.on_expired == "skip")
+    options = IncrementsOptions(
+        config.state, config.every, config.on_expired == "skip",
+        previous=config.write_format == "previous",
+    )  # fmt: skip
     with stop_requested(lambda: leave(args.scratch)) as stop:
         rounds = Rounds(job.progress or "", stop, as_json=args.json)
         return DONE if Increments(job, execution, options).work(rounds, stop) else FAILED

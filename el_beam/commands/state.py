@@ -6,14 +6,20 @@ import sys
 import time
 from typing import Any
 
+from el_beam.books.folder import is_previous
+from el_beam.books.folder import upgrade as upgrade_folder
+from el_beam.books.ledger.changes import changing
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import State, reset, show
 from el_beam.connectors.kafka import brokers_of
 from el_beam.terminal.console import ResultTable, printable, results
 from el_beam.uris import UriError, checked_path
+from transforms.io.files import filesystem
+from transforms.layout import LEDGER
 
 _EXAMPLE = """examples:
   el state show hdfs://namenode:9870/el/state
+  el state upgrade hdfs://namenode:9870/el/state hdfs://namenode:9870/el/events
   el state reset hdfs://namenode:9870/el/state --topic raw --to earliest \\
       --source kafka://BROKERS/
 """
@@ -41,6 +47,16 @@ def register(add_parser: Any) -> None:
         "other records by now")  # fmt: skip
     add("--yes", action="store_true", help="do it; without it, only say what would change")
     resetter.set_defaults(command=_reset)
+    upgrader = actions.add_parser(
+        "upgrade", help="write states and folders as this release does, for good"
+    )
+    upgrader.add_argument(
+        "paths",
+        metavar="DIR",
+        nargs="+",
+        help="a state, or a folder that `el run` wrote files into",
+    )
+    upgrader.set_defaults(command=_upgrade)
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -93,6 +109,27 @@ def _reset(args: argparse.Namespace) -> int:
         return 0
     with Lease(state):
         reset(state, args.topic, ends, again=args.again)
+    return 0
+
+
+def _upgrade(args: argparse.Namespace) -> int:
+    paths = [*map(checked_path, args.paths)]
+    for path in paths:
+        if not any(filesystem.exists(f"{path}/{each}") for each in ("source.json", LEDGER)):
+            raise UriError(f"{path} is neither a state nor a folder that `el run` wrote files into")
+    for path in paths:
+        if filesystem.exists(f"{path}/source.json"):
+            with Lease(state := State(path)):
+                done = state.previous
+                state.upgrade()
+        else:
+            with changing(path):
+                done = is_previous(path)
+                upgrade_folder(path)
+        what = (
+            "is upgraded: the release before can't go on with it" if done else "is upgraded already"
+        )
+        print(printable(f"{path} {what}"))
     return 0
 
 

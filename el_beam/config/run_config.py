@@ -147,6 +147,11 @@ class RunConfig(GraphConfig):
         one_of("fail", "skip"), "if records expired before they were read: `fail` (default) lets "
         "their topic wait, `skip` continues without them", metavar="ACT",
     ))  # fmt: skip
+    write_format: str = field(default="newest", metadata=option(
+        one_of("newest", "previous"), "how a new state and new folders are written: `newest` "
+        "(default), or so that the `previous` release reads them ([upgrade](upgrade.md))",
+        metavar="FMT", identity=False,
+    ))  # fmt: skip
 
     @property
     def all_sinks(self) -> tuple[Uri, ...]:

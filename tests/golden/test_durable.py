@@ -72,6 +72,14 @@ def test_all_versions_say_the_same(kind: str) -> None:
         assert format_.load(format_.dump(value), "x") == value
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if FORMATS[kind].previous])
+def test_the_release_before_reads_what_is_written_for_it(kind: str) -> None:
+    """It knows no numbers of formats, and refuses names that it doesn't know."""
+    format_, old = FORMATS[kind], golden(kind, 1)
+    written = format_.dump(format_.load(old, "x"), previous=True)
+    assert json.loads(written) == json.loads(old)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_not_known_is_ignored(kind: str) -> None:
     """Wherever it is, but where names are data."""

@@ -97,7 +97,7 @@ def test_hooks_after_a_commit_hold_up_nothing(job: ImportJob) -> None:
     (topic,) = job.state.topics()
     (commit,) = commits
     assert replace(commit, manifest=None) == job.state.topic(topic).last()
-    entries = commit.manifest.entries.values() if commit.manifest else ()
+    entries = (commit.manifest.entries or {}).values() if commit.manifest else ()
     assert [each.summary.read for each in entries] == [100, 100], "what each folder got"
     job.check()
 

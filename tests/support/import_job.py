@@ -87,7 +87,10 @@ class ImportJob:
         scratch = self.folder / "scratch"
         scratch.mkdir(exist_ok=True)
         job, execution = assemble(config, str(scratch))
-        once = IncrementsOptions(self.state.path, None, config.on_expired == "skip", most)
+        once = IncrementsOptions(
+            self.state.path, None, config.on_expired == "skip", most,
+            previous=config.write_format == "previous",
+        )  # fmt: skip
         increments = Increments(job, execution, once, run=run, after_commit=after_commit)
         return increments.work(reports, threading.Event()), reports
 

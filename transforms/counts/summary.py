@@ -240,6 +240,18 @@ def migrate_summary(document: Document) -> Document:
     return rest | {"summary": summary}
 
 
+def previous_summary(summary: Summary) -> Document:
+    """What `migrate_summary` makes a summary of: its names beside those of its document."""
+    document = {
+        "read": summary.read,
+        "size": summary.size,
+        "counts": [[*key, lines] for key, lines in summary.counts.items()],
+        "sinks": {name: vars(book) for name, book in summary.sinks.items()},
+        "files": [*summary.files.values()],
+    }
+    return document | ({"held": summary.deferred} if summary.deferred else {})
+
+
 @dataclass(frozen=True)
 class SplitSummaries:
     """What became of each split that a job has read."""

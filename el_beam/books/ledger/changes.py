@@ -20,6 +20,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from el_beam.books.folder import is_previous
 from el_beam.books.imports import all_unfinished
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import read_ledger
@@ -59,7 +60,7 @@ def changing(root: str, processes: Processes | None = None) -> Iterator[Changing
     given up where that can't be.
 
     Raises StateError where another does, OSError, SinkError."""
-    with Lease(State(f"{root}/{LEDGER}"), processes=processes) as lease:
+    with Lease(State(f"{root}/{LEDGER}", previous=is_previous(root)), processes=processes) as lease:
         put(all_unfinished(root))
         for name in CHANGES.names(root, undone=True):
             _finish(root, name, CHANGES.names(root))

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from el_beam.books.imports import logs, scheme_of, unfinished
@@ -87,6 +88,9 @@ def enter_state(sinks: Iterable[Sink], state: State) -> None:
         if sink.root:
             note = StateNote(sink.root, str(sink), filesystem.absolute(state.path), state.id())
             name = _digest(note.id, scheme_of(sink))
+            if state.previous:
+                note = replace(note, id="")  # as the release before has it
+                name = _digest({"root": note.root, "sink": note.sink, "state": note.state})
             if name in STATES.names(sink.root):
                 if STATES.read(sink.root, name) == note:
                     continue
@@ -220,7 +224,9 @@ def _read_old_state(
                 )  # fmt: skip
             before = commit.number
             increment = note.sink.partition(":")[0], topic, commit.number, commit.committed
-            if commit.manifest is None or increment in known_before:
+            if commit.manifest is None or commit.manifest.entries is not None:
+                continue  # the folder itself knows it, if it has anything of it
+            if increment in known_before:
                 continue
             known_before.add(increment)
             summary = commit.manifest.summary

@@ -14,10 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from el_beam.books.folder import is_previous
 from schemas.durable import Document, DocumentFormat
 from schemas.errors import WrongCall
 from schemas.event import Destination
-from transforms.counts.summary import HourKey, SinkBook, Summary, migrate_summary
+from transforms.counts.summary import HourKey, SinkBook, Summary, migrate_summary, previous_summary
 from transforms.io.files import filesystem
 from transforms.layout import LEDGER
 
@@ -188,7 +189,7 @@ class StateNote:
     root: str
     sink: str
     state: str  # path, where it was last seen
-    id: str = ""  # '' of versions whose states alone said what each increment has made
+    id: str = ""  # '' where the state itself says what each increment has made
 
 
 @dataclass(frozen=True)
@@ -250,16 +251,34 @@ class Notes(Generic[T]):
 
     def create(self, root: str, name: str, note: T) -> bool:
         """False where one of this name is there already, which stays."""
-        return filesystem.create(self.path(root, name), self.format.dump(note))
+        previous = self.format.previous is not None and is_previous(root)
+        return filesystem.create(self.path(root, name), self.format.dump(note, previous=previous))
 
     def finish(self, root: str, name: str) -> None:
         """Say that what is noted is done."""
         filesystem.create(self.path(root, name, DONE), MARK)
 
 
-RUN_NOTE = DocumentFormat("run", RunNote, 2, {1: migrate_summary})
-STATE_NOTE = DocumentFormat("state", StateNote, 2, {1: dict})
+def _previous_run(note: RunNote) -> Document:
+    document = vars(note) | previous_summary(note.summary)
+    del document["summary"]
+    return document
+
+
+def _previous_change(change: Change) -> Document:
+    document = vars(change) | previous_summary(change.summary)
+    for name in ("name", "summary", *(() if change.repeated else ("repeated",))):
+        del document[name]
+    return document
+
+
+def _previous_state(note: StateNote) -> Document:
+    return {"root": note.root, "sink": note.sink, "state": note.state}
+
+
+RUN_NOTE = DocumentFormat("run", RunNote, 2, {1: migrate_summary}, _previous_run)
+STATE_NOTE = DocumentFormat("state", StateNote, 2, {1: dict}, _previous_state)
 NAMING_NOTE = DocumentFormat("naming", NamingNote)
-CHANGE_NOTE = DocumentFormat("change", Change, 2, {1: _migrate_change})
+CHANGE_NOTE = DocumentFormat("change", Change, 2, {1: _migrate_change}, _previous_change)
 RUNS, STATES = Notes(RUN_NOTE), Notes(STATE_NOTE)
 NAMINGS, CHANGES = Notes(NAMING_NOTE), Notes(CHANGE_NOTE)

@@ -6,10 +6,11 @@ Nothing that is there is changed, but for a mark beside the note of such a state
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from el_beam.books.imports import ImportEntry, ImportLog, below_root, scheme_of
-from el_beam.books.ledger.model import RAW, STATES
-from el_beam.books.state.state import Intent, Manifest, State, TopicState
+from el_beam.books.ledger.model import MARK, RAW, STATES
+from el_beam.books.state.state import Commit, Intent, Manifest, State, TopicState
 from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
+from transforms.layout import LEDGER
 from transforms.read.offsets import OffsetRange, Ranges, united
 from transforms.write.sink import Sink
 
@@ -18,40 +19,59 @@ Logs = Callable[[str, str], Mapping[str, ImportLog]]  # topic, its id -> logs by
 
 def adopt(state: State, cluster: str, sinks: Iterable[Sink], logs: Logs) -> None:
     """Let folders know what a state says of them. Doing it again does no harm. Raises OSError."""
-    for name in state.topics():
+    marks = {sink: f"{sink.root}/{LEDGER}/adopted-{state.id()}-{scheme_of(sink)}.json"
+             for sink in sinks}  # fmt: skip
+    new = {sink for sink, mark in marks.items() if not filesystem.exists(mark)}
+    for name in state.topics() if new else ():
         topic = state.topic(name)
-        ids = {commit.topic_id for commit in topic.history() if commit.manifest}
+        ids = {commit.topic_id for commit in topic.history() if _old_manifest(commit)}
         for id_ in sorted(ids):
             for log in logs(name, id_).values():
-                log.log.add_all(_entries(state, topic, id_, cluster, log))
+                if log.sink in new:
+                    log.log.add_all(_entries(state, topic, id_, cluster, log))
+    if state.previous:
+        return  # the release before may go on with it
+    for sink in new:
+        filesystem.create(marks[sink], MARK)
     path = filesystem.absolute(state.path)
-    for root in sorted({sink.root for sink in sinks if sink.root}):
+    for root in sorted({sink.root for sink in sinks}):
         for note in STATES.names(root, undone=True):
             if (known := STATES.read(root, note)).state == path and not known.id:
                 STATES.finish(root, note)
 
 
+def _old_manifest(commit: Commit) -> Manifest | None:
+    """That of a commit of which its folders weren't told."""
+    manifest = commit.manifest
+    return manifest if manifest and manifest.entries is None else None
+
+
 def _entries(
     state: State, topic: TopicState, topic_id: str, cluster: str, log: ImportLog
 ) -> Iterator[ImportEntry]:
-    last = log.log.last()
-    done = last.increment if last and last.state == state.id() else 0
+    last, id_ = log.log.last(), state.id()
+    done = max((each.increment for each in log.log.entries() if each.state == id_), default=0)
     number, held = (last.number, last.held) if last else (0, ())
     before: dict[int, int] = {}
     for commit in topic.history():
-        if commit.manifest and commit.topic_id == topic_id and commit.number > done:
+        manifest = _old_manifest(commit)
+        if manifest and commit.topic_id == topic_id and commit.number > done:
             number += 1
-            ranges = _ranges(commit.manifest, before)
-            held = united((*held, *ranges, *commit.manifest.expired))
+            ranges = _ranges(manifest, before)
+            held = united((*held, *ranges, *manifest.expired))
             yield ImportEntry(
-                # By this name changes of older versions know its lines.
-                f"increment {commit.number} of {topic.topic} ({state.path})",
+                entry_name(commit.number, topic.topic, state.path),
                 scheme_of(log.sink), cluster, topic.topic, topic_id,
-                _of_sink(commit.manifest.summary, log.sink), ranges, commit.manifest.expired,
-                commit.manifest.missing, _archives(commit.manifest.summary),
-                state.id(), commit.number, number, held, commit.committed,
+                _of_sink(manifest.summary, log.sink), ranges, manifest.expired,
+                manifest.missing, _archives(manifest.summary),
+                id_, commit.number, number, held, commit.committed,
             )  # fmt: skip
         before = commit.ends
+
+
+def entry_name(number: int, topic: str, state: str) -> str:
+    """By which changes know the lines of an increment. Older versions call a state by its path."""
+    return f"increment {number} of {topic} ({state})"
 
 
 def old_entries(
@@ -62,7 +82,7 @@ def old_entries(
     offsets where its increment starts."""
     return {
         key: ImportEntry(
-            f"increment {intent.number} of {intent.topic} ({state.path})",
+            entry_name(intent.number, intent.topic, state.path),
             scheme_of(log.sink), cluster, intent.topic, intent.topic_id,
             _of_sink(manifest.summary, log.sink), _ranges(manifest, before), manifest.expired,
             manifest.missing, _archives(manifest.summary), state.id(), intent.number,

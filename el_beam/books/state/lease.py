@@ -30,7 +30,7 @@ class Holder:
         return f"process {self.pid} on {self.host}"
 
 
-HOLDER = DocumentFormat("lease", Holder)
+HOLDER = DocumentFormat("lease", Holder, previous=vars)
 
 
 class Lease:
@@ -42,7 +42,7 @@ class Lease:
     def __init__(
         self, state: State, clock: Clock = CLOCK, processes: Processes | None = None
     ) -> None:
-        self._folder = f"{state.path}/lease"
+        self._state, self._folder = state, f"{state.path}/lease"
         self._clock, self._processes = clock, processes or Processes()
         self.number = 0  # of this instance
 
@@ -54,7 +54,7 @@ class Lease:
         self.number = (numbers[-1] if numbers else 0) + 1
         self._holder = Holder(*self._processes.here(), uuid.uuid4().hex)
         self._beat("held")
-        content = HOLDER.dump(self._holder)
+        content = HOLDER.dump(self._holder, previous=self._state.previous)
         if not filesystem.create(f"{self._folder}/{self.number:08d}.json", content):
             raise StateError(f"another instance has just begun to work on {self._folder}")
         for number in numbers[:-1]:

@@ -1,6 +1,8 @@
 """The state of increments: what was read, what is being done, who does it. Files in a folder.
 
-    STATE/source.json                      the cluster that it is about
+    STATE/identity.json                    the state's own id, wherever it is moved
+    STATE/cluster.json                     the cluster that it is about
+    STATE/source.json                      the same, for the release before; or why it can't go on
     STATE/lease/00000007.json              the seventh instance that has run, and its sign of life
     STATE/topics/TOPIC/00000042.00000007-000003.intent.json
                                            instance 7 does these splits as increment 42, third run
@@ -19,13 +21,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from el_beam.books.imports import ImportEntry
 from el_beam.books.log import KEPT, Log
-from schemas.durable import Document, DocumentFormat
+from schemas.durable import Document, DocumentFormat, by_name
 from schemas.errors import WrongCall
-from transforms.counts.summary import Summary, migrate_summary
+from transforms.counts.summary import Summary, migrate_summary, previous_summary
 from transforms.io.files import filesystem
 from transforms.io.world import CLOCK
 from transforms.read.kafka_ranges import KafkaSplit
@@ -73,12 +76,12 @@ class Manifest:
     """What an increment has done. Only its files wait for their names."""
 
     ends: dict[int, int]
-    entries: dict[str, ImportEntry] = field(default_factory=dict)
-    """What folders get: by the id of the folder, and the scheme of the sink."""
+    entries: dict[str, ImportEntry] | None = None
+    """What folders get: by the id of the folder, and the scheme of the sink. None in format 2."""
     topic_id: str = ""
     registry: str = ""
     code: str = ""
-    # What was noted in the place of entries up to format 2
+    # What was noted in the place of entries up to format 2, and what the release before reads
     summary: Summary = field(default_factory=Summary)
     splits: dict[str, int] = field(default_factory=dict)  # lines read of each
     missing: int = 0  # records that were to be read, and were not there
@@ -105,6 +108,11 @@ class _Source:
 
 
 @dataclass(frozen=True)
+class _Cluster:
+    id: str
+
+
+@dataclass(frozen=True)
 class _Identity:
     id: str
 
@@ -125,16 +133,46 @@ def _migrate_manifest(old: Document) -> Document:
 
 def _migrate_commit(old: Document) -> Document:
     about = old["about"]
+    generation = about.get("generation", 0)
     if "files" in about:
-        return old | {"manifest": _migrate_manifest(about)}
-    return old | {"why": "reset" if "reset" in about else about.get("start", "")}
+        return old | {"manifest": _migrate_manifest(about), "generation": generation}
+    why = next((each for each in ("reset", "held") if each in about), about.get("start", ""))
+    return old | {"why": why, "generation": generation}
 
 
+def _previous_intent(intent: Intent) -> Document:
+    return {name: its for name, its in vars(intent).items() if name != "held"}
+
+
+def _previous_manifest(manifest: Manifest) -> Document:
+    document = vars(manifest) | previous_summary(manifest.summary)
+    del document["summary"], document["entries"]
+    return document | ({} if manifest.entries is None else {"entries": by_name(manifest.entries)})
+
+
+def _previous_commit(commit: Commit) -> Document:
+    about: Document = {}
+    if commit.manifest:
+        about = _previous_manifest(commit.manifest)
+    elif commit.why == "latest":
+        about = {"start": commit.why}
+    elif commit.why:
+        about = {commit.why: True}
+    if commit.generation:
+        about = about | {"generation": commit.generation}
+    kept = ("number", "ends", "topic_id", "committed")
+    return {name: getattr(commit, name) for name in kept} | {"about": about}
+
+
+_FENCE = "that a newer el_beam reads from, which alone may go on with it (see its docs/upgrade.md)"
 SOURCE = DocumentFormat("source", _Source)
+CLUSTER = DocumentFormat("cluster", _Cluster)
 IDENTITY = DocumentFormat("identity", _Identity)
-INTENT = DocumentFormat("intent", Intent, 3, {1: _migrate_intent, 2: dict})
-MANIFEST = DocumentFormat("manifest", Manifest, 3, {1: _migrate_manifest, 2: dict})
-COMMIT = DocumentFormat("commit", Commit, 2, {1: _migrate_commit})
+INTENT = DocumentFormat("intent", Intent, 3, {1: _migrate_intent, 2: dict}, _previous_intent)
+MANIFEST = DocumentFormat(
+    "manifest", Manifest, 3, {1: _migrate_manifest, 2: dict}, _previous_manifest
+)
+COMMIT = DocumentFormat("commit", Commit, 2, {1: _migrate_commit}, _previous_commit)
 
 
 class Attempt(NamedTuple):
@@ -170,15 +208,44 @@ class _Attempt(NamedTuple):
 class State:
     """The folder at a path of any file system, but gs://, which can't tell who was first."""
 
-    def __init__(self, path: str, *, kept: int = KEPT) -> None:
+    def __init__(self, path: str, *, kept: int = KEPT, previous: bool = False) -> None:
+        """A new one is written as the release before reads it if `previous` says so."""
         self.path, self._kept = path.rstrip("/"), kept
+        self._source, self._new_as_before = f"{self.path}/source.json", previous
+
+    @cached_property
+    def previous(self) -> bool:
+        """Whether it is written as the release before reads it: see upgrade."""
+        known = self._source_cluster()
+        return known != _FENCE if known else self._new_as_before
+
+    def _source_cluster(self) -> str:
+        if not filesystem.exists(self._source):
+            return ""
+        return SOURCE.load(filesystem.read(self._source), self._source).cluster
+
+    def upgrade(self) -> None:
+        """Let it be written as this release has it from here on: the release before can't go on
+        with it any more. Its lease must be held."""
+        self._bound(self._source_cluster())
+        filesystem.remove(self._source)
+        filesystem.create(self._source, SOURCE.dump(_Source(_FENCE)))
+        del self.previous
+
+    def _bound(self, cluster_id: str) -> str:
+        """The cluster that it is about: if it wasn't known, this one."""
+        path = f"{self.path}/cluster.json"
+        if not filesystem.exists(path):
+            filesystem.create(path, CLUSTER.dump(_Cluster(cluster_id)))
+        return CLUSTER.load(filesystem.read(path), path).id
 
     def bind(self, cluster_id: str) -> None:
         """Note whose offsets these are. Raises StateError if they are another cluster's."""
-        path = f"{self.path}/source.json"
-        if filesystem.create(path, SOURCE.dump(_Source(cluster_id))):
-            return
-        bound = SOURCE.load(filesystem.read(path), path).cluster
+        previous, known = self.previous, self._source_cluster()
+        bound = self._bound(cluster_id if known in ("", _FENCE) else known)
+        if not known:
+            source = _Source(cluster_id if previous else _FENCE)
+            filesystem.create(self._source, SOURCE.dump(source))
         if bound != cluster_id:
             raise StateError(
                 f"{self.path} is about the Kafka cluster {bound}, these brokers are {cluster_id}: "
@@ -197,15 +264,15 @@ class State:
         return filesystem.names(f"{self.path}/topics")
 
     def topic(self, name: str) -> TopicState:
-        return TopicState(f"{self.path}/topics/{name}", name, self._kept)
+        return TopicState(f"{self.path}/topics/{name}", name, self._kept, self.previous)
 
 
 class TopicState:
     """What is known of one topic. It is read once: there is one instance that changes it."""
 
-    def __init__(self, path: str, topic: str, kept: int) -> None:
-        self._path, self.topic = path, topic
-        self._log = Log(path, COMMIT, kept)
+    def __init__(self, path: str, topic: str, kept: int, previous: bool) -> None:
+        self._path, self.topic, self._previous = path, topic, previous
+        self._log = Log(path, COMMIT, kept, previous=previous)
         names = filesystem.names(path)
         self._intents = {_Attempt.of(name) for name in names if name.endswith(_INTENT)}
         self._manifests = {_Attempt.of(name) for name in names if name.endswith(_MANIFEST)}
@@ -241,13 +308,13 @@ class TopicState:
     def intend(self, intent: Intent, attempt: Attempt) -> None:
         """Note what will be done now. Raises LeaseLost."""
         name = _Attempt(intent.number, *attempt)
-        self._create(f"{name}{_INTENT}", INTENT.dump(intent))
+        self._create(f"{name}{_INTENT}", INTENT.dump(intent, previous=self._previous))
         self._intents.add(name)
 
     def prepare(self, number: int, attempt: Attempt, manifest: Manifest) -> None:
         """From here on it is done, whatever dies, or it is given up. Raises LeaseLost."""
         name = _Attempt(number, *attempt)
-        self._create(f"{name}{_MANIFEST}", MANIFEST.dump(manifest))
+        self._create(f"{name}{_MANIFEST}", MANIFEST.dump(manifest, previous=self._previous))
         self._manifests.add(name)
 
     def give_up(self) -> None:

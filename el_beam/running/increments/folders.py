@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
+from el_beam.books.folder import folder_id, is_previous
 from el_beam.books.imports import (
     ImportEntry,
     ImportLog,
@@ -17,7 +18,7 @@ from el_beam.books.ledger.changes import finish_left
 from el_beam.books.ledger.entries import enter_state
 from el_beam.books.ledger.hours import Closing, open_for, put
 from el_beam.books.ledger.model import RAW
-from el_beam.books.ledger.upgrade import adopt, old_entries
+from el_beam.books.ledger.upgrade import adopt, entry_name, old_entries
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import Intent, Manifest, State
 from runners.orphans import Processes
@@ -49,11 +50,20 @@ class ImportFolders:
         self._logs: dict[tuple[str, str], dict[str, ImportLog]] = {}
         self._reopened: list[str] = []
         rooted = [sink for sink, _ in self._sinks]
+        for sink in rooted:
+            folder_id(sink.root, previous=state.previous)
         enter_state(rooted, state)
         adopt(state, cluster, rooted, self.logs)
         self._closing = Closing(
             rooted, self._id, self._mine, partial(finish_left, processes=processes)
         )
+
+    def as_before(self) -> list[str]:
+        """The state and the folders that are written as the release before reads them."""
+        roots = sorted({sink.root for sink, _ in self._sinks})
+        return [path for path, previous in (
+            (self._state.path, self._state.previous), *((root, is_previous(root)) for root in roots)
+        ) if previous]  # fmt: skip
 
     def logs(self, topic: str, topic_id: str) -> Logs:
         """What the folders have of a topic."""
@@ -97,8 +107,9 @@ class ImportFolders:
         splits = [split for split in intent.splits if key not in intent.held.get(split.id, ())]
         summary = total((summaries[split.id] for split in splits), ())
         ranges = united(each for split in splits for each in split.ranges)
+        known_as = self._state.path if self._state.previous else self._id[:16]
         return ImportEntry(
-            f"increment {intent.number} of {intent.topic} ({self._id[:16]})",
+            entry_name(intent.number, intent.topic, known_as),
             scheme_of(log.sink), self._cluster, intent.topic, intent.topic_id,
             below_root(summary, str(log.sink)), ranges, without(intent.expired, log.held),
             summary.holes,
@@ -111,7 +122,7 @@ class ImportFolders:
     ) -> Entries:
         """What a manifest has for each folder, of whatever version it is. `ends` are the offsets of
         the commit before."""
-        if manifest.summary.read or manifest.summary.files:
+        if manifest.entries is None:
             return old_entries(self._state, intent, manifest, ends, self._cluster, logs)
         return manifest.entries
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
-from shlex import quote
+from shlex import join, quote
 from typing import Protocol
 
 from el_beam.books.imports import ImportEntry, offsets
@@ -88,12 +88,13 @@ class Increments:
         self._job, self._source = job, job.source
         self._execution, self._options = execution, options
         self._after_commit = after_commit
-        self._state = State(options.state, kept=options.kept)
+        self._state = State(options.state, kept=options.kept, previous=options.previous)
         self._lease = Lease(self._state, clock, processes)
         self._kafka = broker_of(job.source.cluster)
         self._topics: dict[str, ImportedTopic] = {}
         self._name = f"el import {job.source.group}"
         self._runs = 0
+        self._notes: list[str] = []  # for the next report
         self._code = about()["el_beam"]
 
     def work(self, watcher: Watcher, stop: threading.Event) -> bool:
@@ -155,6 +156,11 @@ class Increments:
             with suppress(SinkError):  # it is tried again, and told, with each round
                 self._finish(self._topic(name))
         self._sweep()
+        if paths := self._folders.as_before():
+            self._notes.append(
+                "written so that the release before can go on with it, until "
+                f"`el state upgrade {join(paths)}`: {', '.join(paths)}"
+            )
         for name in filesystem.names(self._state.path):
             if name.startswith("books-"):
                 filesystem.remove(f"{self._state.path}/{name}")
@@ -164,6 +170,7 @@ class Increments:
 
         Raises KafkaAway, LeaseLost, NotReady. A topic's trouble is in the report."""
         report = Report(total((), [str(sink) for sink, _ in self._job.sinks]))
+        report.notes, self._notes = self._notes, []
         asked = self._clock.time()
         partitions = self._kafka.partitions()
         due = [*self._due(partitions, report)]
@@ -320,6 +327,11 @@ class Increments:
             intent.ends, {**self._folders.entries(intent, mine, logs)}, intent.topic_id,
             intent.registry, self._code,
         )  # fmt: skip
+        if self._state.previous:
+            manifest = replace(
+                manifest, summary=summary, splits={name: each.read for name, each in mine.items()},
+                missing=summary.holes, expired=intent.expired, starts=intent.starts,
+            )  # fmt: skip
         topic.state.prepare(intent.number, attempt, manifest)
         self._finish(topic)
         topic.failures = 0
@@ -340,6 +352,7 @@ class Increments:
         self._lease.check()
         commit = Commit(
             intent.number, manifest.ends, intent.topic_id, self._clock.time(),
+            replace(manifest, entries={}) if self._state.previous else None,
             generation=topic.generation,
         )  # fmt: skip
         topic.state.commit(commit)

@@ -26,6 +26,7 @@ class IncrementsOptions(NamedTuple):
     skip_expired: bool = False  # records that are gone hold up nothing
     most_records: int = MOST_RECORDS  # of a topic in one increment
     kept: int = KEPT  # newest commits of a topic that have a file of their own
+    previous: bool = False  # a new state is written as the release before reads it
 
 
 class TopicFacts(NamedTuple):

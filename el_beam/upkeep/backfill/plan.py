@@ -85,7 +85,13 @@ def _migrate(old: Document) -> Document:
     return old
 
 
-PLAN = DocumentFormat("plan", Plan, 2, {1: _migrate})
+def _previous(plan: Plan) -> Document:
+    hours = [vars(hour) | {"files": [f"{plan.raw}/{path}" for path in hour.files]}
+             for hour in plan.hours]  # fmt: skip
+    return vars(plan) | {"hours": hours}
+
+
+PLAN = DocumentFormat("plan", Plan, 2, {1: _migrate}, _previous)
 PLANS = Notes(PLAN)
 
 

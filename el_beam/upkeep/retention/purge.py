@@ -130,7 +130,7 @@ def _awaited(root: str) -> Iterator[str]:
         for topic in state.topics():
             _, manifest = state.topic(topic).pending()
             yield from manifest.summary.files if manifest else ()
-            for entry in manifest.entries.values() if manifest else ():
+            for entry in (manifest.entries or {}).values() if manifest else ():
                 yield from (file.temporary for file in in_root(entry.summary, root))
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from faulty_files import deaths
 
+from el_beam.books.folder import folder_id
 from el_beam.books.imports import (
     ImportEntry,
     ImportLog,
     Overlap,
     all_unfinished,
     below_root,
-    folder_id,
     in_root,
     logs,
     offsets,
