@@ -184,7 +184,8 @@ def _read_ledger(root: str, selected: HourFilter) -> Ledger:
     return ledger
 
 
-_Increment = tuple[str, str, int, float]  # scheme of the sink, topic, number, time of the commit
+_Increment = tuple[str, str, int, float | str]
+"""Scheme of the sink, topic, number; and the time of its commit, or its state's id."""
 
 
 def read_imports(ledger: Ledger, selected: HourFilter, *, since: float = 0.0) -> set[_Increment]:
@@ -193,7 +194,8 @@ def read_imports(ledger: Ledger, selected: HourFilter, *, since: float = 0.0) ->
     found = set()
     for log in logs(ledger.root):
         for entry in log.entries(since):
-            found.add((entry.sink, entry.topic, entry.increment, entry.committed))
+            for which in (entry.committed, entry.state):
+                found.add((entry.sink, entry.topic, entry.increment, which))
             ledger.archives.update(entry.archives)
             ledger.entries.append(
                 _entry(entry.name, entry.committed, entry.summary, "", "", selected)
@@ -224,12 +226,14 @@ def _read_old_state(
                 )  # fmt: skip
             before = commit.number
             increment = note.sink.partition(":")[0], topic, commit.number, commit.committed
-            if commit.manifest is None or commit.manifest.entries is not None:
-                continue  # the folder itself knows it, if it has anything of it
-            if increment in known_before:
+            manifest = commit.untold
+            if manifest is None or increment in known_before:
+                continue
+            if any((*increment[:3], each.state) in known_before
+                   for each in (manifest.entries or {}).values()):  # fmt: skip
                 continue
             known_before.add(increment)
-            summary = commit.manifest.summary
+            summary = manifest.summary
             ledger.archives.update(each for each in summary.sinks if each.startswith(RAW))
             name = f"increment {commit.number} of {topic} ({state.path})"
             ledger.entries.append(

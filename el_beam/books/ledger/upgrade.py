@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from el_beam.books.imports import ImportEntry, ImportLog, below_root, scheme_of
 from el_beam.books.ledger.model import MARK, RAW, STATES
-from el_beam.books.state.state import Commit, Intent, Manifest, State, TopicState
+from el_beam.books.state.state import Intent, Manifest, State, TopicState
 from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
 from transforms.layout import LEDGER
@@ -24,7 +24,7 @@ def adopt(state: State, cluster: str, sinks: Iterable[Sink], logs: Logs) -> None
     new = {sink for sink, mark in marks.items() if not filesystem.exists(mark)}
     for name in state.topics() if new else ():
         topic = state.topic(name)
-        ids = {commit.topic_id for commit in topic.history() if _old_manifest(commit)}
+        ids = {commit.topic_id for commit in topic.history() if commit.untold}
         for id_ in sorted(ids):
             for log in logs(name, id_).values():
                 if log.sink in new:
@@ -40,12 +40,6 @@ def adopt(state: State, cluster: str, sinks: Iterable[Sink], logs: Logs) -> None
                 STATES.finish(root, note)
 
 
-def _old_manifest(commit: Commit) -> Manifest | None:
-    """That of a commit of which its folders weren't told."""
-    manifest = commit.manifest
-    return manifest if manifest and manifest.entries is None else None
-
-
 def _entries(
     state: State, topic: TopicState, topic_id: str, cluster: str, log: ImportLog
 ) -> Iterator[ImportEntry]:
@@ -54,7 +48,7 @@ def _entries(
     number, held = (last.number, last.held) if last else (0, ())
     before: dict[int, int] = {}
     for commit in topic.history():
-        manifest = _old_manifest(commit)
+        manifest = commit.untold
         if manifest and commit.topic_id == topic_id and commit.number > done:
             number += 1
             ranges = _ranges(manifest, before)

@@ -101,6 +101,12 @@ class Commit:
     why: str = ""  # where no increment was done: latest (nothing before was read) | reset | held
     generation: int = 0  # how often a reset has made all records new ones
 
+    @property
+    def untold(self) -> Manifest | None:
+        """What of it its folders may not have been told when it was made: by the release before,
+        which may have done what this one had begun."""
+        return self.manifest if self.manifest and self.manifest.entries != {} else None
+
 
 @dataclass(frozen=True)
 class _Source:
