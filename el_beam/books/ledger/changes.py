@@ -23,7 +23,7 @@ import pyarrow as pa
 from el_beam.books.folder import is_previous
 from el_beam.books.imports import all_unfinished
 from el_beam.books.ledger.audit import compare
-from el_beam.books.ledger.entries import read_ledger
+from el_beam.books.ledger.entries import not_replaced, read_ledger
 from el_beam.books.ledger.hours import put
 from el_beam.books.ledger.model import CHANGES, DONE, Change, HourFilter, LedgerFile
 from el_beam.books.state.lease import Lease
@@ -61,7 +61,7 @@ def changing(root: str, processes: Processes | None = None) -> Iterator[Changing
 
     Raises StateError where another does, OSError, SinkError."""
     with Lease(State(f"{root}/{LEDGER}", previous=is_previous(root)), processes=processes) as lease:
-        put(all_unfinished(root))
+        put(not_replaced(all_unfinished(root)))
         for name in CHANGES.names(root, undone=True):
             _finish(root, name, CHANGES.names(root))
         left = filesystem.names(f"{root}/{_TEMPORARY}")

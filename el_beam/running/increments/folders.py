@@ -9,13 +9,14 @@ from el_beam.books.imports import (
     ImportEntry,
     ImportLog,
     Overlap,
+    all_unfinished,
     below_root,
     in_root,
     scheme_of,
     unfinished,
 )
 from el_beam.books.ledger.changes import finish_left
-from el_beam.books.ledger.entries import enter_state
+from el_beam.books.ledger.entries import enter_state, not_replaced
 from el_beam.books.ledger.hours import Closing, open_for, put
 from el_beam.books.ledger.model import RAW
 from el_beam.books.ledger.upgrade import adopt, entry_name, old_entries
@@ -54,6 +55,9 @@ class ImportFolders:
             folder_id(sink.root, previous=state.previous)
         enter_state(rooted, state)
         adopt(state, cluster, rooted, self.logs)
+        for root in sorted({sink.root for sink in rooted}):
+            with for_people(root):
+                self._put_again(all_unfinished(root))  # the state may know nothing of them
         self._closing = Closing(
             rooted, self._id, self._mine, partial(finish_left, processes=processes)
         )
@@ -69,7 +73,9 @@ class ImportFolders:
         """What the folders have of a topic."""
         if (topic, topic_id) not in self._logs:
             found = (
-                ImportLog.of(sink, choice, self._cluster, topic, topic_id, self._put, self._kept)
+                ImportLog.of(
+                    sink, choice, self._cluster, topic, topic_id, self._put_again, self._kept
+                )
                 for sink, choice in self._sinks
             )
             self._logs[topic, topic_id] = {log.key: log for log in found}
@@ -80,6 +86,10 @@ class ImportFolders:
 
     def _put(self, files: Iterable[NewFile]) -> None:
         self._reopened += put(files)
+
+    def _put_again(self, files: Iterable[NewFile]) -> None:
+        """Of files that may have had their names before: a change may have replaced some since."""
+        self._put(not_replaced(files))
 
     def reopened(self) -> list[str]:
         """The complete hours that something was put into since this was asked last."""
@@ -144,7 +154,9 @@ class ImportFolders:
                         log.enter(entry)
                     except Overlap:
                         return False
-            self._put(waiting)
+                    self._put(waiting)
+                else:
+                    self._put_again(waiting)
         return True
 
     def sweep(self, lease: Lease, awaited: Iterable[ImportEntry]) -> None:

@@ -345,6 +345,7 @@ class Increments:
         if intent is None or manifest is None:
             return
         entries, logs = self._prepared(topic, intent, manifest)
+        self._lease.check()  # who takes it from now on sees the manifest, and leaves its files
         if not self._folders.enter(entries, logs):
             self._lease.check()
             topic.state.give_up()
