@@ -42,6 +42,19 @@ class Choice:
     events: bool = True
     errors: bool = True
 
+    def __str__(self) -> str:
+        """For people: '' where all is chosen."""
+        rules = [
+            f"{name} {pattern.pattern}"
+            for name, pattern in (("only", self.only), ("except", self.except_))
+            if pattern
+        ]
+        if not self.errors:
+            rules.append("no EventErrors")
+        if not self.events:
+            rules.append("EventErrors only")
+        return ", ".join(rules)
+
     def wants(self, destination: Destination) -> bool:
         if self.except_ and _names(self.except_, destination):
             return False

@@ -43,5 +43,12 @@ def upgrade(root: str) -> None:
     filesystem.remove(_mark(root))
 
 
+def new_id(root: str) -> None:
+    """Let a folder be one of its own, if it was a copy. Raises OSError."""
+    path = f"{root}/{LEDGER}/folder.json"
+    filesystem.remove(path)
+    filesystem.create(path, FOLDER.dump(_Folder(uuid.uuid4().hex)))
+
+
 def _mark(root: str) -> str:
     return f"{root}/{LEDGER}/as-before.json"

@@ -1,6 +1,6 @@
 """What imports have put into a folder, as the folder itself knows it.
 
-    ROOT/_ledger/imports/TOPIC-0f3a…/    a log for each topic, by cluster, id and choice of events
+    ROOT/_ledger/imports/TOPIC-0f3a…/    a log for each topic, by the ids of cluster and topic
 
 An entry says which records of the topic came with it. What came before is in it too (`held`): the
 last entry knows all. A range that is held never enters again, whatever a state has forgotten, and
@@ -41,6 +41,8 @@ class ImportEntry:
     ranges: Ranges  # whose records are in its files, or were bad, or left out by the choice
     expired: Ranges = ()  # that nobody could read any more
     missing: int = 0  # records that were to be read, and were not there
+    choice: str = ""  # which events it takes
+    why: str = ""  # where no increment has made it: begin | reset
     archives: tuple[str, ...] = ()  # raw: sinks of the same import
     state: str = ""  # id
     increment: int = 0  # there
@@ -73,6 +75,7 @@ class ImportLog:
 
     sink: Sink
     key: str  # of the folder and the kind of sink: what a manifest calls it
+    choice: str
     log: Log[ImportEntry] = field(repr=False)
     finish: Callable[[list[NewFile]], object] = field(repr=False)  # gives files their names
 
@@ -83,12 +86,10 @@ class ImportLog:
     ) -> ImportLog:  # fmt: skip
         """Raises OSError."""
         scheme = scheme_of(sink)
-        rules = [choice.only and choice.only.pattern, choice.except_ and choice.except_.pattern,
-                 choice.events, choice.errors]  # fmt: skip
-        identity = json.dumps([cluster, topic, topic_id, scheme, rules])
+        identity = json.dumps([cluster, topic, topic_id, scheme])
         key = f"{safe_name(topic)}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
         log = Log(f"{sink.root}/{LEDGER}/imports/{key}", IMPORT, kept)
-        return cls(sink, f"{folder_id(sink.root)} {scheme}", log, finish)
+        return cls(sink, f"{folder_id(sink.root)} {scheme}", str(choice), log, finish)
 
     def has(self, entry: ImportEntry) -> bool:
         """Whether an entry is the last one here."""
@@ -109,18 +110,27 @@ class ImportLog:
         it again does no harm.
 
         Raises Overlap, OSError."""
+        self.log.look()
         while not self.has(entry):
-            if common(self.held, (*entry.ranges, *entry.expired)):
+            brought = (*entry.ranges, *entry.expired)
+            if common(self.held, brought):
                 raise Overlap
-            last = self.log.last()
-            if last and (waiting := unfinished(last, self.sink.root)):
-                self.finish(waiting)
-            number = last.number + 1 if last else 1
-            held = united((*self.held, *entry.ranges, *entry.expired))
-            now = CLOCK.time()
-            if self.log.add(replace(entry, number=number, held=held, committed=now)):
+            if self._add(entry, united((*self.held, *brought))):
                 return
             self.log.look()
+
+    def declare(self, entry: ImportEntry, held: Callable[[Ranges], Ranges]) -> None:
+        """Enter what no increment has made, but which changes what is `held`. Raises OSError."""
+        self.log.look()
+        while not self._add(entry, united(held(self.held))):
+            self.log.look()
+
+    def _add(self, entry: ImportEntry, held: Ranges) -> bool:
+        last = self.log.last()
+        if last and (waiting := unfinished(last, self.sink.root)):
+            self.finish(waiting)
+        number = last.number + 1 if last else 1
+        return self.log.add(replace(entry, number=number, held=held, committed=CLOCK.time()))
 
 
 def in_root(summary: Summary, root: str) -> list[NewFile]:

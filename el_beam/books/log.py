@@ -8,6 +8,7 @@ know all. Old entries go into one file: a NameNode suffers from small ones. What
 leaves entries that are there twice, and no reader minds.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -18,6 +19,8 @@ from transforms.io.files import filesystem
 
 KEPT: Final = 500  # entries that have a file of their own; older ones share one
 _ONE, _MANY = ".commit.json", ".commits.jsonl"
+_NAME = re.compile(rf"(\d+)({re.escape(_ONE)}|{re.escape(_MANY)})")
+_TRIES = 5  # while others fold
 
 
 class Numbered(Protocol):
@@ -49,9 +52,11 @@ class Log(Generic[Entry]):
     def look(self) -> None:
         """See what others have done since."""
         self._last: Entry | None = None
-        names = filesystem.names(self.folder)
-        self._folded = sorted(_number(name) for name in names if name.endswith(_MANY))
-        self._single = sorted(_number(name) for name in names if name.endswith(_ONE))
+        found: dict[str, list[int]] = {_ONE: [], _MANY: []}
+        for name in filesystem.names(self.folder):
+            if match := _NAME.fullmatch(name):  # what else lies there is none of ours
+                found[match[2]].append(int(match[1]))
+        self._single, self._folded = sorted(found[_ONE]), sorted(found[_MANY])
 
     @property
     def _alone(self) -> list[int]:
@@ -64,21 +69,37 @@ class Log(Generic[Entry]):
 
     def last(self) -> Entry | None:
         """The newest entry."""
-        if self._last is None:
-            files = self._files()
-            self._last = self._lines(files[-1])[-1] if files else None
-        return self._last
+        for left in reversed(range(_TRIES)):
+            try:
+                if self._last is None and (files := self._files()):
+                    self._last = self._lines(files[-1])[-1]
+                return self._last
+            except FileNotFoundError:
+                if not left:
+                    raise
+                self.look()
+        raise AssertionError
 
     def entries(self, since: float = 0.0) -> Iterator[Entry]:
         """All entries, in order; at least those that were made since then (unix seconds)."""
+        done = 0
+        for left in reversed(range(_TRIES)):
+            try:
+                for entry in self._entries(since):
+                    if entry.number > done:
+                        yield entry
+                        done = entry.number
+                return
+            except FileNotFoundError:
+                if not left:
+                    raise
+                self.look()
+
+    def _entries(self, since: float) -> Iterator[Entry]:
         files = self._files()
         first = bisect_left(files, since, key=lambda each: self._lines(each)[-1].committed)
-        done = 0
         for file in files[first if since else 0 :]:
-            for entry in self._lines(file):
-                if entry.number > done:
-                    yield entry
-                    done = entry.number
+            yield from self._lines(file)
 
     def add(self, entry: Entry) -> bool:
         """Make an entry, durable when this returns. False where one of its number is there."""
@@ -86,7 +107,8 @@ class Log(Generic[Entry]):
         path = self._path(entry.number, _ONE)
         if not filesystem.create(path, self._dump(entry)):
             return False
-        if any(name.endswith(_MANY) and _number(name) >= entry.number
+        last = entry.number
+        if any((match := _NAME.fullmatch(name)) and match[2] == _MANY and int(match[1]) >= last
                for name in filesystem.names(self.folder)):  # fmt: skip
             filesystem.remove(path)  # one of this number shares a file by now: we have slept long
             return False
@@ -138,8 +160,5 @@ class Log(Generic[Entry]):
         return f"{self.folder}/{number:08d}{ending}"
 
     def _lines(self, path: str) -> list[Entry]:
-        return [self._format.load(line, path) for line in filesystem.read(path).splitlines()]
-
-
-def _number(name: str) -> int:
-    return int(name.partition(".")[0])
+        lines = filesystem.read(path).splitlines() or [b""]  # an empty file is damaged
+        return [self._format.load(line, path) for line in lines]

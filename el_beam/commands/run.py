@@ -31,7 +31,6 @@ from el_beam.running.increments.report import Report
 from el_beam.running.process import for_job, interruptible, leave, stop_requested
 from el_beam.running.streaming.supervise import supervise
 from el_beam.terminal.console import console, hint, live, printable, show, watching
-from transforms.route import Choice
 
 _EXAMPLE = """
 
@@ -132,24 +131,13 @@ def _plan(job: Job, config: RunConfig) -> Iterator[str]:
     for problem in job.registry.problems():
         yield f"        unusable: {problem}"
     for sink, choice in job.sinks:
-        rules = ", ".join(_rules(choice))
-        yield f"write   {sink}" + (f"  ({rules})" if rules else "")
+        yield f"write   {sink}" + (f"  ({choice})" if str(choice) else "")
     if job.metrics:
         yield f"count   {job.metrics}"
     if config.savepoint:
         yield f"from    {config.savepoint}"
     yield f"run     {config.runner}, {config.workers} worker(s)"
     yield "Nothing was read or written (--dry-run)."
-
-
-def _rules(choice: Choice) -> Iterator[str]:
-    for name, pattern in (("only", choice.only), ("except", choice.except_)):
-        if pattern:
-            yield f"{name} {pattern.pattern}"
-    if not choice.errors:
-        yield "no EventErrors"
-    if not choice.events:
-        yield "EventErrors only"
 
 
 def _run_bounded(

@@ -6,8 +6,7 @@ import sys
 import time
 from typing import Any
 
-from el_beam.books.folder import is_previous
-from el_beam.books.folder import upgrade as upgrade_folder
+from el_beam.books import folder
 from el_beam.books.ledger.changes import changing
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import State, reset, show
@@ -57,6 +56,9 @@ def register(add_parser: Any) -> None:
         help="a state, or a folder that `el run` wrote files into",
     )
     upgrader.set_defaults(command=_upgrade)
+    renamer = actions.add_parser("new-id", help="make copies states and folders of their own")
+    renamer.add_argument("paths", metavar="DIR", nargs="+", help="a state, or a folder of files")
+    renamer.set_defaults(command=_new_id)
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -113,24 +115,42 @@ def _reset(args: argparse.Namespace) -> int:
 
 
 def _upgrade(args: argparse.Namespace) -> int:
-    paths = [*map(checked_path, args.paths)]
-    for path in paths:
-        if not any(filesystem.exists(f"{path}/{each}") for each in ("source.json", LEDGER)):
-            raise UriError(f"{path} is neither a state nor a folder that `el run` wrote files into")
-    for path in paths:
-        if filesystem.exists(f"{path}/source.json"):
+    for path in _states_and_folders(args.paths):
+        if _is_state(path):
             with Lease(state := State(path)):
                 done = state.previous
                 state.upgrade()
         else:
             with changing(path):
-                done = is_previous(path)
-                upgrade_folder(path)
-        what = (
-            "is upgraded: the release before can't go on with it" if done else "is upgraded already"
-        )
-        print(printable(f"{path} {what}"))
+                done = folder.is_previous(path)
+                folder.upgrade(path)
+        what = "" if done else ", as it was before"
+        print(printable(f"{path}: the release before can't go on with it any more{what}"))
     return 0
+
+
+def _new_id(args: argparse.Namespace) -> int:
+    for path in _states_and_folders(args.paths):
+        if _is_state(path):
+            with Lease(state := State(path)):
+                state.new_id()
+        else:
+            with changing(path):
+                folder.new_id(path)
+    return 0
+
+
+def _states_and_folders(paths: list[str]) -> list[str]:
+    """Checked. Raises UriError where one is neither."""
+    checked = [*map(checked_path, paths)]
+    for path in checked:
+        if not (_is_state(path) or filesystem.exists(f"{path}/{LEDGER}")):
+            raise UriError(f"{path} is neither a state nor a folder that `el run` wrote files into")
+    return checked
+
+
+def _is_state(path: str) -> bool:
+    return any(filesystem.exists(f"{path}/{name}.json") for name in ("source", "cluster"))
 
 
 def _ends(args: argparse.Namespace) -> dict[int, int]:

@@ -180,10 +180,7 @@ class FileSink(Sink, Writer):
         with for_people(self.root):
             filesystem.remove(self.temporary)
             for depth in range(len(below) - 1, 0, -1):
-                above = "/".join([self.root, *below[:depth]])
-                if filesystem.names(above):
-                    break  # another job's files
-                filesystem.remove(above)
+                filesystem.remove_empty("/".join([self.root, *below[:depth]]))
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from el_beam.books.imports import all_unfinished
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import not_replaced, read_ledger
 from el_beam.books.ledger.hours import put
-from el_beam.books.ledger.model import CHANGES, DONE, Change, HourFilter, LedgerFile
+from el_beam.books.ledger.model import CHANGES, DONE, STRAYS, Change, HourFilter, LedgerFile
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import LeaseLost, State, StateError
 from runners.orphans import Processes
@@ -183,6 +183,6 @@ def put_away_untracked(root: str, selected: HourFilter, processes: Processes | N
             if each.kind == "unfinished":
                 filesystem.remove(f"{root}/{each.what}")
         if untracked := tuple(each.what for each in ledger.troubles if each.kind == "unknown"):
-            name = "strays-" + hashlib.sha256("\n".join(untracked).encode()).hexdigest()[:12]
+            name = f"{STRAYS}{uuid.uuid4().hex[:12]}"
             prepare(Change(name, "nobody knows them", Summary(), {}, untracked), change)
             finish(name, change)

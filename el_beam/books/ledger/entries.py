@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from shlex import quote
 from typing import Any, TypeVar
 
 from el_beam.books.imports import logs, scheme_of, unfinished
@@ -18,6 +19,7 @@ from el_beam.books.ledger.model import (
     RAW,
     RUNS,
     STATES,
+    STRAYS,
     Change,
     Entry,
     FilePart,
@@ -31,7 +33,7 @@ from el_beam.books.ledger.model import (
     StateNote,
     Trouble,
 )
-from el_beam.books.state.state import State
+from el_beam.books.state.state import State, StateError
 from schemas.durable import DocumentFormat
 from transforms.counts.summary import HourKey, Summary
 from transforms.errors import SinkError
@@ -82,20 +84,41 @@ def enter_run(sinks: Iterable[Sink], source: str, summaries: Mapping[str, Summar
             _enter(sink.root, RUNS, digests, note)
 
 
-def enter_state(sinks: Iterable[Sink], state: State) -> None:
-    """Note in the folders that an import writes into which state it has. Raises OSError."""
-    for sink in sinks:
-        if sink.root:
-            note = StateNote(sink.root, str(sink), filesystem.absolute(state.path), state.id())
-            name = _digest(note.id, scheme_of(sink))
-            if state.previous:
-                note = replace(note, id="")  # as the release before has it
-                name = _digest({"root": note.root, "sink": note.sink, "state": note.state})
-            if name in STATES.names(sink.root):
-                if STATES.read(sink.root, name) == note:
-                    continue
-                filesystem.remove(STATES.path(sink.root, name))  # it was elsewhere then
-            _enter(sink.root, STATES, name, note)
+def enter_state(sinks: Iterable[Sink], state: State, token: str = "") -> None:
+    """Note in the folders that an import writes into which state it has, and which instance works
+    on it. Raises StateError where the state is a copy of another one, OSError."""
+    sinks = [sink for sink in sinks if sink.root]
+    path = filesystem.absolute(state.path)
+    notes = [StateNote(sink.root, str(sink), path, state.id(), token) for sink in sinks]
+    names = [*map(_name_of, sinks, notes)]
+    for note, name in zip(notes, names, strict=True):
+        if name in STATES.names(note.root):
+            other = State(STATES.read(note.root, name).state)
+            if other.path != path and other.known_id() == note.id and not state.is_at(other.path):
+                raise StateError(
+                    f"{state.path} is a copy of {other.path}, which is there too: use that one; or "
+                    f"`el state new-id {quote(state.path)}` makes the copy a state of its own"
+                )
+    for note, name in zip(notes, names, strict=True):
+        if state.previous:  # as the release before has it
+            note = replace(note, id="", token="")
+            name = _digest({"root": note.root, "sink": note.sink, "state": note.state})
+        if name in STATES.names(note.root):
+            if STATES.read(note.root, name) == note:
+                continue
+            filesystem.remove(STATES.path(note.root, name))  # it was elsewhere then
+        _enter(note.root, STATES, name, note)
+
+
+def instance_in(sink: Sink, state: str) -> str:
+    """The token of the instance that has begun last to import into a sink's folder with the state
+    of this id, or a copy of it; '' where nobody knows. Raises OSError."""
+    name = _name_of(sink, StateNote("", "", "", state))
+    return STATES.read(sink.root, name).token if name in STATES.names(sink.root) else ""
+
+
+def _name_of(sink: Sink, note: StateNote) -> str:
+    return _digest(note.id, scheme_of(sink))
 
 
 def _enter(root: str, notes: Notes[T], name: str, note: T) -> None:
@@ -125,7 +148,9 @@ def not_replaced(files: Iterable[NewFile]) -> Iterator[NewFile]:
             yield from mine
             continue
         ledger = read_ledger(root, selected={file.hour for file in mine}.__contains__)
-        removed = {path for entry in ledger.entries for path in entry.removed}
+        stray = f"{CHANGES.format.kind}-{STRAYS}"  # what nobody knew may come again
+        removed = {path for entry in ledger.entries if not entry.name.startswith(stray)
+                   for path in entry.removed}  # fmt: skip
         digests = {file.path: file.sha256 for entry in ledger.entries for file in entry.files}
         for file in mine:
             path = file.path.removeprefix(f"{root}/")
@@ -197,6 +222,8 @@ def read_imports(ledger: Ledger, selected: HourFilter, *, since: float = 0.0) ->
             for which in (entry.committed, entry.state):
                 found.add((entry.sink, entry.topic, entry.increment, which))
             ledger.archives.update(entry.archives)
+            if entry.why:
+                continue
             ledger.entries.append(
                 _entry(entry.name, entry.committed, entry.summary, "", "", selected)
             )

@@ -4,6 +4,7 @@
                            _REOPENED        that was so, and then more of it came
     ROOT/_ledger/open-2019-03-10T07.json    an hour of which something came since it was complete
                  passed-2019-03-10T07.….json    an import's source has passed it
+                 retired-….json                 an import that won't come back: nobody awaits it
 
 A run or change opens the hours that it writes into. An import passes those of whose end it has read
 all: all that the topics had at a later time. The last import to pass an hour closes it: all count
@@ -14,12 +15,13 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from shlex import quote
 
 from el_beam.books.imports import logs
 from el_beam.books.ledger.audit import compare, folders
 from el_beam.books.ledger.entries import read_imports, read_ledger
 from el_beam.books.ledger.model import STATES, Ledger, LedgerError, Notes
-from schemas.durable import DocumentFormat
+from schemas.durable import DocumentError, DocumentFormat
 from transforms.io.files import filesystem
 from transforms.io.world import CLOCK
 from transforms.layout import COMPLETE, REOPENED, hour_in
@@ -29,6 +31,7 @@ from transforms.write.sink import NewFile, Sink
 LATENESS = 300.0  # seconds that a line may need from its edge to the topic
 QUIET = 3600.0  # seconds that a source may be silent before our own clock counts, so much behind
 _SKEW = 3600.0  # seconds that the clocks of imports may differ
+_AWAITED = 6 * 3600.0  # seconds that another import may be behind until people are told
 _LOOK_AGAIN = 600.0  # seconds until an hour that lacks files is looked at again
 
 
@@ -46,9 +49,18 @@ class PassedHour:
     state: str  # id of the import's state
 
 
+@dataclass(frozen=True)
+class RetiredImport:
+    """An import that is gone for good."""
+
+    at: float  # unix seconds
+
+
 OPEN_HOUR = DocumentFormat("open", OpenHour)
 PASSED_HOUR = DocumentFormat("passed", PassedHour)
+RETIRED_IMPORT = DocumentFormat("retired", RetiredImport)
 OPEN_HOURS, PASSED_HOURS = Notes(OPEN_HOUR), Notes(PASSED_HOUR)
+RETIRED = Notes(RETIRED_IMPORT)
 _HOUR = len("2019-03-10T07")
 
 
@@ -154,7 +166,7 @@ def close_hour(sink: Sink, hour: str, finish: Callable[[str], None]) -> str:
     `finish` finishes changes of a folder that were left half done. Returns what is wrong, for
     people; '' where nothing is. Raises LedgerError, OSError."""
     ledger, notes = Ledger(sink.root), open_hours(sink.root).get(hour, [])
-    opened = min((OPEN_HOURS.read(sink.root, note).since for note in notes), default=0.0)
+    opened = min((_since(sink.root, note) for note in notes), default=0.0)
     since = max(0.0, opened - _SKEW)
     read_imports(ledger, hour.__eq__, since=since)
     compare(ledger, selected=lambda _: False, hours=[hour])
@@ -169,13 +181,45 @@ def close_hour(sink: Sink, hour: str, finish: Callable[[str], None]) -> str:
     return ""
 
 
+def _since(root: str, note: str) -> float:
+    try:
+        return OPEN_HOURS.read(root, note).since
+    except DocumentError:
+        return 0.0  # all that ever came is looked at
+
+
 def behind(root: str, hour: str, state: str, mine: Collection[str]) -> list[str]:
     """The states whose imports have put something into a folder and haven't passed an hour, but for
     `state`, which has the logs `mine`. Raises OSError."""
-    voted = {PASSED_HOURS.read(root, note).state for note in PASSED_HOURS.names(root)
-             if note.startswith(hour)}  # fmt: skip
+    voted = {note.partition(".")[2] for note in PASSED_HOURS.names(root) if note.startswith(hour)}
     last = (log.last() for log in logs(root) if log.folder not in mine)
-    return sorted({each.state for each in last if each} - voted - {state})
+    return sorted({each.state for each in last if each} - voted - retired(root) - {state})
+
+
+def retired(root: str) -> set[str]:
+    """The ids of states whose imports won't come back. Raises OSError."""
+    return {*RETIRED.names(root)}
+
+
+def retire(root: str, state: str) -> None:
+    """Await a state's import no more, until it comes back. Raises LedgerError, OSError."""
+    known = {entry.state for log in logs(root) if (entry := log.last())}
+    if state not in known:
+        there_are = ", ".join(sorted(known)) or "none"
+        raise LedgerError(
+            f"no import of a state {state} has come into {root}: there are {there_are}"
+        )
+    RETIRED.create(root, state, RetiredImport(CLOCK.time()))
+
+
+def _awaits(root: str, hour: str, states: Iterable[str]) -> str:
+    notes = (STATES.read(root, name) for name in STATES.names(root))
+    paths = {note.id: note.state for note in notes}
+    others = ", ".join(f"{each} ({paths.get(each, 'nobody knows where')})" for each in states)
+    return (
+        f"{hour} stays open: the imports of these states write here, too, and haven't passed it: "
+        f"{others}. One that is gone for good: `el ledger {quote(root)} --retire ID`"
+    )
 
 
 class Closing:
@@ -201,8 +245,10 @@ class Closing:
             if self._not_before.get((sink.root, hour), 0.0) > asked:
                 continue
             try:
-                if behind(sink.root, hour, self._state, self._logs()):
+                if others := behind(sink.root, hour, self._state, self._logs()):
                     PASSED_HOURS.create(sink.root, f"{hour}.{self._state}", PassedHour(self._state))
+                    if passed(hour, asked - _AWAITED):
+                        problems[str(sink)] = _awaits(sink.root, hour, others)
                     continue
                 wrong = close_hour(sink, hour, self._finish)
             except (LedgerError, OSError) as error:

@@ -25,6 +25,9 @@ from transforms.layout import LEDGER
 T = TypeVar("T")
 
 DONE: Final = ".done.json"
+STRAYS: Final = "strays-"
+"""How changes are called that put files away which nobody knew."""
+
 MARK: Final = b"{}"
 """The content of files whose names say all."""
 
@@ -190,6 +193,7 @@ class StateNote:
     sink: str
     state: str  # path, where it was last seen
     id: str = ""  # '' where the state itself says what each increment has made
+    token: str = ""  # of the instance that works on it
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,14 @@ def adopt(state: State, cluster: str, sinks: Iterable[Sink], logs: Logs) -> None
     marks = {sink: f"{sink.root}/{LEDGER}/adopted-{state.id()}-{scheme_of(sink)}.json"
              for sink in sinks}  # fmt: skip
     new = {sink for sink, mark in marks.items() if not filesystem.exists(mark)}
+    names = {str(sink) for sink in marks}
     for name in state.topics() if new else ():
         topic = state.topic(name)
         ids = {commit.topic_id for commit in topic.history() if commit.untold}
         for id_ in sorted(ids):
             for log in logs(name, id_).values():
                 if log.sink in new:
-                    log.log.add_all(_entries(state, topic, id_, cluster, log))
+                    log.log.add_all(_entries(state, topic, id_, cluster, log, names))
     if state.previous:
         return  # the release before may go on with it
     for sink in new:
@@ -41,23 +42,30 @@ def adopt(state: State, cluster: str, sinks: Iterable[Sink], logs: Logs) -> None
 
 
 def _entries(
-    state: State, topic: TopicState, topic_id: str, cluster: str, log: ImportLog
-) -> Iterator[ImportEntry]:
+    state: State, topic: TopicState, topic_id: str, cluster: str, log: ImportLog, sinks: set[str]
+) -> Iterator[ImportEntry]:  # fmt: skip
     last, id_ = log.log.last(), state.id()
-    done = max((each.increment for each in log.log.entries() if each.state == id_), default=0)
+    told = [*log.log.entries()]
+    done = max((each.increment for each in told if each.state == id_), default=0)
+    by_a_copy = {(each.increment, each.committed) for each in told}
     number, held = (last.number, last.held) if last else (0, ())
     before: dict[int, int] = {}
     for commit in topic.history():
         manifest = commit.untold
-        if manifest and commit.topic_id == topic_id and commit.number > done:
+        new = (commit.topic_id == topic_id and commit.number > done
+               and (commit.number, commit.committed) not in by_a_copy)  # fmt: skip
+        name = _name(manifest.summary, log.sink, sinks) if manifest and new else None
+        if manifest and name is not None:
             number += 1
             ranges = _ranges(manifest, before)
-            held = united((*held, *ranges, *manifest.expired))
+            since = (OffsetRange(each, before[each], end) for each, end in manifest.ends.items()
+                     if each in before)  # fmt: skip  # what a reset had left out is wanted no more
+            held = united((*held, *ranges, *manifest.expired, *since))
             yield ImportEntry(
                 entry_name(commit.number, topic.topic, state.path),
                 scheme_of(log.sink), cluster, topic.topic, topic_id,
-                _of_sink(manifest.summary, log.sink), ranges, manifest.expired,
-                manifest.missing, _archives(manifest.summary),
+                below_root(manifest.summary, name), ranges, manifest.expired,
+                manifest.missing, log.choice, "", _archives(manifest.summary),
                 id_, commit.number, number, held, commit.committed,
             )  # fmt: skip
         before = commit.ends
@@ -74,14 +82,17 @@ def old_entries(
 ) -> dict[str, ImportEntry]:  # fmt: skip
     """What a manifest of an older version has for folders, as newer ones note it. `before` are the
     offsets where its increment starts."""
+    names = {str(log.sink) for log in logs.values()}
     return {
         key: ImportEntry(
             entry_name(intent.number, intent.topic, state.path),
             scheme_of(log.sink), cluster, intent.topic, intent.topic_id,
-            _of_sink(manifest.summary, log.sink), _ranges(manifest, before), manifest.expired,
-            manifest.missing, _archives(manifest.summary), state.id(), intent.number,
+            below_root(manifest.summary, name), _ranges(manifest, before), manifest.expired,
+            manifest.missing, log.choice, "", _archives(manifest.summary), state.id(),
+            intent.number,
         )
         for key, log in logs.items()
+        if (name := _name(manifest.summary, log.sink, names)) is not None
     }  # fmt: skip
 
 
@@ -92,10 +103,12 @@ def _ranges(manifest: Manifest, before: dict[int, int]) -> Ranges:
     return united(ranges)
 
 
-def _of_sink(summary: Summary, sink: Sink) -> Summary:
-    """What it says of a sink, which may have been elsewhere then."""
-    names = [str(sink), *(name for name in summary.sinks if name.startswith(f"{scheme_of(sink)}:"))]
-    return below_root(summary, next((name for name in names if name in summary.sinks), ""))
+def _name(summary: Summary, sink: Sink, sinks: set[str]) -> str | None:
+    """What a summary calls a sink, which may have been elsewhere then; None if it was none of that
+    import's. `sinks` are those that it has today."""
+    before = (name for name in summary.sinks
+              if name.startswith(f"{scheme_of(sink)}:") and name not in sinks)  # fmt: skip
+    return str(sink) if str(sink) in summary.sinks else next(before, None)
 
 
 def _archives(summary: Summary) -> tuple[str, ...]:

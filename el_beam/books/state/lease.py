@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ class Lease:
         self._state, self._folder = state, f"{state.path}/lease"
         self._clock, self._processes = clock, processes or Processes()
         self.number = 0  # of this instance
+        self.token = ""  # the same, unlike any of a copy of this state
 
     def __enter__(self) -> Lease:
         filesystem.make_folder(self._folder)
@@ -52,7 +54,8 @@ class Lease:
         if numbers:
             self._refuse_if_held(numbers[-1])
         self.number = (numbers[-1] if numbers else 0) + 1
-        self._holder = Holder(*self._processes.here(), uuid.uuid4().hex)
+        self.token = uuid.uuid4().hex
+        self._holder = Holder(*self._processes.here(), self.token)
         self._beat("held")
         content = HOLDER.dump(self._holder, previous=self._state.previous)
         if not filesystem.create(f"{self._folder}/{self.number:08d}.json", content):
@@ -71,15 +74,14 @@ class Lease:
     def check(self) -> None:
         """Raises LeaseLost where another instance has taken us for dead."""
         numbers = self._numbers()
-        if numbers and numbers[-1] != self.number:
+        if not numbers:
+            raise LeaseLost(f"{self._folder} isn't there any more: was its state moved?")
+        if numbers[-1] != self.number:
             raise LeaseLost(f"instance {numbers[-1]} works here now, this one was {self.number}")
 
     def _numbers(self) -> list[int]:
-        return sorted(
-            int(name.removesuffix(".json"))
-            for name in filesystem.names(self._folder)
-            if name.endswith(".json") and name[0] != "_"
-        )
+        names = filesystem.names(self._folder)
+        return sorted(int(name[:-5]) for name in names if re.fullmatch(r"\d+\.json", name))
 
     def _refuse_if_held(self, number: int) -> None:
         path = f"{self._folder}/{number:08d}"

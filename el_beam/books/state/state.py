@@ -99,7 +99,8 @@ class Commit:
     committed: float = 0.0  # unix seconds
     manifest: Manifest | None = None  # of versions that kept no entries in folders
     why: str = ""  # where no increment was done: latest (nothing before was read) | reset | held
-    generation: int = 0  # how often a reset has made all records new ones
+    reset: dict[int, int] = field(default_factory=dict)  # of `ends` what a reset has given
+    again: bool = False  # folders forget what they hold from these offsets on
 
     @property
     def untold(self) -> Manifest | None:
@@ -139,11 +140,12 @@ def _migrate_manifest(old: Document) -> Document:
 
 def _migrate_commit(old: Document) -> Document:
     about = old["about"]
-    generation = about.get("generation", 0)
     if "files" in about:
-        return old | {"manifest": _migrate_manifest(about), "generation": generation}
+        return old | {"manifest": _migrate_manifest(about)}
     why = next((each for each in ("reset", "held") if each in about), about.get("start", ""))
-    return old | {"why": why, "generation": generation}
+    given = about.get("reset", {})
+    reset = given if isinstance(given, dict) else old["ends"]
+    return old | {"why": why, "reset": reset, "again": about.get("again", False)}
 
 
 def _previous_intent(intent: Intent) -> Document:
@@ -164,8 +166,8 @@ def _previous_commit(commit: Commit) -> Document:
         about = {"start": commit.why}
     elif commit.why:
         about = {commit.why: True}
-    if commit.generation:
-        about = about | {"generation": commit.generation}
+    if commit.reset:
+        about = {"reset": commit.reset, "again": commit.again}
     kept = ("number", "ends", "topic_id", "committed")
     return {name: getattr(commit, name) for name in kept} | {"about": about}
 
@@ -260,10 +262,31 @@ class State:
 
     def id(self) -> str:
         """What no other state is called, wherever it is moved."""
+        if not self.known_id():
+            filesystem.create(
+                f"{self.path}/identity.json", IDENTITY.dump(_Identity(uuid.uuid4().hex))
+            )
+        return self.known_id()
+
+    def known_id(self) -> str:
+        """As `id`; '' where it has none, or isn't there."""
         path = f"{self.path}/identity.json"
         if not filesystem.exists(path):
-            filesystem.create(path, IDENTITY.dump(_Identity(uuid.uuid4().hex)))
+            return ""
         return IDENTITY.load(filesystem.read(path), path).id
+
+    def new_id(self) -> None:
+        """Let it be a state of its own, if it was a copy. Its lease must be held."""
+        filesystem.remove(f"{self.path}/identity.json")
+        self.id()
+
+    def is_at(self, path: str) -> bool:
+        """Whether it is there, too: another name of the same folder."""
+        probe = f"_probe.{uuid.uuid4().hex}"
+        filesystem.write(f"{self.path}/{probe}", b"")
+        found = filesystem.exists(f"{path}/{probe}")
+        filesystem.remove(f"{self.path}/{probe}")
+        return found
 
     def topics(self) -> list[str]:
         """Those that anything is known of."""
@@ -372,18 +395,18 @@ def _shown(topic: TopicState) -> dict[str, Any]:
 
 
 def reset(state: State, topic: str, ends: dict[int, int], *, again: bool = False) -> Commit:
-    """Make a topic go on from these offsets; whatever was pending is given up. What folders hold of
-    it enters them `again` only if the caller says so: then what is read from here on counts as
-    records that nobody has seen. Its lease must be held.
+    """Make a topic go on from these offsets; whatever was pending is given up. What was before is
+    wanted no more. What folders hold of the rest enters them `again` only if the caller says so:
+    then other records have these offsets by now. Its lease must be held.
 
     Raises StateError where files of the pending increment wait for their names."""
     known = state.topic(topic)
     last = known.last()
     if known.pending()[1] is not None:
         raise StateError(f"{topic}: an increment waits to be finished; run `el run` once first")
-    before, generation = (last.ends, last.generation) if last else ({}, 0)
+    before = last.ends if last else {}
     # Without a topic's id: it may be another topic of the same name from here on.
-    commit = Commit(known.next, {**before, **ends}, "", CLOCK.time(), why="reset",
-                    generation=generation + again)  # fmt: skip
+    commit = Commit(known.next, {**before, **ends}, "", CLOCK.time(), why="reset", reset=ends,
+                    again=again)  # fmt: skip
     known.commit(commit)
     return commit

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from shlex import quote
 
 from el_beam.books.folder import folder_id, is_previous
 from el_beam.books.imports import (
@@ -16,17 +17,17 @@ from el_beam.books.imports import (
     unfinished,
 )
 from el_beam.books.ledger.changes import finish_left
-from el_beam.books.ledger.entries import enter_state, not_replaced
-from el_beam.books.ledger.hours import Closing, open_for, put
+from el_beam.books.ledger.entries import enter_state, instance_in, not_replaced
+from el_beam.books.ledger.hours import RETIRED, Closing, open_for, put, retired
 from el_beam.books.ledger.model import RAW
 from el_beam.books.ledger.upgrade import adopt, entry_name, old_entries
 from el_beam.books.state.lease import Lease
-from el_beam.books.state.state import Intent, Manifest, State
+from el_beam.books.state.state import Commit, Intent, LeaseLost, Manifest, State, StateError
 from runners.orphans import Processes
 from transforms.counts.summary import Summary, total
 from transforms.io.files import filesystem
 from transforms.layout import TEMPORARY
-from transforms.read.offsets import united, without
+from transforms.read.offsets import OffsetRange, Ranges, united, without
 from transforms.route import Choice
 from transforms.write.files import for_people
 from transforms.write.sink import NewFile, Sink
@@ -40,20 +41,32 @@ class ImportFolders:
     """The folders of an import's sinks. Methods raise OSError."""
 
     def __init__(
-        self, sinks: Sequence[tuple[Sink, Choice]], state: State, cluster: str, kept: int,
-        processes: Processes,
+        self, sinks: Sequence[tuple[Sink, Choice]], state: State, lease: Lease, cluster: str,
+        kept: int, processes: Processes,
     ) -> None:  # fmt: skip
-        """Let the folders know the import, and what an older version has put into them for it."""
+        """Let the folders know the import, and what an older version has put into them for it.
+
+        Raises StateError where two of them are copies of each other, or the state is one."""
         self.all_sinks = all(sink.root for sink, _ in sinks)  # whether each sink has a folder
-        self._sinks = [(sink, choice) for sink, choice in sinks if sink.root]
-        self._state, self._cluster, self._kept = state, cluster, kept
+        # Archives come last: what one has all have, or its backfill would make doubles.
+        self._sinks = sorted(((sink, choice) for sink, choice in sinks if sink.root),
+                             key=lambda each: str(each[0]).startswith(RAW))  # fmt: skip
+        self._state, self._lease, self._cluster, self._kept = state, lease, cluster, kept
         self._id = state.id()
         self._logs: dict[tuple[str, str], dict[str, ImportLog]] = {}
         self._reopened: list[str] = []
         rooted = [sink for sink, _ in self._sinks]
+        known: dict[tuple[str, str], Sink] = {}
         for sink in rooted:
-            folder_id(sink.root, previous=state.previous)
-        enter_state(rooted, state)
+            key = folder_id(sink.root, previous=state.previous), scheme_of(sink)
+            if str(other := known.setdefault(key, sink)) != str(sink):
+                raise StateError(
+                    f"{sink.root} is another name of {other.root}, or a copy of it: use one; or "
+                    f"`el state new-id {quote(sink.root)}` makes a copy a folder of its own"
+                )
+        enter_state(rooted, state, lease.token)
+        for sink in rooted:
+            filesystem.remove(RETIRED.path(sink.root, self._id))
         adopt(state, cluster, rooted, self.logs)
         for root in sorted({sink.root for sink in rooted}):
             with for_people(root):
@@ -122,7 +135,7 @@ class ImportFolders:
             entry_name(intent.number, intent.topic, known_as),
             scheme_of(log.sink), self._cluster, intent.topic, intent.topic_id,
             below_root(summary, str(log.sink)), ranges, without(intent.expired, log.held),
-            summary.holes,
+            summary.holes, log.choice, "",
             tuple(name for sink, _ in self._sinks if (name := str(sink)).startswith(RAW)),
             self._id, intent.number,
         )  # fmt: skip
@@ -139,27 +152,72 @@ class ImportFolders:
     def enter(self, entries: Entries, logs: Logs) -> bool:
         """Let folders have what is theirs. False where one of them can't any more: its files are
         gone, others have put the same records there, or it is another folder. Raises SinkError."""
-        for key, entry in entries.items():
-            log = logs.get(key)
-            if log is None:
-                return False
-            root = log.sink.root
-            with for_people(root):
-                waiting = unfinished(entry, root)
-                if not log.has(entry):
-                    if len(waiting) < len(entry.summary.files):
-                        return False
-                    open_for(waiting)  # an hour's note is older than what comes into it
-                    try:
-                        log.enter(entry)
-                    except Overlap:
-                        return False
-                    self._put(waiting)
-                else:
-                    self._put_again(waiting)
-        return True
+        return all([key in logs and self._enter(entry, logs[key])
+                    for key, entry in entries.items()])  # fmt: skip
 
-    def sweep(self, lease: Lease, awaited: Iterable[ImportEntry]) -> None:
+    def _enter(self, entry: ImportEntry, log: ImportLog) -> bool:
+        root = log.sink.root
+        with for_people(root):
+            waiting = unfinished(entry, root)
+            log.log.look()
+            if log.has(entry):
+                self._put_again(waiting)
+                return True
+            if len(waiting) < len(entry.summary.files):
+                return False
+            open_for(waiting)  # an hour's note is older than what comes into it
+            try:
+                log.enter(entry)
+            except Overlap:
+                return False
+            self._put(waiting)
+            return True
+
+    def settle(self, last: Commit, topic: str, topic_id: str) -> None:
+        """Let folders know what no increment has brought: where the import begins, in a folder that
+        knows nothing of the topic, and what a reset has said. Doing it again does no harm."""
+        for log in self.logs(topic, topic_id).values():
+            told = partial(
+                ImportEntry, "", scheme_of(log.sink), self._cluster, topic, topic_id, Summary(), (),
+                choice=log.choice, state=self._id, increment=last.number,
+            )  # fmt: skip
+            newest = log.log.last()
+            if newest is None:
+                log.declare(told(why="begin"), partial(_from, last.ends))
+            elif last.why == "reset":
+                since = [each for each in log.log.entries(last.committed)
+                         if each.committed >= last.committed]  # fmt: skip
+                if not any(each.why == "reset" and each.state == self._id
+                           and each.increment == last.number for each in since):  # fmt: skip
+                    log.declare(told(why="reset"), partial(_after_reset, last, since))
+
+    def conflicts(self, logs: Logs) -> str:
+        """Why an import of this state can't share its folders; '' where it can."""
+        for log in logs.values():
+            last, root = log.log.last(), log.sink.root
+            if (last and last.state != self._id and last.choice != log.choice
+                    and last.state not in retired(root)):  # fmt: skip
+                return (
+                    f"{root} takes events of {last.topic} from another import, which chooses "
+                    f"{last.choice or 'all'}, and this one {log.choice or 'all'}: give this one a "
+                    "folder of its own; or, if the other one is gone for good, "
+                    f"`el ledger {quote(root)} --retire {last.state}`"
+                )
+        return ""
+
+    def check(self) -> None:
+        """Raises LeaseLost where another instance works here, on this state or on a copy."""
+        self._lease.check()
+        if self._state.previous:
+            return
+        for sink, _ in self._sinks:
+            if instance_in(sink, self._id) not in ("", self._lease.token):
+                raise LeaseLost(
+                    f"another instance works on a copy of {self._state.path}, into {sink.root}: "
+                    f"`el state new-id {quote(self._state.path)}` makes this one a state of its own"
+                )
+
+    def sweep(self, awaited: Iterable[ImportEntry]) -> None:
         """Remove what attempts left below the temporary folders, but what is `awaited`. Raises
         LeaseLost."""
         roots = sorted({sink.root for sink, _ in self._sinks})
@@ -171,7 +229,7 @@ class ImportFolders:
         files = [file for entry in awaited for root in roots
                  for file in in_root(entry.summary, root)]  # fmt: skip
         kept = {file.temporary.rpartition("/")[0] for file in files}
-        lease.check()  # after we have looked: what others make from here on isn't in the list
+        self.check()  # after we have looked: what others make from here on isn't in the list
         for path in left:
             if path not in kept:
                 filesystem.remove(path)
@@ -179,8 +237,28 @@ class ImportFolders:
             filesystem.remove_empty(place)
             filesystem.remove_empty(place.rpartition("/")[0])
 
+    def root(self, key: str) -> str:
+        """Of the folder that is called so in a manifest."""
+        return next(log.sink.root for logs in self._logs.values() for name, log in logs.items()
+                    if name == key)  # fmt: skip
+
     def close_hours(
         self, newest: Callable[[], float], asked: float
     ) -> tuple[list[str], dict[str, str]]:
         """As Closing.close."""
         return self._closing.close(newest, asked)
+
+
+def _after_reset(reset: Commit, since: Iterable[ImportEntry], held: Ranges) -> Ranges:
+    """What a folder holds after a reset: all before it, wanted or not; where other records have the
+    offsets from there on, what has come `since`."""
+    if reset.again:
+        rest = (OffsetRange(each, start, 2**63) for each, start in reset.reset.items())
+        held = without(held, rest)
+        held = united((*held, *(new for entry in since for new in (*entry.ranges, *entry.expired))))
+    return _from(reset.reset, held)
+
+
+def _from(offsets: Mapping[int, int], held: Ranges) -> Ranges:
+    """What is held, and all before these offsets: nobody wants it."""
+    return (*held, *(OffsetRange(each, 0, start) for each, start in offsets.items()))

@@ -25,11 +25,18 @@ from el_beam.books.state.state import (
     StateError,
 )
 from el_beam.job import Execution, Job
-from el_beam.running.bounded import clean_up, options_of, run
+from el_beam.running.bounded import options_of, run
 from el_beam.running.failures import JobFailed, NotReady
 from el_beam.running.hooks import Hook
 from el_beam.running.increments.folders import Entries, ImportFolders, Logs
-from el_beam.running.increments.planning import ImportedTopic, IncrementsOptions, TopicFacts, plan
+from el_beam.running.increments.planning import (
+    ImportedTopic,
+    IncrementsOptions,
+    TopicFacts,
+    check,
+    places,
+    plan,
+)
 from el_beam.running.increments.report import Problem, Report
 from runners import flink
 from runners.flink_rest import FlinkError
@@ -150,7 +157,7 @@ class Increments:
         cluster = self._kafka.cluster_id()
         self._state.bind(cluster)
         self._folders = ImportFolders(
-            self._job.sinks, self._state, cluster, self._options.kept, self._processes
+            self._job.sinks, self._state, self._lease, cluster, self._options.kept, self._processes
         )
         for name in self._state.topics():
             with suppress(SinkError):  # it is tried again, and told, with each round
@@ -229,7 +236,12 @@ class Increments:
             topic.state.commit(Commit(1, ends, there.id, now, why="latest"))
             return None
         reset = f"el state reset {quote(self._state.path)} --topic {quote(topic.name)}"
-        logs = self._folders.logs(topic.name, topic.log_id(there.id))
+        logs = self._folders.logs(topic.name, there.id)
+        if conflict := self._folders.conflicts(logs):
+            raise StateError(conflict)
+        check(topic.state.last(), there, reset)
+        if last := topic.state.last():
+            self._folders.settle(last, topic.name, there.id)
         found = plan(
             topic.state, there, {key: log.held for key, log in logs.items()},
             reset, skip=self._options.skip_expired, most=self._options.most_records,
@@ -240,9 +252,17 @@ class Increments:
                 f"{topic.name}: {offsets(found.skipped)} are in all folders already, though "
                 f"{self._state.path} doesn't know it: the import goes on after them"
             )
+        for key, lacks in found.lacking.items():
+            to = {each.partition: max(each.start, there.bounds[each.partition][0])
+                  for each in reversed(lacks) if each.partition in there.bounds}  # fmt: skip
+            text = (
+                f"{self._folders.root(key)} lacks {offsets(lacks)} of {topic.name}, which "
+                f"{self._state.path} takes for done: `{reset} --to {places(to)} --yes` lets the "
+                "import bring what the brokers still have of them"
+            )
+            report.problems.append(Problem("topic", topic.name, text))
         if found.ends:
-            commit = Commit(topic.state.next, found.ends, there.id, now, why="held",
-                            generation=topic.generation)  # fmt: skip
+            commit = Commit(topic.state.next, found.ends, there.id, now, why="held")
             topic.state.commit(commit)
         return found.intent and replace(
             found.intent, registry=self._job.registry.digest(), code=self._code, created=now
@@ -271,25 +291,21 @@ class Increments:
             beam=(f"--job_name={self._name}", *self._execution.beam)
         )
         try:
-            try:
-                summaries = self._run_job(job, execution)
-            except NotReady:
-                raise
-            except JobFailed as error:
-                self._lease.check()  # who has taken us for dead has swept up under the job
-                if len(plans) == 1:
-                    self._failed(plans[0][0], str(error), report)
-                return False
-            filesystem.remove(job.summary or "")
-            self._lease.check()
-            for topic, intent in plans:
-                try:
-                    self._done(topic, intent, attempt, summaries, report)
-                except (SinkError, FileAway) as error:
-                    self._failed(topic, str(error), report)
-        except LeaseLost:
-            clean_up([sink for sink, _ in job.sinks])
+            summaries = self._run_job(job, execution)
+        except NotReady:
             raise
+        except JobFailed as error:
+            self._lease.check()  # who has taken us for dead has swept up under the job
+            if len(plans) == 1:
+                self._failed(plans[0][0], str(error), report)
+            return False
+        filesystem.remove(job.summary or "")
+        self._lease.check()
+        for topic, intent in plans:
+            try:
+                self._done(topic, intent, attempt, summaries, report)
+            except (SinkError, FileAway) as error:
+                self._failed(topic, str(error), report)
         return True
 
     def _job_of(self, plans: Plans, attempt: Attempt) -> Job:
@@ -322,7 +338,7 @@ class Increments:
                     f"{split.id} has {records:,} offsets, but its reader tells of {told.read:,} "
                     f"lines and {told.holes:,} holes: nothing of it was written"
                 )
-        logs = self._folders.logs(topic.name, topic.log_id(intent.topic_id))
+        logs = self._folders.logs(topic.name, intent.topic_id)
         manifest = Manifest(
             intent.ends, {**self._folders.entries(intent, mine, logs)}, intent.topic_id,
             intent.registry, self._code,
@@ -333,32 +349,34 @@ class Increments:
                 missing=summary.holes, expired=intent.expired, starts=intent.starts,
             )  # fmt: skip
         topic.state.prepare(intent.number, attempt, manifest)
-        self._finish(topic)
         topic.failures = 0
+        if not self._finish(topic):
+            report.lag += intent.records  # the next round reads what is left of them
+            return
         report.summary.add(summary)
         report.topics.append(topic.name)
 
-    def _finish(self, topic: ImportedTopic) -> None:
+    def _finish(self, topic: ImportedTopic) -> bool:
         """What is prepared gets its names, and is committed; or it is given up, where that can't be
-        any more. Raises SinkError, LeaseLost."""
+        any more: then False. Raises SinkError, LeaseLost."""
         intent, manifest = topic.state.pending()
         if intent is None or manifest is None:
-            return
+            return True
         entries, logs = self._prepared(topic, intent, manifest)
-        self._lease.check()  # who takes it from now on sees the manifest, and leaves its files
+        self._folders.check()  # who takes it from now on sees the manifest, and leaves its files
         if not self._folders.enter(entries, logs):
             self._lease.check()
             topic.state.give_up()
-            return
+            return False
         self._lease.check()
         commit = Commit(
             intent.number, manifest.ends, intent.topic_id, self._clock.time(),
             replace(manifest, entries={}) if self._state.previous else None,
-            generation=topic.generation,
         )  # fmt: skip
         topic.state.commit(commit)
         for hook in self._after_commit:
             hook(replace(commit, manifest=replace(manifest, entries={**entries})))
+        return True
 
     def _sweep(self) -> None:
         def awaited() -> Iterator[ImportEntry]:
@@ -368,13 +386,13 @@ class Increments:
                 if intent and manifest:
                     yield from self._prepared(topic, intent, manifest)[0].values()
 
-        self._folders.sweep(self._lease, awaited())
+        self._folders.sweep(awaited())
 
     def _prepared(
         self, topic: ImportedTopic, intent: Intent, manifest: Manifest
     ) -> tuple[Entries, Logs]:
         """What a manifest has for the folders, and their logs."""
-        logs = self._folders.logs(topic.name, topic.log_id(intent.topic_id))
+        logs = self._folders.logs(topic.name, intent.topic_id)
         last = topic.state.last()
         return self._folders.prepared(intent, manifest, last.ends if last else {}, logs), logs
 

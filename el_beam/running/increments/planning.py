@@ -50,16 +50,6 @@ class ImportedTopic:
     def name(self) -> str:
         return self.state.topic
 
-    @property
-    def generation(self) -> int:
-        """How often a reset has made all its records new ones."""
-        last = self.state.last()
-        return last.generation if last else 0
-
-    def log_id(self, topic_id: str) -> str:
-        """By which the folders' logs know the topic."""
-        return f"{topic_id}#{self.generation}" if self.generation else topic_id
-
     def fail(self, problem: str, now: float) -> None:
         """It is tried again, each time later. `now` is in monotonic seconds."""
         self.failures += 1
@@ -73,6 +63,8 @@ class TopicPlan(NamedTuple):
     intent: Intent | None = None  # None: there is nothing to read
     ends: dict[int, int] | None = None  # where it is then, though nothing was read
     skipped: Ranges = ()  # what all folders have already, whatever the state knows
+    lacking: Mapping[str, Ranges] = MappingProxyType({})
+    """What folders don't have of what the state takes for done."""
 
 
 def plan(
@@ -89,10 +81,31 @@ def plan(
     check(last, there, reset)
     if before and before.topic_id not in ("", there.id):
         before = None  # that topic is gone, with what was to be read of it
-    return intend(
-        state.next, last.ends if last else {}, before, there, held,
-        skip=skip, most=most, all_keep_books=all_keep_books,
+    done = last.ends if last else _reached(held) if all_keep_books else {}
+    found = intend(
+        state.next, done, before, there, held, skip=skip, most=most, all_keep_books=all_keep_books,
     )  # fmt: skip
+    return found._replace(lacking=_lacking(last.ends if last else {}, held))
+
+
+def _reached(held: Mapping[str, Ranges]) -> dict[int, int]:
+    """Where a state that knows nothing goes on: all folders have what is before."""
+    firsts = [{each.partition: each.end for each in reversed(ranges)} for ranges in held.values()]
+    in_all = set[int].intersection(*map(set[int], firsts)) if firsts else set[int]()
+    return {each: min(first[each] for first in firsts) for each in sorted(in_all)}
+
+
+def _lacking(ends: Mapping[int, int], held: Mapping[str, Ranges]) -> dict[str, Ranges]:
+    """Of what was read, what is in no entry of a folder: it was restored from an older copy, or was
+    none of the import's for a while."""
+    found = {}
+    for folder, ranges in held.items():
+        begin = {each.partition: each.start for each in reversed(ranges)}
+        read = [OffsetRange(partition, begin.get(partition, 0), end)
+                for partition, end in ends.items()]  # fmt: skip
+        if lacks := without(read, ranges):
+            found[folder] = lacks
+    return found
 
 
 def check(last: Commit | None, there: TopicFacts, reset: str) -> None:
@@ -100,10 +113,11 @@ def check(last: Commit | None, there: TopicFacts, reset: str) -> None:
     if last is None:
         return
     if last.topic_id not in ("", there.id):
-        starts = {partition: low for partition, (low, _) in there.bounds.items()}
+        starts = dict.fromkeys(last.ends, 0)  # of partitions that it doesn't have, too
+        starts |= {partition: low for partition, (low, _) in there.bounds.items()}
         raise StateError(
             f"{there.name} is not the topic that was read before, but a new one: "
-            f"`{reset} --to {_places(starts)} --yes` reads it from its start"
+            f"`{reset} --to {places(starts)} --yes` reads it from its start"
         )
     ends = {partition: there.bounds.get(partition, (0, end))[1]
             for partition, end in sorted(last.ends.items())}  # fmt: skip
@@ -113,11 +127,12 @@ def check(last: Commit | None, there: TopicFacts, reset: str) -> None:
             raise StateError(
                 f"{there.name}/{partition} ends at {high}, but was read to "
                 f"{last.ends[partition]}: a broker has lost records; `{reset} --to "
-                f"{_places(lost)} --again --yes` goes on with those that come from now on"
+                f"{places(lost)} --again --yes` goes on with those that come from now on"
             )
 
 
-def _places(offsets: Mapping[int, int]) -> str:
+def places(offsets: Mapping[int, int]) -> str:
+    """Offsets by partition, as commands take them."""
     return ",".join(f"{partition}:{offset}" for partition, offset in sorted(offsets.items()))
 
 

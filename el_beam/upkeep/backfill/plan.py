@@ -151,11 +151,13 @@ def _hours(raw: str, names: list[str]) -> list[HourPlan]:
 
 
 def _under_way(root: str, new: Plan) -> Plan | None:
-    """A plan for the same that was begun and has not come to its end."""
+    """A plan for the same that was begun and has not come to its end, if what it is to read is
+    still there: a compaction of the archive may have replaced it."""
     for name in PLANS.names(root, undone=True):
         found = PLANS.read(root, name)
         if replace(found, name="", hours=[], raw=filesystem.absolute(found.raw)) == new:
-            return found
+            paths = [f"{found.raw}/{path}" for hour in found.hours for path in hour.files]
+            return found if all(filesystem.at_once(found.raw, filesystem.exists, paths)) else None
     return None
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from el_beam.books.state.state import Attempt, Commit, Intent, State, StateError
-from el_beam.running.increments.planning import TopicFacts, check, intend, plan
+from el_beam.running.increments.planning import TopicFacts, TopicPlan, check, intend, plan
 from transforms.read.offsets import OffsetRange, Ranges, united
 
 Bounds = dict[int, tuple[int, int]]
@@ -159,7 +159,7 @@ def test_where_all_hold_all_there_is_nothing_to_read() -> None:
     found = intend(4, {0: 5}, None, there, {"p": all_of_it, "r": all_of_it}, skip=False)
     assert (found.intent, found.ends) == (None, {0: 20, 1: 3})
     assert found.skipped == (*held((5, 20)), *held((0, 3), partition=1))
-    assert intend(5, {0: 20, 1: 3}, None, there, {"p": all_of_it}, skip=False) == (None, None, ())
+    assert intend(5, {0: 20, 1: 3}, None, there, {"p": all_of_it}, skip=False) == TopicPlan()
 
 
 def test_a_sink_without_books_gets_what_the_folders_hold() -> None:
