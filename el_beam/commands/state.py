@@ -8,8 +8,9 @@ from typing import Any
 
 from el_beam.books import folder
 from el_beam.books.ledger.changes import changing
+from el_beam.books.state.acts import reset, show
 from el_beam.books.state.lease import Lease
-from el_beam.books.state.state import State, reset, show
+from el_beam.books.state.state import State
 from el_beam.connectors.kafka import brokers_of
 from el_beam.terminal.console import ResultTable, printable, results
 from el_beam.uris import UriError, checked_path

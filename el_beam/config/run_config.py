@@ -150,7 +150,7 @@ class RunConfig(GraphConfig):
     write_format: str = field(default="newest", metadata=option(
         one_of("newest", "previous"), "how a new state and new folders are written: `newest` "
         "(default), or so that the `previous` release reads them ([upgrade](upgrade.md))",
-        metavar="FMT", identity=False,
+        metavar="FMT", identity=None,
     ))  # fmt: skip
 
     @property

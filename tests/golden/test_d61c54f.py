@@ -17,7 +17,8 @@ from el_beam.books.ledger.entries import enter_state, read_ledger
 from el_beam.books.ledger.hours import put
 from el_beam.books.ledger.model import Entry, Ledger, LedgerFile
 from el_beam.books.ledger.upgrade import adopt
-from el_beam.books.state.state import State, show
+from el_beam.books.state.acts import show
+from el_beam.books.state.state import State
 from el_beam.cli import main
 from schemas.registry import open_registry
 from transforms.read.offsets import OffsetRange

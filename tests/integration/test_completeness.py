@@ -19,7 +19,7 @@ from el_beam.books.ledger import hours
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.model import Ledger
-from el_beam.books.state.state import reset
+from el_beam.books.state.acts import reset
 from traffic.feed import lines, make_topic
 
 ROOT = Path(__file__).parents[2]

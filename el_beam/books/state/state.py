@@ -22,7 +22,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from el_beam.books.imports import ImportEntry
 from el_beam.books.log import KEPT, Log
@@ -30,7 +30,6 @@ from schemas.durable import Document, DocumentFormat, by_name
 from schemas.errors import WrongCall
 from transforms.counts.summary import Summary, migrate_summary, previous_summary
 from transforms.io.files import filesystem
-from transforms.io.world import CLOCK
 from transforms.read.kafka_ranges import KafkaSplit
 from transforms.read.offsets import OffsetRange
 
@@ -104,8 +103,8 @@ class Commit:
 
     @property
     def untold(self) -> Manifest | None:
-        """What of it its folders may not have been told when it was made: by the release before,
-        which may have done what this one had begun."""
+        """Where its folders may know nothing of it: the release before made it, perhaps of what
+        this one had begun."""
         return self.manifest if self.manifest and self.manifest.entries != {} else None
 
 
@@ -371,42 +370,3 @@ class TopicState:
 
 def _taken(path: str) -> LeaseLost:
     return LeaseLost(f"{path} is there already: another instance works here")
-
-
-def show(state: State) -> dict[str, Any]:
-    """All that people want to know of a state, as plain values."""
-    return {"state": state.path, "topics": [_shown(state.topic(each)) for each in state.topics()]}
-
-
-def _shown(topic: TopicState) -> dict[str, Any]:
-    last = topic.last()
-    intent, manifest = topic.pending()
-    pending = None
-    if intent:
-        pending = {"number": intent.number, "records": intent.records, "since": intent.created,
-                   "decided": manifest is not None}  # fmt: skip
-    return {
-        "topic": topic.topic,
-        "number": last.number if last else 0,
-        "committed": last.committed if last else None,
-        "offsets": {str(key): value for key, value in (last.ends if last else {}).items()},
-        "pending": pending,
-    }
-
-
-def reset(state: State, topic: str, ends: dict[int, int], *, again: bool = False) -> Commit:
-    """Make a topic go on from these offsets; whatever was pending is given up. What was before is
-    wanted no more. What folders hold of the rest enters them `again` only if the caller says so:
-    then other records have these offsets by now. Its lease must be held.
-
-    Raises StateError where files of the pending increment wait for their names."""
-    known = state.topic(topic)
-    last = known.last()
-    if known.pending()[1] is not None:
-        raise StateError(f"{topic}: an increment waits to be finished; run `el run` once first")
-    before = last.ends if last else {}
-    # Without a topic's id: it may be another topic of the same name from here on.
-    commit = Commit(known.next, {**before, **ends}, "", CLOCK.time(), why="reset", reset=ends,
-                    again=again)  # fmt: skip
-    known.commit(commit)
-    return commit

@@ -8,10 +8,9 @@ up nobody else.
 import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from shlex import join, quote
-from typing import Protocol
 
 from el_beam.books.imports import ImportEntry, offsets
 from el_beam.books.state.lease import Lease
@@ -34,10 +33,9 @@ from el_beam.running.increments.planning import (
     IncrementsOptions,
     TopicFacts,
     check,
-    places,
     plan,
 )
-from el_beam.running.increments.report import Problem, Report
+from el_beam.running.increments.report import Problem, Report, Watcher, lacking_problem
 from runners import flink
 from runners.flink_rest import FlinkError
 from runners.orphans import Processes
@@ -56,19 +54,6 @@ Run = Callable[..., dict[str, Summary]]  # as `bounded.run`
 Partitions = Mapping[str, int]  # how many each topic has
 Plans = Sequence[tuple[ImportedTopic, Intent]]
 _NO_TOPIC = "there is no such topic at the brokers"
-
-
-class Watcher(Protocol):
-    """Who wants to know how increments go. Its methods are called in the loop's own thread."""
-
-    def working(self) -> AbstractContextManager[object]:
-        """Entered while a round runs."""
-
-    def waiting(self, left: Callable[[], float]) -> AbstractContextManager[object]:
-        """Entered between two rounds; `left` says how many seconds are left."""
-
-    def done(self, report: Report, seconds: float) -> None:
-        """Called after each round."""
 
 
 class Increments:
@@ -252,15 +237,10 @@ class Increments:
                 f"{topic.name}: {offsets(found.skipped)} are in all folders already, though "
                 f"{self._state.path} doesn't know it: the import goes on after them"
             )
-        for key, lacks in found.lacking.items():
-            to = {each.partition: max(each.start, there.bounds[each.partition][0])
-                  for each in reversed(lacks) if each.partition in there.bounds}  # fmt: skip
-            text = (
-                f"{self._folders.root(key)} lacks {offsets(lacks)} of {topic.name}, which "
-                f"{self._state.path} takes for done: `{reset} --to {places(to)} --yes` lets the "
-                "import bring what the brokers still have of them"
-            )
-            report.problems.append(Problem("topic", topic.name, text))
+        report.problems += [
+            lacking_problem(there, self._folders.root(key), ranges, self._state.path, reset)
+            for key, ranges in found.lacking.items()
+        ]
         if found.ends:
             commit = Commit(topic.state.next, found.ends, there.id, now, why="held")
             topic.state.commit(commit)

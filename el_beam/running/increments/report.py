@@ -1,9 +1,14 @@
 """What a round of increments did, for those who show it."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
+from el_beam.books.imports import offsets
+from el_beam.running.increments.planning import TopicFacts, places
 from transforms.counts.summary import Summary
+from transforms.read.offsets import Ranges
 
 
 class Problem(NamedTuple):
@@ -33,3 +38,30 @@ class Report:
             "topics": self.topics, "problems": problems, "lag": self.lag,
             "closed": self.closed, "reopened": self.reopened,
         }  # fmt: skip
+
+
+class Watcher(Protocol):
+    """Who wants to know how increments go. Its methods are called in the loop's own thread."""
+
+    def working(self) -> AbstractContextManager[object]:
+        """Entered while a round runs."""
+
+    def waiting(self, left: Callable[[], float]) -> AbstractContextManager[object]:
+        """Entered between two rounds; `left` says how many seconds are left."""
+
+    def done(self, report: Report, seconds: float) -> None:
+        """Called after each round."""
+
+
+def lacking_problem(
+    there: TopicFacts, root: str, lacking: Ranges, state: str, reset: str
+) -> Problem:
+    """That a folder doesn't have what a state takes for done; `reset` is how the command begins
+    that lets the import bring it."""
+    to = {each.partition: max(each.start, there.bounds[each.partition][0])
+          for each in reversed(lacking) if each.partition in there.bounds}  # fmt: skip
+    return Problem(
+        "topic", there.name,
+        f"{root} lacks {offsets(lacking)} of {there.name}, which {state} takes for done: `{reset} "
+        f"--to {places(to)} --yes` lets the import bring what the brokers still have of them",
+    )  # fmt: skip

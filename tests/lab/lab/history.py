@@ -35,8 +35,9 @@ from el_beam.books.ledger.changes import changing, put_away_untracked
 from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.hours import passed
 from el_beam.books.ledger.model import LedgerError
+from el_beam.books.state.acts import reset
 from el_beam.books.state.lease import Lease
-from el_beam.books.state.state import State, reset
+from el_beam.books.state.state import State
 from el_beam.config.assemble import assemble
 from el_beam.job import Execution, Job
 from el_beam.running.increments.increments import Increments

@@ -14,6 +14,7 @@ import pytest
 from faulty_files import FaultyFiles, Killed
 
 from el_beam.books.imports import ImportEntry
+from el_beam.books.state.acts import reset, show
 from el_beam.books.state.lease import Holder, Lease
 from el_beam.books.state.state import (
     Attempt,
@@ -23,8 +24,6 @@ from el_beam.books.state.state import (
     Manifest,
     State,
     StateError,
-    reset,
-    show,
 )
 from runners.orphans import Processes
 from transforms.counts.summary import Summary

@@ -44,6 +44,8 @@ WRONG: dict[str, tuple[str, ...]] = {
     "el stack env": ("--nope", ESCAPE),
     "el state show": (f"foo://{ESCAPE}",),
     "el state reset": (f"foo://{ESCAPE}", "--topic", "a", "--to", "latest"),
+    "el state upgrade": (f"foo://{ESCAPE}",),
+    "el state new-id": (f"foo://{ESCAPE}",),
     "el jars build": ("--nope", ESCAPE),
 }
 """A wrong call of each command that does something."""
