@@ -70,7 +70,7 @@ def sleeper(root: Path) -> Iterator[_Sleeper]:
     """It works on where another instance may begin."""
     with changing(str(root)) as right:
         mine = _Sleeper(str(root), right._lease, right.known)
-        mine.temporary = f"{root}/_asleep"  # or whoever comes next sweeps its files up
+        mine.temporary = f"{root}/_temporary/asleep"  # or whoever comes next sweeps its files up
     yield mine
 
 

@@ -66,7 +66,12 @@ class Folder:
         }))  # fmt: skip
         path.write_bytes(content)
         name, _, revision = schema.rpartition("_")
-        new = NewFile(f"t-{path}", str(path), hour, hashlib.sha256(content).hexdigest())
+        new = NewFile(
+            f"{self.root}/_temporary/{path.name}",
+            str(path),
+            hour,
+            hashlib.sha256(content).hexdigest(),
+        )
         receipt = Receipt(str(self.sink), split, name, int(revision), str(path), 2, 2,
                           size=len(content), file=new)  # fmt: skip
         summary = Summary(2, 0, {HourKey(hour, schema, ""): 2}, files={"t": receipt})
