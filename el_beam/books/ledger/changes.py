@@ -20,7 +20,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from el_beam.books.imports import all_unfinished
+from el_beam.books.imports import all_unfinished, in_root
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.hours import put
@@ -131,7 +131,7 @@ def _finish(root: str, name: str, others: Iterable[str]) -> bool:
     if filesystem.exists(CHANGES.path(root, name, DONE)):
         return True
     change = CHANGES.read(root, name)
-    made = [each.file for each in change.summary.files.values() if each.file]
+    made = in_root(change.summary, root)
     meets = any(_meet(change, CHANGES.read(root, each)) for each in others if each != name)
     if meets or not all(filesystem.at_once(root, _is_there, made)):
         filesystem.move(CHANGES.path(root, name), f"{root}/{LEDGER}/{_GIVEN_UP}{uuid.uuid4().hex}")
