@@ -163,7 +163,9 @@ def put_away(root: str, name: str, paths: Iterable[str]) -> None:
         if filesystem.exists(f"{root}/{path}"):
             filesystem.make_folder(to.rpartition("/")[0])
             if not filesystem.move(f"{root}/{path}", to):
-                raise OSError(f"{to} is there with other content than {root}/{path}")
+                if filesystem.digest(f"{root}/{path}") != filesystem.digest(to):
+                    raise OSError(f"{to} is there with other content than {root}/{path}")
+                filesystem.remove(f"{root}/{path}")  # copied while it had both names
         emptied.add(f"{root}/{path}".rpartition("/")[0])
     for folder in sorted(emptied):
         if filesystem.exists(folder):
