@@ -37,6 +37,7 @@ ALL: Final = Destination("*", 0)  # of files that hold the lines of all schemas
 _YEAR_1, _YEAR_9999 = -62135596800, 253402300799  # unix seconds
 _PARTS: Final = {0: ("year", ""), 4: ("month", "-"), 7: ("day", "-"), 10: ("hour", "T")}
 _HOUR = re.compile(r"(?:^|/)year=([^/]*)/month=([^/]*)/day=([^/]*)/hour=([^/]*)(?:/|$)")
+_HOUR_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d", re.ASCII)
 _SCHEMA = re.compile(r"(.+)_(\d{1,18})", re.DOTALL)
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME = re.compile(
@@ -72,6 +73,19 @@ def hour_in(path: str) -> str:
     """The hour of a path with an hour's folder in it, as 2019-03-10T07; '' of others."""
     found = _HOUR.search(path)
     return "{}-{}-{}T{}".format(*found.groups()) if found else ""
+
+
+def check_hour(hour: str) -> None:
+    """Raises ValueError where it is not an hour, as 2019-03-10T07: files are named after hours."""
+    if not _HOUR_NAME.fullmatch(hour):
+        raise ValueError(f"{hour!r} is not an hour")
+
+
+def check_below(path: str) -> None:
+    """Raises ValueError where a path that is to be below a root leads out of it, as one that people
+    have put into the books may: what is at such paths is moved and removed."""
+    if not {"", ".", ".."}.isdisjoint(path.split("/")):
+        raise ValueError(f"{path!r} leads out of its folder")
 
 
 def deeper(hour: str, folder: str) -> str | None:

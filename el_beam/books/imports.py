@@ -134,9 +134,11 @@ class ImportLog:
 
 
 def in_root(summary: Summary, root: str) -> list[NewFile]:
-    """The files of an entry of the folder at `root`."""
+    """The files that an entry or a change has for its folder, which is at `root` now, wherever it
+    was when that was written."""
+    below = (each.file.below_root() for each in summary.files.values() if each.file)
     return [file._replace(temporary=f"{root}/{file.temporary}", path=f"{root}/{file.path}")
-            for each in summary.files.values() if (file := each.file)]  # fmt: skip
+            for file in below]  # fmt: skip
 
 
 def below_root(summary: Summary, sink: str) -> Summary:
@@ -144,12 +146,8 @@ def below_root(summary: Summary, sink: str) -> Summary:
     files = {}
     for each in summary.files.values():
         if each.sink == sink and each.file:
-            root = each.file.root
-            temporary, path = (name.removeprefix(f"{root}/") for name in each.file[:2])
-            receipt = each._replace(
-                sink="", where="", file=each.file._replace(temporary=temporary, path=path)
-            )
-            files[temporary] = receipt
+            file = each.file.below_root()
+            files[file.temporary] = each._replace(sink="", where="", file=file)
     sinks = {"": summary.sinks[sink]} if sink in summary.sinks else {}
     return Summary(summary.read, summary.size, summary.counts, sinks, files)
 

@@ -172,11 +172,15 @@ class Summary:
 
     @classmethod
     def from_document(cls, document: Document) -> Summary:
-        """The summary that such plain values are of."""
+        """The summary that such plain values are of. Raises ValueError where files of it would be
+        outside of their roots."""
         counts, roots = document.get("counts", ()), document.get("roots", {})
         files = reader(list[Receipt])(
             _in_root(each, roots.get(each["sink"], "")) for each in document.get("files", ())
         )
+        for each in files:
+            if each.file:
+                each.file.below_root()
         return cls(
             document.get("read", 0),
             document.get("size", 0),
@@ -198,9 +202,7 @@ def total(parts: Iterable[SummaryPart], sinks: Sequence[str]) -> Summary:
 
 def _below_root(receipt: Receipt) -> Receipt:
     assert receipt.file
-    root = receipt.file.root and f"{receipt.file.root}/"
-    temporary, path = (each.removeprefix(root) for each in receipt.file[:2])
-    return receipt._replace(where="", file=receipt.file._replace(temporary=temporary, path=path))
+    return receipt._replace(where="", file=receipt.file.below_root())
 
 
 def _in_root(plain: Document, root: str) -> Document:

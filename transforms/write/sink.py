@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from schemas.event import Destination, Event
-from transforms.layout import TEMPORARY
+from transforms.layout import TEMPORARY, check_below, check_hour
 
 
 class NewFile(NamedTuple):
@@ -25,6 +25,16 @@ class NewFile(NamedTuple):
     def root(self) -> str:
         """Of its sink: temporary files are in a folder there."""
         return self.temporary.rpartition(f"/{TEMPORARY}/")[0]
+
+    def below_root(self) -> NewFile:
+        """The same with paths below the root, wherever that is by now. Raises ValueError where they
+        lead out of it, or the hour is not one."""
+        check_hour(self.hour)
+        root = self.root and f"{self.root}/"
+        temporary, path = (each.removeprefix(root) for each in self[:2])
+        check_below(temporary)
+        check_below(path)
+        return self._replace(temporary=temporary, path=path)
 
 
 class Receipt(NamedTuple):

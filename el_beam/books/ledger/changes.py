@@ -21,7 +21,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from el_beam.books.folder import is_previous
-from el_beam.books.imports import all_unfinished
+from el_beam.books.imports import all_unfinished, in_root
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import not_replaced, read_ledger
 from el_beam.books.ledger.hours import put
@@ -132,7 +132,7 @@ def _finish(root: str, name: str, others: Iterable[str]) -> bool:
     if filesystem.exists(CHANGES.path(root, name, DONE)):
         return True
     change = CHANGES.read(root, name)
-    made = [each.file for each in change.summary.files.values() if each.file]
+    made = in_root(change.summary, root)
     meets = any(_meet(change, CHANGES.read(root, each)) for each in others if each != name)
     if meets or not all(filesystem.at_once(root, _is_there, made)):
         filesystem.move(CHANGES.path(root, name), f"{root}/{LEDGER}/{_GIVEN_UP}{uuid.uuid4().hex}")
@@ -164,7 +164,9 @@ def put_away(root: str, name: str, paths: Iterable[str]) -> None:
         if filesystem.exists(f"{root}/{path}"):
             filesystem.make_folder(to.rpartition("/")[0])
             if not filesystem.move(f"{root}/{path}", to):
-                raise OSError(f"{to} is there with other content than {root}/{path}")
+                if filesystem.digest(f"{root}/{path}") != filesystem.digest(to):
+                    raise OSError(f"{to} is there with other content than {root}/{path}")
+                filesystem.remove(f"{root}/{path}")  # copied while it had both names
         emptied.add(f"{root}/{path}".rpartition("/")[0])
     for folder in sorted(emptied):
         if filesystem.exists(folder):

@@ -203,7 +203,7 @@ def _read_ledger(root: str, selected: HourFilter) -> Ledger:
             ledger.sinks.add(note.sink)
             ledger.archives.update(note.archives)
             if stem not in runs or runs[stem].at <= note.at:  # the same split, which has grown
-                runs[stem] = _entry(stem, note.at, note.summary, note.root, note.sink, selected)
+                runs[stem] = _entry(stem, note.at, note.summary, note.sink, selected)
     ledger.entries += runs.values()
     ledger.entries.sort(key=lambda entry: entry.at)
     return ledger
@@ -224,9 +224,7 @@ def read_imports(ledger: Ledger, selected: HourFilter, *, since: float = 0.0) ->
             ledger.archives.update(entry.archives)
             if entry.why:
                 continue
-            ledger.entries.append(
-                _entry(entry.name, entry.committed, entry.summary, "", "", selected)
-            )
+            ledger.entries.append(_entry(entry.name, entry.committed, entry.summary, "", selected))
         if last := log.last():
             waiting = unfinished(last, ledger.root)
             ledger.naming |= {_below(file.path, ledger.root) for file in waiting}
@@ -263,9 +261,7 @@ def _read_old_state(
             summary = manifest.summary
             ledger.archives.update(each for each in summary.sinks if each.startswith(RAW))
             name = f"increment {commit.number} of {topic} ({state.path})"
-            ledger.entries.append(
-                _entry(name, commit.committed, summary, note.root, note.sink, selected)
-            )
+            ledger.entries.append(_entry(name, commit.committed, summary, note.sink, selected))
 
 
 def _read_naming(ledger: Ledger, name: str, note: NamingNote) -> None:
@@ -280,17 +276,15 @@ def _read_naming(ledger: Ledger, name: str, note: NamingNote) -> None:
         )  # fmt: skip
 
 
-def _entry(
-    name: str, at: float, summary: Summary, root: str, sink: str, selected: HourFilter
-) -> Entry:
+def _entry(name: str, at: float, summary: Summary, sink: str, selected: HourFilter) -> Entry:
     """What a run or an increment did, of one of its sinks and of `selected` hours."""
     mine = (each for each in summary.files.values() if each.sink == sink)
-    files = tuple(_files(mine, root, {}, selected))
+    files = tuple(_files(mine, {}, selected))
     return Entry(name, at, _counts(summary, selected), files, summary.sinks.get(sink))
 
 
 def _change_entry(name: str, change: Change, selected: HourFilter) -> Entry:
-    files = tuple(_files(change.summary.files.values(), change.root, change.of, selected))
+    files = tuple(_files(change.summary.files.values(), change.of, selected))
     repeated = ((files[0].hour, files[0].schema, change.repeated),) if files else ()
     return Entry(name, change.at, _counts(change.summary, selected), files, None,
                  repeated if change.repeated else (), frozenset(change.removed),
@@ -298,13 +292,13 @@ def _change_entry(name: str, change: Change, selected: HourFilter) -> Entry:
 
 
 def _files(
-    receipts: Iterable[Receipt], root: str, of: Mapping[str, list[FilePart]], selected: HourFilter
+    receipts: Iterable[Receipt], of: Mapping[str, list[FilePart]], selected: HourFilter
 ) -> Iterator[LedgerFile]:
     """The files of `selected` hours, or made of lines of these. `of`: path -> parts, for files that
     are made of other lines than those of their note's split and hour."""
     for receipt in receipts:
         if file := receipt.file:
-            path = _below(file.path, root)
+            path = file.below_root().path
             parts = tuple(of.get(path, ())) or (FilePart(receipt.split, file.hour),)
             if selected(file.hour) or any(selected(part.hour) for part in parts):
                 schema = f"{receipt.schema}_{receipt.revision}"

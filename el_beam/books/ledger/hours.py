@@ -83,17 +83,16 @@ def put(files: Iterable[NewFile]) -> list[str]:
         imported = {root for root, _ in hours if STATES.names(root)}
         hours = {(root, hour) for root, hour in hours if root in imported}
     # Before, lest somebody takes the hour for complete who then misses a file; and after, for an
-    # import may have closed it just now: that one knows nothing of the second note.
+    # import may have closed it just now. One that still does so removes the notes that it knows
+    # when all folders have their marks: of the second note it knows nothing.
     for step in ("before", "after"):
         with for_people(root):
             if step == "before":
                 filesystem.at_once(root, _open, sorted(hours))
             marked = [*filter(None, filesystem.at_once(root, _reopen, sorted(folders)))]
             reopened += marked
-            if step == "after":
-                late = {(root, hour) for root, hour in hours
-                        if hour in map(hour_in, marked)}  # fmt: skip
-                filesystem.at_once(root, _open_again, sorted(late))
+            late = {(root, hour) for root, hour in hours if hour in map(hour_in, marked)}
+            filesystem.at_once(root, _open_again, sorted(late))
         if step == "before":
             publish(files)
     return sorted({hour_in(folder) for folder in reopened})

@@ -20,7 +20,7 @@ from schemas.errors import WrongCall
 from schemas.event import Destination
 from transforms.counts.summary import HourKey, SinkBook, Summary, migrate_summary, previous_summary
 from transforms.io.files import filesystem
-from transforms.layout import LEDGER
+from transforms.layout import LEDGER, check_below
 
 T = TypeVar("T")
 
@@ -215,8 +215,12 @@ class Change:
     removed: tuple[str, ...]  # paths below the root
     instead_of: tuple[EntryHour, ...] = ()  # whose counts these replace
     repeated: int = 0  # rows that it left out
-    root: str = ""
+    root: str = ""  # where the folder was then
     at: float = 0.0  # unix seconds
+
+    def __post_init__(self) -> None:
+        for path in (*self.removed, *self.of):
+            check_below(path)
 
 
 def _migrate_change(old: Document) -> Document:

@@ -30,6 +30,7 @@ from schemas.durable import Document, DocumentFormat, by_name
 from schemas.errors import WrongCall
 from transforms.counts.summary import Summary, migrate_summary, previous_summary
 from transforms.io.files import filesystem
+from transforms.layout import check_below
 from transforms.read.kafka_ranges import KafkaSplit
 from transforms.read.offsets import OffsetRange
 
@@ -57,6 +58,10 @@ class Intent:
     registry: str = ""  # digest of the schemas
     code: str = ""  # version that was to do it
     created: float = 0.0  # unix seconds
+
+    def __post_init__(self) -> None:
+        for split in self.splits:  # files are named after them
+            check_below(split.id)
 
     @property
     def starts(self) -> dict[int, int]:

@@ -31,7 +31,7 @@ from el_beam.books.ledger.model import (
 from el_beam.connectors.contract import Selection as Hours
 from schemas.durable import Document, DocumentFormat
 from transforms.io.files import filesystem
-from transforms.layout import LEDGER
+from transforms.layout import LEDGER, check_below, check_hour
 from transforms.read.files import find_splits
 from transforms.read.lines import FileSource
 from transforms.route import Choice
@@ -64,6 +64,11 @@ class Plan:
     hours: list[HourPlan]
     everything: bool = False  # replace all files of these hours, whatever they are made of
     schema: str = ""  # pattern of those that are made again, and EventErrors with them
+
+    def __post_init__(self) -> None:
+        check_below(f"plan-{self.name}")
+        for hour in self.hours:
+            check_hour(hour.hour)
 
     @property
     def choice(self) -> Choice:

@@ -106,10 +106,12 @@ class History:
     seed: int
     world: World = field(default_factory=World)
     base: str = f"{ROOT}/data"
+    states: str = ""  # the folder of states, where they are not in `base`
     sent: dict[int, Sent] = field(default_factory=dict)  # by the events' numbers
     bad: int = 0  # lines
     may_miss: set[int] = field(default_factory=set)  # expired before anybody had them
     slots: dict[str, Process] = field(default_factory=dict)
+    skip_expired: bool = True
     moved: int = 0
     backed_up: bool = False
 
@@ -137,12 +139,38 @@ class History:
         if slot in _IMPORTS:
             machine, *rest = _IMPORTS[slot]
             return self.world.start(slot, machine, lambda: self._import(*rest))
+        return self.world.start(slot, _CHANGES[slot], self._change_of(slot))
+
+    def _change_of(self, slot: str) -> Callable[[], None]:
         work = {"C": self._compact, "C2": self._compact, "P": self._purge, "U": self._put_away}
-        return self.world.start(slot, _CHANGES[slot], work[slot])
+        return work[slot]
+
+    def until(self, slot: str, pattern: str) -> None:
+        """Let a process work until there is something whose path below ROOT has this in it, as a
+        regex finds it."""
+        self._go(slot, 0)
+        process, found = self.slots[slot], re.compile(pattern)
+        while not any(found.search(path) for path, _ in self.world.disk.files(ROOT)):
+            assert process.alive and not process.asleep, f"{pattern} doesn't come: {process.error}"
+            self.world.go(process, 1)
+        self.look(("until", slot, pattern))
+
+    def imported(self, slot: str = "A") -> list[Report]:
+        """What an import says that reads what is there now, and ends."""
+        _, cluster, topics, state = _IMPORTS[slot]
+        reports: list[Report] = self._finish(
+            slot, partial(self._import, cluster, topics, state, once=True)
+        )
+        return reports
+
+    def changed(self, slot: str) -> None:
+        """Let a change come to its end."""
+        self._finish(slot, self._change_of(slot))
 
     def _import(self, cluster: str, topics: str, state: str, *, once: bool = False) -> Any:
         job, execution = _job(cluster, topics, state, self.base)
-        options = IncrementsOptions(f"{self.base}/{state}", None if once else 60.0, True, _MOST, 2)
+        options = IncrementsOptions(f"{self.states or self.base}/{state}", None if once else 60.0,
+                                    self.skip_expired, _MOST, 2)  # fmt: skip
         reports = _Reports()
         Increments(
             job, execution, options, clock=self.world.clock, processes=self.world.tables, run=run
@@ -223,13 +251,13 @@ class History:
             self._expire(cluster, topic, partition, len(records) + 10**6)
         self.brokers[cluster].make(topic, 1)
 
-    def _stop_all(self) -> None:
+    def stop_all(self) -> None:
         for process in self.world.processes:
             process.kill()
 
     def _move(self) -> None:
         """People stop all, move state and folders together, and start again there."""
-        self._stop_all()
+        self.stop_all()
         self.moved += 1
         old, self.base = self.base, f"{ROOT}/data{self.moved}"
         if old in self.world.disk.folders:
@@ -248,14 +276,14 @@ class History:
         """The state alone comes from a backup."""
         if not self.backed_up:
             return
-        self._stop_all()
+        self.stop_all()
         if f"{self.base}/state" in self.world.disk.folders:
             self.world.disk.drop(f"{self.base}/state")
         self.world.disk.copy(f"{ROOT}/backup", f"{self.base}/state")
 
     def _lose(self) -> None:
         """The state is gone."""
-        self._stop_all()
+        self.stop_all()
         if f"{self.base}/state" in self.world.disk.folders:
             self.world.disk.drop(f"{self.base}/state")
 
@@ -298,7 +326,7 @@ class History:
 
     def end(self) -> None:
         """All stop; then all that was under way is done, and nothing may be missing."""
-        self._stop_all()
+        self.stop_all()
         self.world.wait(7200)
         for machine in self.world.machines:
             machine.skew = 0.0
@@ -308,10 +336,10 @@ class History:
                 for partition in range(count):
                     self._put(cluster, topic, partition, 1, 1)
         self._recover()
-        self._finish("C", self._compact)
+        self.changed("C")
         self.world.wait(3 * 86_400)
         self._finish("P", self._purge_rest)
-        self._check()
+        self.check()
 
     def _finish(self, name: str, work: Callable[[], Any]) -> Any:
         process = self.world.start(name, 0, work)
@@ -323,12 +351,10 @@ class History:
 
     def _recover(self) -> None:
         for slot in ("A", "B"):
-            _, cluster, topics, state = _IMPORTS[slot]
+            state = _IMPORTS[slot][-1]
             for left in range(5, -1, -1):
                 try:
-                    work = partial(self._import, cluster, topics, state, once=True)
-                    reports = self._finish(slot, work)
-                    problems = [str(each.text) for each in reports[-1].problems]
+                    problems = [str(each.text) for each in self.imported(slot)[-1].problems]
                 except (ElBeamError, OSError) as error:
                     problems = [str(error)]
                 if not problems:
@@ -352,7 +378,8 @@ class History:
         with Lease(held, self.world.clock, self.world.tables):
             reset(held, topic, ends, again=again)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Of what was sent nothing is missing, and nothing is left over."""
         for name in ("p", "r"):
             seen = self.visible(name)
             missing = self.sent.keys() - seen.keys() - self.may_miss
@@ -401,7 +428,8 @@ def _numbers(path: str, content: bytes) -> Iterator[int]:
 
 
 @contextmanager
-def _in_world(history: History) -> Iterator[None]:
+def in_world(history: History) -> Iterator[None]:
+    """While the block runs all that files and brokers are is the history's."""
     uuids = random.Random(history.seed)
     with ExitStack() as stack:
         stack.enter_context(history.world.there())
@@ -431,7 +459,7 @@ def quiet() -> Iterator[None]:
 def play(seed: int, history_steps: list[Step]) -> History:
     """Do these steps, then end. Raises Violation; the history is its `history`."""
     history = History(seed)
-    with _in_world(history):
+    with in_world(history):
         try:
             for step in history_steps:
                 history.do(step)
@@ -441,7 +469,7 @@ def play(seed: int, history_steps: list[Step]) -> History:
         except Exception as error:
             raise Violation(f"{type(error).__name__}: {error}") from error
         finally:
-            history._stop_all()
+            history.stop_all()
     return history
 
 

@@ -1,5 +1,6 @@
 """Changes of a folder: one after the other; what can't be finished any more changes nothing."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,7 +71,7 @@ def sleeper(root: Path) -> Iterator[_Sleeper]:
     """It works on where another instance may begin."""
     with changing(str(root)) as right:
         mine = _Sleeper(str(root), right._lease, right.known)
-        mine.temporary = f"{root}/_asleep"  # or whoever comes next sweeps its files up
+        mine.temporary = f"{root}/_temporary/asleep"  # or whoever comes next sweeps its files up
     yield mine
 
 
@@ -212,6 +213,24 @@ def test_killed_at_every_moment(tmp_path: Path) -> None:
             pass
         found.append(seen(root))
     assert len(found) > 20
+    assert all(each in ({"a": "a", "b": "b"}, {"ab": "one"}) for each in found)
+    assert found[0] != found[-1]
+
+
+def test_killed_then_moved_at_every_moment(tmp_path: Path) -> None:
+    """Whoever comes next finishes it where the folder is now, and makes nothing where it was."""
+
+    def made(number: int) -> str:
+        root = tmp_path / f"at{number}"
+        write(root, "a", "b")
+        return str(root)
+
+    found = []
+    for root in deaths(made, lambda root: do(Path(root), "one", "ab", "a", "b")):
+        moved = shutil.move(root, f"{root}-moved")
+        finish_left(moved)
+        assert not Path(root).exists()
+        found.append(seen(moved))
     assert all(each in ({"a": "a", "b": "b"}, {"ab": "one"}) for each in found)
     assert found[0] != found[-1]
 

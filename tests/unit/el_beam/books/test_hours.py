@@ -105,7 +105,7 @@ def test_an_hour_is_open_then_complete_then_open_again(imported: Import) -> None
     assert imported.marks() == {"Edit_1": "complete", "Move_2": "complete"}
 
     assert imported.increment("Edit_1", "late") == [SEVEN]
-    assert OPEN_HOURS.names(imported.root) == [SEVEN]
+    assert [*open_hours(imported.root)] == [SEVEN]
     assert imported.marks() == {"Edit_1": "reopened", "Move_2": "complete"}
     assert imported.increment("Edit_1", "later") == []
 

@@ -87,6 +87,28 @@ def test_the_newest_instance_counts(state: State) -> None:
     assert state.topic("raw").pending()[1] == manifest("8")
 
 
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        (Attempt(1, 999_999), Attempt(1, 1_000_000)),
+        (Attempt(99_999_999, 2), Attempt(100_000_000, 1)),
+    ],
+)
+def test_the_newest_attempt_counts_whatever_its_digits(
+    state: State, earlier: Attempt, later: Attempt
+) -> None:
+    """As numbers they are in order, as text they are not."""
+    topic = state.topic("raw")
+    for attempt in (earlier, later):
+        topic.intend(replace(intent(), code=str(attempt)), attempt)
+    topic.prepare(1, later, manifest(str(later)))
+    for known in (topic, state.topic("raw")):
+        found, prepared = known.pending()
+        assert found and prepared and found.code == prepared.code == str(later)
+    topic.commit(Commit(1, {0: 5}))
+    assert names(state) == ["00000001.commit.json"]
+
+
 @pytest.mark.parametrize("act", ["intend", "prepare", "commit"])
 def test_nothing_is_overwritten(state: State, act: str) -> None:
     one, two = state.topic("raw"), state.topic("raw")

@@ -46,7 +46,9 @@ class Folder:
         path.parent.mkdir(parents=True, exist_ok=True)
         content = parquet(table)
         path.write_bytes(content)
-        new = NewFile(f"t-{split}", str(path), HOUR, hashlib.sha256(content).hexdigest())
+        new = NewFile(
+            f"{self.root}/_temporary/{split}", str(path), HOUR, hashlib.sha256(content).hexdigest()
+        )
         receipt = Receipt(str(self.sink), split, "Edit", 1, str(path), table.num_rows,
                           table.num_rows, size=len(content), file=new)  # fmt: skip
         counts = {HourKey(HOUR, "Edit_1", ""): table.num_rows}

@@ -66,7 +66,12 @@ class Folder:
         }))  # fmt: skip
         path.write_bytes(content)
         name, _, revision = schema.rpartition("_")
-        new = NewFile(f"t-{path}", str(path), hour, hashlib.sha256(content).hexdigest())
+        new = NewFile(
+            f"{self.root}/_temporary/{path.name}",
+            str(path),
+            hour,
+            hashlib.sha256(content).hexdigest(),
+        )
         receipt = Receipt(str(self.sink), split, name, int(revision), str(path), 2, 2,
                           size=len(content), file=new)  # fmt: skip
         summary = Summary(2, 0, {HourKey(hour, schema, ""): 2}, files={"t": receipt})
@@ -474,6 +479,29 @@ def test_the_command(folder: Folder, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert el([*call, "--yes", "--json"]) == 0
     path = f"{folder_of('EventError_2', OLD)}/b.parquet"
     assert json.loads(capsys.readouterr().out) == {"path": path, "keep": None}
+
+
+def test_the_command_tells_what_it_cannot_remove(
+    folder: Folder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a file is of somebody else: both of what it has just put away, and of what was put
+    away before. Once that is mended it goes on."""
+    remove = os.unlink
+
+    def refused(path: str, **where: Any) -> None:
+        if where.get("dir_fd"):  # with a folder, not alone
+            raise PermissionError(1, "Operation not permitted", path)
+        remove(path, **where)
+
+    call = ["purge", str(folder.root), "--older-than", "36h", "--yes"]
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", refused)
+        for _ in range(2):
+            assert el(call) == 1
+            assert "Operation not permitted" in capsys.readouterr().err
+    assert folder.secrets() != []
+    assert el(call) == 0
+    assert folder.secrets() == [] and not [*folder.root.glob(f"{REPLACED}/*")]
 
 
 def test_the_command_refuses_a_list(

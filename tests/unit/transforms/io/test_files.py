@@ -1,6 +1,7 @@
 """Files: mounting others, patterns, errors, and what a loss of power leaves."""
 
 import hashlib
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -135,6 +136,30 @@ def test_what_was_made_outlives_a_loss_of_power(tmp_path: Path) -> None:
         files.kill()
     assert filesystem.read(path) == b"made"
     assert filesystem.read(new) == b"x"
+
+
+def test_the_disk_is_asked_to_keep_contents_and_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        lambda descriptor: synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink())),
+    )
+
+    def asked(work: Callable[[], object]) -> list[str]:
+        synced.clear()
+        work()
+        return [each.removeprefix(str(tmp_path)) for each in synced]
+
+    root = str(tmp_path)
+    assert asked(lambda: filesystem.make_folder(f"{root}/a/b")) == ["", "/a"]
+    assert asked(lambda: filesystem.write(f"{root}/x", b"x")) == ["/x"]
+    assert asked(lambda: filesystem.move(f"{root}/x", f"{root}/a/b/x")) == ["/a/b"]
+    assert asked(lambda: filesystem.sync(f"{root}/a")) == ["/a"]
+    made, name = asked(lambda: filesystem.create(f"{root}/a/y", b"y"))
+    assert made.startswith("/a/_y.") and name == "/a"
 
 
 def test_a_name_that_was_not_synced_is_forgotten(tmp_path: Path) -> None:

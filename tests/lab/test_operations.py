@@ -1,0 +1,354 @@
+"""What people, machines and brokers do to imports and folders: one thing in each test, in the lab.
+lab/history.py has the actors, and what must hold."""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
+from lab import history as lab_history
+from lab import plain_runner
+from lab.broker import LabBroker
+from lab.history import History, in_world, quiet
+from lab.sim import ROOT
+
+from el_beam.books.ledger.audit import compare
+from el_beam.books.ledger.entries import read_ledger
+from el_beam.books.ledger.hours import open_hours
+from el_beam.books.state.state import LeaseLost
+from el_beam.running.increments.report import Report
+from transforms.counts.summary import Summary
+from transforms.errors import UnreadableInput
+
+FOLDERS = ("p", "r")
+HELD = "are in all folders already"
+
+
+@pytest.fixture
+def lab() -> Iterator[History]:
+    history = History(0, skip_expired=False)
+    with quiet(), in_world(history):
+        yield history
+        history.stop_all()
+
+
+def put(lab: History, count: int, *, hours_ago: int = 1, cluster: str = "one") -> None:
+    lab.do(("put", cluster, "raw", 0, count, hours_ago))
+
+
+def put_and_import(lab: History, times: int) -> None:
+    """Increments of a few events; all of them are of one hour."""
+    for _ in range(times):
+        put(lab, 3)
+        assert told(lab.imported()) == []
+
+
+def told(reports: list[Report]) -> list[str]:
+    return [problem.text for report in reports for problem in report.problems]
+
+
+def read(reports: list[Report]) -> int:
+    return sum(report.summary.read for report in reports)
+
+
+def files(lab: History, *, below: str = "") -> set[str]:
+    return {path for path, _ in lab.world.disk.files(f"{lab.base}{below}")}
+
+
+def data(lab: History) -> set[str]:
+    """Files of events that readers see."""
+    return {path for name in FOLDERS for path in files(lab, below=f"/{name}")
+            if not path.startswith("_") and path.endswith(".parquet")}  # fmt: skip
+
+
+def commits(lab: History) -> list[str]:
+    return sorted(path for path in files(lab) if path.startswith("state/topics/raw/"))
+
+
+def troubles(lab: History) -> list[str]:
+    found = []
+    for name in FOLDERS:
+        ledger = read_ledger(f"{lab.base}/{name}")
+        compare(ledger, content=True)
+        found += [each.sentence for each in ledger.troubles]
+    return found
+
+
+# States that have forgotten something
+
+
+@pytest.mark.parametrize("act", ["restore", "lose"])
+def test_a_state_from_a_backup_or_none_at_all(lab: History, act: str) -> None:
+    """The import goes on after what the folders hold, and says so; they stay as they are."""
+    put_and_import(lab, 1)
+    lab.do(("backup",))
+    put_and_import(lab, 2)
+    before = data(lab)
+    lab.do((act,))
+    put(lab, 2)
+    reports = lab.imported()
+    assert (read(reports), told(reports)) == (2, [])
+    assert any(HELD in note for report in reports for note in report.notes)
+    assert before < data(lab)
+    lab.check()
+
+
+@pytest.mark.parametrize("lost", ["the newest", "an older one", "all"])
+@pytest.mark.parametrize("expired", [False, True])
+def test_lost_commits_of_events_that_were_compacted(lab: History, lost: str, expired: bool) -> None:
+    """Nothing is read again, and nobody misses what has expired since."""
+    put_and_import(lab, 3)
+    lab.changed("C")
+    chosen = {"the newest": slice(-1, None), "an older one": slice(1, 2), "all": slice(None)}
+    for path in commits(lab)[chosen[lost]]:
+        lab.world.disk.unlink(f"{lab.base}/{path}")
+    if expired:
+        lab.do(("expire", "one", "raw", 0, 9))
+    put(lab, 2)
+    reports = lab.imported()
+    assert (read(reports), told(reports)) == (2, [])
+    lab.check()
+
+
+@pytest.mark.parametrize("place", ["state/topics/raw", "p/_ledger/imports/raw-[0-9a-f]+"])
+@pytest.mark.parametrize("operations", range(0, 10, 3))
+def test_killed_while_old_commits_become_one_file(
+    lab: History, place: str, operations: int
+) -> None:
+    """Though their hour is compacted by now and their records have expired."""
+    put_and_import(lab, 3)
+    lab.changed("C")
+    put(lab, 3)
+    lab.until("A", rf"{place}/_\d+\.commits\.jsonl")
+    lab.do(("go", "A", operations))
+    lab.do(("kill", "A"))
+    lab.do(("expire", "one", "raw", 0, 12))
+    put(lab, 2)
+    reports = lab.imported()
+    assert (read(reports), told(reports)) == (2, [])
+    lab.check()
+
+
+# Instances that were taken for dead
+
+
+def no_record_can_be_read() -> Any:
+    return mock.patch.object(
+        LabBroker, "records", side_effect=UnreadableInput("a disk of the broker's is broken")
+    )
+
+
+def prepared_by_another(lab: History) -> set[str]:
+    """Another machine takes over after 40 s, and has just written its manifest. Returns the files
+    that wait for their names."""
+    lab.do(("pause", "A"))
+    lab.do(("wait", 40))
+    lab.until("A2", r"00000002\.\d+-\d+\.manifest\.json$")
+    waiting = {path for path in files(lab) if "/_temporary/" in path}
+    assert waiting
+    return waiting
+
+
+def check_it_finishes(lab: History, waiting: set[str]) -> None:
+    """The other one goes on with these files."""
+    assert waiting <= files(lab)
+    lab.until("A2", r"state/topics/raw/00000002\.commit\.json$")
+    assert len(lab.visible("p")) == 5
+    lab.do(("kill", "A2"))
+    lab.do(("wait", 40))
+    lab.imported()
+    lab.check()
+
+
+def test_one_whose_topics_wait_sweeps_up_nothing(lab: History) -> None:
+    """It has nothing to do but to sweep, and wakes up after another machine has taken over."""
+    put_and_import(lab, 1)
+    put(lab, 2)
+    with no_record_can_be_read():
+        for _ in range(8):  # after the last of these rounds its topic waits for minutes
+            lab.do(("go", "A", 10_000))
+            lab.do(("wait", 60))
+    waiting = prepared_by_another(lab)
+    lab.do(("go", "A", 10_000))
+    assert isinstance(lab.slots["A"].error, LeaseLost)
+    check_it_finishes(lab, waiting)
+
+
+@pytest.mark.parametrize("operations", range(6))
+def test_one_that_sleeps_in_the_midst_of_a_round_without_news(
+    lab: History, operations: int
+) -> None:
+    put_and_import(lab, 1)
+    lab.do(("go", "A", 10_000))
+    lab.do(("wait", 60))
+    lab.do(("go", "A", operations))
+    put(lab, 2)
+    waiting = prepared_by_another(lab)
+    lab.do(("go", "A", 10_000))
+    check_it_finishes(lab, waiting)
+
+
+@pytest.mark.parametrize("other", ["U", "C2"])
+def test_a_compaction_that_sleeps_before_it_is_prepared(lab: History, other: str) -> None:
+    """It has made sure of its lease. Another machine takes over, sweeps up its new files, and may
+    compact the same: then nothing is put away, and the next one is free to do it."""
+    put_and_import(lab, 2)
+    lab.until("C", r"p/_ledger/_change-")
+    lab.do(("pause", "C"))
+    lab.do(("wait", 40))
+    lab.do(("go", other, 10_000))
+    assert lab.slots[other].ended and not lab.slots[other].error
+    before = data(lab)
+    lab.do(("go", "C", 10_000))
+    assert isinstance(lab.slots["C"].error, LeaseLost)
+    assert data(lab) == before
+    lab.changed("C")
+    assert len([path for path in data(lab) if "-c" in path]) == 1
+    lab.check()
+
+
+# Losses of power
+
+
+class _All(random.Random):
+    """A disk that has forgotten all that it may forget."""
+
+    def randint(self, a: int, b: int) -> int:
+        return a
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        r"state/topics/raw/00000002\.commit\.json$",
+        r"state/topics/raw/_00000002\.commit",
+        "nothing is under way",
+    ],
+)
+def test_a_loss_of_power_takes_nothing_that_was_committed(lab: History, moment: str) -> None:
+    put_and_import(lab, 1)
+    put(lab, 3)
+    if moment == "nothing is under way":
+        assert read(lab.imported()) == 3
+    else:
+        lab.until("A", moment)
+    lab.world.power_cut(0, _All())
+    assert len(lab.visible("p")) == len(lab.visible("r")) == 6
+    reports = lab.imported()
+    assert (read(reports), told(reports)) == (0, [])
+    lab.check()
+
+
+# Lines that vanish
+
+
+@pytest.mark.parametrize("lost", ["a split", "a line"])
+def test_lines_that_vanish_on_their_way(lab: History, lost: str) -> None:
+    """Nothing of their increment is to be seen; the next round reads it again."""
+
+    def vanishing(*job: Any) -> dict[str, Summary]:
+        books = plain_runner.run(*job)
+        split, its = books.popitem()
+        if lost == "a line":
+            books[split] = its
+            its.read -= 1
+        return books
+
+    put(lab, 3)
+    with mock.patch.object(lab_history, "run", vanishing):
+        (problem,) = told(lab.imported())
+    assert "has 3 offsets, but its reader tells of" in problem
+    assert data(lab) == set() and commits(lab)[0].endswith(".intent.json")
+    reports = lab.imported()
+    assert (read(reports), told(reports)) == (3, [])
+    lab.check()
+
+
+# Two imports of one folder
+
+
+def test_two_clusters_with_topics_of_one_name(lab: History) -> None:
+    """They have the same offsets, in increments of the same numbers."""
+    lab.brokers["one"].make("raw", 1)
+    for cluster in ("one", "two"):
+        put(lab, 10, cluster=cluster)
+    for slot in ("A", "B"):
+        reports = lab.imported(slot)
+        assert (read(reports), told(reports)) == (10, [])
+    lab.check()
+
+
+@pytest.mark.parametrize("operations", range(0, 12, 2))
+def test_a_late_line_while_another_import_closes_its_hour(lab: History, operations: int) -> None:
+    """In one of the hour's folders, after it has its mark and before the last one has: whatever the
+    moment, the hour is open until somebody closes it."""
+    put(lab, 3, hours_ago=0)
+    lab.do(("bad", "one", "raw", 0))
+    assert told(lab.imported()) == []
+    lab.do(("wait", 7200))
+    lab.until("A", r"p/.*hour=10/_SUCCESS")
+    lab.do(("go", "A", operations))
+    put(lab, 1, hours_ago=2, cluster="two")
+    assert told(lab.imported("B")) == []
+    lab.do(("go", "A", 10_000))
+    lab.do(("kill", "A"))
+    for slot in ("A", "B", "A"):
+        assert told(lab.imported(slot)) == []
+    of_hour = {path.rpartition("/")[0] for path in files(lab, below="/p") if "hour=10" in path}
+    marked = {folder for folder in of_hour if f"{folder}/_SUCCESS" in files(lab, below="/p")}
+    assert len(of_hour) == 2 and marked == of_hour
+    assert not open_hours(f"{lab.base}/p")
+    lab.check()
+
+
+# Folders that are moved
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_moved_to_another_disk(lab: History, apart: bool) -> None:
+    """State and folders, together or apart: nothing is strange there, before the first run and
+    after it."""
+    put_and_import(lab, 3)
+    lab.changed("C")
+    put_and_import(lab, 1)
+    lab.do(("move",))
+    if apart:
+        lab.states = f"{ROOT}/elsewhere"
+        lab.world.disk.make_folder(lab.states)
+        lab.world.disk.copy(f"{lab.base}/state", f"{lab.states}/state")
+        lab.world.disk.drop(f"{lab.base}/state")
+    before = data(lab)
+    assert troubles(lab) == []
+    put_and_import(lab, 1)
+    assert troubles(lab) == []
+    lab.changed("U")
+    assert before < data(lab)
+    lab.check()
+
+
+@pytest.mark.parametrize(
+    ("slot", "moment"),
+    [
+        ("A", r"\.manifest\.json$"),
+        ("A", r"p/_ledger/imports/.*/00000002\.commit\.json$"),
+        ("A", r"r/_ledger/imports/.*/00000002\.commit\.json$"),
+        ("C", r"p/_ledger/change-.*(?<!done)\.json$"),
+        ("C", r"p/_replaced/.*\.parquet$"),
+    ],
+)
+def test_moved_with_what_is_half_done(lab: History, slot: str, moment: str) -> None:
+    """It is finished at the new place, and nothing comes to the old one."""
+    put_and_import(lab, 2 if slot == "C" else 1)
+    if slot == "A":
+        put(lab, 3)
+    lab.until(slot, moment)
+    old = lab.base
+    lab.do(("move",))
+    reports = lab.imported()
+    assert (read(reports), told(reports)) == (0, [])
+    lab.changed("U")
+    assert old not in lab.world.disk.folders
+    assert len(lab.visible("p")) == 6
+    assert len([path for path in data(lab) if "-c" in path]) == (slot == "C")
+    lab.check()
