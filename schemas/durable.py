@@ -67,7 +67,8 @@ class DocumentFormat(Generic[T]):
             return value
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise DocumentError(
-                f"{where} is damaged, or not of el_beam ({self.kind}): {error!r}"
+                f"{where} is damaged, or not of el_beam ({self.kind}): {error!r}; put back a copy "
+                "of it, or see docs/ledger.md (Damaged books)"
             ) from error
 
 

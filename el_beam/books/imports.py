@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -48,10 +49,12 @@ class ImportEntry:
     increment: int = 0  # there
     number: int = 0  # here
     held: Ranges = ()  # all that is here of this topic, with this entry
+    passed: Ranges = ()  # what nobody wants here: it was before the import began, or before a reset
     committed: float = 0.0  # unix seconds
 
 
 IMPORT = DocumentFormat("import", ImportEntry)
+_OF_TOPIC = re.compile(r".+-[0-9a-f]{12}")
 
 
 def scheme_of(sink: Sink) -> str:
@@ -65,8 +68,13 @@ class Overlap(Exception):
 
 def logs(root: str, kept: int = KEPT) -> Iterator[Log[ImportEntry]]:
     """All logs of a folder. Raises OSError."""
-    for name in filesystem.names(f"{root}/{LEDGER}/imports"):
+    names = filesystem.names(f"{root}/{LEDGER}/imports")
+    for name in filter(_OF_TOPIC.fullmatch, names):
         yield Log(f"{root}/{LEDGER}/imports/{name}", IMPORT, kept)
+
+
+Change = Callable[[Ranges, Ranges], tuple[Ranges, Ranges]]
+"""Of (held, passed)."""
 
 
 @dataclass
@@ -101,9 +109,9 @@ class ImportLog:
 
     @property
     def held(self) -> Ranges:
-        """The records that are here."""
+        """The records that are here, or that nobody wants here."""
         last = self.log.last()
-        return last.held if last else ()
+        return united((*last.held, *last.passed)) if last else ()
 
     def enter(self, entry: ImportEntry) -> None:
         """Let what an increment has made be of the folder: from here on it is, whatever dies. Doing
@@ -115,22 +123,25 @@ class ImportLog:
             brought = (*entry.ranges, *entry.expired)
             if common(self.held, brought):
                 raise Overlap
-            if self._add(entry, united((*self.held, *brought))):
+            if self._add(entry, lambda held, passed: ((*held, *brought), passed)):
                 return
             self.log.look()
 
-    def declare(self, entry: ImportEntry, held: Callable[[Ranges], Ranges]) -> None:
-        """Enter what no increment has made, but which changes what is `held`. Raises OSError."""
+    def declare(self, entry: ImportEntry, change: Change) -> None:
+        """Enter what no increment has made: it changes what is held, and what is passed. Raises
+        OSError."""
         self.log.look()
-        while not self._add(entry, united(held(self.held))):
+        while not self._add(entry, change):
             self.log.look()
 
-    def _add(self, entry: ImportEntry, held: Ranges) -> bool:
+    def _add(self, entry: ImportEntry, change: Change) -> bool:
         last = self.log.last()
         if last and (waiting := unfinished(last, self.sink.root)):
             self.finish(waiting)
         number = last.number + 1 if last else 1
-        return self.log.add(replace(entry, number=number, held=held, committed=CLOCK.time()))
+        held, passed = map(united, change(*((last.held, last.passed) if last else ((), ()))))
+        entry = replace(entry, number=number, held=held, passed=passed, committed=CLOCK.time())
+        return self.log.add(entry)
 
 
 def in_root(summary: Summary, root: str) -> list[NewFile]:

@@ -11,7 +11,7 @@ from el_beam.books.state.state import Intent, Manifest, State, TopicState
 from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
 from transforms.layout import LEDGER
-from transforms.read.offsets import OffsetRange, Ranges, united
+from transforms.read.offsets import OffsetRange, Ranges, united, without
 from transforms.write.sink import Sink
 
 Logs = Callable[[str, str], Mapping[str, ImportLog]]  # topic, its id -> logs by their keys
@@ -48,7 +48,7 @@ def _entries(
     told = [*log.log.entries()]
     done = max((each.increment for each in told if each.state == id_), default=0)
     by_a_copy = {(each.increment, each.committed) for each in told}
-    number, held = (last.number, last.held) if last else (0, ())
+    number, held, passed = (last.number, last.held, last.passed) if last else (0, (), ())
     before: dict[int, int] = {}
     for commit in topic.history():
         manifest = commit.untold
@@ -60,13 +60,14 @@ def _entries(
             ranges = _ranges(manifest, before)
             since = (OffsetRange(each, before[each], end) for each, end in manifest.ends.items()
                      if each in before)  # fmt: skip  # what a reset had left out is wanted no more
-            held = united((*held, *ranges, *manifest.expired, *since))
+            held = united((*held, *ranges, *manifest.expired))
+            passed = united((*passed, *without(since, held)))
             yield ImportEntry(
                 entry_name(commit.number, topic.topic, state.path),
                 scheme_of(log.sink), cluster, topic.topic, topic_id,
                 below_root(manifest.summary, name), ranges, manifest.expired,
                 manifest.missing, log.choice, "", _archives(manifest.summary),
-                id_, commit.number, number, held, commit.committed,
+                id_, commit.number, number, held, passed, commit.committed,
             )  # fmt: skip
         before = commit.ends
 

@@ -18,8 +18,9 @@ finished by the next instance.
 
 from __future__ import annotations
 
+import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -208,10 +209,11 @@ class _Attempt(NamedTuple):
     run: int
 
     @classmethod
-    def of(cls, name: str) -> _Attempt:
-        number, attempt = name.split(".")[:2]
-        lease, run = attempt.split("-")
-        return cls(int(number), int(lease), int(run))
+    def all_of(cls, names: Iterable[str], ending: str) -> set[_Attempt]:
+        """Those that there is such a file of; other files are none of ours."""
+        pattern = re.compile(rf"(\d+)\.(\d+)-(\d+){re.escape(ending)}")
+        return {cls(*map(int, match.groups()))
+                for name in names if (match := pattern.fullmatch(name))}  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.number:08d}.{Attempt(self.lease, self.run)}"
@@ -307,8 +309,8 @@ class TopicState:
         self._path, self.topic, self._previous = path, topic, previous
         self._log = Log(path, COMMIT, kept, previous=previous)
         names = filesystem.names(path)
-        self._intents = {_Attempt.of(name) for name in names if name.endswith(_INTENT)}
-        self._manifests = {_Attempt.of(name) for name in names if name.endswith(_MANIFEST)}
+        self._intents = _Attempt.all_of(names, _INTENT)
+        self._manifests = _Attempt.all_of(names, _MANIFEST)
 
     def last(self) -> Commit | None:
         return self._log.last()

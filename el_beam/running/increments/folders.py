@@ -183,7 +183,7 @@ class ImportFolders:
             )  # fmt: skip
             newest = log.log.last()
             if newest is None:
-                log.declare(told(why="begin"), partial(_from, last.ends))
+                log.declare(told(why="begin"), lambda *_: ((), _before(last.ends)))
             elif last.why == "reset":
                 since = [each for each in log.log.entries(last.committed)
                          if each.committed >= last.committed]  # fmt: skip
@@ -249,16 +249,17 @@ class ImportFolders:
         return self._closing.close(newest, asked)
 
 
-def _after_reset(reset: Commit, since: Iterable[ImportEntry], held: Ranges) -> Ranges:
-    """What a folder holds after a reset: all before it, wanted or not; where other records have the
-    offsets from there on, what has come `since`."""
+def _after_reset(
+    reset: Commit, since: Iterable[ImportEntry], held: Ranges, passed: Ranges
+) -> tuple[Ranges, Ranges]:
+    """(held, passed) after a reset: what is before it is passed, the rest is not. Where other
+    records have the offsets from there on, no more of these is held than has come `since`."""
+    rest = [OffsetRange(each, start, 2**63) for each, start in reset.reset.items()]
     if reset.again:
-        rest = (OffsetRange(each, start, 2**63) for each, start in reset.reset.items())
-        held = without(held, rest)
-        held = united((*held, *(new for entry in since for new in (*entry.ranges, *entry.expired))))
-    return _from(reset.reset, held)
+        new = (each for entry in since for each in (*entry.ranges, *entry.expired))
+        held = (*without(held, rest), *new)
+    return held, (*without(passed, rest), *_before(reset.reset))
 
 
-def _from(offsets: Mapping[int, int], held: Ranges) -> Ranges:
-    """What is held, and all before these offsets: nobody wants it."""
-    return (*held, *(OffsetRange(each, 0, start) for each, start in offsets.items()))
+def _before(offsets: Mapping[int, int]) -> Ranges:
+    return tuple(OffsetRange(each, 0, start) for each, start in offsets.items())

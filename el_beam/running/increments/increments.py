@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from shlex import join, quote
 
-from el_beam.books.imports import ImportEntry, offsets
+from el_beam.books.imports import offsets
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import (
     Attempt,
@@ -40,6 +40,7 @@ from runners import flink
 from runners.flink_rest import FlinkError
 from runners.orphans import Processes
 from runners.worker_pool import about
+from schemas.durable import DocumentError
 from transforms.counts.summary import Summary, total
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
@@ -110,7 +111,7 @@ class Increments:
                     if every is None:
                         raise
                     report = Report(total((), ()), problems=[Problem("round", "", str(error))])
-                more = bool(report.topics) and report.lag > 0
+                more = bool(report.topics or report.given_up) and report.lag > 0
                 last = stop.is_set() or (every is None and not more)
                 for hook in self._after_commit:
                     if last:
@@ -145,7 +146,7 @@ class Increments:
             self._job.sinks, self._state, self._lease, cluster, self._options.kept, self._processes
         )
         for name in self._state.topics():
-            with suppress(SinkError):  # it is tried again, and told, with each round
+            with suppress(SinkError, DocumentError):  # it is tried again, and told, each round
                 self._finish(self._topic(name))
         self._sweep()
         if paths := self._folders.as_before():
@@ -205,7 +206,7 @@ class Increments:
                 intent = self._intent(topic, TopicFacts(topic.name, ids[topic.name], there), report)
             except LeaseLost:
                 raise
-            except (StateError, SinkError) as error:
+            except (StateError, SinkError, DocumentError) as error:
                 self._failed(topic, str(error), report)
                 continue
             if intent:
@@ -332,6 +333,7 @@ class Increments:
         topic.failures = 0
         if not self._finish(topic):
             report.lag += intent.records  # the next round reads what is left of them
+            report.given_up.append(topic.name)
             return
         report.summary.add(summary)
         report.topics.append(topic.name)
@@ -359,14 +361,13 @@ class Increments:
         return True
 
     def _sweep(self) -> None:
-        def awaited() -> Iterator[ImportEntry]:
-            for name in self._state.topics():
-                topic = self._topic(name)
-                intent, manifest = topic.state.pending()
-                if intent and manifest:
-                    yield from self._prepared(topic, intent, manifest)[0].values()
-
-        self._folders.sweep(awaited())
+        with suppress(DocumentError):  # nobody knows what is awaited
+            topics = [*map(self._topic, self._state.topics())]
+            pending = ((topic, *topic.state.pending()) for topic in topics)
+            self._folders.sweep([
+                entry for topic, intent, manifest in pending if intent and manifest
+                for entry in self._prepared(topic, intent, manifest)[0].values()
+            ])  # fmt: skip
 
     def _prepared(
         self, topic: ImportedTopic, intent: Intent, manifest: Manifest

@@ -25,6 +25,7 @@ class Report:
 
     summary: Summary
     topics: list[str] = field(default_factory=list)  # that have moved on
+    given_up: list[str] = field(default_factory=list)  # of which folders had got a part meanwhile
     problems: list[Problem] = field(default_factory=list)
     lag: int = 0  # records that were there and not read
     closed: list[str] = field(default_factory=list)  # hours that are complete now

@@ -501,7 +501,7 @@ def steps_of(seed: int) -> list[Step]:
             found.append(chance.choice([
                 ("move",), ("backup",), ("backup",), ("restore",), ("lose",),
                 ("power", chance.randrange(2)), ("power", chance.randrange(2)),
-                ("skew", chance.randrange(2), chance.choice([-100, 100, 5000])),
+                ("skew", chance.randrange(2), chance.choice([-100, 100, 3000])),
                 ("expire", "one", "raw", 0, chance.randint(1, 12)),
                 ("remake", "one", "side"),
             ]))  # fmt: skip
