@@ -3,16 +3,20 @@
 import argparse
 import json
 import sys
+import time
+from collections.abc import Iterator
 from typing import Any
 
+from el_beam.books.imports import offsets
 from el_beam.books.ledger.audit import compare, repairs
 from el_beam.books.ledger.changes import put_away_untracked
-from el_beam.books.ledger.entries import read_ledger
+from el_beam.books.ledger.entries import accept, read_ledger
+from el_beam.books.ledger.hours import retire
 from el_beam.books.ledger.model import Ledger
 from el_beam.commands.common import add_hours
 from el_beam.connectors.contract import selection_of
 from el_beam.terminal.console import ResultTable, printable, results
-from el_beam.uris import checked_path
+from el_beam.uris import UriError, checked_path
 
 _EXAMPLE = """examples:
   el ledger hdfs://namenode:9870/el/events
@@ -33,18 +37,27 @@ def register(add_parser: Any) -> None:
     add_hours(parser)
     add("--content", action="store_true", help="read and compare every file")
     add("--put-away", action="store_true", help="move unknown files to _replaced")
+    add("--accept", metavar="WHAT", help="a file or an entry: what is wrong with it stays so")
+    add("--why", metavar="TEXT", help="why that is so, for those who come later")
+    add("--retire", metavar="ID", help="of a state whose import won't come back")
     add("--json", action="store_true", help="print all of it as JSON")
     parser.set_defaults(command=_command)
 
 
 def _command(args: argparse.Namespace) -> int:
+    if bool(args.accept) != bool(args.why):
+        raise UriError("--accept WHAT needs --why TEXT, and only --accept does")
     chosen = selection_of(args.first, args.last, None).hour
     root = checked_path(args.root)
     ledger = read_ledger(root, selected=chosen)  # refuses a folder that has none, before writing
     if args.put_away:
         put_away_untracked(ledger.root, chosen)
         ledger = read_ledger(root, selected=chosen)
+    if args.retire:
+        retire(ledger.root, args.retire)
     compare(ledger, content=args.content, selected=chosen)
+    if args.accept:
+        accept(ledger, args.accept, args.why)
     if args.json:
         print(json.dumps(as_json(ledger)))
     else:
@@ -58,8 +71,24 @@ def as_json(ledger: Ledger) -> dict[str, Any]:
         "hours": [{"read": each.read, **vars(each)} for each in ledger.hours()],
         "totals": ledger.totals,
         "troubles": [each._asdict() for each in ledger.troubles],
+        "accepted": [vars(each) for each in ledger.accepted],
+        "expired": {topic: its for topic, its in ledger.expired.items() if its},
+        "holes": {topic: number for topic, number in ledger.holes.items() if number},
         "mending": repairs(ledger),
     }
+
+
+def _remarks(ledger: Ledger) -> Iterator[str]:
+    """What is as it is for good."""
+    for topic, ranges in sorted(ledger.expired.items()):
+        if number := sum(each.records for each in ranges):
+            yield f"expired: {number:,} records of {topic} before they were read: {offsets(ranges)}"
+    for topic, number in sorted(ledger.holes.items()):
+        if number:
+            yield f"holes: {number:,} offsets of {topic} have no record"
+    for each in ledger.accepted:
+        when = time.strftime("%Y-%m-%d", time.gmtime(each.at))
+        yield f"accepted on {when}: {each.sentence} ({each.why})"
 
 
 def _show(ledger: Ledger) -> None:
@@ -75,6 +104,8 @@ def _show(ledger: Ledger) -> None:
     totals = ledger.totals
     table.row("all", "", *(totals[name] for name in numbers), "")
     results().print(table)
+    for line in _remarks(ledger):
+        print(printable(line), file=sys.stderr)
     for trouble in ledger.troubles[:_SHOWN]:
         print(f"{trouble.kind}: {printable(trouble.sentence)}", file=sys.stderr)
     if more := ledger.troubles[_SHOWN:]:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from shlex import quote
 
-from el_beam.books.ledger.entries import read_ledger
+from el_beam.books.ledger.entries import ACCEPTABLE, read_ledger, settle_accepted
 from el_beam.books.ledger.model import RAW, HourFilter, Ledger, Trouble
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileInfo
@@ -49,6 +49,7 @@ def compare(
     for path in sorted(unknown):
         sentence = f"{path}: no run has written it under this name"
         ledger.troubles.append(Trouble("unknown", path, hour_in(path), sentence))
+    settle_accepted(ledger)
 
 
 def _present(root: str, hours: Iterable[str] | None) -> Iterator[tuple[str, FileInfo]]:
@@ -80,13 +81,17 @@ def repairs(ledger: Ledger) -> list[str]:
         by_kind.setdefault(each.kind, []).append(each.hour)
     commands = []
     if hours := sorted(by_kind.get("lost", []) + by_kind.get("damaged", [])):
-        archive = next(iter(sorted(ledger.archives)), "RAW").removeprefix(RAW)
+        archive = next(iter(sorted(ledger.archives)), "").removeprefix(RAW)
         sinks = sorted(each for each in ledger.sinks if not each.startswith(RAW))
-        if sinks:
+        if sinks and archive:
             commands.append(
                 f"el backfill apply {quote(archive)} {shlex.join(sinks)} "
                 f"--from {hours[0]} --to {hours[-1]}"
             )
+    lasting = [each for each in ledger.troubles if each.kind in ACCEPTABLE]
+    if lasting and not commands:
+        what = quote(lasting[0].what)
+        commands.append(f"el ledger {quote(ledger.root)} --accept {what} --why 'WHY IT STAYS SO'")
     if "unknown" in by_kind or "unfinished" in by_kind:
         commands.append(f"el ledger {quote(ledger.root)} --put-away")
     return commands

@@ -5,6 +5,7 @@ file and hour holds. See model.py.
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 
 from el_beam.books.imports import logs, scheme_of, unfinished
 from el_beam.books.ledger.model import (
+    ACCEPTED,
     CHANGES,
     DONE,
     NAMINGS,
@@ -20,6 +22,7 @@ from el_beam.books.ledger.model import (
     RUNS,
     STATES,
     STRAYS,
+    AcceptedTrouble,
     Change,
     Entry,
     FilePart,
@@ -41,9 +44,11 @@ from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway
 from transforms.io.world import CLOCK
 from transforms.layout import LEDGER
+from transforms.read.offsets import united
 from transforms.write.sink import NewFile, Receipt, Sink
 
 T = TypeVar("T")
+ACCEPTABLE = frozenset({"lost", "damaged", "surplus"})  # others have their own commands
 _LONGEST_NAMING = 3600.0  # seconds: then a run is dead that gives its files their names
 
 
@@ -206,7 +211,46 @@ def _read_ledger(root: str, selected: HourFilter) -> Ledger:
                 runs[stem] = _entry(stem, note.at, note.summary, note.sink, selected)
     ledger.entries += runs.values()
     ledger.entries.sort(key=lambda entry: entry.at)
+    ledger.troubles += _surplus(ledger.entries)
+    settle_accepted(ledger)
     return ledger
+
+
+def _surplus(entries: Iterable[Entry]) -> Iterator[Trouble]:
+    """More rows than lines, or than in the files that a change without lines has replaced."""
+    rows: dict[str, int] = {}
+    for entry in entries:
+        most = entry.lines
+        rows |= {file.path: file.rows for file in entry.files}
+        if entry.removed:
+            if entry.lines or not entry.removed <= rows.keys():
+                continue
+            most = sum(rows[path] for path in entry.removed)
+        if entry.written > most:
+            sentence = f"{entry.name}: wrote {entry.written:,} rows, but had {most:,}"
+            yield Trouble("surplus", entry.name, "", sentence)
+
+
+def settle_accepted(ledger: Ledger) -> None:
+    """Take out the troubles that somebody has accepted. Raises OSError."""
+    if names := ACCEPTED.names(ledger.root):
+        ledger.accepted = [ACCEPTED.read(ledger.root, name) for name in names]
+        known = {(each.kind, each.what) for each in ledger.accepted}
+        ledger.troubles = [each for each in ledger.troubles if (each.kind, each.what) not in known]
+
+
+def accept(ledger: Ledger, what: str, why: str) -> None:
+    """Find a trouble to be as it is for good. Raises LedgerError, OSError."""
+    lasting = {each.what: each for each in ledger.troubles if each.kind in ACCEPTABLE}
+    if what not in lasting:
+        raise LedgerError(
+            f"{ledger.root} has no trouble of {what} that can be accepted; there are: "
+            + (", ".join(sorted(lasting)) or "none")
+        )
+    trouble = lasting[what]
+    note = AcceptedTrouble(trouble.kind, what, trouble.sentence, why, CLOCK.time())
+    _enter(ledger.root, ACCEPTED, _digest(trouble.kind, what), note)
+    settle_accepted(ledger)
 
 
 _Increment = tuple[str, str, int, float | str]
@@ -216,18 +260,22 @@ _Increment = tuple[str, str, int, float | str]
 def read_imports(ledger: Ledger, selected: HourFilter, *, since: float = 0.0) -> set[_Increment]:
     """Enter what imports have put into a folder since then (unix seconds). Returns which increments
     these are. Raises OSError."""
-    found = set()
+    found, expired, holes = set(), ledger.expired, Counter[tuple[str, str]]()
     for log in logs(ledger.root):
         for entry in log.entries(since):
             for which in (entry.committed, entry.state):
                 found.add((entry.sink, entry.topic, entry.increment, which))
             ledger.archives.update(entry.archives)
+            expired[entry.topic] = united((*expired.get(entry.topic, ()), *entry.expired))
+            holes[entry.sink, entry.topic] += entry.missing
             if entry.why:
                 continue
             ledger.entries.append(_entry(entry.name, entry.committed, entry.summary, "", selected))
         if last := log.last():
             waiting = unfinished(last, ledger.root)
             ledger.naming |= {_below(file.path, ledger.root) for file in waiting}
+    for (_, topic), number in holes.items():  # each kind of sink has its own log
+        ledger.holes[topic] = max(number, ledger.holes.get(topic, 0))
     return found
 
 
@@ -246,8 +294,8 @@ def _read_old_state(
             for number in range(before + 1, commit.number):
                 ledger.troubles.append(
                     Trouble("gap", f"{topic} {number}", "",
-                            f"increment {number} of {topic} is not in {state.path}: the next round "
-                            "of its `el run` reads it again")
+                            f"increment {number} of {topic} is not in {state.path}: its `el run` "
+                            "tells what of it is lacking here")
                 )  # fmt: skip
             before = commit.number
             increment = note.sink.partition(":")[0], topic, commit.number, commit.committed
@@ -278,17 +326,19 @@ def _read_naming(ledger: Ledger, name: str, note: NamingNote) -> None:
 
 def _entry(name: str, at: float, summary: Summary, sink: str, selected: HourFilter) -> Entry:
     """What a run or an increment did, of one of its sinks and of `selected` hours."""
-    mine = (each for each in summary.files.values() if each.sink == sink)
+    mine = [each for each in summary.files.values() if each.sink == sink]
     files = tuple(_files(mine, {}, selected))
-    return Entry(name, at, _counts(summary, selected), files, summary.sinks.get(sink))
+    return Entry(name, at, _counts(summary, selected), files, summary.sinks.get(sink),
+                 lines=summary.read, written=sum(each.written for each in mine))  # fmt: skip
 
 
 def _change_entry(name: str, change: Change, selected: HourFilter) -> Entry:
     files = tuple(_files(change.summary.files.values(), change.of, selected))
     repeated = ((files[0].hour, files[0].schema, change.repeated),) if files else ()
+    written = sum(each.written for each in change.summary.files.values())
     return Entry(name, change.at, _counts(change.summary, selected), files, None,
-                 repeated if change.repeated else (), frozenset(change.removed),
-                 frozenset(change.instead_of))  # fmt: skip
+                 repeated if change.repeated else (), change.summary.read, written,
+                 frozenset(change.removed), frozenset(change.instead_of))  # fmt: skip
 
 
 def _files(

@@ -5,6 +5,7 @@
                  state-77b0….json    a state that imports into the folder
                  change-….json       files that took the place of others: see changes.py
                  naming-….json       a bounded run gives these files their names now
+                 accepted-….json     a trouble that is as it is for good
 
 But for that, nothing in it is ever overwritten or removed. See entries.py for who writes and reads
 it, audit.py for what of it is there.
@@ -21,6 +22,7 @@ from schemas.event import Destination
 from transforms.counts.summary import HourKey, SinkBook, Summary, migrate_summary, previous_summary
 from transforms.io.files import filesystem
 from transforms.layout import LEDGER, check_below
+from transforms.read.offsets import Ranges
 
 T = TypeVar("T")
 
@@ -80,6 +82,8 @@ class Entry:
     files: tuple[LedgerFile, ...]
     sink: SinkBook | None = None  # what its sink was given, where it was
     repeated: tuple[tuple[str, str, int], ...] = ()  # hour, schema, rows that it left out
+    lines: int = 0  # of all hours
+    written: int = 0  # rows that these became
     removed: frozenset[str] = frozenset()  # paths of other entries' files
     instead_of: frozenset[EntryHour] = frozenset()  # whose counts don't count
 
@@ -107,10 +111,21 @@ class HourBook:
 class Trouble(NamedTuple):
     """Something that isn't as the ledger has it."""
 
-    kind: str  # lost | damaged | unknown | unfinished | gap
-    what: str  # a path below the root, or an increment
+    kind: str  # lost | damaged | unknown | unfinished | gap | surplus
+    what: str  # a path below the root, or an entry
     hour: str  # '' where it concerns none
     sentence: str
+
+
+@dataclass(frozen=True)
+class AcceptedTrouble:
+    """A trouble that somebody has found to be as it is for good."""
+
+    kind: str
+    what: str
+    sentence: str
+    why: str
+    at: float  # unix seconds
 
 
 @dataclass
@@ -122,6 +137,11 @@ class Ledger:
     troubles: list[Trouble] = field(default_factory=list)
     marks: dict[tuple[str, str], str] = field(default_factory=dict)  # (hour, schema) -> its mark
     naming: set[str] = field(default_factory=set)  # paths of files that are about to be there
+    accepted: list[AcceptedTrouble] = field(default_factory=list)
+    expired: dict[str, Ranges] = field(default_factory=dict)
+    """Topic -> records that nobody could read any more."""
+    holes: dict[str, int] = field(default_factory=dict)
+    """Topic -> offsets without a record: a compacted topic has such, or one with transactions."""
     sinks: set[str] = field(default_factory=set)  # what writes here, as parquet:ROOT
     archives: set[str] = field(default_factory=set)  # raw:ROOT that have the same lines
 
@@ -129,6 +149,7 @@ class Ledger:
     def files(self) -> dict[str, LedgerFile]:
         """Those that are to be there, by their paths."""
         removed = {path for entry in self.entries for path in entry.removed}
+        removed |= {each.what for each in self.accepted if each.kind in ("lost", "damaged")}
         return {file.path: file for entry in self.entries for file in entry.files
                 if file.path not in removed}  # fmt: skip
 
@@ -288,5 +309,7 @@ RUN_NOTE = DocumentFormat("run", RunNote, 2, {1: migrate_summary}, _previous_run
 STATE_NOTE = DocumentFormat("state", StateNote, 2, {1: dict}, _previous_state)
 NAMING_NOTE = DocumentFormat("naming", NamingNote)
 CHANGE_NOTE = DocumentFormat("change", Change, 2, {1: _migrate_change}, _previous_change)
+ACCEPTED_TROUBLE = DocumentFormat("accepted", AcceptedTrouble)
+ACCEPTED = Notes(ACCEPTED_TROUBLE)
 RUNS, STATES = Notes(RUN_NOTE), Notes(STATE_NOTE)
 NAMINGS, CHANGES = Notes(NAMING_NOTE), Notes(CHANGE_NOTE)

@@ -50,6 +50,7 @@ def _entries(
     by_a_copy = {(each.increment, each.committed) for each in told}
     number, held, passed = (last.number, last.held, last.passed) if last else (0, (), ())
     before: dict[int, int] = {}
+    number_before = 0
     for commit in topic.history():
         manifest = commit.untold
         new = (commit.topic_id == topic_id and commit.number > done
@@ -59,7 +60,8 @@ def _entries(
             number += 1
             ranges = _ranges(manifest, before)
             since = (OffsetRange(each, before[each], end) for each, end in manifest.ends.items()
-                     if each in before)  # fmt: skip  # what a reset had left out is wanted no more
+                     if each in before and commit.number == number_before + 1)  # fmt: skip
+            # What a reset had left out stays so; what commits that are missing have brought doesn't
             held = united((*held, *ranges, *manifest.expired))
             passed = united((*passed, *without(since, held)))
             yield ImportEntry(
@@ -69,7 +71,7 @@ def _entries(
                 manifest.missing, log.choice, "", _archives(manifest.summary),
                 id_, commit.number, number, held, passed, commit.committed,
             )  # fmt: skip
-        before = commit.ends
+        before, number_before = commit.ends, commit.number
 
 
 def entry_name(number: int, topic: str, state: str) -> str:
@@ -105,8 +107,8 @@ def _ranges(manifest: Manifest, before: dict[int, int]) -> Ranges:
 
 
 def _name(summary: Summary, sink: Sink, sinks: set[str]) -> str | None:
-    """What a summary calls a sink, which may have been elsewhere then; None if it was none of that
-    import's. `sinks` are those that it has today."""
+    """What a summary calls a sink, which may have been elsewhere then; None if the import didn't
+    have it. `sinks` are those that it has today."""
     before = (name for name in summary.sinks
               if name.startswith(f"{scheme_of(sink)}:") and name not in sinks)  # fmt: skip
     return str(sink) if str(sink) in summary.sinks else next(before, None)

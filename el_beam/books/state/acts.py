@@ -28,9 +28,9 @@ def _shown(topic: TopicState) -> dict[str, Any]:
 
 
 def reset(state: State, topic: str, ends: dict[int, int], *, again: bool = False) -> Commit:
-    """Make a topic go on from these offsets; whatever was pending is given up. What was before is
-    wanted no more. What folders hold of the rest enters them `again` only if the caller says so:
-    then other records have these offsets by now. Its lease must be held.
+    """Make a topic go on from these offsets; whatever was pending is given up. What was before
+    never enters a folder again. What folders hold of the rest enters them `again` only if the
+    caller says so: then other records have these offsets by now. Its lease must be held.
 
     Raises StateError where files of the pending increment wait for their names."""
     known = state.topic(topic)

@@ -210,7 +210,7 @@ class _Attempt(NamedTuple):
 
     @classmethod
     def all_of(cls, names: Iterable[str], ending: str) -> set[_Attempt]:
-        """Those that there is such a file of; other files are none of ours."""
+        """Those that there is such a file of; other files are passed over."""
         pattern = re.compile(rf"(\d+)\.(\d+)-(\d+){re.escape(ending)}")
         return {cls(*map(int, match.groups()))
                 for name in names if (match := pattern.fullmatch(name))}  # fmt: skip

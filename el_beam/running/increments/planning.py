@@ -85,7 +85,11 @@ def plan(
     found = intend(
         state.next, done, before, there, held, skip=skip, most=most, all_keep_books=all_keep_books,
     )  # fmt: skip
-    return found._replace(lacking=_lacking(last.ends if last else {}, held))
+    if last:
+        return found._replace(lacking=_lacking(last.ends, held))
+    known = (OffsetRange(each, there.bounds[each][0], end) for each, end in done.items()
+             if each in there.bounds)  # fmt: skip
+    return found._replace(skipped=united((*found.skipped, *known)))
 
 
 def _reached(held: Mapping[str, Ranges]) -> dict[int, int]:
@@ -97,7 +101,7 @@ def _reached(held: Mapping[str, Ranges]) -> dict[int, int]:
 
 def _lacking(ends: Mapping[int, int], held: Mapping[str, Ranges]) -> dict[str, Ranges]:
     """Of what was read, what is in no entry of a folder: it was restored from an older copy, or was
-    none of the import's for a while."""
+    left out of the import for a while."""
     found = {}
     for folder, ranges in held.items():
         begin = {each.partition: each.start for each in reversed(ranges)}

@@ -84,7 +84,7 @@ def test_a_run(tmp_path: Path, path: str) -> None:
 @pytest.mark.parametrize("path", OUT)
 def test_an_import(tmp_path: Path, path: str) -> None:
     for number, books in enumerate((summary(path), summary(temporary=path))):
-        refused(tmp_path / str(number), "imports/t-0/00000001.commit.json", entry(books))
+        refused(tmp_path / str(number), "imports/t-000000000000/00000001.commit.json", entry(books))
 
 
 @pytest.mark.parametrize("hour", ["/../../../secret", "../secret", "2019-03-10T7", ""])
@@ -92,7 +92,9 @@ def test_hours_that_are_none(tmp_path: Path, hour: str) -> None:
     """Notes are named after them."""
     root = str(tmp_path / "out")
     refused(tmp_path / "1", "change-x.json", change(summary(hour=hour), root))
-    refused(tmp_path / "2", "imports/t-0/00000001.commit.json", entry(summary(hour=hour)))
+    refused(
+        tmp_path / "2", "imports/t-000000000000/00000001.commit.json", entry(summary(hour=hour))
+    )
 
 
 @pytest.mark.parametrize(("name", "hour"), [("../../x", SEVEN), ("x", "/../../../x")])
