@@ -21,6 +21,7 @@ class Job:
     summary: str | None = None  # path of a file for the books, where the run has an end
     progress: str | None = None  # folder of this machine
     metrics: KafkaMetrics | None = None  # counts topic, for a run without an end
+    options: tuple[str, ...] = ()  # of its format and schemas, as on a command line
 
 
 class Rules(NamedTuple):

@@ -119,8 +119,8 @@ class ImportLog:
 
         Raises Overlap, OSError."""
         self.log.look()
+        brought = (*entry.ranges, *entry.expired)
         while not self.has(entry):
-            brought = (*entry.ranges, *entry.expired)
             if common(self.held, brought):
                 raise Overlap
             if self._add(entry, lambda held, passed: ((*held, *brought), passed)):

@@ -1,6 +1,6 @@
 """The job that the options ask for, with all mistakes in them at once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 from el_beam.config.options import ConfigError, Given, parsed
@@ -10,6 +10,7 @@ from el_beam.job import Execution, Job, Rules
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import RegistryError, open_registry
 from transforms.errors import UnreadableInput
+from transforms.io.files import filesystem
 from transforms.read.lines import Source
 from transforms.route import Choice
 from transforms.write.sink import Sink
@@ -51,8 +52,17 @@ def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> tu
         summary=f"{scratch}/summary.json" if ends else None,
         progress=progress if ends else None,
         metrics=metrics_of(config.metrics) if config.metrics else None,
+        options=tuple(_options(config)),
     )
     return job, config.execution
+
+
+def _options(config: GraphConfig) -> Iterator[str]:
+    if config.format:
+        yield from ("--format", config.format)
+    if config.schemas:
+        is_url = config.schemas.startswith(("http://", "https://"))
+        yield from ("--schemas", config.schemas if is_url else filesystem.absolute(config.schemas))
 
 
 def rules_and_sinks(config: GraphConfig) -> tuple[Rules, list[Sink]]:

@@ -27,7 +27,7 @@ def execute(job: Job, execution: Execution) -> Summary:
             files = [*not_replaced(each.file for each in summary.files.values() if each.file)]
             with naming(files):
                 put(files)
-                enter_run(sinks, str(job.source), books)
+                enter_run(sinks, str(job.source), books, job.options)
             for sink in sinks:
                 sink.finish()
         except OSError as error:  # the sentence is for people already

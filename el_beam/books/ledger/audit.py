@@ -81,13 +81,12 @@ def repairs(ledger: Ledger) -> list[str]:
         by_kind.setdefault(each.kind, []).append(each.hour)
     commands = []
     if hours := sorted(by_kind.get("lost", []) + by_kind.get("damaged", [])):
-        archive = next(iter(sorted(ledger.archives)), "").removeprefix(RAW)
+        archives = (each.removeprefix(RAW) for each in sorted(ledger.archives))
+        archive = next(filter(filesystem.exists, archives), "")  # some may have been moved
         sinks = sorted(each for each in ledger.sinks if not each.startswith(RAW))
         if sinks and archive:
-            commands.append(
-                f"el backfill apply {quote(archive)} {shlex.join(sinks)} "
-                f"--from {hours[0]} --to {hours[-1]}"
-            )
+            words = [archive, *sinks, "--from", hours[0], "--to", hours[-1], *ledger.options]
+            commands.append(f"el backfill apply {shlex.join(words)}")
     lasting = [each for each in ledger.troubles if each.kind in ACCEPTABLE]
     if lasting and not commands:
         what = quote(lasting[0].what)

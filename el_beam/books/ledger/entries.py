@@ -68,10 +68,13 @@ def naming(files: Iterable[NewFile]) -> Iterator[None]:
         filesystem.remove(note)
 
 
-def enter_run(sinks: Iterable[Sink], source: str, summaries: Mapping[str, Summary]) -> None:
+def enter_run(
+    sinks: Iterable[Sink], source: str, summaries: Mapping[str, Summary],
+    options: tuple[str, ...] = (),
+) -> None:  # fmt: skip
     """Note what a bounded run has written, split by split, once its files have their names. The
     same run again finds its entries there; one over a split that has grown makes another, which
-    counts instead. Raises OSError."""
+    counts instead. `options` are those of its format and schemas. Raises OSError."""
     sinks = list(sinks)
     archives = tuple(str(sink) for sink in sinks if str(sink).startswith(RAW))
     for sink in sinks:
@@ -82,19 +85,23 @@ def enter_run(sinks: Iterable[Sink], source: str, summaries: Mapping[str, Summar
             sinks_ = {name: summary.sinks[name]} if name in summary.sinks else {}
             files = {key: each for key, each in summary.files.items() if each.sink == name}
             mine = Summary(summary.read, summary.size, summary.counts, sinks_, files)
-            note = RunNote(sink.root, name, split, source, CLOCK.time(), mine, archives)
+            note = RunNote(sink.root, name, split, source, CLOCK.time(), mine, archives, options)
             made = sorted((file.path, file.sha256) for each in mine.files.values()
                           if (file := each.file))  # fmt: skip
             digests = f"{_digest(name, split)}-{_digest(made, summary.read)}"
             _enter(sink.root, RUNS, digests, note)
 
 
-def enter_state(sinks: Iterable[Sink], state: State, token: str = "") -> None:
-    """Note in the folders that an import writes into which state it has, and which instance works
-    on it. Raises StateError where the state is a copy of another one, OSError."""
+def enter_state(
+    sinks: Iterable[Sink], state: State, token: str = "", options: tuple[str, ...] = ()
+) -> None:
+    """Note in the folders that an import writes into which state it has, which instance works on
+    it, and the options of its format and schemas.
+
+    Raises StateError where the state is a copy of another one, OSError."""
     sinks = [sink for sink in sinks if sink.root]
     path = filesystem.absolute(state.path)
-    notes = [StateNote(sink.root, str(sink), path, state.id(), token) for sink in sinks]
+    notes = [StateNote(sink.root, str(sink), path, state.id(), token, options) for sink in sinks]
     names = [*map(_name_of, sinks, notes)]
     for note, name in zip(notes, names, strict=True):
         if name in STATES.names(note.root):
@@ -196,7 +203,8 @@ def _read_ledger(root: str, selected: HourFilter) -> Ledger:
         note = kinds[f"{name.partition('-')[0]}-"].load(content, f"{folder}/{name}")
         stem = name.removesuffix(".json")
         if isinstance(note, StateNote):
-            ledger.sinks.add(note.sink)
+            ledger.sinks.add(note.sink.replace(note.root, root, 1))
+            ledger.options = note.options or ledger.options
             if not note.id and f"{stem}{DONE}" not in there:
                 _read_old_state(ledger, note, selected, known)
         elif isinstance(note, NamingNote):
@@ -205,7 +213,8 @@ def _read_ledger(root: str, selected: HourFilter) -> Ledger:
             ledger.entries.append(_change_entry(stem, note, selected))
         else:
             stem = stem.rpartition("-")[0]
-            ledger.sinks.add(note.sink)
+            ledger.sinks.add(note.sink.replace(note.root, root, 1))
+            ledger.options = note.options or ledger.options
             ledger.archives.update(note.archives)
             if stem not in runs or runs[stem].at <= note.at:  # the same split, which has grown
                 runs[stem] = _entry(stem, note.at, note.summary, note.sink, selected)

@@ -144,6 +144,7 @@ class Ledger:
     """Topic -> offsets without a record: a compacted topic has such, or one with transactions."""
     sinks: set[str] = field(default_factory=set)  # what writes here, as parquet:ROOT
     archives: set[str] = field(default_factory=set)  # raw:ROOT that have the same lines
+    options: tuple[str, ...] = ()  # of the format and the schemas of what was written here
 
     @property
     def files(self) -> dict[str, LedgerFile]:
@@ -204,6 +205,7 @@ class RunNote:
     at: float  # unix seconds
     summary: Summary
     archives: tuple[str, ...] = ()  # raw: sinks of the same run
+    options: tuple[str, ...] = ()  # of its format and schemas
 
 
 @dataclass(frozen=True)
@@ -215,6 +217,7 @@ class StateNote:
     state: str  # path, where it was last seen
     id: str = ""  # '' where the state itself says what each increment has made
     token: str = ""  # of the instance that works on it
+    options: tuple[str, ...] = ()  # of the import's format and schemas
 
 
 @dataclass(frozen=True)
@@ -290,7 +293,7 @@ class Notes(Generic[T]):
 
 def _previous_run(note: RunNote) -> Document:
     document = vars(note) | previous_summary(note.summary)
-    del document["summary"]
+    del document["summary"], document["options"]
     return document
 
 

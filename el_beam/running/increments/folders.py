@@ -42,9 +42,10 @@ class ImportFolders:
 
     def __init__(
         self, sinks: Sequence[tuple[Sink, Choice]], state: State, lease: Lease, cluster: str,
-        kept: int, processes: Processes,
+        kept: int, processes: Processes, options: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
-        """Let the folders know the import, and what an older version has put into them for it.
+        """Let the folders know the import, with the `options` of its format and schemas, and what
+        an older version has put into them for it.
 
         Raises StateError where two of them are copies of each other, or the state is one."""
         self.all_sinks = all(sink.root for sink, _ in sinks)  # whether each sink has a folder
@@ -64,7 +65,7 @@ class ImportFolders:
                     f"{sink.root} is another name of {other.root}, or a copy of it: use one; or "
                     f"`el state new-id {quote(sink.root)}` makes a copy a folder of its own"
                 )
-        enter_state(rooted, state, lease.token)
+        enter_state(rooted, state, lease.token, options)
         for sink in rooted:
             filesystem.remove(RETIRED.path(sink.root, self._id))
         adopt(state, cluster, rooted, self.logs)
@@ -152,8 +153,8 @@ class ImportFolders:
     def enter(self, entries: Entries, logs: Logs) -> bool:
         """Let folders have what is theirs. False where one of them can't any more: its files are
         gone, others have put the same records there, or it is another folder. Raises SinkError."""
-        return all([key in logs and self._enter(entry, logs[key])
-                    for key, entry in entries.items()])  # fmt: skip
+        done = [key in logs and self._enter(entry, logs[key]) for key, entry in entries.items()]
+        return all(done)  # each folder for itself: one that can't have it stops no other
 
     def _enter(self, entry: ImportEntry, log: ImportLog) -> bool:
         root = log.sink.root

@@ -143,8 +143,9 @@ class Increments:
         cluster = self._kafka.cluster_id()
         self._state.bind(cluster)
         self._folders = ImportFolders(
-            self._job.sinks, self._state, self._lease, cluster, self._options.kept, self._processes
-        )
+            self._job.sinks, self._state, self._lease, cluster, self._options.kept,
+            self._processes, self._job.options,
+        )  # fmt: skip
         for name in self._state.topics():
             with suppress(SinkError, DocumentError):  # it is tried again, and told, each round
                 self._finish(self._topic(name))
@@ -166,8 +167,7 @@ class Increments:
         report.notes, self._notes = self._notes, []
         asked = self._clock.time()
         partitions = self._kafka.partitions()
-        due = [*self._due(partitions, report)]
-        self._work([*self._plan(due, partitions, report)], report)
+        self._work([*self._plan([*self._due(partitions, report)], partitions, report)], report)
         self._sweep()
         report.reopened = self._folders.reopened()
         if not report.problems and not report.lag:  # all is read that was there when we asked

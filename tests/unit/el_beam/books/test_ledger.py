@@ -266,14 +266,20 @@ def test_an_old_increment_that_is_prepared_has_no_strays(folder: Folder, tmp_pat
     ("troubles", "commands"),
     [
         ([("lost", "h2"), ("damaged", "h1")],
-         ["el backfill apply '/raw it' parquet:/p --from h1 --to h2"]),
+         ["el backfill apply 'raw it' parquet:/p --from h1 --to h2 --format json"]),
         ([("unfinished", ""), ("unknown", "h1")], ["el ledger /p --put-away"]),
         ([("gap", "")], []),
     ],
 )  # fmt: skip
-def test_how_to_mend(troubles: list[tuple[str, str]], commands: list[str]) -> None:
+def test_how_to_mend(
+    troubles: list[tuple[str, str]], commands: list[str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("raw it").mkdir()
     ledger = Ledger("/p", troubles=[Trouble(kind, "", hour, "") for kind, hour in troubles])
-    ledger.sinks, ledger.archives = {"parquet:/p", "raw:/p"}, {"raw:/raw it"}
+    ledger.sinks, ledger.archives = {"parquet:/p", "raw:/p"}, {"raw:raw it", "raw:gone"}
+    ledger.options = ("--format", "json")
     assert repairs(ledger) == commands
 
 
