@@ -23,18 +23,14 @@ FOLDER = DocumentFormat("folder", _Folder)
 def folder_id(root: str, *, previous: bool = False) -> str:
     """A folder's own id; it gets one if it has none. Notes of a folder that had some before are
     written as they were, those of a new one if `previous` says so. Raises OSError."""
-    path = f"{root}/{LEDGER}/folder.json"
-    if not filesystem.exists(path):
-        filesystem.make_folder(f"{root}/{LEDGER}")
-        if previous or any(name.endswith(".json") for name in filesystem.names(f"{root}/{LEDGER}")):
-            filesystem.create(_mark(root), b"{}")
-        filesystem.create(path, FOLDER.dump(_Folder(uuid.uuid4().hex)))
+    path = _noted(root, previous=previous)
     return FOLDER.load(filesystem.read(path), path).id
 
 
 def is_previous(root: str) -> bool:
     """Whether a folder's notes are written as the release before reads them. Raises OSError."""
-    return bool(folder_id(root)) and filesystem.exists(_mark(root))
+    _noted(root)
+    return filesystem.exists(_mark(root))
 
 
 def upgrade(root: str) -> None:
@@ -48,6 +44,18 @@ def new_id(root: str) -> None:
     path = f"{root}/{LEDGER}/folder.json"
     filesystem.remove(path)
     filesystem.create(path, FOLDER.dump(_Folder(uuid.uuid4().hex)))
+
+
+def _noted(root: str, *, previous: bool = False) -> str:
+    path = f"{root}/{LEDGER}/folder.json"
+    if not filesystem.exists(path):
+        filesystem.make_folder(f"{root}/{LEDGER}")
+        names = filesystem.names(f"{root}/{LEDGER}")
+        old = any(name.endswith(".json") for name in names) and "imports" not in names
+        if previous or old:
+            filesystem.create(_mark(root), b"{}")
+        filesystem.create(path, FOLDER.dump(_Folder(uuid.uuid4().hex)))
+    return path
 
 
 def _mark(root: str) -> str:

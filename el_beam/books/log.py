@@ -20,7 +20,7 @@ from transforms.io.files import filesystem
 KEPT: Final = 500  # entries that have a file of their own; older ones share one
 _ONE, _MANY = ".commit.json", ".commits.jsonl"
 _NAME = re.compile(rf"(\d+)({re.escape(_ONE)}|{re.escape(_MANY)})")
-_TRIES = 5  # while others fold
+_TRIES = 30  # while others fold
 
 
 class Numbered(Protocol):
@@ -117,8 +117,9 @@ class Log(Generic[Entry]):
         self._fold()
         return True
 
-    def add_all(self, entries: Iterable[Entry]) -> None:
-        """Make many old entries, which come after all that are there, in as few files as can be."""
+    def add_all(self, entries: Iterable[Entry]) -> bool:
+        """Make many old entries, which come after all that are there, in as few files as can be.
+        False where somebody else has made one meanwhile: then some of them may be missing."""
         filesystem.make_folder(self.folder)
         if alone := self._alone:
             self._share_file(alone)
@@ -126,17 +127,22 @@ class Log(Generic[Entry]):
         for entry in entries:
             together.append(entry)
             if len(together) == self._kept:
-                self._share(together)
+                if not self._share(together):
+                    return False
                 together = []
-        if together:
-            self._share(together)
+        return not together or self._share(together)
 
-    def _share(self, entries: list[Entry]) -> None:
-        number = entries[-1].number
-        lines = b"\n".join(map(self._dump, entries))
-        filesystem.create(self._path(number, _MANY), lines)
-        self._folded.append(number)
-        self._last = entries[-1]
+    def _share(self, entries: list[Entry]) -> bool:
+        number, path = entries[-1].number, self._path(entries[-1].number, _MANY)
+        if not filesystem.create(path, b"\n".join(map(self._dump, entries))):
+            return False
+        known = {*self._single}
+        self.look()
+        if not known.issuperset(each for each in self._single if each <= number):
+            filesystem.remove(path)  # it would hide an entry that was made just now
+            self.look()
+            return False
+        return True
 
     def _fold(self) -> None:
         alone = self._alone
@@ -145,7 +151,10 @@ class Log(Generic[Entry]):
         self._share_file(alone[: self._kept])
 
     def _share_file(self, old: list[int]) -> None:
-        lines = b"\n".join(filesystem.read(self._path(each, _ONE)) for each in old)
+        try:
+            lines = b"\n".join(filesystem.read(self._path(each, _ONE)) for each in old)
+        except FileNotFoundError:  # another writer has done it
+            return
         filesystem.create(self._path(old[-1], _MANY), lines)
         self._folded.append(old[-1])
         for number in [each for each in self._single if each <= old[-1]]:

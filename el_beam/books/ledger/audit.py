@@ -91,6 +91,6 @@ def repairs(ledger: Ledger) -> list[str]:
     if lasting and not commands:
         what = quote(lasting[0].what)
         commands.append(f"el ledger {quote(ledger.root)} --accept {what} --why 'WHY IT STAYS SO'")
-    if "unknown" in by_kind or "unfinished" in by_kind:
+    if ("unknown" in by_kind or "unfinished" in by_kind) and "away" not in by_kind:
         commands.append(f"el ledger {quote(ledger.root)} --put-away")
     return commands

@@ -25,7 +25,15 @@ from el_beam.books.imports import all_unfinished, in_root
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import not_replaced, read_ledger
 from el_beam.books.ledger.hours import put
-from el_beam.books.ledger.model import CHANGES, DONE, STRAYS, Change, HourFilter, LedgerFile
+from el_beam.books.ledger.model import (
+    CHANGES,
+    DONE,
+    STRAYS,
+    Change,
+    HourFilter,
+    LedgerError,
+    LedgerFile,
+)
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import LeaseLost, State, StateError
 from runners.orphans import Processes
@@ -181,6 +189,8 @@ def put_away_untracked(root: str, selected: HourFilter, processes: Processes | N
     with changing(root, processes) as change:
         ledger = read_ledger(root, selected=selected)
         compare(ledger, selected=selected)
+        if away := [each.sentence for each in ledger.troubles if each.kind == "away"]:
+            raise LedgerError(away[0])
         for each in ledger.troubles:
             if each.kind == "unfinished":
                 filesystem.remove(f"{root}/{each.what}")

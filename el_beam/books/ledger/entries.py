@@ -294,6 +294,12 @@ def _read_old_state(
     """Enter the commits of a state whose folders keep no books of imports: each once, by whatever
     paths the state is known. Raises OSError."""
     state = State(note.state)
+    if not filesystem.exists(note.state):
+        ledger.troubles.append(
+            Trouble("away", note.state, "",
+                    f"the state {note.state}, whose import wrote here, is not there: nobody knows "
+                    "what it wrote; put it back, or start that import with the state where it is")
+        )  # fmt: skip
     for topic in state.topics():
         known, before = state.topic(topic), 0
         if waiting := known.pending()[1]:

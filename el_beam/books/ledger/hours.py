@@ -250,7 +250,7 @@ class Closing:
                         problems[str(sink)] = _awaits(sink.root, hour, others)
                     continue
                 wrong = close_hour(sink, hour, self._finish)
-            except (LedgerError, OSError) as error:
+            except (LedgerError, DocumentError, OSError) as error:
                 wrong = f"{hour} stays open: {error}"
             if wrong:
                 self._not_before[sink.root, hour] = asked + _LOOK_AGAIN

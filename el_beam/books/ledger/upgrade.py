@@ -29,7 +29,8 @@ def adopt(state: State, cluster: str, sinks: Iterable[Sink], logs: Logs) -> None
         for id_ in sorted(ids):
             for log in logs(name, id_).values():
                 if log.sink in new:
-                    log.log.add_all(_entries(state, topic, id_, cluster, log, names))
+                    while not log.log.add_all(_entries(state, topic, id_, cluster, log, names)):
+                        log.log.look()
     if state.previous:
         return  # the release before may go on with it
     for sink in new:
@@ -39,6 +40,18 @@ def adopt(state: State, cluster: str, sinks: Iterable[Sink], logs: Logs) -> None
         for note in STATES.names(root, undone=True):
             if (known := STATES.read(root, note)).state == path and not known.id:
                 STATES.finish(root, note)
+
+
+def adopt_others(state: State, cluster: str, sinks: Iterable[Sink], logs: Logs) -> None:
+    """Let folders know what states of older versions say of them that aren't this one, if they are
+    where they were last seen. Raises OSError."""
+    sinks = [*sinks]
+    for root in sorted({sink.root for sink in sinks}):
+        for note in STATES.names(root, undone=True):
+            known = STATES.read(root, note)
+            other = State(known.state)
+            if not known.id and other.cluster() == cluster and other.known_id() != state.id():
+                adopt(other, cluster, [sink for sink in sinks if sink.root == root], logs)
 
 
 def _entries(

@@ -246,6 +246,13 @@ class State:
         filesystem.create(self._source, SOURCE.dump(_Source(_FENCE)))
         del self.previous
 
+    def cluster(self) -> str:
+        """The cluster that it is about; '' where nobody knows, or it isn't there."""
+        path, known = f"{self.path}/cluster.json", self._source_cluster()
+        if filesystem.exists(path):
+            return CLUSTER.load(filesystem.read(path), path).id
+        return "" if known == _FENCE else known
+
     def _bound(self, cluster_id: str) -> str:
         """The cluster that it is about: if it wasn't known, this one."""
         path = f"{self.path}/cluster.json"
@@ -343,6 +350,11 @@ class TopicState:
     def intend(self, intent: Intent, attempt: Attempt) -> None:
         """Note what will be done now. Raises LeaseLost."""
         name = _Attempt(intent.number, *attempt)
+        for later in sorted(each for each in self._intents
+                            if each.number == name.number and each > name):  # fmt: skip
+            # The lease has been lost, and begins anew: that attempt is dead, and would count.
+            filesystem.remove(f"{self._path}/{later}{_INTENT}")
+            self._intents.discard(later)
         self._create(f"{name}{_INTENT}", INTENT.dump(intent, previous=self._previous))
         self._intents.add(name)
 

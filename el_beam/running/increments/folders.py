@@ -20,10 +20,11 @@ from el_beam.books.ledger.changes import finish_left
 from el_beam.books.ledger.entries import enter_state, instance_in, not_replaced
 from el_beam.books.ledger.hours import RETIRED, Closing, open_for, put, retired
 from el_beam.books.ledger.model import RAW
-from el_beam.books.ledger.upgrade import adopt, entry_name, old_entries
+from el_beam.books.ledger.upgrade import adopt, adopt_others, entry_name, old_entries
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import Commit, Intent, LeaseLost, Manifest, State, StateError
 from runners.orphans import Processes
+from schemas.durable import DocumentError
 from transforms.counts.summary import Summary, total
 from transforms.io.files import filesystem
 from transforms.layout import TEMPORARY
@@ -69,9 +70,14 @@ class ImportFolders:
         for sink in rooted:
             filesystem.remove(RETIRED.path(sink.root, self._id))
         adopt(state, cluster, rooted, self.logs)
+        adopt_others(state, cluster, rooted, self.logs)
+        self.damaged: dict[str, str] = {}  # root -> what is wrong with its books
         for root in sorted({sink.root for sink in rooted}):
-            with for_people(root):
-                self._put_again(all_unfinished(root))  # the state may know nothing of them
+            try:
+                with for_people(root):
+                    self._put_again(all_unfinished(root))  # the state may know nothing of them
+            except DocumentError as error:
+                self.damaged[root] = str(error)
         self._closing = Closing(
             rooted, self._id, self._mine, partial(finish_left, processes=processes)
         )
@@ -225,7 +231,7 @@ class ImportFolders:
         old = hashlib.sha256(self._state.path.encode()).hexdigest()  # what older versions wrote to
         places = [f"{root}/{TEMPORARY}/{id_[:16]}" for root in roots for id_ in (self._id, old)]
         left = [f"{place}/{name}" for place in places for name in filesystem.names(place)]
-        if not left:
+        if not left or self.damaged:
             return
         files = [file for entry in awaited for root in roots
                  for file in in_root(entry.summary, root)]  # fmt: skip

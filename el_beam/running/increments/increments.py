@@ -165,6 +165,7 @@ class Increments:
         Raises KafkaAway, LeaseLost, NotReady. A topic's trouble is in the report."""
         report = Report(total((), [str(sink) for sink, _ in self._job.sinks]))
         report.notes, self._notes = self._notes, []
+        report.problems += [Problem("sink", *each) for each in self._folders.damaged.items()]
         asked = self._clock.time()
         partitions = self._kafka.partitions()
         self._work([*self._plan([*self._due(partitions, report)], partitions, report)], report)
@@ -217,12 +218,13 @@ class Increments:
     def _intent(self, topic: ImportedTopic, there: TopicFacts, report: Report) -> Intent | None:
         """Raises StateError where records that must be read can't be."""
         now = self._clock.time()
-        if topic.state.last() is None and self._source.start == "latest":
-            ends = {partition: high for partition, (_, high) in there.bounds.items()}
-            topic.state.commit(Commit(1, ends, there.id, now, why="latest"))
-            return None
         reset = f"el state reset {quote(self._state.path)} --topic {quote(topic.name)}"
         logs = self._folders.logs(topic.name, there.id)
+        new = topic.state.last() is None and not any(log.held for log in logs.values())
+        if new and self._source.start == "latest":
+            ends = {each: high for each, (_, high) in there.bounds.items()}
+            topic.state.commit(Commit(1, ends, there.id, now, why="latest"))
+            return None
         if conflict := self._folders.conflicts(logs):
             raise StateError(conflict)
         check(topic.state.last(), there, reset)
@@ -230,7 +232,7 @@ class Increments:
             self._folders.settle(last, topic.name, there.id)
         found = plan(
             topic.state, there, {key: log.held for key, log in logs.items()},
-            reset, skip=self._options.skip_expired, most=self._options.most_records,
+            skip=self._options.skip_expired, most=self._options.most_records,
             all_keep_books=self._folders.all_sinks,
         )  # fmt: skip
         if found.skipped:
@@ -243,8 +245,7 @@ class Increments:
             for key, ranges in found.lacking.items()
         ]
         if found.ends:
-            commit = Commit(topic.state.next, found.ends, there.id, now, why="held")
-            topic.state.commit(commit)
+            topic.state.commit(Commit(topic.state.next, found.ends, there.id, now, why="held"))
         return found.intent and replace(
             found.intent, registry=self._job.registry.digest(), code=self._code, created=now
         )

@@ -68,17 +68,15 @@ class TopicPlan(NamedTuple):
 
 
 def plan(
-    state: TopicState, there: TopicFacts, held: Mapping[str, Ranges], reset: str,
+    state: TopicState, there: TopicFacts, held: Mapping[str, Ranges],
     *, skip: bool, most: int, all_keep_books: bool,
 ) -> TopicPlan:  # fmt: skip
     """What a topic shall do now: what it had intended before, or what is new, `most` records of it.
     `held` says what each folder has of the topic; what all of them have is not read again, if each
     sink of the job has a folder that keeps books.
 
-    Raises StateError where records that must be read can't be; `reset` is how the command begins
-    that it advises then."""
+    Raises StateError where records that must be read can't be."""
     last, before = state.last(), state.pending()[0]
-    check(last, there, reset)
     if before and before.topic_id not in ("", there.id):
         before = None  # that topic is gone, with what was to be read of it
     done = last.ends if last else _reached(held) if all_keep_books else {}
@@ -113,7 +111,8 @@ def _lacking(ends: Mapping[int, int], held: Mapping[str, Ranges]) -> dict[str, R
 
 
 def check(last: Commit | None, there: TopicFacts, reset: str) -> None:
-    """Raises StateError where the offsets that we know are those of another time."""
+    """Raises StateError where the offsets that we know are those of another time; `reset` is how
+    the command begins that it advises then."""
     if last is None:
         return
     if last.topic_id not in ("", there.id):

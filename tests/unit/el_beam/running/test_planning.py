@@ -244,7 +244,7 @@ def test_a_new_topic_drops_what_was_intended(tmp_path: Path) -> None:
         before = intend(1, {}, None, topic({0: (0, 9)}, id_), skip=False).intent
         assert before
         state.intend(before, Attempt(1, 1))
-        found = plan(state, topic({0: (3, 50)}, "new"), {}, "", skip=True, most=1000,
+        found = plan(state, topic({0: (3, 50)}, "new"), {}, skip=True, most=1000,
                      all_keep_books=True).intent  # fmt: skip
         assert found and found.topic_id == "new"
         assert found.ends == ({0: 50} if dropped else {0: 9})
