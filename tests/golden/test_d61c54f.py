@@ -163,6 +163,8 @@ def test_an_import_is_adopted(old: Path, name: str) -> None:
         ]  # fmt: skip
         last = log.last()
         assert last and last.held == (OffsetRange(0, 0, 11),)
+    State(f"{old}/import/state").upgrade()
+    adopted(old / "import")
     shutil.rmtree(old / "import/state")
     assert balanced(root) == totals, "nobody needs the state any more to know what is there"
 

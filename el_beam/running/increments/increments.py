@@ -389,10 +389,9 @@ class Increments:
 
     def _commit_group(self, report: Report) -> None:
         """The group's offsets are for those who watch its lag; the state is what counts."""
-        offsets: dict[tuple[str, int], int] = {}
-        for name in report.topics:
-            if last := self._topic(name).state.last():
-                offsets |= {(name, partition): end for partition, end in last.ends.items()}
+        commits = [(name, self._topic(name).state.last()) for name in report.topics]
+        offsets = {(name, each): end for name, last in commits if last
+                   for each, end in last.ends.items()}  # fmt: skip
         if offsets:
             try:
                 self._kafka.commit(self._source.group, offsets)
