@@ -244,7 +244,7 @@ class State:
         self._bound(self._source_cluster())
         filesystem.remove(self._source)
         filesystem.create(self._source, SOURCE.dump(_Source(_FENCE)))
-        del self.previous
+        self.__dict__.pop("previous", None)
 
     def cluster(self) -> str:
         """The cluster that it is about; '' where nobody knows, or it isn't there."""
