@@ -25,8 +25,10 @@ from el_beam.books.ledger.hours import (
     open_hours,
     passed,
     put,
+    retire,
     source_time,
 )
+from el_beam.books.ledger.model import LedgerError
 from el_beam.books.state.state import State
 from schemas.registry import open_registry
 from transforms import layout
@@ -233,3 +235,36 @@ def test_the_last_import_to_pass_an_hour_closes_it(imported: Import, tmp_path: P
     imported.increment("Edit_1", "b")
     assert theirs.close(lambda: late, late) == ([], {}), "what was said before no longer counts"
     assert mine.close(lambda: late, late) == ([SEVEN], {})
+
+
+def test_an_import_that_is_gone_is_told_and_retired(imported: Import, tmp_path: Path) -> None:
+    """An hour waits for it, until somebody says that it won't come back."""
+    other = Import(tmp_path)
+    other.state = State(f"{tmp_path}/other")
+    enter_state([other.sink], other.state)
+    other.log = ImportLog.of(other.sink, Choice(), "cluster", "u", "id", put)
+    other.increment("Edit_1", "b")
+    imported.increment("Edit_1", "a")
+    mine, theirs = imported.state.id(), other.state.id()
+    closing = Closing([imported.sink], mine, lambda: [imported.log.log.folder], finish_left)
+
+    def at(hours: float) -> tuple[list[str], dict[str, str]]:
+        now = END + LATENESS + hours * 3600
+        return closing.close(lambda: now, now)
+
+    assert at(5) == ([], {})
+    closed, problems = at(7)
+    command = f"`el ledger {imported.root} --retire ID`"
+    assert not closed and theirs in problems[str(imported.sink)]
+    assert problems[str(imported.sink)].endswith(command)
+    with pytest.raises(LedgerError, match=f"there are .*{theirs}"):
+        retire(imported.root, "nobody")
+    retire(imported.root, theirs)
+    assert at(7) == ([SEVEN], {})
+
+
+def test_a_damaged_note_of_an_open_hour_closes_nothing_too_early(imported: Import) -> None:
+    imported.increment("Edit_1", "a")
+    Path(OPEN_HOURS.path(imported.root, SEVEN)).write_text("")
+    shutil.rmtree(f"{imported.root}/Edit_1")
+    assert "is not there" in imported.close()

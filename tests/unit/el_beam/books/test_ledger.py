@@ -12,7 +12,7 @@ from faulty_files import deaths
 from el_beam.books.imports import ImportEntry, ImportLog, below_root
 from el_beam.books.ledger.audit import compare, repairs
 from el_beam.books.ledger.changes import changing, finish, is_prepared, prepare, put_away_untracked
-from el_beam.books.ledger.entries import enter_run, naming, not_replaced, read_ledger
+from el_beam.books.ledger.entries import accept, enter_run, naming, not_replaced, read_ledger
 from el_beam.books.ledger.hours import put
 from el_beam.books.ledger.model import (
     STATES,
@@ -281,6 +281,95 @@ def test_how_to_mend(
     ledger.sinks, ledger.archives = {"parquet:/p", "raw:/p"}, {"raw:raw it", "raw:gone"}
     ledger.options = ("--format", "json")
     assert repairs(ledger) == commands
+
+
+def test_more_rows_than_lines_are_told_until_somebody_accepts_them(folder: Folder) -> None:
+    file = folder.file("Edit_1", SEVEN, 5, "a")
+    summary = folder.summary(file)
+    summary.read = 3
+    enter_run([folder.sink], "file:a.log", {"a": summary})
+    ledger = folder.look()
+    (trouble,) = ledger.troubles
+    assert trouble.kind == "surplus" and trouble.sentence.endswith("wrote 5 rows, but had 3")
+    command = f"el ledger {folder.root} --accept {trouble.what} --why 'WHY IT STAYS SO'"
+    assert repairs(ledger) == [command]
+    with pytest.raises(LedgerError, match=f"can be accepted; there are: {trouble.what}"):
+        accept(ledger, "another", "a reason")
+    accept(ledger, trouble.what, "a bad release")
+    for each in (ledger, folder.look()):
+        assert each.troubles == [] and repairs(each) == []
+        assert [(known.sentence, known.why) for known in each.accepted] == [
+            (trouble.sentence, "a bad release")
+        ]
+
+
+def test_a_lost_file_without_an_archive_can_be_accepted(folder: Folder) -> None:
+    """Then it counts no more, and whoever reads the ledger doesn't look for it."""
+    folder.ran(folder.file("Edit_1", SEVEN, 5, "a"), folder.file("Edit_1", SEVEN, 2, "b"))
+    lost = folder.path("Edit_1", SEVEN, "a")
+    (folder.root / lost).unlink()
+    (command,) = repairs(folder.look())
+    assert command == f"el ledger {folder.root} --accept {lost} --why 'WHY IT STAYS SO'"
+    accept(folder.look(), lost, "the disk is gone")
+    ledger = folder.look()
+    assert ledger.troubles == [] and [*ledger.files] == [folder.path("Edit_1", SEVEN, "b")]
+
+
+def test_a_change_that_makes_more_rows_is_told(folder: Folder) -> None:
+    folder.ran(folder.file("Edit_1", SEVEN, 5, "a"))
+    new = folder.file("Edit_1", SEVEN, 6, "b", there=False)
+    old = folder.path("Edit_1", SEVEN, "a")
+    assert new.file
+    books = Summary(files={new.file.temporary: new})
+    with changing(str(folder.root)) as change:
+        prepare(Change("more", "a test", books, {}, (old,)), change)
+        finish("more", change)
+    (trouble,) = folder.look().troubles
+    assert trouble.sentence == "change-more: wrote 6 rows, but had 5"
+
+
+def test_what_expired_and_what_had_no_record(folder: Folder) -> None:
+    log = ImportLog.of(folder.sink, Choice(), "cluster", "raw", "id", put)
+    for number in (1, 2):
+        gone, read = ((OffsetRange(0, 10 * number + each, 10 * number + each + 5),)
+                      for each in (0, 5))  # fmt: skip
+        log.enter(ImportEntry("", "parquet", "cluster", "raw", "id", Summary(), read, gone, 2))
+    ledger = folder.look()
+    assert ledger.expired == {"raw": (OffsetRange(0, 10, 15), OffsetRange(0, 20, 25))}
+    assert ledger.holes == {"raw": 4}
+
+
+def test_the_state_of_an_old_import_is_away(folder: Folder, tmp_path: Path) -> None:
+    """Nobody knows its files then, and nothing is put away."""
+    old_state(folder, tmp_path)
+    stray = folder.root / folder.path("Edit_1", SEVEN, "a")
+    stray.parent.mkdir(parents=True)
+    stray.write_text("x")
+    ledger = folder.look()
+    assert [each.kind for each in ledger.troubles] == ["away", "unknown"]
+    assert repairs(ledger) == []
+    with pytest.raises(LedgerError, match="is not there"):
+        put_away_untracked(str(folder.root), lambda _: True)
+    assert stray.exists()
+
+
+def test_the_same_stray_is_put_away_twice(folder: Folder) -> None:
+    folder.ran(folder.file("Edit_1", SEVEN, 1, "a"))
+    stray = folder.root / folder.path("Edit_1", SEVEN, "stray")
+    for content in ("x", "y"):
+        stray.write_text(content)
+        put_away_untracked(str(folder.root), lambda _: True)
+        assert not stray.exists() and folder.look().troubles == []
+
+
+def test_what_was_put_away_because_nobody_knew_it_may_come_again(folder: Folder) -> None:
+    """A run that was killed is started again after its files were put away."""
+    folder.ran(folder.file("Edit_1", SEVEN, 1, "a"))
+    new = folder.file("Edit_1", SEVEN, 2, "b", there=False)
+    assert new.file
+    publish([new.file])
+    put_away_untracked(str(folder.root), lambda _: True)
+    assert [*not_replaced([new.file])] == [new.file]
 
 
 def test_no_ledger(tmp_path: Path) -> None:

@@ -183,3 +183,27 @@ def test_half_made_files_are_no_entries(tmp_path: Path) -> None:
     log(tmp_path).add(note(1))
     (tmp_path / "_00000002.commit.json.0123").write_text("{")
     assert [*log(tmp_path).entries()] == [note(1)]
+
+
+def test_old_entries_hide_none_that_was_made_meanwhile(tmp_path: Path) -> None:
+    """Who adds many old ones knows then that they must come after it."""
+    late, other = log(tmp_path), log(tmp_path)
+    assert other.add(note(1, "other"))
+    assert not late.add_all([note(1, "old"), note(2, "old")])
+    assert [each.text for each in log(tmp_path).entries()] == ["other"]
+    late.look()
+    assert late.add_all([note(2, "old"), note(3, "old")])
+    assert [each.text for each in log(tmp_path).entries()] == ["other", "old", "old"]
+
+
+def test_what_is_none_of_a_log_is_passed_over(tmp_path: Path) -> None:
+    assert log(tmp_path).add(note(1))
+    for name in ("README", "copy of 00000001.commit.json", "_00000002.commit.json.0f3a"):
+        (tmp_path / name).write_text("")
+    assert [*log(tmp_path).entries()] == [note(1)]
+
+
+def test_an_empty_file_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "00000001.commit.json").write_text("")
+    with pytest.raises(DocumentError, match=r"00000001\.commit\.json is damaged"):
+        log(tmp_path).last()
