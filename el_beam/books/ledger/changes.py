@@ -57,6 +57,10 @@ class Changing:
         self.known = {*known}  # changes that were there when it began, or are its own
         self.temporary = f"{root}/{_TEMPORARY}/{lease.number:08d}"
 
+    def attempt(self, name: str) -> str:
+        """How an attempt of a sink is called whose files lie there."""
+        return f"{self.temporary.partition(f'{TEMPORARY}/')[2]}/{name}"
+
     def check(self) -> None:
         """Raises LeaseLost where another instance has taken us for dead."""
         self._lease.check()
@@ -143,6 +147,8 @@ def _finish(root: str, name: str, others: Iterable[str]) -> bool:
     made = in_root(change.summary, root)
     meets = any(_meet(change, CHANGES.read(root, each)) for each in others if each != name)
     if meets or not all(filesystem.at_once(root, _is_there, made)):
+        if not meets:  # what others have replaced since stays away
+            _bring_back(root, name, change.removed)
         filesystem.move(CHANGES.path(root, name), f"{root}/{LEDGER}/{_GIVEN_UP}{uuid.uuid4().hex}")
         return False
     put_away(root, name, change.removed)
@@ -152,6 +158,15 @@ def _finish(root: str, name: str, others: Iterable[str]) -> bool:
         publish(made)
     CHANGES.finish(root, name)
     return True
+
+
+def _bring_back(root: str, name: str, paths: Iterable[str]) -> None:
+    """What was put away for a change that is given up: its new files have gone meanwhile."""
+    for path in paths:
+        away = f"{root}/{REPLACED}/{name}/{path}"
+        if filesystem.exists(away) and not filesystem.exists(f"{root}/{path}"):
+            filesystem.make_folder(f"{root}/{path}".rpartition("/")[0])
+            filesystem.move(away, f"{root}/{path}")
 
 
 def _is_there(file: NewFile) -> bool:

@@ -57,7 +57,11 @@ def apply(
             left = [sink for sink in sinks.values() if not is_done(plan, hour, sink, home)]
             if not left:
                 continue
-            theirs = [sink.attempt(f"{plan.name}/{hour.hour}") for sink in left]
+            theirs = [
+                sink.attempt(leases[sink.root].attempt(hour.hour)) if sink.root
+                else sink.attempt(f"{plan.name}/{hour.hour}")
+                for sink in left
+            ]  # fmt: skip
             job = Job(plan.source(hour), tuple((sink, plan.choice) for sink in theirs),
                       *rules, f"{home}/{LEDGER}/books-{name}.json")  # fmt: skip
             summary = _run(job, execution)
@@ -73,10 +77,10 @@ def apply(
                 change = _change(name, plan, hour, sink, target, summary)
                 prepare(change, leases[sink.root])
                 finish(name, leases[sink.root])
+            for sink in theirs:
+                sink.finish()
             report(hour, summary)
             gc.collect()  # a pipeline that has run is one large cycle, and collecting is rare here
-        for sink in files:
-            sink.attempt(plan.name).finish()
         PLANS.finish(home, plan.name)
         for hour in plan.hours:
             filesystem.remove(tables_path(home, plan.name, hour.hour))

@@ -255,3 +255,20 @@ def test_a_loss_of_power_at_every_moment(tmp_path: Path) -> None:
     assert number > 20
     assert all(each in ({"a": "a", "b": "b"}, {"ab": "one"}) for each in found)
     assert found[0] != found[-1]
+
+
+def test_what_was_put_away_comes_back_where_the_new_files_are_gone(tmp_path: Path) -> None:
+    """Whoever swept them up had not seen the change yet, and it had begun."""
+    write(tmp_path, "a", "b")
+    with changing(str(tmp_path)) as right:
+        made = change(right, "one", "ab", "a", "b")
+        prepare(made, right)
+    away = tmp_path / "_replaced/one" / path_of("a")
+    away.parent.mkdir(parents=True)
+    (tmp_path / path_of("a")).rename(away)
+    (file,) = (each.file for each in made.summary.files.values() if each.file)
+    Path(file.temporary).unlink()
+    with changing(str(tmp_path)):
+        pass
+    assert seen(tmp_path) == {"a": "a", "b": "b"}
+    assert not is_prepared(str(tmp_path), "one")
