@@ -79,13 +79,19 @@ def plan(
     that it advises then."""
     last, before = state.last(), state.pending()[0]
     check(last, there, reset)
-    if before and before.topic_id not in ("", there.id):
-        before = None  # that topic is gone, with what was to be read of it
+    if before and (before.topic_id not in ("", there.id) or _lost(before, there)):
+        before = None  # that topic is gone, or its end is, with what was to be read of it
     done = last.ends if last else _reached(held) if all_keep_books else {}
     found = intend(
         state.next, done, before, there, held, skip=skip, most=most, all_keep_books=all_keep_books,
     )  # fmt: skip
     return found._replace(lacking=_lacking(last.ends if last else {}, held))
+
+
+def _lost(before: Intent, there: TopicFacts) -> bool:
+    """Whether brokers have lost the end of what was to be read."""
+    return any(each.end > there.bounds.get(each.partition, (0, 0))[1]
+               for split in before.splits for each in split.ranges)  # fmt: skip
 
 
 def _reached(held: Mapping[str, Ranges]) -> dict[int, int]:
