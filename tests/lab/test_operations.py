@@ -387,3 +387,21 @@ def test_others_have_the_offsets_of_what_was_lost(lab: History, behind: float) -
     assert (read(reports), told(reports)) == (3, [])
     assert len(lab.visible("p")) == len(lab.visible("r")) == 9
     lab.check()
+
+
+@pytest.mark.parametrize("act", ["restore", "lose"])
+def test_folders_have_what_a_broker_has_lost(lab: History, act: str) -> None:
+    """The state that is older doesn't know it: people are told all the same."""
+    put_and_import(lab, 1)
+    lab.do(("backup",))
+    put_and_import(lab, 1)
+    lab.do((act,))
+    lab.do(("cut", "one", "raw", 0, 2))
+    (problem,) = told(lab.imported())
+    assert "raw/0 ends at 4, but was read to 6" in problem
+    lab.type(*commands_in([problem]))
+    put(lab, 3)
+    reports = lab.imported()
+    assert (read(reports), told(reports)) == (3, [])
+    assert len(lab.visible("p")) == len(lab.visible("r")) == 9
+    lab.check()

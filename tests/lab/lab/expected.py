@@ -74,6 +74,7 @@ class Expected:
         default_factory=lambda: {name: {} for name in FOLDERS}
     )
     """The same, of folders whose books may take others for what was lost."""
+    untold: set[int] = field(default_factory=set)  # what brokers have lost since people were told
     begun: dict[Partition, int] = field(default_factory=dict)
     """The first offset that was ever seen in q."""
 
@@ -157,11 +158,14 @@ class Expected:
         for name in FOLDERS:
             self._may_be_stale(number, name)
 
-    def cut(self, topic_id: str, partition: int, end: int) -> None:
-        """A broker has lost the last records of a partition, which ended there."""
-        self.reused[topic_id, partition] = max(end, self.reused.get((topic_id, partition), 0))
-        for name in FOLDERS:
-            self.stale[name][topic_id, partition] = self.reused[topic_id, partition]
+    def cut(self, topic_id: str, partition: int, high: int, end: int) -> None:
+        """A broker has lost the last records of a partition, from `high` to `end`."""
+        self.untold |= {number for number, each in self.sent.items()
+                        if each.place[:2] == (topic_id, partition)
+                        and high <= each.place.offset < end}  # fmt: skip
+        its = topic_id, partition
+        for ends in (self.reused, *self.stale.values()):
+            ends[its] = max(end, ends.get(its, 0))
         self.lost()
 
     def asked(self, names: Iterable[str], cluster: str, topic: str, start: dict[int, int]) -> None:
@@ -171,6 +175,9 @@ class Expected:
             mine = {number for number, place in there.items()
                     if place[:2] == (its.id, partition) and place.offset >= first}  # fmt: skip
             self.late |= mine
+            self.untold -= {number for number, each in self.sent.items()
+                            if each.place[:2] == (its.id, partition)
+                            and each.place.offset >= first}  # fmt: skip
             for name in names:
                 self.may_miss[name] -= mine
                 if (its.id, partition) in self.stale[name]:
@@ -196,11 +203,10 @@ class Expected:
         """No import of a cluster goes on as if nothing were the matter, while folders have more of
         a partition than there is."""
         for name in self.folders():
-            for number in self.visible(name):
+            for number in self.untold & self.visible(name).keys():
                 id_, partition, offset = self.sent[number].place
                 for topic in self.brokers[cluster].topics.values():
-                    stale = self.stale[name].get((id_, partition), 0)
-                    if topic.id == id_ and stale > offset >= topic.high[partition]:
+                    if topic.id == id_ and offset >= topic.high[partition]:
                         raise Violation(f"nobody tells that event {number} of {name} was lost")
 
     def due(self, name: str) -> set[int]:

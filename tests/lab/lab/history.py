@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from unittest import mock
 
+from lab.actors import IMPORTS
 from lab.broker import Record
 from lab.expected import CLUSTERS, Place, Sent, Step, Violation
 from lab.operators import Operators
@@ -103,7 +104,7 @@ class History(Operators):
             its = self.brokers[cluster].topics[topic]
             end = its.high[partition]
             self.brokers[cluster].cut(topic, partition, count)
-            self.cut(its.id, partition, end)
+            self.cut(its.id, partition, its.high[partition], end)
 
     # People
 
@@ -117,6 +118,30 @@ class History(Operators):
             self._kill(slot)
         self.sinks = names
 
+    def _keep(self, name: str) -> None:
+        """People copy a folder."""
+        self._put_there(f"{self.base}/{name}", f"{ROOT}/kept/{name}", kept=True)
+
+    def _back(self, name: str) -> None:
+        """People put an older copy of a folder in its place."""
+        if f"{ROOT}/kept/{name}" in self.world.disk.folders:
+            self.stop_all()
+            self._put_there(f"{ROOT}/kept/{name}", f"{self.base}/{name}", kept=True)
+            self.put_back(name)
+
+    def _copy(self) -> None:
+        """People copy A's state, to go on with the copy, too."""
+        self._kill("D")
+        self._put_there(self.state_of("A"), self.state_of("D"), kept=True)
+
+    def _apart(self) -> None:
+        """People stop all, and move the states away from the folders."""
+        self.stop_all()
+        old, self.states = self.states or self.base, f"{ROOT}/states{self.moved}"
+        self.moved += 1
+        for _, _, _, state in IMPORTS.values():
+            self._put_there(f"{old}/{state}", f"{self.states}/{state}")
+
     def _move(self) -> None:
         """People stop all, move state and folders together, and start again there."""
         self.stop_all()
@@ -125,18 +150,18 @@ class History(Operators):
         self._put_there(old, self.base)
 
     def _backup(self) -> None:
-        self._put_there(f"{self.base}/state", f"{ROOT}/backup", kept=True)
+        self._put_there(self.state_of("A"), f"{ROOT}/backup", kept=True)
 
     def _restore(self) -> None:
         """The state alone comes from a backup."""
         self.stop_all()
-        self._put_there(f"{ROOT}/backup", f"{self.base}/state", kept=True)
+        self._put_there(f"{ROOT}/backup", self.state_of("A"), kept=True)
 
     def _lose(self) -> None:
         """The state is gone."""
         self.stop_all()
-        if f"{self.base}/state" in self.world.disk.folders:
-            self.world.disk.drop(f"{self.base}/state")
+        if self.state_of("A") in self.world.disk.folders:
+            self.world.disk.drop(self.state_of("A"))
 
     def _put_there(self, path: str, target: str, *, kept: bool = False) -> bool:
         """Whether there was a folder, which is at `target` now, in the place of what was there."""
@@ -144,6 +169,7 @@ class History(Operators):
             return False
         if target in self.world.disk.folders:
             self.world.disk.drop(target)
+        self.world.disk.make_folders(target.rpartition("/")[0])
         self.world.disk.copy(path, target)
         if not kept:
             self.world.disk.drop(path)

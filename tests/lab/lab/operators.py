@@ -47,6 +47,7 @@ class Operators(Actors):
                 self._asked(slot, command)
 
     def type(self, command: str) -> None:
+        self.world.wait(10)  # it takes a moment
         _, _, what, path, *rest = shlex.split(command)
         if what == "new-id":
             self.finish("new-id", partial(self._new_id, path))

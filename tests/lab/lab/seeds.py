@@ -17,6 +17,10 @@ _ACTS: Final[dict[str, _Act]] = {
     "remake": lambda chance: [
         chance.choice([("remake", "one", "side", 1), ("remake", "one", "raw", 2)])
     ],
+    "sinks": lambda chance: [("sinks", chance.choice(["pr", "pqr", "pqr"]))],
+    "folders": lambda chance: [(chance.choice(["keep", "keep", "back"]), chance.choice("ppqr"))],
+    "copy": lambda chance: [chance.choice([("copy",), ("obey", "D")])],
+    "apart": lambda _: [("apart",)],
     "cut": lambda chance: [("cut", *chance.choice(_RAW), chance.randint(1, 8))],
 }
 
@@ -28,6 +32,8 @@ def steps_of(seed: int) -> list[Step]:
     acts = chance.sample([*_ACTS], chance.randint(1, 4))  # what happens there, often together
     found: list[Step] = [("put", "one", "raw", 0, chance.randint(1, 8), 0)]
     slots = [*chance.sample(["A", "A2", "B", "C", "C2", "P", "U"], chance.randint(2, 5)), "A"]
+    if "copy" in acts and not calm:
+        slots.append("D")
     for _ in range(chance.randint(5, 40)):
         kind = chance.choices(
             ["go", "put", "kill", "wait", "pause", "act", "obey"],
@@ -45,7 +51,7 @@ def steps_of(seed: int) -> list[Step]:
         elif kind == "wait":
             found.append(("wait", chance.choice([10, 40, 70, 700, 4000])))
         elif kind == "obey":
-            found.append(("obey", chance.choice("AAB")))
+            found.append(("obey", chance.choice("AAABD")))
         elif kind == "act":
             found += _ACTS[chance.choice(acts)](chance)
         else:
