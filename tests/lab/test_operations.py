@@ -405,3 +405,23 @@ def test_folders_have_what_a_broker_has_lost(lab: History, act: str) -> None:
     assert (read(reports), told(reports)) == (3, [])
     assert len(lab.visible("p")) == len(lab.visible("r")) == 9
     lab.check()
+
+
+# Folders that lack something
+
+
+def test_two_folders_lack_something_else(lab: History) -> None:
+    """Whoever follows both messages has both folders whole."""
+    for name in ("p", "r"):
+        put_and_import(lab, 1)
+        lab.do(("keep", name))
+    put_and_import(lab, 1)
+    for name in ("p", "r"):
+        lab.do(("back", name))
+    problems = told(lab.imported())
+    assert [f"/lab/data/{name} lacks" in problem
+            for name, problem in zip("pr", problems, strict=True)] == [True, True]  # fmt: skip
+    lab.type(*commands_in(problems))
+    reports = lab.imported()
+    assert (read(reports), told(reports)) == (6, [])
+    lab.check()

@@ -39,22 +39,23 @@ class Operators(Actors):
         self.stop_all()
         self.world.wait(40)  # until a lease is free on whatever machine
         commands = commands_in(self.told(slot))
-        for command in commands:
-            self.type(command)
+        self.type(*commands)
         if commands:
             self.told(slot)
             for command in commands:
                 self._asked(slot, command)
 
-    def type(self, command: str) -> None:
-        self.world.wait(10)  # it takes a moment
-        _, _, what, path, *rest = shlex.split(command)
-        if what == "new-id":
-            self.finish("new-id", partial(self._new_id, path))
-        else:
-            topic, to = (rest[rest.index(name) + 1] for name in ("--topic", "--to"))
-            again = "--again" in rest
-            self.finish("reset", partial(self._reset, path, topic, dict(_ends(to)), again))
+    def type(self, *commands: str) -> None:
+        """Do what commands do, one after the other."""
+        for command in commands:
+            self.world.wait(10)  # it takes a moment
+            _, _, what, path, *rest = shlex.split(command)
+            if what == "new-id":
+                self.finish("new-id", partial(self._new_id, path))
+            else:
+                topic, to = (rest[rest.index(name) + 1] for name in ("--topic", "--to"))
+                again = "--again" in rest
+                self.finish("reset", partial(self._reset, path, topic, dict(_ends(to)), again))
 
     def _asked(self, slot: str, command: str) -> None:
         if command.endswith("--again --yes"):
@@ -91,8 +92,7 @@ class Operators(Actors):
             commands = commands_in(problems)
             if not left or not (commands or all(map(_passes, problems))):
                 raise Violation(f"{slot} doesn't go on: {problems}")
-            for command in commands:
-                self.type(command)
+            self.type(*commands)
             self.world.wait(700)
             if any("--again" in each for each in commands):
                 problems = self.told(slot)
