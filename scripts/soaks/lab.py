@@ -12,7 +12,9 @@ from pathlib import Path
 
 sys.path[:0] = ["tests/lab", "tests/support"]
 
-from lab.history import Violation, play, quiet, steps_of  # noqa: E402  # found by the path above
+from lab.expected import Violation  # noqa: E402  # found by the path above
+from lab.history import play, quiet  # noqa: E402  # found by the path above
+from lab.seeds import steps_of  # noqa: E402  # found by the path above
 from lab.shrink import shortest  # noqa: E402
 
 _NOTE = Path(".cache/lab-seeds")

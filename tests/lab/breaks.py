@@ -10,7 +10,9 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
-from lab.history import Violation, play, quiet, steps_of
+from lab.expected import Violation
+from lab.history import play, quiet
+from lab.seeds import steps_of
 from lab.sim import LabDisk
 
 from el_beam.books import imports, log

@@ -4,7 +4,9 @@ hold. A history that fails is printed as its fewest steps; `python -m lab SEED` 
 from collections.abc import Iterator
 
 import pytest
-from lab.history import Violation, play, quiet, steps_of
+from lab.expected import Violation
+from lab.history import play, quiet
+from lab.seeds import steps_of
 from lab.shrink import shortest
 
 PARTS, HISTORIES = 10, 50

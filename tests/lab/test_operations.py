@@ -7,10 +7,10 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from lab import history as lab_history
 from lab import plain_runner
 from lab.broker import LabBroker
 from lab.history import History, in_world, quiet
+from lab.operators import commands_in
 from lab.sim import ROOT
 
 from el_beam.books.ledger.audit import compare
@@ -247,8 +247,10 @@ def test_a_loss_of_power_takes_nothing_that_was_committed(lab: History, moment: 
 def test_lines_that_vanish_on_their_way(lab: History, lost: str) -> None:
     """Nothing of their increment is to be seen; the next round reads it again."""
 
+    plainly = plain_runner.run
+
     def vanishing(*job: Any) -> dict[str, Summary]:
-        books = plain_runner.run(*job)
+        books = plainly(*job)
         split, its = books.popitem()
         if lost == "a line":
             books[split] = its
@@ -256,7 +258,7 @@ def test_lines_that_vanish_on_their_way(lab: History, lost: str) -> None:
         return books
 
     put(lab, 3)
-    with mock.patch.object(lab_history, "run", vanishing):
+    with mock.patch.object(plain_runner, "run", vanishing):
         (problem,) = told(lab.imported())
     assert "has 3 offsets, but its reader tells of" in problem
     assert data(lab) == set() and commits(lab)[0].endswith(".intent.json")
@@ -351,4 +353,75 @@ def test_moved_with_what_is_half_done(lab: History, slot: str, moment: str) -> N
     assert old not in lab.world.disk.folders
     assert len(lab.visible("p")) == 6
     assert len([path for path in data(lab) if "-c" in path]) == (slot == "C")
+    lab.check()
+
+
+# Brokers that lose their newest records
+
+
+def test_the_end_of_what_was_to_be_read_is_lost(lab: History) -> None:
+    """The import has noted that it will read these records, and dies: it reads what is left."""
+    put(lab, 6)
+    lab.until("A", r"00000001\.\d+-\d+\.intent\.json$")
+    lab.do(("kill", "A"))
+    lab.do(("cut", "one", "raw", 0, 5))
+    reports = lab.imported()
+    assert (read(reports), told(reports)) == (1, [])
+    lab.check()
+
+
+@pytest.mark.parametrize("behind", [0, 100])
+def test_others_have_the_offsets_of_what_was_lost(lab: History, behind: float) -> None:
+    """They come after the reset that the import advises, though the clock of the machine where
+    people type it is behind."""
+    put_and_import(lab, 2)
+    lab.do(("cut", "one", "raw", 0, 3))
+    (problem,) = told(lab.imported())
+    assert "raw/0 ends at 3, but was read to 6" in problem
+    lab.do(("skew", 0, -behind))
+    lab.type(*commands_in([problem]))
+    lab.do(("skew", 0, 0))
+    assert told(lab.imported()) == []
+    put(lab, 3)
+    reports = lab.imported()
+    assert (read(reports), told(reports)) == (3, [])
+    assert len(lab.visible("p")) == len(lab.visible("r")) == 9
+    lab.check()
+
+
+@pytest.mark.parametrize("act", ["restore", "lose"])
+def test_folders_have_what_a_broker_has_lost(lab: History, act: str) -> None:
+    """The state that is older doesn't know it: people are told all the same."""
+    put_and_import(lab, 1)
+    lab.do(("backup",))
+    put_and_import(lab, 1)
+    lab.do((act,))
+    lab.do(("cut", "one", "raw", 0, 2))
+    (problem,) = told(lab.imported())
+    assert "raw/0 ends at 4, but was read to 6" in problem
+    lab.type(*commands_in([problem]))
+    put(lab, 3)
+    reports = lab.imported()
+    assert (read(reports), told(reports)) == (3, [])
+    assert len(lab.visible("p")) == len(lab.visible("r")) == 9
+    lab.check()
+
+
+# Folders that lack something
+
+
+def test_two_folders_lack_something_else(lab: History) -> None:
+    """Whoever follows both messages has both folders whole."""
+    for name in ("p", "r"):
+        put_and_import(lab, 1)
+        lab.do(("keep", name))
+    put_and_import(lab, 1)
+    for name in ("p", "r"):
+        lab.do(("back", name))
+    problems = told(lab.imported())
+    assert [f"/lab/data/{name} lacks" in problem
+            for name, problem in zip("pr", problems, strict=True)] == [True, True]  # fmt: skip
+    lab.type(*commands_in(problems))
+    reports = lab.imported()
+    assert (read(reports), told(reports)) == (6, [])
     lab.check()

@@ -30,7 +30,7 @@ from transforms.write.sink import NewFile, Sink
 
 LATENESS = 300.0  # seconds that a line may need from its edge to the topic
 QUIET = 3600.0  # seconds that a source may be silent before our own clock counts, so much behind
-_SKEW = 3600.0  # seconds that the clocks of imports may differ
+SKEW = 3600.0  # seconds that the clocks of imports may differ
 _AWAITED = 6 * 3600.0  # seconds that another import may be behind until people are told
 _LOOK_AGAIN = 600.0  # seconds until an hour that lacks files is looked at again
 
@@ -166,7 +166,7 @@ def close_hour(sink: Sink, hour: str, finish: Callable[[str], None]) -> str:
     people; '' where nothing is. Raises LedgerError, OSError."""
     ledger, notes = Ledger(sink.root), open_hours(sink.root).get(hour, [])
     opened = min((_since(sink.root, note) for note in notes), default=0.0)
-    since = max(0.0, opened - _SKEW)
+    since = max(0.0, opened - SKEW)
     read_imports(ledger, hour.__eq__, since=since)
     compare(ledger, selected=lambda _: False, hours=[hour])
     if ledger.troubles:  # a change may have put others in their place

@@ -18,7 +18,7 @@ from el_beam.books.imports import (
 )
 from el_beam.books.ledger.changes import finish_left
 from el_beam.books.ledger.entries import enter_state, instance_in, not_replaced
-from el_beam.books.ledger.hours import RETIRED, Closing, open_for, put, retired
+from el_beam.books.ledger.hours import RETIRED, SKEW, Closing, open_for, put, retired
 from el_beam.books.ledger.model import RAW
 from el_beam.books.ledger.upgrade import adopt, adopt_others, entry_name, old_entries
 from el_beam.books.state.lease import Lease
@@ -192,10 +192,12 @@ class ImportFolders:
             if newest is None:
                 log.declare(told(why="begin"), lambda *_: ((), _before(last.ends)))
             elif last.why == "reset":
-                since = [each for each in log.log.entries(last.committed)
-                         if each.committed >= last.committed]  # fmt: skip
+                near = [*log.log.entries(last.committed - SKEW)]
                 if not any(each.why == "reset" and each.state == self._id
-                           and each.increment == last.number for each in since):  # fmt: skip
+                           and each.increment == last.number for each in near):  # fmt: skip
+                    # Of this import nothing has come since, whatever the clocks say.
+                    since = [each for each in near if each.state != self._id
+                             and each.committed >= last.committed]  # fmt: skip
                     log.declare(told(why="reset"), partial(_after_reset, last, since))
 
     def conflicts(self, logs: Logs) -> str:

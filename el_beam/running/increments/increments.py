@@ -33,9 +33,10 @@ from el_beam.running.increments.planning import (
     IncrementsOptions,
     TopicFacts,
     check,
+    check_held,
     plan,
 )
-from el_beam.running.increments.report import Problem, Report, Watcher, lacking_problem
+from el_beam.running.increments.report import Problem, Report, Watcher, lacking_problems
 from runners import flink
 from runners.flink_rest import FlinkError
 from runners.orphans import Processes
@@ -230,20 +231,19 @@ class Increments:
         check(topic.state.last(), there, reset)
         if last := topic.state.last():
             self._folders.settle(last, topic.name, there.id)
+        held = {key: log.held for key, log in logs.items()}
+        check_held(held, there, reset, lambda: self._kafka.bounds({topic.name: len(there.bounds)}))
         found = plan(
-            topic.state, there, {key: log.held for key, log in logs.items()},
-            skip=self._options.skip_expired, most=self._options.most_records,
-            all_keep_books=self._folders.all_sinks,
+            topic.state, there, held, skip=self._options.skip_expired,
+            most=self._options.most_records, all_keep_books=self._folders.all_sinks,
         )  # fmt: skip
         if found.skipped:
             report.notes.append(
                 f"{topic.name}: {offsets(found.skipped)} are in all folders already, though "
                 f"{self._state.path} doesn't know it: the import goes on after them"
             )
-        report.problems += [
-            lacking_problem(there, self._folders.root(key), ranges, self._state.path, reset)
-            for key, ranges in found.lacking.items()
-        ]
+        lacking = {self._folders.root(key): its for key, its in found.lacking.items()}
+        report.problems += lacking_problems(there, lacking, self._state.path, reset)
         if found.ends:
             topic.state.commit(Commit(topic.state.next, found.ends, there.id, now, why="held"))
         return found.intent and replace(

@@ -3,7 +3,7 @@
 `plan` says it; the other functions are its rules.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from types import MappingProxyType
@@ -77,8 +77,9 @@ def plan(
 
     Raises StateError where records that must be read can't be."""
     last, before = state.last(), state.pending()[0]
-    if before and before.topic_id not in ("", there.id):
-        before = None  # that topic is gone, with what was to be read of it
+    wanted = _ends(each for split in before.splits for each in split.ranges) if before else {}
+    if before and (before.topic_id not in ("", there.id) or _lost(wanted, there)):
+        before = None  # that topic is gone, or its end is, with what was to be read of it
     done = last.ends if last else _reached(held) if all_keep_books else {}
     found = intend(
         state.next, done, before, there, held, skip=skip, most=most, all_keep_books=all_keep_books,
@@ -88,6 +89,11 @@ def plan(
     known = (OffsetRange(each, there.bounds[each][0], end) for each, end in done.items()
              if each in there.bounds)  # fmt: skip
     return found._replace(skipped=united((*found.skipped, *known)))
+
+
+def _ends(ranges: Iterable[OffsetRange]) -> dict[int, int]:
+    """To where each partition is in some ranges."""
+    return {each.partition: each.end for each in sorted(ranges, key=lambda each: each.end)}
 
 
 def _reached(held: Mapping[str, Ranges]) -> dict[int, int]:
@@ -122,16 +128,35 @@ def check(last: Commit | None, there: TopicFacts, reset: str) -> None:
             f"{there.name} is not the topic that was read before, but a new one: "
             f"`{reset} --to {places(starts)} --yes` reads it from its start"
         )
-    ends = {partition: there.bounds.get(partition, (0, end))[1]
-            for partition, end in sorted(last.ends.items())}  # fmt: skip
-    for partition, high in ends.items():
-        if high < last.ends[partition]:
-            lost = {each: its for each, its in ends.items() if its < last.ends[each]}
-            raise StateError(
-                f"{there.name}/{partition} ends at {high}, but was read to "
-                f"{last.ends[partition]}: a broker has lost records; `{reset} --to "
-                f"{places(lost)} --again --yes` goes on with those that come from now on"
-            )
+    _check_ends(last.ends, there, reset)
+
+
+def check_held(
+    held: Mapping[str, Ranges], there: TopicFacts, reset: str,
+    bounds: Callable[[], Mapping[tuple[str, int], tuple[int, int]]],
+) -> None:  # fmt: skip
+    """Raises StateError where folders have more than there is, whatever the state knows. `bounds`
+    asks the brokers anew: another import may have brought it since they were asked."""
+    ends = _ends(each for ranges in held.values() for each in ranges)
+    if _lost(ends, there):
+        now = {partition: its for (_, partition), its in bounds().items()}
+        _check_ends(ends, there._replace(bounds=now), reset)
+
+
+def _check_ends(read: Mapping[int, int], there: TopicFacts, reset: str) -> None:
+    lost = _lost(read, there)
+    for partition, high in lost.items():
+        raise StateError(
+            f"{there.name}/{partition} ends at {high}, but was read to {read[partition]}: a broker "
+            f"has lost records; `{reset} --to {places(lost)} --again --yes` goes on with those "
+            "that come from now on"
+        )
+
+
+def _lost(read: Mapping[int, int], there: TopicFacts) -> dict[int, int]:
+    """Where partitions end now that were read further."""
+    ends = {each: high for each, (_, high) in sorted(there.bounds.items()) if each in read}
+    return {each: high for each, high in ends.items() if high < read[each]}
 
 
 def places(offsets: Mapping[int, int]) -> str:

@@ -1,6 +1,6 @@
 """What a round of increments did, for those who show it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
@@ -54,15 +54,19 @@ class Watcher(Protocol):
         """Called after each round."""
 
 
-def lacking_problem(
-    there: TopicFacts, root: str, lacking: Ranges, state: str, reset: str
-) -> Problem:
-    """That a folder doesn't have what a state takes for done; `reset` is how the command begins
-    that lets the import bring it."""
+def lacking_problems(
+    there: TopicFacts, lacking: Mapping[str, Ranges], state: str, reset: str
+) -> list[Problem]:
+    """That folders, by their paths, don't have what a state takes for done; `reset` is how the
+    command begins that lets the import bring it: one for all of them."""
+    ranges = sorted((each for its in lacking.values() for each in its), reverse=True)
     to = {each.partition: max(each.start, there.bounds[each.partition][0])
-          for each in reversed(lacking) if each.partition in there.bounds}  # fmt: skip
-    return Problem(
-        "topic", there.name,
-        f"{root} lacks {offsets(lacking)} of {there.name}, which {state} takes for done: `{reset} "
-        f"--to {places(to)} --yes` lets the import bring what the brokers still have of them",
-    )  # fmt: skip
+          for each in ranges if each.partition in there.bounds}  # fmt: skip
+    return [
+        Problem(
+            "topic", there.name,
+            f"{root} lacks {offsets(its)} of {there.name}, which {state} takes for done: `{reset} "
+            f"--to {places(to)} --yes` lets the import bring what the brokers still have of them",
+        )
+        for root, its in lacking.items()
+    ]  # fmt: skip

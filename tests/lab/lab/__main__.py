@@ -4,7 +4,9 @@ fails."""
 import sys
 import time
 
-from lab.history import Violation, play, quiet, steps_of
+from lab.expected import Violation
+from lab.history import play, quiet
+from lab.seeds import steps_of
 from lab.shrink import shortest
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from transforms.errors import UnreadableInput
 from transforms.io.kafka.broker import KafkaRecord, Partition, Position
+from transforms.read.kafka_ranges import OffsetsGone
 
 
 class Record(NamedTuple):
@@ -36,19 +38,27 @@ class LabBroker:
         self._made += 1
         self.topics[topic] = _Topic(f"{topic}-{self._cluster}-{self._made}", partitions)
 
-    def put(self, topic: str, partition: int, record: Record) -> None:
+    def put(self, topic: str, partition: int, record: Record) -> tuple[str, int]:
+        """Returns the topic's id, and the record's offset."""
         its = self.topics[topic]
-        its.records[partition][its.high[partition]] = record
+        offset = its.high[partition]
+        its.records[partition][offset] = record
         its.high[partition] += 1
+        return its.id, offset
 
-    def expire(self, topic: str, partition: int, before: int) -> list[Record]:
-        """Forget the records before an offset; returns them."""
+    def expire(self, topic: str, partition: int, before: int) -> None:
+        """Forget the records before an offset."""
         its = self.topics[topic]
-        before = min(before, its.high[partition])
-        gone = [its.records[partition].pop(offset)
-                for offset in [*its.records[partition]] if offset < before]  # fmt: skip
-        its.low[partition] = max(its.low[partition], before)
-        return gone
+        its.low[partition] = max(its.low[partition], min(before, its.high[partition]))
+        for offset in [each for each in its.records[partition] if each < its.low[partition]]:
+            del its.records[partition][offset]
+
+    def cut(self, topic: str, partition: int, count: int) -> None:
+        """Lose the newest records; those that come next have their offsets."""
+        its = self.topics[topic]
+        its.high[partition] = max(its.low[partition], its.high[partition] - count)
+        for offset in [each for each in its.records[partition] if each >= its.high[partition]]:
+            del its.records[partition][offset]
 
     def cluster_id(self) -> str:
         return self._cluster
@@ -81,7 +91,13 @@ class LabBroker:
         return
 
     def records(self, place: Partition, start: int, end: int) -> Iterator[KafkaRecord]:
-        part = self.topics[place[0]].records[place[1]]
+        name, number = place
+        its = self.topics[name]
+        if number >= len(its.records):
+            raise UnreadableInput(f"cannot read {name}: it has no partition {number}")
+        if start < its.low[number]:
+            raise OffsetsGone(f"records from {start} of {name} are gone: they have expired")
+        if end > its.high[number]:
+            raise OffsetsGone(f"{name}/{number} ends at {its.high[number]}, before {end}")
         for offset in range(start, end):
-            if offset in part:
-                yield KafkaRecord(offset, *part[offset])
+            yield KafkaRecord(offset, *its.records[number][offset])

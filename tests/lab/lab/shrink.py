@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from lab.history import Step, Violation, play
+from lab.expected import Step, Violation
+from lab.history import play
 
 
 def _fails(seed: int, steps: list[Step]) -> str:

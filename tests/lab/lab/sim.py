@@ -421,6 +421,14 @@ class LabDisk(Disk):
 
     # What people do beside all programs, at once.
 
+    def make_folders(self, path: str) -> None:
+        """A folder, and those above it."""
+        if path not in self.folders:
+            above, _, name = path.rpartition("/")
+            self.make_folders(above)
+            self.folders[above][name] = None
+            self.folders[path] = {}
+
     def copy(self, source: str, target: str) -> None:
         """All that is in a folder, into one that isn't there."""
         for folder in sorted(each for each in self.folders if f"{each}/".startswith(f"{source}/")):
