@@ -171,12 +171,12 @@ def unfinished(entry: ImportEntry, root: str) -> list[NewFile]:
     return [file for file in files if file.temporary in there]
 
 
-def all_unfinished(root: str) -> Iterator[NewFile]:
-    """The files that imports have put into a folder and that don't have their names yet. Raises
-    OSError."""
+def all_unfinished(root: str) -> Iterator[list[NewFile]]:
+    """The files that imports have put into a folder and that don't have their names yet, import by
+    import. Raises OSError."""
     for log in logs(root):
-        if last := log.last():
-            yield from unfinished(last, root)
+        if (last := log.last()) and (files := unfinished(last, root)):
+            yield files
 
 
 def offsets(ranges: Iterable[OffsetRange]) -> str:

@@ -73,7 +73,7 @@ def changing(root: str, processes: Processes | None = None) -> Iterator[Changing
 
     Raises StateError where another does, OSError, SinkError."""
     with Lease(State(f"{root}/{LEDGER}", previous=is_previous(root)), processes=processes) as lease:
-        put(not_replaced(all_unfinished(root)))
+        put(not_replaced(file for files in all_unfinished(root) for file in files))
         for name in CHANGES.names(root, undone=True):
             _finish(root, name, CHANGES.names(root))
         left = filesystem.names(f"{root}/{_TEMPORARY}")

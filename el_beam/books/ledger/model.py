@@ -283,8 +283,8 @@ class Notes(Generic[T]):
 
     def create(self, root: str, name: str, note: T) -> bool:
         """False where one of this name is there already, which stays."""
-        previous = self.format.previous is not None and is_previous(root)
-        return filesystem.create(self.path(root, name), self.format.dump(note, previous=previous))
+        content = self.format.dump(note, previous=is_previous(root))
+        return filesystem.create(self.path(root, name), content)
 
     def finish(self, root: str, name: str) -> None:
         """Say that what is noted is done."""

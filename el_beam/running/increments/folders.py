@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from shlex import quote
 
@@ -26,6 +27,7 @@ from el_beam.books.state.state import Commit, Intent, LeaseLost, Manifest, State
 from runners.orphans import Processes
 from schemas.durable import DocumentError
 from transforms.counts.summary import Summary, total
+from transforms.errors import SinkError
 from transforms.io.files import filesystem
 from transforms.layout import TEMPORARY
 from transforms.read.offsets import OffsetRange, Ranges, united, without
@@ -75,7 +77,9 @@ class ImportFolders:
         for root in sorted({sink.root for sink in rooted}):
             try:
                 with for_people(root):
-                    self._put_again(all_unfinished(root))  # the state may know nothing of them
+                    for files in all_unfinished(root):  # the state may know nothing of them
+                        with suppress(SinkError):  # it is told when its topic goes on
+                            self._put_again(files)
             except DocumentError as error:
                 self.damaged[root] = str(error)
         self._closing = Closing(
@@ -237,6 +241,7 @@ class ImportFolders:
             return
         files = [file for entry in awaited for root in roots
                  for file in in_root(entry.summary, root)]  # fmt: skip
+        files += [file for root in roots for waiting in all_unfinished(root) for file in waiting]
         kept = {file.temporary.rpartition("/")[0] for file in files}
         self.check()  # after we have looked: what others make from here on isn't in the list
         for path in left:

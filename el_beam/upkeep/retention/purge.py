@@ -124,7 +124,7 @@ def _all_in(folder: str, may_go: Callable[[FileInfo], bool]) -> Iterator[str]:
 
 def _awaited(root: str) -> Iterator[str]:
     """What imports that were killed will give its name when they go on."""
-    yield from (file.temporary for file in all_unfinished(root))
+    yield from (file.temporary for files in all_unfinished(root) for file in files)
     for name in STATES.names(root):
         state = State(STATES.read(root, name).state)
         for topic in state.topics():

@@ -138,8 +138,8 @@ def test_files_of_an_entry_get_their_names_before_the_next_one(tmp_path: Path) -
     assert seen(tmp_path) == []
     log_of(tmp_path).enter(second)
     assert seen(tmp_path) == ["one-1.parquet"]
-    assert [*all_unfinished(str(tmp_path))] == in_root(second.summary, str(tmp_path))
-    put(all_unfinished(str(tmp_path)))
+    assert [*all_unfinished(str(tmp_path))] == [in_root(second.summary, str(tmp_path))]
+    put(*all_unfinished(str(tmp_path)))
     assert seen(tmp_path) == ["one-1.parquet", "one-2.parquet"]
     assert [*all_unfinished(str(tmp_path))] == []
 
@@ -189,7 +189,7 @@ def test_a_folder_keeps_its_id_where_it_is_moved(tmp_path: Path) -> None:
     shutil.move(tmp_path / "a", tmp_path / "b")
     after = log_of(tmp_path / "b")
     assert (after.key, after.held) == (before.key, before.held)
-    put(all_unfinished(f"{tmp_path}/b"))
+    put(*all_unfinished(f"{tmp_path}/b"))
     assert seen(tmp_path / "b") == ["one-1.parquet"]
     assert folder_id(f"{tmp_path}/b") != folder_id(f"{tmp_path}/c")
 
