@@ -24,7 +24,7 @@ from el_beam.books.state.state import (
     StateError,
 )
 from el_beam.job import Execution, Job
-from el_beam.running.bounded import options_of, run
+from el_beam.running.bounded import clean_up, options_of, run
 from el_beam.running.failures import JobFailed, NotReady
 from el_beam.running.hooks import Hook
 from el_beam.running.increments.folders import Entries, ImportFolders, Logs
@@ -35,6 +35,7 @@ from el_beam.running.increments.planning import (
     check,
     check_held,
     plan,
+    reached,
 )
 from el_beam.running.increments.report import Problem, Report, Watcher, lacking_problems
 from runners import flink
@@ -55,7 +56,6 @@ from transforms.read.kafka_ranges import KafkaRanges
 Run = Callable[..., dict[str, Summary]]  # as `bounded.run`
 Partitions = Mapping[str, int]  # how many each topic has
 Plans = Sequence[tuple[ImportedTopic, Intent]]
-_NO_TOPIC = "there is no such topic at the brokers"
 
 
 class Increments:
@@ -188,7 +188,9 @@ class Increments:
         pattern, now = self._source.pattern, self._clock.monotonic()
         for name in matching(partitions, pattern) if pattern else self._source.topics:
             if name not in partitions:
-                report.problems.append(Problem("topic", name, _NO_TOPIC))
+                report.problems.append(
+                    Problem("topic", name, "there is no such topic at the brokers")
+                )
             elif (topic := self._topic(name)).not_before > now:
                 report.problems.append(Problem("topic", name, topic.problem))
             else:
@@ -274,6 +276,11 @@ class Increments:
         )
         try:
             summaries = self._run_job(job, execution)
+            filesystem.remove(job.summary or "")
+            self._lease.check()
+        except LeaseLost:
+            clean_up([sink for sink, _ in job.sinks])  # nobody knows of them yet
+            raise
         except NotReady:
             raise
         except JobFailed as error:
@@ -281,8 +288,6 @@ class Increments:
             if len(plans) == 1:
                 self._failed(plans[0][0], str(error), report)
             return False
-        filesystem.remove(job.summary or "")
-        self._lease.check()
         for topic, intent in plans:
             try:
                 self._done(topic, intent, attempt, summaries, report)
@@ -389,10 +394,7 @@ class Increments:
 
     def _commit_group(self, report: Report) -> None:
         """The group's offsets are for those who watch its lag; the state is what counts."""
-        commits = [(name, self._topic(name).state.last()) for name in report.topics]
-        offsets = {(name, each): end for name, last in commits if last
-                   for each, end in last.ends.items()}  # fmt: skip
-        if offsets:
+        if offsets := reached(map(self._topic, report.topics)):
             try:
                 self._kafka.commit(self._source.group, offsets)
             except KafkaAway as error:

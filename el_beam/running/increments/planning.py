@@ -57,6 +57,12 @@ class ImportedTopic:
         self.problem = problem
 
 
+def reached(topics: Iterable[ImportedTopic]) -> dict[tuple[str, int], int]:
+    """(topic, partition) -> where the next increment starts."""
+    commits = [(topic.name, topic.state.last()) for topic in topics]
+    return {(name, each): end for name, last in commits if last for each, end in last.ends.items()}
+
+
 class TopicPlan(NamedTuple):
     """What a topic shall do now."""
 
