@@ -80,7 +80,7 @@ def test_a_topic_that_is_not_there(job: ImportJob) -> None:
     job.put(100)
     ok, (report,) = job.run(f"topics={job.name}.a,{job.name}.nope")
     assert not ok
-    assert problems(report) == {f"{job.name}.nope": "there is no such topic at the brokers"}
+    assert problems(report) == {f"{job.name}.nope": "the brokers have no such topic"}
     job.check()
 
 

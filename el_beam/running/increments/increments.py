@@ -188,9 +188,7 @@ class Increments:
         pattern, now = self._source.pattern, self._clock.monotonic()
         for name in matching(partitions, pattern) if pattern else self._source.topics:
             if name not in partitions:
-                report.problems.append(
-                    Problem("topic", name, "there is no such topic at the brokers")
-                )
+                report.problems.append(Problem("topic", name, "the brokers have no such topic"))
             elif (topic := self._topic(name)).not_before > now:
                 report.problems.append(Problem("topic", name, topic.problem))
             else:
