@@ -29,8 +29,9 @@ from el_beam.upkeep.compaction import compact, hours
 from el_beam.upkeep.retention.keep_list import Keep
 from el_beam.upkeep.retention.purge import left_over, purge, steps
 from lab import plain_runner
+from lab.disk import ROOT
 from lab.expected import CLUSTERS, Expected
-from lab.sim import ROOT, Process
+from lab.sim import Process
 from transforms.io.files import filesystem
 
 IMPORTS: Final = {  # slot: machine, cluster, topics, state

@@ -25,9 +25,9 @@ from el_beam.upkeep.backfill import apply
 from lab import plain_runner
 from lab.actors import IMPORTS
 from lab.broker import Record
+from lab.disk import ROOT
 from lab.expected import CLUSTERS, Place, Sent, Step, Violation
 from lab.operators import Operators
-from lab.sim import ROOT
 from transforms.io.kafka.broker import standing_in
 
 
