@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
+from lab.disk import LabDisk
 from lab.expected import Violation
 from lab.history import play, quiet
 from lab.seeds import steps_of
-from lab.sim import LabDisk
 
 from el_beam.books import imports, log
 from el_beam.books.ledger import changes, hours

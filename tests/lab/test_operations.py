@@ -9,9 +9,9 @@ from unittest import mock
 import pytest
 from lab import plain_runner
 from lab.broker import LabBroker
+from lab.disk import ROOT
 from lab.history import History, in_world, quiet
 from lab.operators import commands_in
-from lab.sim import ROOT
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import read_ledger

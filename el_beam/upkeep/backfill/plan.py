@@ -9,7 +9,6 @@ import hashlib
 import json
 import posixpath
 import re
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -31,6 +30,7 @@ from el_beam.books.ledger.model import (
 from el_beam.connectors.contract import Selection as Hours
 from schemas.durable import Document, DocumentFormat
 from transforms.io.files import filesystem
+from transforms.io.world import CLOCK
 from transforms.layout import LEDGER, check_below, check_hour
 from transforms.read.files import find_splits
 from transforms.read.lines import FileSource
@@ -116,7 +116,7 @@ def plan(
         return under_way
 
     new.hours = _hours(raw, Hours(first, last).all_hours())
-    identity = json.dumps([asdict(new), time.time()])
+    identity = json.dumps([asdict(new), CLOCK.time()])
     return replace(new, name=hashlib.sha256(identity.encode()).hexdigest()[:12])
 
 

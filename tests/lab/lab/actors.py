@@ -19,16 +19,19 @@ from run_configs import run_config
 from el_beam.books.ledger.changes import changing, put_away_untracked
 from el_beam.books.ledger.entries import read_ledger
 from el_beam.config.assemble import assemble
-from el_beam.job import Execution, Job
+from el_beam.job import Execution, Job, Rules
 from el_beam.running.increments.increments import Increments
 from el_beam.running.increments.planning import IncrementsOptions
 from el_beam.running.increments.report import Report
+from el_beam.upkeep.backfill.apply import apply
+from el_beam.upkeep.backfill.plan import plan
 from el_beam.upkeep.compaction import compact, hours
 from el_beam.upkeep.retention.keep_list import Keep
 from el_beam.upkeep.retention.purge import left_over, purge, steps
 from lab import plain_runner
+from lab.disk import ROOT
 from lab.expected import CLUSTERS, Expected
-from lab.sim import ROOT, Process
+from lab.sim import Process
 from transforms.io.files import filesystem
 
 IMPORTS: Final = {  # slot: machine, cluster, topics, state
@@ -37,7 +40,10 @@ IMPORTS: Final = {  # slot: machine, cluster, topics, state
     "B": (1, "two", "raw", "state2"),
     "D": (1, "one", "raw,side", "copy"),  # of A's, where people have made one
 }
-CHANGES: Final = {"C": 0, "C2": 1, "P": 0, "U": 1}
+CHANGES: Final = {"C": 0, "C2": 1, "P": 0, "U": 1, "F": 0, "F2": 1}
+_HOURS: Final = [("2019-03-10T08", "2019-03-10T23"), ("2019-03-10T10", "2019-03-10T10")]
+"""That are backfilled in a history: one plan, for the counts of another one that shares hours with
+it and is older may take the place of newer ones."""
 _MOST: Final = 6  # records of a topic in one increment
 _SCHEMAS: Final = str(Path(__file__).parent / "schemas")
 
@@ -71,6 +77,9 @@ class Actors(Expected):
     states: str = ""  # the folder of states, where they are not in `base`
     slots: dict[str, Process] = field(default_factory=dict)
     skip_expired: bool = True
+    older: bool = False
+    """A folder came from an older copy. Then nobody backfills: the books of p don't know what a
+    backfill has brought of other lines than those that it replaced, and a reset brings it again."""
     sinks: str = "pr"  # of A's import, from its next start
 
     def state_of(self, slot: str) -> str:
@@ -79,6 +88,8 @@ class Actors(Expected):
 
     def go(self, slot: str, operations: int) -> None:
         """Let the process of a slot do so many operations."""
+        if slot.startswith("F") and self.older:
+            return
         process = self.slots.get(slot)
         if process is None or not process.alive:
             process = self.slots[slot] = self._start(slot)
@@ -90,6 +101,8 @@ class Actors(Expected):
         return self.world.start(slot, CHANGES[slot], self._change_of(slot))
 
     def _change_of(self, slot: str) -> Callable[[], None]:
+        if slot.startswith("F"):
+            return self._backfill
         work = {"C": self._compact, "C2": self._compact, "P": self._purge, "U": self._put_away}
         return work[slot]
 
@@ -156,6 +169,14 @@ class Actors(Expected):
             root, now = f"{self.base}/{name}", datetime.fromtimestamp(self.world.now, UTC)
             for path in left_over(root, hours=lambda _: False, now=now, age=timedelta(days=1)):
                 filesystem.remove(path)
+
+    def _backfill(self) -> None:
+        """As `el backfill apply` of hours of r into p."""
+        job, execution = _job("A", self.base, "pr")
+        sink = job.sinks[0][0]
+        made = plan(f"{self.base}/r", [sink], *_HOURS[self.seed % 2])
+        rules = Rules(job.format, job.registry)
+        apply(made, {str(sink): sink}, rules, execution, lambda *_: None)
 
     def _put_away(self) -> None:
         for name in self.folders():

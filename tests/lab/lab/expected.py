@@ -22,7 +22,9 @@ from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.hours import passed
 from el_beam.books.ledger.model import LedgerError
 from lab.broker import LabBroker
-from lab.sim import ROOT, World
+from lab.disk import ROOT
+from lab.remote import LabHdfs
+from lab.sim import World
 from transforms.layout import hour_in
 
 CLUSTERS: Final = {"one": "one:1", "two": "two:1"}
@@ -84,6 +86,8 @@ class Expected:
         self.brokers["one"].make("side", 1)
         self.brokers["two"].make("raw", 1)
         self.chance = random.Random(self.seed)
+        if self.seed % 4 == 3:  # all is on HDFS
+            self.world.files = LabHdfs(self.world, self.seed, 0.02)
         self._cache: dict[tuple[str, bytes], tuple[int, ...]] = {}
 
     # What there is

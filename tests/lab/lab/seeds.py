@@ -7,6 +7,7 @@ from typing import Final
 from lab.expected import Step
 
 _RAW: Final = [("one", "raw", 0), ("one", "raw", 1), ("one", "side", 0), ("two", "raw", 0)]
+_SLOTS: Final = ["A", "A2", "B", "C", "C2", "P", "U", "F", "F2"]
 _Act = Callable[[random.Random], list[Step]]
 _ACTS: Final[dict[str, _Act]] = {
     "move": lambda _: [("move",)],
@@ -31,7 +32,7 @@ def steps_of(seed: int) -> list[Step]:
     calm = chance.random() < 0.4  # nothing but kills
     acts = chance.sample([*_ACTS], chance.randint(1, 4))  # what happens there, often together
     found: list[Step] = [("put", "one", "raw", 0, chance.randint(1, 8), 0)]
-    slots = [*chance.sample(["A", "A2", "B", "C", "C2", "P", "U"], chance.randint(2, 5)), "A"]
+    slots = [*chance.sample(_SLOTS, chance.randint(2, 5)), "A"]
     if "copy" in acts and not calm:
         slots.append("D")
     for _ in range(chance.randint(5, 40)):
