@@ -111,4 +111,5 @@ def _show(ledger: Ledger) -> None:
     if more := ledger.troubles[_SHOWN:]:
         print(f"and {len(more)} more: --json shows all", file=sys.stderr)
     for command in repairs(ledger):
-        print(f"to repair it: {printable(command)}", file=sys.stderr)
+        what = "to keep it as it is" if " --accept " in command else "to repair it"
+        print(f"{what}: {printable(command)}", file=sys.stderr)
