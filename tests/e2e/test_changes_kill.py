@@ -204,8 +204,8 @@ def assert_whole(root: str) -> Ledger:
     ledger = read_ledger(root)
     compare(ledger, content=True)
     assert ledger.troubles == []
-    known = re.compile(r"_ledger/(folder|(run|change|open)-[^/]*)\.json|_ledger/lease/.*|_replaced/.*"
-                       r"|.*/_(SUCCESS|REOPENED)|_ledger/_change-.*")  # fmt: skip
+    known = re.compile(r"_ledger/(folder|(run|change|open)-[^/]*)\.json|_ledger/lease/.*"
+                       r"|_replaced/.*|.*/_(SUCCESS|REOPENED)|_ledger/_change-.*")  # fmt: skip
     paths = {each.path.removeprefix(f"{root}/") for each in filesystem.below(root)}
     assert {path for path in paths - ledger.files.keys() if not known.fullmatch(path)} == set()
     return ledger
