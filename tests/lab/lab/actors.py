@@ -49,12 +49,12 @@ _SCHEMAS: Final = str(Path(__file__).parent / "schemas")
 
 
 @cache
-def _job(slot: str, base: str, folders: str) -> tuple[Job, Execution]:
+def _job(slot: str, base: str, folders: str, only: str | None = None) -> tuple[Job, Execution]:
     _, cluster, topics, state = IMPORTS[slot]
     sinks = (f"{'raw' if name == 'r' else 'parquet'}:{base}/{name}" for name in folders)
     config = run_config(
         source=f"kafka://{CLUSTERS[cluster]}/?topics={topics}&group=g", sinks=(*sinks,),
-        schemas=_SCHEMAS, format="json", state=f"{base}/{state}", every="60s",
+        schemas=_SCHEMAS, format="json", state=f"{base}/{state}", every="60s", only=only,
     )  # fmt: skip
     return assemble(config, tempfile.gettempdir())
 
@@ -139,7 +139,10 @@ class Actors(Expected):
             process.kill()
 
     def _import(self, slot: str, *, once: bool = False) -> list[Report]:
-        job, execution = _job(slot, self.base, self.sinks if slot.startswith("A") else "pr")
+        if slot.startswith("A"):
+            job, execution = _job(slot, self.base, self.sinks, self.only)
+        else:
+            job, execution = _job(slot, self.base, "pr")
         options = IncrementsOptions(
             self.state_of(slot), None if once else 60.0, self.skip_expired, _MOST, 2
         )

@@ -122,6 +122,12 @@ class History(Operators):
             self._kill(slot)
         self.sinks = names
 
+    def _choose(self, only: str) -> None:
+        """People start A's import anew, with another choice; '' is all."""
+        for slot in ("A", "A2"):
+            self._kill(slot)
+        self.choose(only or None)
+
     def _keep(self, name: str) -> None:
         """People copy a folder."""
         self._put_there(f"{self.base}/{name}", f"{ROOT}/kept/{name}", kept=True)
@@ -190,6 +196,7 @@ class History(Operators):
             machine.skew = 0.0
         if "q" in self.folders():
             self.sinks = "pqr"
+        self.choose(None)
         self.recover()
         for cluster, broker in self.brokers.items():  # all is able to go on
             for topic, count in broker.partitions().items():

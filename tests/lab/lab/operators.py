@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from el_beam.books.ledger.hours import retire
 from el_beam.books.state.acts import reset
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import State
@@ -15,7 +16,7 @@ from lab.actors import IMPORTS, Actors
 from lab.expected import Violation
 from schemas.errors import ElBeamError
 
-_COMMAND = re.compile(r"`(el state (?:reset|new-id) [^`]+)`")
+_COMMAND = re.compile(r"`(el (?:state reset|state new-id|ledger) [^`]+)`")
 
 
 def commands_in(messages: list[str]) -> list[str]:
@@ -49,8 +50,13 @@ class Operators(Actors):
         """Do what commands do, one after the other."""
         for command in commands:
             self.world.wait(10)  # it takes a moment
-            _, _, what, path, *rest = shlex.split(command)
-            if what == "new-id":
+            _, what, *rest = shlex.split(command)
+            if what == "ledger":
+                if "--retire" in rest:
+                    retire(rest[0], rest[-1])
+                continue
+            action, path, *rest = rest
+            if action == "new-id":
                 self.finish("new-id", partial(self._new_id, path))
             else:
                 topic, to = (rest[rest.index(name) + 1] for name in ("--topic", "--to"))

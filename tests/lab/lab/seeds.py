@@ -20,6 +20,7 @@ _ACTS: Final[dict[str, _Act]] = {
     ],
     "sinks": lambda chance: [("sinks", chance.choice(["pr", "pqr", "pqr"]))],
     "folders": lambda chance: [(chance.choice(["keep", "keep", "back"]), chance.choice("ppqr"))],
+    "choose": lambda chance: [("choose", chance.choice(["", "Lab", "Other"]))],
     "copy": lambda chance: [chance.choice([("copy",), ("obey", "D")])],
     "apart": lambda _: [("apart",)],
     "cut": lambda chance: [("cut", *chance.choice(_RAW), chance.randint(1, 8))],
