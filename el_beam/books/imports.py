@@ -84,6 +84,7 @@ class ImportLog:
     sink: Sink
     key: str  # of the folder and the kind of sink: what a manifest calls it
     choice: str
+    topic_id: str
     log: Log[ImportEntry] = field(repr=False)
     finish: Callable[[list[NewFile]], object] = field(repr=False)  # gives files their names
 
@@ -97,7 +98,7 @@ class ImportLog:
         identity = json.dumps([cluster, topic, topic_id, scheme])
         key = f"{safe_name(topic)}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
         log = Log(f"{sink.root}/{LEDGER}/imports/{key}", IMPORT, kept)
-        return cls(sink, f"{folder_id(sink.root)} {scheme}", str(choice), log, finish)
+        return cls(sink, f"{folder_id(sink.root)} {scheme}", str(choice), topic_id, log, finish)
 
     def has(self, entry: ImportEntry) -> bool:
         """Whether an entry is the last one here."""

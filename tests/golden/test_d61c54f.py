@@ -3,6 +3,7 @@
 Its increments go on in tests/integration/test_old_increments.py, for they need a broker."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -126,8 +127,8 @@ def test_states_are_read(old: Path) -> None:
     assert not shown["pending"]["decided"]
 
 
-def adopted(folder: Path) -> State:
-    """The folders of an import get the books that newer versions keep there."""
+def adopted(folder: Path, wrong: str = "") -> State:
+    """The folders of an import get the books that newer versions keep there. This is `wrong`."""
     state = State(f"{folder}/state")
     encodings = {"raw": RawEncoding(), "parquet": ParquetEncoding(open_registry(None))}
     sinks = [FileSink(name, f"{folder}/{name}", encoding, "job")
@@ -138,7 +139,8 @@ def adopted(folder: Path) -> State:
         return {log.key: log for log in found}
 
     enter_state(sinks, state)
-    adopt(state, "cluster", sinks, logs_of)
+    found = adopt(state, "cluster", sinks, logs_of)
+    assert [bool(re.search(wrong, text)) for text in found.values()] == [True] * bool(wrong)
     return state
 
 
@@ -167,6 +169,18 @@ def test_an_import_is_adopted(old: Path, name: str) -> None:
     adopted(old / "import")
     shutil.rmtree(old / "import/state")
     assert balanced(root) == totals, "nobody needs the state any more to know what is there"
+
+
+def test_a_commit_that_is_refused_is_named_and_stops_nobody(old: Path) -> None:
+    """One whose files would be outside of their folder. Put right, it is adopted."""
+    (commit,) = (old / "import/state/topics").rglob("00000001.commit.json")
+    before = commit.read_text()
+    commit.write_text(before.replace("/hour=07/", "/hour=07/../../../../../../../"))
+    adopted(old / "import", wrong=r"00000001\.commit\.json is damaged, .* leads out of its folder")
+    commit.write_text(before)
+    adopted(old / "import")
+    balanced(old / "import/parquet")
+    assert [len([*log.entries()]) for log in logs(f"{old}/import/parquet")] == [2]
 
 
 def test_an_import_that_was_killed_is_adopted(old: Path) -> None:

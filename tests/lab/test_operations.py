@@ -16,6 +16,7 @@ from lab.operators import commands_in
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.hours import open_hours
+from el_beam.books.ledger.model import LedgerError
 from el_beam.books.state.state import LeaseLost
 from el_beam.running.increments.report import Report
 from transforms.counts.summary import Summary
@@ -408,6 +409,19 @@ def test_folders_have_what_a_broker_has_lost(lab: History, act: str) -> None:
 
 
 # Folders that lack something
+
+
+def test_a_backfill_leaves_to_an_import_what_that_is_to_bring(lab: History) -> None:
+    """Of what a folder lacks; it would be there twice then."""
+    put_and_import(lab, 1)
+    lab.do(("keep", "p"))
+    put_and_import(lab, 1)
+    lab.do(("back", "p"))
+    with pytest.raises(LedgerError, match="p lacks 3 to 5 of partition 0 of raw: start its import"):
+        lab.changed("F")
+    lab.type(*commands_in(told(lab.imported())))
+    assert told(lab.imported()) == []
+    lab.check()
 
 
 def test_two_folders_lack_something_else(lab: History) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from el_beam.books.imports import ImportEntry, ImportLog, below_root, scheme_of
 from el_beam.books.ledger.model import MARK, RAW, STATES
 from el_beam.books.state.state import Intent, Manifest, State, TopicState
+from schemas.durable import DocumentError
 from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
 from transforms.layout import LEDGER
@@ -17,22 +18,26 @@ from transforms.write.sink import Sink
 Logs = Callable[[str, str], Mapping[str, ImportLog]]  # topic, its id -> logs by their keys
 
 
-def adopt(state: State, cluster: str, sinks: Iterable[Sink], logs: Logs) -> None:
-    """Let folders know what a state says of them. Doing it again does no harm. Raises OSError."""
+def adopt(state: State, cluster: str, sinks: Iterable[Sink], logs: Logs) -> dict[str, str]:
+    """Let folders know what a state says of them. Doing it again does no harm. Returns what is
+    wrong with it, by topic: what can't be read, or would be refused today. Raises OSError."""
     marks = {sink: f"{sink.root}/{LEDGER}/adopted-{state.id()}-{scheme_of(sink)}.json"
              for sink in sinks}  # fmt: skip
     new = {sink for sink, mark in marks.items() if not filesystem.exists(mark)}
     names = {str(sink) for sink in marks}
+    wrong = {}
     for name in state.topics() if new else ():
         topic = state.topic(name)
-        ids = {commit.topic_id for commit in topic.history() if commit.untold}
-        for id_ in sorted(ids):
-            for log in logs(name, id_).values():
+        try:
+            ids = {commit.topic_id for commit in topic.history() if commit.untold}
+            for log in (log for id_ in sorted(ids) for log in logs(name, id_).values()):
                 if log.sink in new:
-                    while not log.log.add_all(_entries(state, topic, id_, cluster, log, names)):
+                    while not log.log.add_all(_entries(state, topic, cluster, log, names)):
                         log.log.look()
-    if state.previous:
-        return  # the release before may go on with it
+        except DocumentError as error:
+            wrong[f"{state.path}/topics/{name}"] = str(error)
+    if state.previous or wrong:
+        return wrong  # the release before may go on with it, or somebody repairs it
     for sink in new:
         filesystem.create(marks[sink], MARK)
     path = filesystem.absolute(state.path)
@@ -40,33 +45,35 @@ def adopt(state: State, cluster: str, sinks: Iterable[Sink], logs: Logs) -> None
         for note in STATES.names(root, undone=True):
             if (known := STATES.read(root, note)).state == path and not known.id:
                 STATES.finish(root, note)
+    return wrong
 
 
-def adopt_others(state: State, cluster: str, sinks: Iterable[Sink], logs: Logs) -> None:
+def adopt_others(state: State, cluster: str, sinks: Iterable[Sink], logs: Logs) -> dict[str, str]:
     """Let folders know what states of older versions say of them that aren't this one, if they are
-    where they were last seen. Raises OSError."""
-    sinks = [*sinks]
+    where they were last seen. As `adopt`."""
+    sinks, wrong = [*sinks], dict[str, str]()
     for root in sorted({sink.root for sink in sinks}):
         for note in STATES.names(root, undone=True):
             known = STATES.read(root, note)
             other = State(known.state)
             if not known.id and other.cluster() == cluster and other.known_id() != state.id():
-                adopt(other, cluster, [sink for sink in sinks if sink.root == root], logs)
+                wrong |= adopt(other, cluster, [each for each in sinks if each.root == root], logs)
+    return wrong
 
 
 def _entries(
-    state: State, topic: TopicState, topic_id: str, cluster: str, log: ImportLog, sinks: set[str]
+    state: State, topic: TopicState, cluster: str, log: ImportLog, sinks: set[str]
 ) -> Iterator[ImportEntry]:  # fmt: skip
     last, id_ = log.log.last(), state.id()
     told = [*log.log.entries()]
-    done = max((each.increment for each in told if each.state == id_), default=0)
+    done = max((each.increment for each in told if each.state == id_ and not each.why), default=0)
     by_a_copy = {(each.increment, each.committed) for each in told}
     number, held, passed = (last.number, last.held, last.passed) if last else (0, (), ())
     before: dict[int, int] = {}
     number_before = 0
     for commit in topic.history():
         manifest = commit.untold
-        new = (commit.topic_id == topic_id and commit.number > done
+        new = (commit.topic_id == log.topic_id and commit.number > done
                and (commit.number, commit.committed) not in by_a_copy)  # fmt: skip
         name = _name(manifest.summary, log.sink, sinks) if manifest and new else None
         if manifest and name is not None:
@@ -79,7 +86,7 @@ def _entries(
             passed = united((*passed, *without(since, held)))
             yield ImportEntry(
                 entry_name(commit.number, topic.topic, state.path),
-                scheme_of(log.sink), cluster, topic.topic, topic_id,
+                scheme_of(log.sink), cluster, topic.topic, log.topic_id,
                 below_root(manifest.summary, name), ranges, manifest.expired,
                 manifest.missing, log.choice, "", _archives(manifest.summary),
                 id_, commit.number, number, held, passed, commit.committed,

@@ -52,9 +52,7 @@ class ImportFolders:
 
         Raises StateError where two of them are copies of each other, or the state is one."""
         self.all_sinks = all(sink.root for sink, _ in sinks)  # whether each sink has a folder
-        # Archives come last: what one has all have, or its backfill would make doubles.
-        self._sinks = sorted(((sink, choice) for sink, choice in sinks if sink.root),
-                             key=lambda each: str(each[0]).startswith(RAW))  # fmt: skip
+        self._sinks = [(sink, choice) for sink, choice in sinks if sink.root]
         self._state, self._lease, self._cluster, self._kept = state, lease, cluster, kept
         self._id = state.id()
         self._logs: dict[tuple[str, str], dict[str, ImportLog]] = {}
@@ -71,9 +69,8 @@ class ImportFolders:
         enter_state(rooted, state, lease.token, options)
         for sink in rooted:
             filesystem.remove(RETIRED.path(sink.root, self._id))
-        adopt(state, cluster, rooted, self.logs)
-        adopt_others(state, cluster, rooted, self.logs)
-        self.damaged: dict[str, str] = {}  # root -> what is wrong with its books
+        self.damaged = adopt(state, cluster, rooted, self.logs)  # what is wrong with which books
+        self.damaged |= adopt_others(state, cluster, rooted, self.logs)
         for root in sorted({sink.root for sink in rooted}):
             try:
                 with for_people(root):
@@ -162,9 +159,17 @@ class ImportFolders:
 
     def enter(self, entries: Entries, logs: Logs) -> bool:
         """Let folders have what is theirs. False where one of them can't any more: its files are
-        gone, others have put the same records there, or it is another folder. Raises SinkError."""
-        done = [key in logs and self._enter(entry, logs[key]) for key, entry in entries.items()]
-        return all(done)  # each folder for itself: one that can't have it stops no other
+        gone, others have put the same records there, or it is another folder.
+
+        Raises SinkError."""
+        # One that can't have it stops archives alone: what these have all have, or a backfill
+        # would make doubles.
+        for archives in (False, True):
+            mine = [key for key, entry in entries.items() if (f"{entry.sink}:" == RAW) == archives]
+            done = [key in logs and self._enter(entries[key], logs[key]) for key in mine]
+            if not all(done):
+                return False
+        return True
 
     def _enter(self, entry: ImportEntry, log: ImportLog) -> bool:
         root = log.sink.root

@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 
+from el_beam.books.imports import in_root, logs, offsets
 from el_beam.books.ledger.audit import compare, folders
 from el_beam.books.ledger.changes import is_prepared
 from el_beam.books.ledger.entries import read_ledger
@@ -34,6 +35,7 @@ from transforms.io.world import CLOCK
 from transforms.layout import LEDGER, check_below, check_hour
 from transforms.read.files import find_splits
 from transforms.read.lines import FileSource
+from transforms.read.offsets import OffsetRange, without
 from transforms.route import Choice
 from transforms.write.sink import Sink
 
@@ -116,8 +118,29 @@ def plan(
         return under_way
 
     new.hours = _hours(raw, Hours(first, last).all_hours())
+    _check_held(raw, sinks, {hour.hour for hour in new.hours})
     identity = json.dumps([asdict(new), CLOCK.time()])
     return replace(new, name=hashlib.sha256(identity.encode()).hexdigest()[:12])
+
+
+def _check_held(raw: str, sinks: Iterable[Sink], hours: set[str]) -> None:
+    """Raises BackfillError where a folder lacks what its import is to bring: then it would be
+    there twice."""
+    brought: dict[tuple[str, str, str], list[OffsetRange]] = {}
+    for log in logs(raw):
+        for entry in log.entries():
+            if any(file.hour in hours for file in in_root(entry.summary, raw)):
+                key = entry.cluster, entry.topic, entry.topic_id
+                brought.setdefault(key, []).extend(entry.ranges)
+    for root in sorted({sink.root for sink in sinks if sink.root}):
+        for log in logs(root):
+            if last := log.last():
+                there = brought.get((last.cluster, last.topic, last.topic_id), ())
+                if lacking := without(there, (*last.held, *last.passed)):
+                    raise BackfillError(
+                        f"{root} lacks {offsets(lacking)} of {last.topic}: start its import, which "
+                        "brings them, or says how; then backfill"
+                    )
 
 
 def home_of(raw: str, sinks: Iterable[Sink]) -> str:
@@ -247,7 +270,8 @@ def _target(plan: Plan, hour: HourPlan, index: _Index) -> BackfillTarget:
     if target.kept and not mine <= index.entries.keys():
         raise BackfillError(
             f"{target.kept:,} rows of {hour.hour} in {index.root} were not written by the runs "
-            "that wrote the archive, so they may be of lines that it has: --all replaces them too"
+            "that wrote the archive, so they may be of lines that it has: --all replaces them too, "
+            "if the archive has all lines of that hour"
         )
     target.untracked = [each.what for each in index.troubles
                      if each.kind == "unknown" and each.hour == hour.hour]  # fmt: skip

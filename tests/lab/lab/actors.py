@@ -77,9 +77,6 @@ class Actors(Expected):
     states: str = ""  # the folder of states, where they are not in `base`
     slots: dict[str, Process] = field(default_factory=dict)
     skip_expired: bool = True
-    older: bool = False
-    """A folder came from an older copy. Then nobody backfills: the books of p don't know what a
-    backfill has brought of other lines than those that it replaced, and a reset brings it again."""
     sinks: str = "pr"  # of A's import, from its next start
 
     def state_of(self, slot: str) -> str:
@@ -88,8 +85,6 @@ class Actors(Expected):
 
     def go(self, slot: str, operations: int) -> None:
         """Let the process of a slot do so many operations."""
-        if slot.startswith("F") and self.older:
-            return
         process = self.slots.get(slot)
         if process is None or not process.alive:
             process = self.slots[slot] = self._start(slot)

@@ -138,7 +138,6 @@ class History(Operators):
             self.stop_all()
             self._put_there(f"{ROOT}/kept/{name}", f"{self.base}/{name}", kept=True)
             self.put_back(name)
-            self.older = True
 
     def _copy(self) -> None:
         """People copy A's state, to go on with the copy, too."""
@@ -203,7 +202,7 @@ class History(Operators):
                 for partition in range(count):
                     self._put(cluster, topic, partition, 1, 1)
         self.recover()
-        for slot in sorted({"F", "F2"} & self.slots.keys()) if not self.older else ():
+        for slot in sorted({"F", "F2"} & self.slots.keys()):
             with suppress(LedgerError):  # it may not say whose lines are whose
                 self.changed(slot)
         self.changed("C")

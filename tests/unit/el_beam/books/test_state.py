@@ -109,6 +109,17 @@ def test_the_newest_attempt_counts_whatever_its_digits(
     assert names(state) == ["00000001.commit.json"]
 
 
+def test_after_a_lost_lease_attempts_begin_anew(state: State) -> None:
+    """The numbers of instances do, too: what a dead one intended counts no more."""
+    state.topic("raw").intend(intent(), Attempt(7, 2))
+    topic = state.topic("raw")
+    topic.intend(replace(intent(), code="mine"), Attempt(1, 1))
+    topic.prepare(1, Attempt(1, 1), manifest("mine"))
+    for known in (topic, state.topic("raw")):
+        found, prepared = known.pending()
+        assert found and prepared and found.code == prepared.code == "mine"
+
+
 @pytest.mark.parametrize("act", ["intend", "prepare", "commit"])
 def test_nothing_is_overwritten(state: State, act: str) -> None:
     one, two = state.topic("raw"), state.topic("raw")

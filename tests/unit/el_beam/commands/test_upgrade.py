@@ -58,6 +58,12 @@ def test_commits_are_written_as_before_until_then(state: State) -> None:
     ]  # fmt: skip
 
 
+def test_an_upgrade_counts_at_once(state: State) -> None:
+    assert state.previous
+    state.upgrade()
+    assert not state.previous
+
+
 def test_a_killed_upgrade_is_gone_on_with(state: State) -> None:
     """Between the removal of the old file and the new one."""
     state.bind("a cluster")
