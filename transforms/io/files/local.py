@@ -10,6 +10,8 @@ from typing import IO, Any
 
 from transforms.io.files.base import FileInfo, Files
 
+_TRIES = 4  # while others remove folders that are empty
+
 
 class Disk:
     """What an operating system does with files; simulations pass their own. Methods raise OSError.
@@ -98,15 +100,19 @@ class LocalFiles(Files):
 
     def make_folder(self, path: str) -> None:
         above = path.rpartition("/")[0]
-        try:
-            self._disk.make_folder(path)
-            self._disk.sync(above or ("/" if path.startswith("/") else "."))
-        except FileNotFoundError:
-            self.make_folder(above)
-            self.make_folder(path)
-        except FileExistsError:
-            if not self._disk.is_folder(path):
-                raise
+        for left in reversed(range(_TRIES)):
+            try:
+                self._disk.make_folder(path)
+                self._disk.sync(above or ("/" if path.startswith("/") else "."))
+                return
+            except FileNotFoundError:
+                if not (left and above):
+                    raise
+                self.make_folder(above)
+            except FileExistsError:
+                if not self._disk.is_folder(path):
+                    raise
+                return
 
     def write(self, path: str, content: bytes) -> None:
         try:

@@ -156,3 +156,8 @@ def test_what_is_repeated_ends() -> None:
     end()
     before = [*calls]
     assert not threading.Event().wait(0.02) and calls == before
+
+
+def test_a_folder_where_none_can_be() -> None:
+    with pytest.raises(FileNotFoundError):
+        LocalFiles().make_folder("/proc/nope/folder")
