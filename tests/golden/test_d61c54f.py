@@ -101,6 +101,14 @@ def test_a_backfill_goes_on(old: Path) -> None:
     assert (totals["rows"], totals["read"]) == (11, 11)
 
 
+def test_a_backfill_of_what_was_compacted_meanwhile_is_planned_anew(old: Path) -> None:
+    """The files that the killed one was to read are gone."""
+    root = old / "backfilling/parquet"
+    el("compact", old / "backfilling/raw")
+    el("backfill", "apply", old / "backfilling/raw", f"parquet:{root}", *HOURS)
+    assert balanced(root)["rows"] == 11
+
+
 def test_a_backfill_of_all_that_was_written(old: Path) -> None:
     root = old / "bounded/parquet"
     el("backfill", "apply", old / "bounded/raw", f"parquet:{root}", *HOURS)

@@ -189,9 +189,11 @@ class ImportFolders:
             self._put(waiting)
             return True
 
-    def settle(self, last: Commit, topic: str, topic_id: str) -> None:
+    def settle(self, last: Commit, topic: str, topic_id: str) -> list[str]:
         """Let folders know what no increment has brought: where the import begins, in a folder that
-        knows nothing of the topic, and what a reset has said. Doing it again does no harm."""
+        knows nothing of the topic, and what a reset has said. Doing it again does no harm. Returns
+        what people should know of it: such a folder is a new one, or its log is lost."""
+        notes = []
         for log in self.logs(topic, topic_id).values():
             told = partial(
                 ImportEntry, "", scheme_of(log.sink), self._cluster, topic, topic_id, Summary(), (),
@@ -200,6 +202,10 @@ class ImportFolders:
             newest = log.log.last()
             if newest is None:
                 log.declare(told(why="begin"), lambda *_: ((), _before(last.ends)))
+                notes.append(
+                    f"{log.sink.root} knows nothing of {topic}: it begins with the records that "
+                    "come next; see docs/increments.md (Another sink)"
+                )
             elif last.why == "reset":
                 near = [*log.log.entries(last.committed - SKEW)]
                 if not any(each.why == "reset" and each.state == self._id
@@ -208,6 +214,7 @@ class ImportFolders:
                     since = [each for each in near if each.state != self._id
                              and each.committed >= last.committed]  # fmt: skip
                     log.declare(told(why="reset"), partial(_after_reset, last, since))
+        return notes
 
     def conflicts(self, logs: Logs) -> str:
         """Why an import of this state can't share its folders; '' where it can."""

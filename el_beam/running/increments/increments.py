@@ -230,7 +230,7 @@ class Increments:
             raise StateError(conflict)
         check(topic.state.last(), there, reset)
         if last := topic.state.last():
-            self._folders.settle(last, topic.name, there.id)
+            report.notes += self._folders.settle(last, topic.name, there.id)
         held = {key: log.held for key, log in logs.items()}
         check_held(held, there, reset, lambda: self._kafka.bounds({topic.name: len(there.bounds)}))
         found = plan(

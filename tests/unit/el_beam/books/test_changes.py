@@ -197,16 +197,21 @@ def test_what_dead_ones_have_written_is_swept_up(tmp_path: Path) -> None:
     assert seen(tmp_path) == {"a": "a"}
 
 
-def test_killed_at_every_moment(tmp_path: Path) -> None:
-    """Whoever comes next finishes it, or nothing of it was done; nobody sees both."""
+def killed(tmp_path: Path) -> Iterator[str]:
+    """Folders of two files, in each of which a change died one operation later."""
 
     def made(number: int) -> str:
         root = tmp_path / f"at{number}"
         write(root, "a", "b")
         return str(root)
 
+    return iter(deaths(made, lambda root: do(Path(root), "one", "ab", "a", "b")))
+
+
+def test_killed_at_every_moment(tmp_path: Path) -> None:
+    """Whoever comes next finishes it, or nothing of it was done; nobody sees both."""
     found = []
-    for root in deaths(made, lambda root: do(Path(root), "one", "ab", "a", "b")):
+    for root in killed(tmp_path):
         before = seen(root)
         assert before == {"ab": "one"} or "ab" not in before
         with changing(root):
@@ -219,14 +224,8 @@ def test_killed_at_every_moment(tmp_path: Path) -> None:
 
 def test_killed_then_moved_at_every_moment(tmp_path: Path) -> None:
     """Whoever comes next finishes it where the folder is now, and makes nothing where it was."""
-
-    def made(number: int) -> str:
-        root = tmp_path / f"at{number}"
-        write(root, "a", "b")
-        return str(root)
-
     found = []
-    for root in deaths(made, lambda root: do(Path(root), "one", "ab", "a", "b")):
+    for root in killed(tmp_path):
         moved = shutil.move(root, f"{root}-moved")
         finish_left(moved)
         assert not Path(root).exists()

@@ -255,8 +255,9 @@ def test_where_an_import_begins_in_a_new_folder(importing: Callable[[], Import])
     """What was before is passed, until a reset asks for it."""
     mine = importing()
     folders = mine.begin(names="p")
-    folders.settle(Commit(3, {0: 7, 1: 2}), "raw", "id")
-    folders.settle(Commit(3, {0: 7, 1: 2}), "raw", "id")
+    (note,) = folders.settle(Commit(3, {0: 7, 1: 2}), "raw", "id")
+    assert note.startswith(f"{mine.base}/p knows nothing of raw: it begins with the records")
+    assert folders.settle(Commit(3, {0: 7, 1: 2}), "raw", "id") == []
     (log,) = folders.logs("raw", "id").values()
     assert log.held == (OffsetRange(0, 0, 7), OffsetRange(1, 0, 2))
     last = log.log.last()
