@@ -77,11 +77,12 @@ def state_of_process() -> dict[str, Any]:
 
 def differs(before: dict[str, Any]) -> dict[str, Any]:
     """What is other than it was, by its names. Of descriptors those that are new: others may go at
-    any time, with the garbage of tests that ran before in this process. The one that lists them
-    has whatever number is free then."""
+    any time, with the garbage of tests that ran before in this process. Those into /proc are of who
+    looks: this listing, and the thread of conftest that watches who listens."""
     now = state_of_process()
     now["descriptors"] = {number: target for number, target in now["descriptors"].items()
-                          if target and before["descriptors"].get(number) != target}  # fmt: skip
+                          if target and not target.startswith("/proc/")
+                          and before["descriptors"].get(number) != target}  # fmt: skip
     return {name: its for name, its in now.items() if its != (before | {"descriptors": {}})[name]}
 
 
