@@ -44,7 +44,10 @@ def register(add_parser: Any) -> None:
     add("--source", metavar="URI", help="kafka://BROKERS/, to ask for offsets")
     add("--again", action="store_true",
         help="let records enter folders that have some of these offsets already: where they are "
-        "other records by now")  # fmt: skip
+        "other records by now; needs --after")  # fmt: skip
+    add("--after", metavar="N", type=int,
+        help="only if the topic's last increment is N, as `el state show` says, or 0: there is "
+        "none")  # fmt: skip
     add("--yes", action="store_true", help="do it; without it, only say what would change")
     resetter.set_defaults(command=_reset)
     upgrader = actions.add_parser(
@@ -94,7 +97,9 @@ def _table(topics: list[dict[str, Any]]) -> ResultTable:
 
 def _reset(args: argparse.Namespace) -> int:
     state = State(checked_path(args.state))
-    if args.topic not in state.topics():
+    if args.again and args.after is None:
+        raise UriError("--again needs --after N, so that it is done once: see `el state show`")
+    if args.topic not in state.topics() and args.after != 0:  # 0: a lost state, as it was told
         there_are = ", ".join(state.topics()) or "none"
         raise UriError(f"no topic {args.topic!r} in {args.state}; there are {there_are}")
     ends = _ends(args)
@@ -111,7 +116,7 @@ def _reset(args: argparse.Namespace) -> int:
         )
         return 0
     with Lease(state):
-        reset(state, args.topic, ends, again=args.again)
+        reset(state, args.topic, ends, again=args.again, after=args.after)
     return 0
 
 

@@ -3,6 +3,7 @@ lab/history.py has the actors, and what must hold."""
 
 import random
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -17,7 +18,7 @@ from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.hours import open_hours
 from el_beam.books.ledger.model import LedgerError
-from el_beam.books.state.state import LeaseLost
+from el_beam.books.state.state import LeaseLost, StateError
 from el_beam.running.increments.report import Report
 from transforms.counts.summary import Summary
 from transforms.errors import UnreadableInput
@@ -386,6 +387,9 @@ def test_others_have_the_offsets_of_what_was_lost(lab: History, behind: float) -
     put(lab, 3)
     reports = lab.imported()
     assert (read(reports), told(reports)) == (3, [])
+    with pytest.raises(StateError, match="the last increment is 4, not 2, so this was done before"):
+        lab.type(*commands_in([problem]))
+    assert read(lab.imported()) == 0
     assert len(lab.visible("p")) == len(lab.visible("r")) == 9
     lab.check()
 
@@ -405,6 +409,56 @@ def test_folders_have_what_a_broker_has_lost(lab: History, act: str) -> None:
     reports = lab.imported()
     assert (read(reports), told(reports)) == (3, [])
     assert len(lab.visible("p")) == len(lab.visible("r")) == 9
+    lab.check()
+
+
+@pytest.mark.parametrize("refilled", [3, 6])
+def test_a_topic_that_is_made_anew_while_it_is_read(lab: History, refilled: int) -> None:
+    """Whatever it has by then is not of the topic that was to be read."""
+    plainly = plain_runner.run
+
+    def remade(*job: Any) -> dict[str, Summary]:
+        lab.do(("remake", "one", "raw", 1))
+        put(lab, refilled)
+        return plainly(*job)
+
+    put(lab, 3)
+    with mock.patch.object(plain_runner, "run", remade):
+        assert told(lab.imported()) == ["raw was made anew while it was read"]
+    assert data(lab) == set()
+    reports = lab.imported()
+    assert (read(reports), told(reports)) == (refilled, [])
+    lab.check()
+
+
+# Backfills beside what was made meanwhile
+
+
+def test_an_older_backfill_that_is_taken_up_after_a_newer_one(lab: History) -> None:
+    """The newer one has made more lines again: their counts stay."""
+    put(lab, 3, hours_ago=0)
+    assert told(lab.imported()) == []
+    lab.until("F", r"p/_ledger/plan-[0-9a-f]+\.json$")
+    lab.do(("kill", "F"))
+    put(lab, 3, hours_ago=0)
+    assert told(lab.imported()) == []
+    lab.changed("F2")
+    assert lab.visible("p").total() == 6
+    lab.changed("F")
+    lab.check()
+
+
+def test_what_an_archive_lacks_is_not_replaced(lab: History) -> None:
+    """It was restored from an older copy; everything of an hour is to be made again."""
+    put_and_import(lab, 1)
+    lab.do(("keep", "r"))
+    put(lab, 2, cluster="two")
+    assert told(lab.imported("B")) == []
+    lab.do(("back", "r"))
+    hour = "2019-03-10T09"
+    with pytest.raises(LedgerError, match=r"p has events of 0 to 1 of partition 0 of raw in these"):
+        lab.finish("F", partial(lab._backfill, hour, hour, everything=True))
+    lab.changed("F")
     lab.check()
 
 

@@ -211,4 +211,5 @@ def _name(file: NewFile) -> None:
             f"{file.path} is there with other content: the same input was written with "
             "another format, schemas or version. Write to another place, or remove it."
         )
+    filesystem.sync(file.path.rpartition("/")[0])  # who named it may not have come to that
     filesystem.remove(file.temporary)

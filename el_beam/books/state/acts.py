@@ -27,14 +27,23 @@ def _shown(topic: TopicState) -> dict[str, Any]:
     }
 
 
-def reset(state: State, topic: str, ends: dict[int, int], *, again: bool = False) -> Commit:
+def reset(
+    state: State, topic: str, ends: dict[int, int], *, again: bool = False, after: int | None = None
+) -> Commit:
     """Make a topic go on from these offsets; whatever was pending is given up. What was before
     never enters a folder again. What folders hold of the rest enters them `again` only if the
     caller says so: then other records have these offsets by now. Its lease must be held.
 
-    Raises StateError where files of the pending increment wait for their names."""
+    Raises StateError where files of the pending increment wait for their names, and where the last
+    increment is another one than `after`: what the caller has seen is no longer so."""
     known = state.topic(topic)
     last = known.last()
+    number = last.number if last else 0
+    if after not in (None, number):
+        raise StateError(
+            f"{topic}: the last increment is {number}, not {after}, so this was done before, or "
+            "something came since: run `el run` once; where a reset is still due, it says which"
+        )
     if known.pending()[1] is not None:
         raise StateError(f"{topic}: an increment waits to be finished; run `el run` once first")
     before = last.ends if last else {}

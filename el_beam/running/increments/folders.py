@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from shlex import quote
+from shlex import join, quote
 
 from el_beam.books.folder import folder_id, is_previous
 from el_beam.books.imports import (
@@ -83,12 +83,16 @@ class ImportFolders:
             rooted, self._id, self._mine, partial(finish_left, processes=processes)
         )
 
-    def as_before(self) -> list[str]:
-        """The state and the folders that are written as the release before reads them."""
+    def notes_of_format(self) -> list[str]:
+        """What people should know of a state and folders that the release before can read."""
         roots = sorted({sink.root for sink, _ in self._sinks})
-        return [path for path, previous in (
-            (self._state.path, self._state.previous), *((root, is_previous(root)) for root in roots)
-        ) if previous]  # fmt: skip
+        paths = [self._state.path] if self._state.previous else []
+        if paths := [*paths, *filter(is_previous, roots)]:
+            return [
+                "written so that the release before can go on with it, until "
+                f"`el state upgrade {join(paths)}`: {', '.join(paths)}"
+            ]
+        return []
 
     def logs(self, topic: str, topic_id: str) -> Logs:
         """What the folders have of a topic."""

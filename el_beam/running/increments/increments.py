@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from shlex import join, quote
+from functools import partial
+from shlex import quote
 
 from el_beam.books.imports import offsets
 from el_beam.books.state.lease import Lease
@@ -151,11 +152,7 @@ class Increments:
             with suppress(SinkError, DocumentError):  # it is tried again, and told, each round
                 self._finish(self._topic(name))
         self._sweep()
-        if paths := self._folders.as_before():
-            self._notes.append(
-                "written so that the release before can go on with it, until "
-                f"`el state upgrade {join(paths)}`: {', '.join(paths)}"
-            )
+        self._notes += self._folders.notes_of_format()
         for name in filesystem.names(self._state.path):
             if name.startswith("books-"):
                 filesystem.remove(f"{self._state.path}/{name}")
@@ -232,7 +229,8 @@ class Increments:
         if last := topic.state.last():
             report.notes += self._folders.settle(last, topic.name, there.id)
         held = {key: log.held for key, log in logs.items()}
-        check_held(held, there, reset, lambda: self._kafka.bounds({topic.name: len(there.bounds)}))
+        anew = partial(self._kafka.bounds, {topic.name: len(there.bounds)})
+        check_held(held, there, reset, topic.state.next - 1, anew)
         found = plan(
             topic.state, there, held, skip=self._options.skip_expired,
             most=self._options.most_records, all_keep_books=self._folders.all_sinks,
@@ -269,12 +267,11 @@ class Increments:
         for topic, intent in plans:
             topic.state.intend(intent, attempt)
         job = self._job_of(plans, attempt)
-        execution = self._execution._replace(
-            beam=(f"--job_name={self._name}", *self._execution.beam)
-        )
+        beam = (f"--job_name={self._name}", *self._execution.beam)
         try:
-            summaries = self._run_job(job, execution)
+            summaries = self._run_job(job, self._execution._replace(beam=beam))
             filesystem.remove(job.summary or "")
+            ids = self._kafka.topic_ids(each.name for each, _ in plans)  # after all was read
             self._lease.check()
         except LeaseLost:
             clean_up([sink for sink, _ in job.sinks])  # nobody knows of them yet
@@ -288,6 +285,8 @@ class Increments:
             return False
         for topic, intent in plans:
             try:
+                if intent.topic_id not in ("", ids[topic.name]):
+                    raise SinkError(f"{topic.name} was made anew while it was read")
                 self._done(topic, intent, attempt, summaries, report)
             except (SinkError, FileAway) as error:
                 self._failed(topic, str(error), report)

@@ -134,28 +134,29 @@ def check(last: Commit | None, there: TopicFacts, reset: str) -> None:
             f"{there.name} is not the topic that was read before, but a new one: "
             f"`{reset} --to {places(starts)} --yes` reads it from its start"
         )
-    _check_ends(last.ends, there, reset)
+    _check_ends(last.ends, there, reset, last.number)
 
 
 def check_held(
-    held: Mapping[str, Ranges], there: TopicFacts, reset: str,
+    held: Mapping[str, Ranges], there: TopicFacts, reset: str, number: int,
     bounds: Callable[[], Mapping[tuple[str, int], tuple[int, int]]],
 ) -> None:  # fmt: skip
-    """Raises StateError where folders have more than there is, whatever the state knows. `bounds`
-    asks the brokers anew: another import may have brought it since they were asked."""
+    """Raises StateError where folders have more than there is, whatever the state knows. The last
+    increment is `number`, 0 if there was none. `bounds` asks the brokers anew: another import may
+    have brought it since they were asked."""
     ends = _ends(each for ranges in held.values() for each in ranges)
     if _lost(ends, there):
         now = {partition: its for (_, partition), its in bounds().items()}
-        _check_ends(ends, there._replace(bounds=now), reset)
+        _check_ends(ends, there._replace(bounds=now), reset, number)
 
 
-def _check_ends(read: Mapping[int, int], there: TopicFacts, reset: str) -> None:
+def _check_ends(read: Mapping[int, int], there: TopicFacts, reset: str, number: int) -> None:
     lost = _lost(read, there)
     for partition, high in lost.items():
         raise StateError(
             f"{there.name}/{partition} ends at {high}, but was read to {read[partition]}: a broker "
-            f"has lost records; `{reset} --to {places(lost)} --again --yes` goes on with those "
-            "that come from now on"
+            f"has lost records; `{reset} --to {places(lost)} --again --after {number} --yes` goes "
+            "on with those that come from now on"
         )
 
 

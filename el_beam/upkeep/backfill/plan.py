@@ -19,6 +19,7 @@ from el_beam.books.ledger.changes import is_prepared
 from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.hours import open_hours
 from el_beam.books.ledger.model import (
+    CHANGES,
     Entry,
     EntryHour,
     FilePart,
@@ -35,7 +36,7 @@ from transforms.io.world import CLOCK
 from transforms.layout import LEDGER, check_below, check_hour
 from transforms.read.files import find_splits
 from transforms.read.lines import FileSource
-from transforms.read.offsets import OffsetRange, without
+from transforms.read.offsets import OffsetRange, united, without
 from transforms.route import Choice
 from transforms.write.sink import Sink
 
@@ -66,6 +67,7 @@ class Plan:
     hours: list[HourPlan]
     everything: bool = False  # replace all files of these hours, whatever they are made of
     schema: str = ""  # pattern of those that are made again, and EventErrors with them
+    older: list[str] = field(default_factory=list)  # see _remade
 
     def __post_init__(self) -> None:
         check_below(f"plan-{self.name}")
@@ -95,7 +97,9 @@ def _migrate(old: Document) -> Document:
 def _previous(plan: Plan) -> Document:
     hours = [vars(hour) | {"files": [f"{plan.raw}/{path}" for path in hour.files]}
              for hour in plan.hours]  # fmt: skip
-    return vars(plan) | {"hours": hours}
+    document = vars(plan) | {"hours": hours}
+    del document["older"]
+    return document
 
 
 PLAN = DocumentFormat("plan", Plan, 2, {1: _migrate}, _previous)
@@ -114,25 +118,31 @@ def plan(
     Raises BackfillError, LedgerError, OSError."""
     sinks, raw = list(sinks), filesystem.absolute(raw)
     new = Plan("", raw, [str(sink) for sink in sinks], first, last, [], everything, schema)
-    if under_way := _under_way(home_of(raw, sinks), new):
+    if under_way := _under_way(home_of(raw, sinks), new, sinks):
         return under_way
 
     new.hours = _hours(raw, Hours(first, last).all_hours())
-    _check_held(raw, sinks, {hour.hour for hour in new.hours})
+    _check_held(raw, sinks, {hour.hour for hour in new.hours}, everything)
+    older = {name for sink in sinks if sink.root for name in _remade(new, sink.root)}
     identity = json.dumps([asdict(new), CLOCK.time()])
-    return replace(new, name=hashlib.sha256(identity.encode()).hexdigest()[:12])
+    name = hashlib.sha256(identity.encode()).hexdigest()[:12]
+    return replace(new, name=name, older=sorted(older))
 
 
-def _check_held(raw: str, sinks: Iterable[Sink], hours: set[str]) -> None:
+def _check_held(raw: str, sinks: Iterable[Sink], hours: set[str], everything: bool) -> None:
     """Raises BackfillError where a folder lacks what its import is to bring: then it would be
-    there twice."""
-    brought: dict[tuple[str, str, str], list[OffsetRange]] = {}
-    for log in logs(raw):
-        for entry in log.entries():
-            if any(file.hour in hours for file in in_root(entry.summary, raw)):
-                key = entry.cluster, entry.topic, entry.topic_id
-                brought.setdefault(key, []).extend(entry.ranges)
+    there twice; and where `everything` of an hour would go, with what no archive has."""
+    brought = _brought(raw, hours)
+    archived = {(last.cluster, last.topic, last.topic_id): last.held
+                for log in logs(raw) if (last := log.last())}  # fmt: skip
     for root in sorted({sink.root for sink in sinks if sink.root}):
+        if archived and everything:
+            for key, ranges in _brought(root, hours).items():
+                if lost := without(united(ranges), archived.get(key, ())):
+                    raise BackfillError(
+                        f"{root} has events of {offsets(lost)} of {key[1]} in these hours, and "
+                        f"{raw} doesn't: --all would remove them for good"
+                    )
         for log in logs(root):
             if last := log.last():
                 there = brought.get((last.cluster, last.topic, last.topic_id), ())
@@ -141,6 +151,18 @@ def _check_held(raw: str, sinks: Iterable[Sink], hours: set[str]) -> None:
                         f"{root} lacks {offsets(lacking)} of {last.topic}: start its import, which "
                         "brings them, or says how; then backfill"
                     )
+
+
+def _brought(root: str, hours: set[str]) -> dict[tuple[str, str, str], list[OffsetRange]]:
+    """(cluster, topic, its id) -> what imports have put into these hours of a folder, and into
+    others together with them."""
+    found: dict[tuple[str, str, str], list[OffsetRange]] = {}
+    for log in logs(root):
+        for entry in log.entries():
+            if any(file.hour in hours for file in in_root(entry.summary, root)):
+                key = entry.cluster, entry.topic, entry.topic_id
+                found.setdefault(key, []).extend(entry.ranges)
+    return found
 
 
 def home_of(raw: str, sinks: Iterable[Sink]) -> str:
@@ -178,15 +200,33 @@ def _hours(raw: str, names: list[str]) -> list[HourPlan]:
     return [hours[hour] for hour in sorted(hours)]
 
 
-def _under_way(root: str, new: Plan) -> Plan | None:
+def _under_way(root: str, new: Plan, sinks: Iterable[Sink]) -> Plan | None:
     """A plan for the same that was begun and has not come to its end, if what it is to read is
-    still there: a compaction of the archive may have replaced it."""
+    still there: a compaction of the archive may have replaced it; and no newer one was made."""
     for name in PLANS.names(root, undone=True):
         found = PLANS.read(root, name)
-        if replace(found, name="", hours=[], raw=filesystem.absolute(found.raw)) == new:
+        if replace(found, name="", hours=[], older=[], raw=filesystem.absolute(found.raw)) == new:
             paths = [f"{found.raw}/{path}" for hour in found.hours for path in hour.files]
-            return found if all(filesystem.at_once(found.raw, filesystem.exists, paths)) else None
+            roots = [sink.root for sink in sinks if sink.root]
+            newer = {name for each in roots for name in _remade(found, each)} - {*found.older}
+            if not newer and all(filesystem.at_once(found.raw, filesystem.exists, paths)):
+                return found
     return None
+
+
+def _remade(plan: Plan, root: str) -> set[str]:
+    """The changes of a folder that have made lines again which the plan has, together with some
+    that it doesn't have. What the plan counts is less than what it would replace of one that is
+    newer."""
+    hours = {hour.hour for hour in plan.hours}
+    mine = {part for hour in plan.hours for parts in hour.parts.values() for part in parts}
+    found = set()
+    for name in CHANGES.names(root):
+        change = CHANGES.read(root, name)
+        theirs = {each for parts in change.of.values() for each in parts if each.hour in hours}
+        if change.summary.counts and theirs & mine and not theirs <= mine:
+            found.add(name)
+    return found
 
 
 @dataclass
@@ -207,6 +247,11 @@ def targets_of(plan: Plan, root: str) -> list[BackfillTarget]:
     """What each hour of a plan does to a folder, as that is now.
 
     Raises BackfillError where the ledger doesn't say which files they are, LedgerError, OSError."""
+    if _remade(plan, root) - {*plan.older}:
+        raise BackfillError(
+            f"some of these hours of {root} were made again meanwhile, of more lines: start the "
+            "same command again, and it plans anew"
+        )
     hours = {hour.hour for hour in plan.hours}
     index = _Index(_ledger_of(root, hours))
     return [_target(plan, hour, index) for hour in plan.hours]

@@ -41,9 +41,8 @@ IMPORTS: Final = {  # slot: machine, cluster, topics, state
     "D": (1, "one", "raw,side", "copy"),  # of A's, where people have made one
 }
 CHANGES: Final = {"C": 0, "C2": 1, "P": 0, "U": 1, "F": 0, "F2": 1}
-_HOURS: Final = [("2019-03-10T08", "2019-03-10T23"), ("2019-03-10T10", "2019-03-10T10")]
-"""That are backfilled in a history: one plan, for the counts of another one that shares hours with
-it and is older may take the place of newer ones."""
+_HOURS: Final = {"F": ("2019-03-10T08", "2019-03-10T23"), "F2": ("2019-03-10T10", "2019-03-10T10")}
+"""That are backfilled: one of the two plans may be older than the other, and be taken up again."""
 _MOST: Final = 6  # records of a topic in one increment
 _SCHEMAS: Final = str(Path(__file__).parent / "schemas")
 
@@ -97,7 +96,7 @@ class Actors(Expected):
 
     def _change_of(self, slot: str) -> Callable[[], None]:
         if slot.startswith("F"):
-            return self._backfill
+            return partial(self._backfill, *_HOURS[slot])
         work = {"C": self._compact, "C2": self._compact, "P": self._purge, "U": self._put_away}
         return work[slot]
 
@@ -168,11 +167,11 @@ class Actors(Expected):
             for path in left_over(root, hours=lambda _: False, now=now, age=timedelta(days=1)):
                 filesystem.remove(path)
 
-    def _backfill(self) -> None:
+    def _backfill(self, first: str, last: str, everything: bool = False) -> None:
         """As `el backfill apply` of hours of r into p."""
         job, execution = _job("A", self.base, "pr")
         sink = job.sinks[0][0]
-        made = plan(f"{self.base}/r", [sink], *_HOURS[self.seed % 2])
+        made = plan(f"{self.base}/r", [sink], first, last, everything=everything)
         rules = Rules(job.format, job.registry)
         apply(made, {str(sink): sink}, rules, execution, lambda *_: None)
 

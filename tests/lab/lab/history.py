@@ -117,6 +117,9 @@ class History(Operators):
         """People see what an import says, and do that."""
         self.obey(slot)
 
+    def _retype(self) -> None:
+        self.retype()
+
     def _sinks(self, names: str) -> None:
         """People start A's import anew, into these folders."""
         for slot in ("A", "A2"):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 from el_beam.books.ledger.hours import retire
 from el_beam.books.state.acts import reset
 from el_beam.books.state.lease import Lease
-from el_beam.books.state.state import State
+from el_beam.books.state.state import State, StateError
 from lab.actors import IMPORTS, Actors
 from lab.expected import Violation
 from schemas.errors import ElBeamError
@@ -20,13 +21,17 @@ _COMMAND = re.compile(r"`(el (?:state reset|state new-id|ledger) [^`]+)`")
 
 
 def commands_in(messages: list[str]) -> list[str]:
-    """What people type who follow messages."""
-    return [*dict.fromkeys(found for each in messages for found in _COMMAND.findall(each))]
+    """What people type who follow messages; of imports that are awaited they know that these come
+    back, so they retire none."""
+    found = (command for each in messages for command in _COMMAND.findall(each))
+    return [*dict.fromkeys(each for each in found if not each.endswith(" ID"))]
 
 
 @dataclass
 class Operators(Actors):
     """People who follow messages, one after the other."""
+
+    typed: str = ""  # the last command that lets records come again
 
     def told(self, slot: str) -> list[str]:
         """What is wrong, as an import says that reads what is there now."""
@@ -60,11 +65,19 @@ class Operators(Actors):
                 self.finish("new-id", partial(self._new_id, path))
             else:
                 topic, to = (rest[rest.index(name) + 1] for name in ("--topic", "--to"))
-                again = "--again" in rest
-                self.finish("reset", partial(self._reset, path, topic, dict(_ends(to)), again))
+                after = int(rest[rest.index("--after") + 1]) if "--again" in rest else None
+                self.typed = self.typed if after is None else command
+                self.finish("reset", partial(self._reset, path, topic, dict(_ends(to)), after))
+
+    def retype(self) -> None:
+        """Somebody finds that command in a terminal, later, and isn't sure that it was done."""
+        self.stop_all()
+        self.world.wait(40)
+        with suppress(StateError):
+            self.type(*filter(None, [self.typed]))
 
     def _asked(self, slot: str, command: str) -> None:
-        if command.endswith("--again --yes"):
+        if " --again " in command:
             found = re.search(r"--topic (\S+) --to (\S+)", command)
             assert found
             names = self.sinks if slot.startswith("A") else "pr"
@@ -75,18 +88,21 @@ class Operators(Actors):
         with Lease(state, self.world.clock, self.world.tables):
             state.new_id()
 
-    def _reset(self, path: str, topic: str, ends: dict[int, int], again: bool) -> None:
+    def _reset(self, path: str, topic: str, ends: dict[int, int], after: int | None) -> None:
         state = State(path)
         with Lease(state, self.world.clock, self.world.tables):
-            reset(state, topic, ends, again=again)
+            reset(state, topic, ends, again=after is not None, after=after)
 
     def recover(self) -> None:
-        """All imports go on, if people do what these say."""
-        for slot in ("A", "B", "D"):
-            if slot != "D" or self.state_of(slot) in self.world.disk.folders:
-                self._recover(slot)
+        """All imports go on, if people do what these say, though one may await another first."""
+        slots = [slot for slot in ("A", "B", "D")
+                 if slot != "D" or self.state_of(slot) in self.world.disk.folders]  # fmt: skip
+        for slot in [each for each in slots if not self._recover(each)]:
+            if not self._recover(slot):
+                raise Violation(f"{slot} awaits others that have gone on")
 
-    def _recover(self, slot: str) -> None:
+    def _recover(self, slot: str) -> bool:
+        """False where it only awaits other imports."""
         for left in range(5, -1, -1):
             copy = slot == "D" and self._is_copy()
             problems = self.told(slot)
@@ -94,7 +110,9 @@ class Operators(Actors):
                 raise Violation(f"a copy of a state works beside it: {problems}")
             if not problems:
                 self.check_told(IMPORTS[slot][1])
-                return
+                return True
+            if not left and all("haven't passed it" in each for each in problems):
+                return False
             commands = commands_in(problems)
             if not left or not (commands or all(map(_passes, problems))):
                 raise Violation(f"{slot} doesn't go on: {problems}")
@@ -104,6 +122,7 @@ class Operators(Actors):
                 problems = self.told(slot)
                 for command in commands:
                     self._asked(slot, command)
+        raise AssertionError
 
     def _is_copy(self) -> bool:
         one, other = (State(self.state_of(slot)).known_id() for slot in ("A", "D"))

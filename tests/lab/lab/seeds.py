@@ -23,7 +23,9 @@ _ACTS: Final[dict[str, _Act]] = {
     "choose": lambda chance: [("choose", chance.choice(["", "Lab", "Other"]))],
     "copy": lambda chance: [chance.choice([("copy",), ("obey", "D")])],
     "apart": lambda _: [("apart",)],
-    "cut": lambda chance: [("cut", *chance.choice(_RAW), chance.randint(1, 8))],
+    "cut": lambda chance: [
+        chance.choice([("retype",), *3 * [("cut", *chance.choice(_RAW), chance.randint(1, 8))]])
+    ],
 }
 
 

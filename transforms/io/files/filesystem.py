@@ -11,7 +11,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
@@ -128,7 +128,12 @@ def create(path: str, content: bytes) -> bool:
     On gs:// two that do this at the same time may both get the answer that it worked."""
     folder, _, name = path.rpartition("/")
     temporary = f"{folder}/_{name}.{uuid.uuid4().hex}"
-    write(temporary, content)
+    try:
+        write(temporary, content)
+    except OSError:  # a full disk keeps a part of it
+        with suppress(OSError):
+            remove(temporary)
+        raise
     if move(temporary, path):
         return True
     remove(temporary)

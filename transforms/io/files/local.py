@@ -125,15 +125,17 @@ class LocalFiles(Files):
         return self._disk.open_file(path)
 
     def move(self, source: str, target: str) -> bool:
+        moved = True
         try:
             self._disk.link(source, target)  # a rename would replace what is there
         except FileExistsError:
-            if not self._disk.same(source, target):
-                return False  # else a move that was killed in the midst of it
-        self._disk.sync(target.rpartition("/")[0] or ".")  # before it has no other name
-        with suppress(FileNotFoundError):  # somebody else may be moving it too
-            self._disk.unlink(source)
-        return True
+            moved = self._disk.same(source, target)  # by a move that was killed in the midst of it
+        # Before it has no other name; and who finds another file there relies on that one.
+        self._disk.sync(target.rpartition("/")[0] or ".")
+        if moved:
+            with suppress(FileNotFoundError):  # somebody else may be moving it too
+                self._disk.unlink(source)
+        return moved
 
     def remove(self, path: str) -> None:
         if self._disk.is_folder(path):

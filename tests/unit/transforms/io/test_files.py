@@ -1,5 +1,6 @@
 """Files: mounting others, patterns, errors, and what a loss of power leaves."""
 
+import errno
 import hashlib
 import os
 import pickle
@@ -177,6 +178,19 @@ def test_a_name_that_was_not_synced_is_forgotten(tmp_path: Path) -> None:
     assert filesystem.read(f"{tmp_path}/old") == filesystem.read(f"{tmp_path}/new") == b"o"
     assert filesystem.names(f"{tmp_path}/synced") == ["x"]
     assert filesystem.names(f"{tmp_path}/lost") == []
+
+
+def test_a_full_disk_keeps_nothing_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: str, content: bytes) -> None:
+        Path(path).write_bytes(content[:1])
+        raise OSError(errno.ENOSPC, "No space left on device", path)
+
+    monkeypatch.setattr(filesystem, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        filesystem.create(f"{tmp_path}/a", b"abc")
+    assert filesystem.names(str(tmp_path)) == []
 
 
 def test_deaths_are_at_every_operation(tmp_path: Path) -> None:

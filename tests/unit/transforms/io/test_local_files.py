@@ -78,7 +78,9 @@ def test_a_move_replaces_nothing(places: tuple[Path, Path]) -> None:
     source, target = places
     for content in (b"other", b"content"):
         target.write_bytes(content)
-        assert not LocalFiles().move(str(source), str(target))
+        disk = _Disk()
+        assert not LocalFiles(disk).move(str(source), str(target))
+        assert ("sync", "to") in disk.done, "who finds it relies on it"
         assert source.read_bytes() == b"content" and target.read_bytes() == content
 
 

@@ -13,6 +13,7 @@ from schemas.bad_event import EVENT_ERROR
 from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import Registry
 from transforms.errors import SinkError
+from transforms.io.files import filesystem
 from transforms.layout import hour_folder, hour_name, schema_folder
 from transforms.parse import line_parser
 from transforms.read.files import find_splits, read_split
@@ -148,6 +149,21 @@ def test_a_death_while_files_get_their_names(sinks: Sinks) -> None:
     files.publish(made)
     assert {rows(raw)[0]["event"]["n"] for raw in sinks.files().values()} == {0, 1, 2, 3}
     assert not any(name.startswith("_temporary") for name in sinks.files())
+
+
+def test_a_name_that_another_process_gave_lasts_before_the_other_file_goes(
+    sinks: Sinks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That process may have died before it came to it."""
+    bundle = sinks.sink().writer().bundle()
+    bundle.add(HERE, event(1))
+    (made,) = (each.file for each in bundle.commit() if each.file)
+    folder, done = made.path.rpartition("/")[0], list[tuple[str, str]]()
+    filesystem.write(made.path, filesystem.read(made.temporary))
+    for name in ("sync", "remove"):
+        monkeypatch.setattr(filesystem, name, lambda path, name=name: done.append((name, path)))
+    files.publish([made])
+    assert done == [("sync", folder), ("remove", made.temporary)]
 
 
 def test_what_a_killed_attempt_left_is_swept(sinks: Sinks) -> None:
