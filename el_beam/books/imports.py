@@ -138,6 +138,7 @@ class ImportLog:
     def _add(self, entry: ImportEntry, change: Change) -> bool:
         last = self.log.last()
         if last and (waiting := unfinished(last, self.sink.root)):
+            filesystem.sync(self.log.folder)
             self.finish(waiting)
         number = last.number + 1 if last else 1
         held, passed = map(united, change(*((last.held, last.passed) if last else ((), ()))))
@@ -174,9 +175,11 @@ def unfinished(entry: ImportEntry, root: str) -> list[NewFile]:
 
 def all_unfinished(root: str) -> Iterator[list[NewFile]]:
     """The files that imports have put into a folder and that don't have their names yet, import by
-    import. Raises OSError."""
+    import. Their entries last then, though who has made them may have died before that. Raises
+    OSError."""
     for log in logs(root):
         if (last := log.last()) and (files := unfinished(last, root)):
+            filesystem.sync(log.folder)
             yield files
 
 

@@ -74,7 +74,9 @@ def changing(root: str, processes: Processes | None = None) -> Iterator[Changing
     Raises StateError where another does, OSError, SinkError."""
     with Lease(State(f"{root}/{LEDGER}", previous=is_previous(root)), processes=processes) as lease:
         put(not_replaced(file for files in all_unfinished(root) for file in files))
-        for name in CHANGES.names(root, undone=True):
+        if undone := CHANGES.names(root, undone=True):
+            filesystem.sync(f"{root}/{LEDGER}")  # who has made them may have died before that
+        for name in undone:
             _finish(root, name, CHANGES.names(root))
         left = filesystem.names(f"{root}/{_TEMPORARY}")
         lease.check()  # after we have looked: what others make from here on isn't in the list

@@ -181,6 +181,7 @@ class ImportFolders:
             waiting = unfinished(entry, root)
             log.log.look()
             if log.has(entry):
+                filesystem.sync(log.log.folder)  # who has made it may have died before that
                 self._put_again(waiting)
                 return True
             if len(waiting) < len(entry.summary.files):

@@ -1,4 +1,5 @@
-"""The lab's disk: one for all machines, in memory."""
+"""The lab's disk, in memory. One machine has it; the other one uses it over a network, as by NFS:
+what is done there lasts, with all that was done to the same folder before."""
 
 from __future__ import annotations
 
@@ -33,6 +34,7 @@ class LabDisk(Disk):
         self._unsynced: list[tuple[str, Callable[[], None]]] = []  # folder, how to undo it
         self.operations = 0
         self.journaled = False  # what is done lasts
+        self.home = 0  # number of the machine that has it
 
     def _do(self, what: str, path: str) -> None:
         self._world.pause()
@@ -80,8 +82,14 @@ class LabDisk(Disk):
             del entries[name]
             if before is None:
                 del self.folders[path]
-        if not self.journaled:
+        process = self._world.current
+        if process and process.machine is not self._world.machines[self.home]:
+            self._lasts(folder)
+        elif not self.journaled:
             self._unsynced.append((folder, undo))
+
+    def _lasts(self, folder: str) -> None:
+        self._unsynced = [each for each in self._unsynced if each[0] != folder]
 
     def _drop(self, folder: str) -> None:
         for each in [each for each in self.folders if f"{each}/".startswith(f"{folder}/")]:
@@ -196,7 +204,7 @@ class LabDisk(Disk):
         self._do("sync", folder)
         if folder not in self.folders:
             raise FileNotFoundError(2, "No such file or directory", folder)
-        self._unsynced = [each for each in self._unsynced if each[0] != folder]
+        self._lasts(folder)
 
     # What is done at once, and lasts.
 

@@ -94,12 +94,15 @@ class Operators(Actors):
             reset(state, topic, ends, again=after is not None, after=after)
 
     def recover(self) -> None:
-        """All imports go on, if people do what these say, though one may await another first."""
+        """All imports go on, if people do what these say, though one may await others first."""
         slots = [slot for slot in ("A", "B", "D")
                  if slot != "D" or self.state_of(slot) in self.world.disk.folders]  # fmt: skip
-        for slot in [each for each in slots if not self._recover(each)]:
-            if not self._recover(slot):
-                raise Violation(f"{slot} awaits others that have gone on")
+        for _ in range(3):
+            gone_on = [self._recover(slot) for slot in slots]
+            if all(gone_on):
+                return
+            self.world.wait(700)
+        raise Violation("an import awaits others that have gone on")
 
     def _recover(self, slot: str) -> bool:
         """False where it only awaits other imports."""
@@ -111,7 +114,7 @@ class Operators(Actors):
             if not problems:
                 self.check_told(IMPORTS[slot][1])
                 return True
-            if not left and all("haven't passed it" in each for each in problems):
+            if all("haven't passed it" in each for each in problems):
                 return False
             commands = commands_in(problems)
             if not left or not (commands or all(map(_passes, problems))):

@@ -229,11 +229,12 @@ class World:
             self.current = before
 
     def power_cut(self, number: int, chance: random.Random) -> None:
-        """All processes of a machine die, and its disk (there is one for all) forgets some of what
-        wasn't synced; those of the others see it come back as it is now."""
+        """All processes of a machine die. The disk, if it is there, forgets some of what wasn't
+        synced; processes of the other one see it come back as it is now."""
         machine = self.machines[number]
         machine.boots += 1
         for each in self.processes:
             if each.machine is machine:
                 each.kill()
-        self.disk.forget(chance)
+        if number == self.disk.home:
+            self.disk.forget(chance)
