@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
+from lab import operators
 from lab.disk import LabDisk
 from lab.expected import Violation
 from lab.history import play, quiet
@@ -17,8 +18,10 @@ from lab.seeds import steps_of
 
 from el_beam.books import imports, log
 from el_beam.books.ledger import changes, hours
-from el_beam.books.state import state
+from el_beam.books.state import acts, state
 from el_beam.running.increments import folders, planning
+from el_beam.upkeep.backfill import plan
+from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
 from transforms.io.files.local import LocalFiles
 from transforms.read import kafka_ranges
@@ -139,6 +142,10 @@ def _entered_at_the_same_time(self: Any, entry: Any) -> bool:
 _add = log.Log.add
 
 
+def _reset_whatever_came_since(*what: Any, after: int | None, **how: Any) -> Any:
+    return acts.reset(*what, **how)
+
+
 # Power cuts
 
 
@@ -193,6 +200,11 @@ BREAKS: dict[str, tuple[int, Break]] = {  # kind, what is broken
         4, _put(imports.ImportLog, "held", property(lambda _: ()))),
     "what is there enters again": (4, _put(imports.ImportLog, "enter", _all_of_it_again)),
     "two entries are made at the same time": (4, _put(log.Log, "add", _entered_at_the_same_time)),
+    "a command lets records come again each time": (
+        4, _put(operators, "reset", _reset_whatever_came_since)),
+    "books needn't balance": (5, _put(Summary, "imbalances", property(lambda _: []))),
+    "an older backfill takes the place of a newer one": (
+        5, _put(plan, "_remade", lambda *_: set())),
     "names of files don't tell topics apart": (
         6, _put(kafka_ranges, "_digest", lambda *_: "0123456789")),
     "a log doesn't tell topics apart": (

@@ -251,8 +251,8 @@ def test_lines_that_vanish_on_their_way(lab: History, lost: str) -> None:
 
     plainly = plain_runner.run
 
-    def vanishing(*job: Any) -> dict[str, Summary]:
-        books = plainly(*job)
+    def vanishing(*job: Any, **how: Any) -> dict[str, Summary]:
+        books = plainly(*job, **how)
         split, its = books.popitem()
         if lost == "a line":
             books[split] = its
@@ -417,10 +417,10 @@ def test_a_topic_that_is_made_anew_while_it_is_read(lab: History, refilled: int)
     """Whatever it has by then is not of the topic that was to be read."""
     plainly = plain_runner.run
 
-    def remade(*job: Any) -> dict[str, Summary]:
+    def remade(*job: Any, **how: Any) -> dict[str, Summary]:
         lab.do(("remake", "one", "raw", 1))
         put(lab, refilled)
-        return plainly(*job)
+        return plainly(*job, **how)
 
     put(lab, 3)
     with mock.patch.object(plain_runner, "run", remade):

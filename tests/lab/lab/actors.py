@@ -32,6 +32,7 @@ from lab import plain_runner
 from lab.disk import ROOT
 from lab.expected import CLUSTERS, Expected
 from lab.sim import Process
+from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
 
 IMPORTS: Final = {  # slot: machine, cluster, topics, state
@@ -77,6 +78,12 @@ class Actors(Expected):
     slots: dict[str, Process] = field(default_factory=dict)
     skip_expired: bool = True
     sinks: str = "pr"  # of A's import, from its next start
+    loses: bool = False  # whether the next job loses a line
+
+    def run(self, job: Job, execution: Execution) -> dict[str, Summary]:
+        """A job."""
+        loses, self.loses = self.loses, False
+        return plain_runner.run(job, execution, loses=loses)
 
     def state_of(self, slot: str) -> str:
         """The path of an import's state."""
@@ -143,7 +150,7 @@ class Actors(Expected):
         reports = _Reports()
         Increments(
             job, execution, options, clock=self.world.clock, processes=self.world.tables,
-            run=plain_runner.run,
+            run=self.run,
         ).work(reports, threading.Event())  # fmt: skip
         return reports
 

@@ -31,8 +31,8 @@ from transforms.write.sink import Tally
 _parser = cache(line_parser)
 
 
-def run(job: Job, _: Execution) -> dict[str, Summary]:
-    """As `bounded.run`. A bundle is a split."""
+def run(job: Job, _: Execution, *, loses: bool = False) -> dict[str, Summary]:
+    """As `bounded.run`. A bundle is a split. With `loses` a line vanishes after it was read."""
     sinks = [sink for sink, _ in job.sinks]
     try:
         for sink in sinks:
@@ -41,7 +41,7 @@ def run(job: Job, _: Execution) -> dict[str, Summary]:
             except SinkError as error:
                 raise NotReady(str(error), like=error) from error
         found: dict[str, Summary] = {}
-        for part in _parts(job):
+        for part in _parts(job, loses=loses):
             found.setdefault(part.split, Summary()).add(part)  # type: ignore[union-attr]
         assert job.summary
         filesystem.write(job.summary, SUMMARIES.dump(SplitSummaries(dict(sorted(found.items())))))
@@ -69,7 +69,7 @@ def _splits(job: Job) -> Iterator[tuple[str, Lines]]:
             yield file_split.id, read_split(file_split)
 
 
-def _parts(job: Job) -> Iterator[SummaryPart]:
+def _parts(job: Job, *, loses: bool) -> Iterator[SummaryPart]:
     parse: Parse = _parser(job.format)
     validate = event_validator(job.registry)
     for split, lines in _splits(job):
@@ -82,6 +82,9 @@ def _parts(job: Job) -> Iterator[SummaryPart]:
             size += len(line.data)
         if routed or reading.holes:
             yield ReadReceipt(split, len(routed), size, reading.holes)
+        if loses and routed:
+            routed.pop()
+            loses = False
         if not routed:
             continue
         tally = SplitTally(split, routed[0][1].line.origin.offset)

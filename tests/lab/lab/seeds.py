@@ -23,6 +23,7 @@ _ACTS: Final[dict[str, _Act]] = {
     "choose": lambda chance: [("choose", chance.choice(["", "Lab", "Other"]))],
     "copy": lambda chance: [chance.choice([("copy",), ("obey", "D")])],
     "apart": lambda _: [("apart",)],
+    "vanish": lambda _: [("vanish",)],
     "cut": lambda chance: [
         chance.choice([("retype",), *3 * [("cut", *chance.choice(_RAW), chance.randint(1, 8))]])
     ],
