@@ -142,8 +142,8 @@ def _entered_at_the_same_time(self: Any, entry: Any) -> bool:
 _add = log.Log.add
 
 
-def _reset_whatever_came_since(*what: Any, after: int | None, **how: Any) -> Any:
-    return acts.reset(*what, **how)
+def _reset_whatever_came_since(*what: Any, **how: Any) -> Any:
+    return acts.reset(*what, **how | {"after": None})
 
 
 # Power cuts
