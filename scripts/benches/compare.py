@@ -1,4 +1,4 @@
-"""CPU of `el run` here and in another checkout, in interleaved pairs: is this one slower?
+"""CPU and time of `el run` here and in another checkout, in interleaved pairs: is this one slower?
 
     scripts/bench compare CHECKOUT [--lines N] [--pairs N] [--only core|import]
 
@@ -14,8 +14,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from core import SCRATCH, make_log
 from traffic.feed import feed
@@ -23,33 +25,42 @@ from traffic.started import ROOT
 from traffic.trial import parser, temporary_stack
 
 _T95 = {5: 2.776, 7: 2.447, 9: 2.306, 11: 2.228, 15: 2.145, 21: 2.086}  # by the number of pairs
-Measure = Callable[[Path, int], float]
+Measure = Callable[[Path, int], "Taken"]
 
 
-def cpu(checkout: Path, *arguments: str) -> float:
-    """CPU seconds of `el run` with the code of a checkout, and of what it waited for."""
+class Taken(NamedTuple):
+    """Seconds that an `el run` took."""
+
+    cpu: float  # with that of the processes that it waited for
+    time: float
+
+
+def taken(checkout: Path, *arguments: str) -> Taken:
+    """What `el run` takes with the code of a checkout."""
     call = [sys.executable, "-m", "el_beam.cli", "run", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    began = time.monotonic()
     process = subprocess.Popen(
         call, cwd=checkout, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     assert process.stderr is not None
     said = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(said.decode(errors="replace"))
-    return usage.ru_utime + usage.ru_stime
+    return Taken(usage.ru_utime + usage.ru_stime, seconds)
 
 
 def core(lines: int) -> Measure:
     """A log of so many lines into Parquet, in one process."""
     path = make_log(lines)
 
-    def measure(checkout: Path, _: int) -> float:
+    def measure(checkout: Path, _: int) -> Taken:
         out = SCRATCH / "compare"
         shutil.rmtree(out, ignore_errors=True)
-        return cpu(checkout, f"file:{path}?split=32MiB", f"parquet:{out}")
+        return taken(checkout, f"file:{path}?split=32MiB", f"parquet:{out}")
 
     return measure
 
@@ -58,9 +69,9 @@ def imports(lines: int, kafka: str) -> Measure:
     """A topic of so many lines into Parquet and the raw archive, in one process."""
     feed(kafka, "raw-compare", lines)
 
-    def measure(checkout: Path, run: int) -> float:
+    def measure(checkout: Path, run: int) -> Taken:
         with tempfile.TemporaryDirectory(dir=SCRATCH) as out:
-            return cpu(
+            return taken(
                 checkout, f"kafka://{kafka}/?topics=raw-compare&group={checkout.name}-{run}",
                 f"parquet:{out}/parquet", f"raw:{out}/raw", "--state", f"{out}/state", "--once",
             )  # fmt: skip
@@ -69,22 +80,25 @@ def imports(lines: int, kafka: str) -> Measure:
 
 
 def compare(name: str, measure: Measure, other: Path, lines: int, pairs: int) -> None:
-    """Print the ratio of so many pairs, after one that doesn't count."""
-    found: list[tuple[float, float]] = []
+    """Print the ratios of so many pairs, after one that doesn't count."""
+    found: list[tuple[Taken, Taken]] = []
     for run in range(pairs + 1):
         places = [ROOT, other] if run % 2 else [other, ROOT]
-        taken = {place: measure(place, run) for place in places}
+        of = {place: measure(place, run) for place in places}
         if run:
-            found.append((taken[ROOT], taken[other]))
-    logs = [math.log(here / there) for here, there in found]
-    mean = statistics.mean(logs)
-    half = _T95[pairs] * statistics.stdev(logs) / math.sqrt(pairs)
-    here, there = (statistics.median(each) / lines * 1e6 for each in zip(*found, strict=True))
-    print(
-        f"{name:8} {here:6.1f} us a line here, {there:6.1f} there; ratio {math.exp(mean):.3f}, "
-        f"95 %: {math.exp(mean - half):.3f} - {math.exp(mean + half):.3f} ({pairs} pairs)",
-        flush=True,
-    )
+            found.append((of[ROOT], of[other]))
+    for what in Taken._fields:
+        both = [(getattr(here, what), getattr(there, what)) for here, there in found]
+        logs = [math.log(here / there) for here, there in both]
+        mean = statistics.mean(logs)
+        half = _T95[pairs] * statistics.stdev(logs) / math.sqrt(pairs)
+        here, there = (statistics.median(each) / lines * 1e6 for each in zip(*both, strict=True))
+        print(
+            f"{name:8} {what:4} {here:6.1f} us a line here, {there:6.1f} there; ratio "
+            f"{math.exp(mean):.3f}, 95 %: {math.exp(mean - half):.3f} - {math.exp(mean + half):.3f}"
+            f" ({pairs} pairs)",
+            flush=True,
+        )
 
 
 def main() -> None:
