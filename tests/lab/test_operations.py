@@ -242,6 +242,22 @@ def test_a_loss_of_power_takes_nothing_that_was_committed(lab: History, moment: 
     lab.check()
 
 
+@pytest.mark.parametrize("names", ["p", "r"])
+def test_what_a_dead_process_has_entered_lasts_before_others_finish_it(
+    lab: History, names: str
+) -> None:
+    """It died before it had synced its entry; they give the files their names, and then the power
+    goes."""
+    put(lab, 3)
+    lab.until("A", rf"{names}/_ledger/imports/raw-[0-9a-f]+/00000001\.commit\.json$")
+    lab.do(("kill", "A"))
+    lab.changed("U")
+    lab.world.power_cut(0, _All())
+    assert told(lab.imported()) == []
+    assert len(lab.visible("p")) == len(lab.visible("r")) == 3
+    lab.check()
+
+
 # Lines that vanish
 
 
@@ -428,6 +444,38 @@ def test_a_topic_that_is_made_anew_while_it_is_read(lab: History, refilled: int)
     assert data(lab) == set()
     reports = lab.imported()
     assert (read(reports), told(reports)) == (refilled, [])
+    lab.check()
+
+
+def test_a_broker_has_lost_what_only_one_folder_had_in_whole(lab: History) -> None:
+    """An import that begins there is told both: what was lost, and what the other folder lacks."""
+    put(lab, 3)
+    lab.until("A", r"p/_ledger/imports/raw-[0-9a-f]+/00000001\.commit\.json$")
+    lab.do(("kill", "A"))
+    lab.do(("cut", "one", "raw", 0, 2))
+    for expected in ("raw/0 ends at 1, but was read to 3", "/lab/data/r lacks 0 to 0"):
+        (problem,) = told(lab.imported("D"))
+        assert expected in problem
+        lab.type(*commands_in([problem]))
+    assert told(lab.imported("D")) == []
+    assert told(lab.imported()) == []
+    lab.check()
+
+
+# Two that read the same topic
+
+
+def test_another_import_has_brought_all_that_was_to_be_read(lab: History) -> None:
+    """What came since is read in the same call; no hour is complete before."""
+    put(lab, 3)
+    lab.until("A", r"00000001\.\d+-\d+\.intent\.json$")
+    lab.do(("kill", "A"))
+    assert read(lab.imported("D")) == 3
+    lab.do(("put", "one", "raw", 1, 2, 1))
+    lab.do(("wait", 7200))
+    reports = lab.imported()
+    assert (read(reports), told(reports)) == (2, [])
+    assert HELD in str([each.notes for each in reports])
     lab.check()
 
 

@@ -206,7 +206,10 @@ class ImportFolders:
             )  # fmt: skip
             newest = log.log.last()
             if newest is None:
-                log.declare(told(why="begin"), lambda *_: ((), _before(last.ends)))
+                read = (
+                    {} if last.again and last.number == 1 else last.ends
+                )  # a lost state's: nothing
+                log.declare(told(why="begin"), lambda *_, read=read: ((), _before(read)))
                 notes.append(
                     f"{log.sink.root} knows nothing of {topic}: it begins with the records that "
                     "come next; see docs/increments.md (Another sink)"
@@ -284,12 +287,13 @@ def _after_reset(
     reset: Commit, since: Iterable[ImportEntry], held: Ranges, passed: Ranges
 ) -> tuple[Ranges, Ranges]:
     """(held, passed) after a reset: what is before it is passed, the rest is not. Where other
-    records have the offsets from there on, no more of these is held than has come `since`."""
+    records have the offsets from there on, no more of these is held than has come `since`; but a
+    broker that has lost its end says nothing of what is before it."""
     rest = [OffsetRange(each, start, 2**63) for each, start in reset.reset.items()]
-    if reset.again:
-        new = (each for entry in since for each in (*entry.ranges, *entry.expired))
-        held = (*without(held, rest), *new)
-    return held, (*without(passed, rest), *_before(reset.reset))
+    if not reset.again:
+        return held, (*without(passed, rest), *_before(reset.reset))
+    new = (each for entry in since for each in (*entry.ranges, *entry.expired))
+    return (*without(held, rest), *new), without(passed, rest)
 
 
 def _before(offsets: Mapping[int, int]) -> Ranges:

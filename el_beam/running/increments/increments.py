@@ -231,19 +231,20 @@ class Increments:
         held = {key: log.held for key, log in logs.items()}
         anew = partial(self._kafka.bounds, {topic.name: len(there.bounds)})
         check_held(held, there, reset, topic.state.next - 1, anew)
-        found = plan(
-            topic.state, there, held, skip=self._options.skip_expired,
+        planned = partial(
+            plan, topic.state, there, held, skip=self._options.skip_expired,
             most=self._options.most_records, all_keep_books=self._folders.all_sinks,
         )  # fmt: skip
-        if found.skipped:
+        while (found := planned()).skipped:
             report.notes.append(
                 f"{topic.name}: {offsets(found.skipped)} are in all folders already, though "
                 f"{self._state.path} doesn't know it: the import goes on after them"
             )
+            if not found.ends:
+                break
+            topic.state.commit(Commit(topic.state.next, found.ends, there.id, now, why="held"))
         lacking = {self._folders.root(key): its for key, its in found.lacking.items()}
         report.problems += lacking_problems(there, lacking, self._state.path, reset)
-        if found.ends:
-            topic.state.commit(Commit(topic.state.next, found.ends, there.id, now, why="held"))
         return found.intent and replace(
             found.intent, registry=self._job.registry.digest(), code=self._code, created=now
         )

@@ -100,10 +100,11 @@ class LocalFiles(Files):
 
     def make_folder(self, path: str) -> None:
         above = path.rpartition("/")[0]
+        parent = above or ("/" if path.startswith("/") else ".")
         for left in reversed(range(_TRIES)):
             try:
                 self._disk.make_folder(path)
-                self._disk.sync(above or ("/" if path.startswith("/") else "."))
+                self._disk.sync(parent)
                 return
             except FileNotFoundError:
                 if not (left and above):
@@ -112,6 +113,8 @@ class LocalFiles(Files):
             except FileExistsError:
                 if not self._disk.is_folder(path):
                     raise
+                with suppress(PermissionError):  # then it isn't one of ours
+                    self._disk.sync(parent)  # who has made it may not have come to that
                 return
 
     def write(self, path: str, content: bytes) -> None:
