@@ -206,9 +206,8 @@ class ImportFolders:
             )  # fmt: skip
             newest = log.log.last()
             if newest is None:
-                read = (
-                    {} if last.again and last.number == 1 else last.ends
-                )  # a lost state's: nothing
+                lost = last.again and last.number == 1  # the state; we have read nothing
+                read = {} if lost else last.ends
                 log.declare(told(why="begin"), lambda *_, read=read: ((), _before(read)))
                 notes.append(
                     f"{log.sink.root} knows nothing of {topic}: it begins with the records that "
