@@ -246,8 +246,8 @@ def test_a_loss_of_power_takes_nothing_that_was_committed(lab: History, moment: 
 def test_what_a_dead_process_has_entered_lasts_before_others_finish_it(
     lab: History, names: str
 ) -> None:
-    """It died before it had synced its entry; they give the files their names, and then the power
-    goes."""
+    """It died before it had synced its entry; they give the files their names, then the power goes,
+    and then the topic."""
     put(lab, 3)
     lab.until("A", rf"{names}/_ledger/imports/raw-[0-9a-f]+/00000001\.commit\.json$")
     lab.do(("kill", "A"))
@@ -255,9 +255,11 @@ def test_what_a_dead_process_has_entered_lasts_before_others_finish_it(
     for folder in [each for each in lab.world.disk.folders if "/_temporary/" in each]:
         lab.world.disk.sync(folder)  # so the files have no other names any more
     lab.world.power_cut(0, _All())
+    lab.do(("remake", "one", "raw", 1))
+    lab.type(*commands_in(told(lab.imported())))
     assert told(lab.imported()) == []
-    assert len(lab.visible("p")) == len(lab.visible("r")) == 3
-    lab.check()
+    assert troubles(lab) == []
+    assert len(lab.visible(names)) == 3
 
 
 # Lines that vanish
@@ -460,6 +462,21 @@ def test_a_broker_has_lost_what_only_one_folder_had_in_whole(lab: History) -> No
         assert expected in problem
         lab.type(*commands_in([problem]))
     assert told(lab.imported("D")) == []
+    assert told(lab.imported()) == []
+    lab.check()
+
+
+def test_a_broker_has_lost_records_and_a_folder_was_restored(lab: History) -> None:
+    """People are told one after the other."""
+    put_and_import(lab, 1)
+    lab.do(("keep", "r"))
+    put_and_import(lab, 1)
+    lab.do(("back", "r"))
+    lab.do(("cut", "one", "raw", 0, 1))
+    for expected in ("raw/0 ends at 5, but was read to 6", "/lab/data/r lacks 3 to 4"):
+        (problem,) = told(lab.imported())
+        assert expected in problem
+        lab.type(*commands_in([problem]))
     assert told(lab.imported()) == []
     lab.check()
 
