@@ -144,6 +144,18 @@ def test_every_link_leads_somewhere(path: Path) -> None:
             assert anchor in anchors(target.read_text(encoding="utf-8")), link
 
 
+def test_what_is_promised_is_tested() -> None:
+    text = (DOCS / "guarantees.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
+    assert len(named) > 30
+    for path, name in named:
+        content = (ROOT / path).read_text(encoding="utf-8")
+        assert not name or f"def {name}(" in content, f"{path}::{name}"
+    promises = [line for line in text.splitlines()
+                if line.startswith("| ") and not line.endswith("| shown by |")]  # fmt: skip
+    assert not [line for line in promises if "`tests/" not in line]
+
+
 def linked(path: Path) -> set[Path]:
     text = path.read_text(encoding="utf-8")
     return {(path.parent / link.partition("#")[0]).resolve() for link in links(text)}
