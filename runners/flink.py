@@ -165,8 +165,8 @@ def cancel(more: Sequence[str], beginning: str, patience: float = 240.0) -> list
 
 
 def end_failed(options: PipelineOptions, error: Exception) -> str:
-    """End what a cluster still does of a bounded job of ours whose run has ended with an error, such
-    as the death of the job server. Returns what is to be added to the error."""
+    """End what a cluster still does of a bounded job of ours whose run has ended with an error, as
+    when the job server dies. Returns what is to be added to the error."""
     master = options.view_as(FlinkRunnerOptions).flink_master
     name = str(options.get_all_options()["job_name"])
     if master.startswith("[") or not name.startswith(("el run ", "el import ")):
@@ -176,9 +176,7 @@ def end_failed(options: PipelineOptions, error: Exception) -> str:
         ended = end_jobs(FlinkCluster(master), lambda job: job.name == name, seconds=seconds)
     except FlinkError as its:
         return f"; look whether Flink still has its job ({name}): {its}"
-    return (
-        f"; Flink still had its job ({', '.join(ended)}), which has been cancelled" if ended else ""
-    )
+    return f"; the job that Flink still had ({', '.join(ended)}) was cancelled" if ended else ""
 
 
 def _flag(name: str, value: object) -> str:

@@ -21,6 +21,7 @@ from transforms.io.files.filesystem import mount
 from transforms.io.files.local import LocalFiles
 from transforms.io.world import Clock, ticking
 
+_DRIFT: Final = 2e-4
 _BEGIN: Final = 1_552_213_800.0  # unix seconds: 2019-03-10T10:30
 
 
@@ -232,8 +233,10 @@ class World:
         raise AssertionError(f"{process.name} comes to no end")
 
     def wait(self, seconds: float) -> None:
-        """Time passes. Who isn't paused gives its signs of life."""
+        """Time passes, and clocks drift a little. Who isn't paused gives its signs of life."""
         end = self.now + seconds
+        for machine in self.machines:
+            machine.skew += _DRIFT * seconds
         while self.now < end:
             due = [beat[1] for each in self._beating() for beat in each.beats]
             self.now = min([end, *(max(each, self.now) for each in due)])
