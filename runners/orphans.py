@@ -24,8 +24,8 @@ _GRACE = 5.0  # seconds
 class ProcessId:
     """A process, as another one knows it again.
 
-    Its start is told by the kernel's count of ticks: what psutil calls its start is made of that
-    and of the clock, and moves when the clock is set."""
+    Its start is the kernel's count of ticks by then. What psutil calls its start is made of that
+    count and of the clock, and moves when the clock is set."""
 
     host: str
     boot: str  # changes when the machine starts anew

@@ -47,7 +47,7 @@ def _migrate(ports: Document) -> Document:
 
 
 def _migrate_server(old: Document) -> Document:
-    """Its start is told by the clock: if that was set, nobody can say whether it runs."""
+    """Its start is known by the clock: if that was set, nobody can say whether it runs."""
     with suppress(psutil.Error):
         if psutil.Process(old["pid"]).create_time() == old["started"]:
             return vars(Processes().child(old["pid"]))

@@ -122,6 +122,7 @@ nothing of its own line and of those above. A package that isn't named is one fl
 WITH_BEAM = {
     "el_beam.pipeline",
     "el_beam.running.increments.increments",  # it has workers of its own
+    "el_beam.running.increments.jobs",  # as it ends those that are left
     "el_beam.running.streaming.submit",
     "runners.beam_options",
     "runners.beam_private",
