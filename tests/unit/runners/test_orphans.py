@@ -4,6 +4,7 @@ has started which is surely dead, and which is the one that is asked about."""
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -37,8 +38,8 @@ with Lease(State(sys.argv[1])) as lease:
     sys.stdin.read()
     lease.check()
 """
-CONTAINER = ("unshare", *(() if os.geteuid() == 0 else ("--map-root-user",)),
-             "--pid", "--fork", "--mount-proc", "--kill-child")  # fmt: skip
+ROOT = () if os.geteuid() == 0 else ("--map-root-user",)
+CONTAINER = ("unshare", *ROOT, "--pid", "--fork", "--mount-proc", "--kill-child")
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -175,4 +176,20 @@ def test_the_lease_of_another_container(start: Start, tmp_path: Path, holder: tu
     second = start(HOLDS, state, within=CONTAINER)
     out, err = second.communicate()
     assert (out, "its lease ends 30 s after that sign" in err) == ("", True)
+    assert first.communicate("")[1] == "", "it still has its lease"
+
+
+def test_the_lease_when_the_clock_was_set(start: Start, tmp_path: Path) -> None:
+    """By a second, as each process sees it from then on: the machine seems to have started later,
+    and so does all that runs."""
+    state, stat = f"{tmp_path}/state", tmp_path / "stat"
+    later = re.sub(r"btime (\d+)", lambda found: f"btime {int(found[1]) + 1}",
+                   Path("/proc/stat").read_text())  # fmt: skip
+    stat.write_text(later)
+    bound = 'mount --bind "$0" /proc/stat && exec "$@"'
+    first = start(HOLDS, state)
+    assert first.stdout and first.stdout.readline() == "0\n"
+    second = start(HOLDS, state, within=("unshare", *ROOT, "--mount", "sh", "-c", bound, str(stat)))
+    out, err = second.communicate()
+    assert (out, f"process {first.pid} on " in err) == ("", True)
     assert first.communicate("")[1] == "", "it still has its lease"

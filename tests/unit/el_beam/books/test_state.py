@@ -28,6 +28,7 @@ from el_beam.books.state.state import (
 )
 from runners.orphans import Processes, ProcessId
 from transforms.counts.summary import Summary
+from transforms.io.files.base import FileAway
 from transforms.io.kafka.broker import REQUEST_TIMEOUT
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.retry import LONGEST_REQUEST
@@ -321,6 +322,24 @@ def test_signs_of_life(state: State) -> None:
             time.sleep(0.02)
         assert beat.stat().st_mtime_ns > first
     assert beat.read_text() == "released"
+
+
+def test_a_sign_of_life_is_given_as_soon_as_there_is_a_file_system_again(state: State) -> None:
+    """Each is tried once: the next one comes in time, while repeats come later and later."""
+    tried: list[float] = []
+
+    def away(name: str, path: str) -> BaseException | None:
+        if name == "write" and path.endswith(".beat") and threading.current_thread() is not main:
+            tried.append(time.monotonic())
+            return FileAway("no answer")
+        return None
+
+    main = threading.current_thread()
+    with FaultyFiles(state.path, fault=away).mounted(), Lease(state, _Hurried()):
+        end = time.monotonic() + 20
+        while len(tried) < 15:
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
 
 def test_show_and_reset(state: State) -> None:
