@@ -3,9 +3,11 @@
 import argparse
 import os
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import grpc
 from apache_beam.options.pipeline_options import (
     FlinkRunnerOptions,
     JobServerOptions,
@@ -15,7 +17,7 @@ from apache_beam.runners.portability.flink_runner import FlinkJarJobServer, Flin
 from apache_beam.runners.portability.job_server import JobServer
 
 from runners.beam_private import place
-from runners.flink_rest import FlinkCluster, FlinkError
+from runners.flink_rest import FlinkCluster, FlinkError, FlinkJob
 from runners.jars import jar
 from runners.job_server import QUICK, LaunchedJobServer, at_end, java_settings
 from runners.local_pool import OwnWorkers
@@ -23,6 +25,7 @@ from runners.local_pool import OwnWorkers
 RUNNER = "runners.flink.KeptFlinkRunner"
 _LOCAL = Path(__file__).parent / "flink_local"  # settings of a cluster inside the job server
 ADDRESS, POOL = "FLINK", "WORKERS"  # environment variables, as `el stack env` sets them
+SETTLES = 5.0  # seconds until a job has come to the cluster, or never will, if its submitter dies
 CHECKPOINT_EVERY = 10_000  # milliseconds: what is done twice, at most, after a kill
 
 # What Flink's job server knows beside Beam's own options; it would pass over others in silence.
@@ -84,8 +87,7 @@ def options(
         ours |= {"environment_type": "LOOPBACK"}
     if cluster(more) is None:
         ours["flink_conf_dir"] = str(_LOCAL)
-    if name:
-        ours["job_name"] = name
+    ours["job_name"] = name or f"el run {uuid.uuid4().hex}"  # by which it is found at the cluster
     if streaming:
         ours |= _CONTINUOUS
     if savepoint:
@@ -136,24 +138,45 @@ class _JobServer(LaunchedJobServer):
         return [java, *quick, *java_settings(folder), *map(str, rest)]
 
 
-def cancel(more: Sequence[str], name: str, patience: float = 240.0) -> None:
-    """End the jobs of this name, which nobody waits for any more.
+def end_jobs(
+    at: FlinkCluster, are: Callable[[FlinkJob], bool], *, seconds: float = 0.0,
+    patience: float = 240.0,
+) -> list[str]:  # fmt: skip
+    """End the jobs that nobody waits for any more. One may come only now: it is looked for, for so
+    many `seconds`. Returns the ids of those that were under way.
 
-    Raises FlinkError, also where one hasn't ended after `patience` seconds: Flink gives a task that
-    hangs three minutes until it ends its TaskManager."""
+    Raises FlinkError, also where one hasn't ended after `patience` seconds."""
+    end = time.monotonic() + seconds
+    while not (found := [job for job in at.jobs() if are(job)]) and time.monotonic() < end:
+        time.sleep(0.2)
+    left = [job for job in found if not job.ended]
+    for job in left:
+        at.end(job, patience)
+    return [job.id for job in left]
+
+
+def cancel(more: Sequence[str], beginning: str, patience: float = 240.0) -> list[str]:
+    """As `end_jobs`, of the cluster that a job with these options runs on, and of the jobs whose
+    names begin so."""
     at = cluster(more)
     if at is None:
-        return
-    for job in [job for job in at.jobs() if job.name == name and not job.ended]:
-        at.cancel(job.id)
-        end = time.monotonic() + patience
-        while not at.job(job.id).ended:
-            if time.monotonic() > end:
-                raise FlinkError(
-                    f"the job {job.id} ({name}) of an earlier run was cancelled and has not ended "
-                    f"after {patience:.0f} s: see {at.ui(job.id)}; its TaskManager may hang"
-                )
-            time.sleep(0.2)
+        return []
+    return end_jobs(at, lambda job: job.name.startswith(beginning), patience=patience)
+
+
+def end_failed(options: PipelineOptions, error: Exception) -> str:
+    """End what a cluster still does of a bounded job of ours whose run has ended with an error, as
+    when the job server dies. Returns what is to be added to the error."""
+    master = options.view_as(FlinkRunnerOptions).flink_master
+    name = str(options.get_all_options()["job_name"])
+    if master.startswith("[") or not name.startswith(("el run ", "el import ")):
+        return ""  # it has died with the job server; or others may be called so, too
+    seconds = SETTLES if isinstance(error, grpc.RpcError) else 0.0
+    try:
+        ended = end_jobs(FlinkCluster(master), lambda job: job.name == name, seconds=seconds)
+    except FlinkError as its:
+        return f"; look whether Flink still has its job ({name}): {its}"
+    return f"; the job that Flink still had ({', '.join(ended)}) was cancelled" if ended else ""
 
 
 def _flag(name: str, value: object) -> str:

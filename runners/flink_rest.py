@@ -106,6 +106,28 @@ class FlinkCluster:
         """End a job as it is. Its offsets are those of the last checkpoint."""
         self._ask(f"/jobs/{job}?mode=cancel", "PATCH")
 
+    def end(self, job: FlinkJob, patience: float = 240.0) -> None:
+        """End a job as it is, and wait until it has ended.
+
+        Raises FlinkError, also where it hasn't after `patience` seconds: Flink gives a task that
+        hangs three minutes until it ends its TaskManager."""
+        try:
+            self.cancel(job.id)
+        except FlinkError:
+            if self._is_under_way(job.id):
+                raise
+        end = time.monotonic() + patience
+        while self._is_under_way(job.id):
+            if time.monotonic() > end:
+                raise FlinkError(
+                    f"the job {job.id} ({job.name}) was cancelled and has not ended after "
+                    f"{patience:.0f} s: see {self.ui(job.id)}; its TaskManager may hang"
+                )
+            time.sleep(0.2)
+
+    def _is_under_way(self, job: str) -> bool:
+        return any(each.id == job and not each.ended for each in self.jobs())
+
     def stop(self, job: str, folder: str | None = None) -> str:
         """End a job with a savepoint, in `folder` or where the cluster keeps them; its path.
 

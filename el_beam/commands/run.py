@@ -28,7 +28,14 @@ from el_beam.job import Execution, Job
 from el_beam.running.bounded import execute
 from el_beam.running.increments.planning import IncrementsOptions
 from el_beam.running.increments.report import Report
-from el_beam.running.process import for_job, interruptible, leave, stop_requested
+from el_beam.running.process import (
+    for_job,
+    interrupt,
+    interruptible,
+    interrupting,
+    leave,
+    stop_requested,
+)
 from el_beam.running.streaming.supervise import supervise
 from el_beam.terminal.console import console, hint, live, printable, show, watching
 
@@ -179,7 +186,8 @@ def _run_stream(job: Job, execution: Execution, config: RunConfig, args: argpars
         print(printable(f"el run: note: {warning}"), file=sys.stderr)
     if args.dry_run:
         return _show_plan(stream.job, config)
-    submitted = submit(stream, execution, config.savepoint)
+    with interrupting():
+        submitted = submit(stream, execution, config.savepoint)
     ui = stream.cluster.ui(submitted.id)
     if args.json:
         print(json.dumps({"job": submitted.id, "name": submitted.name, "ui": ui}), flush=True)
@@ -187,17 +195,13 @@ def _run_stream(job: Job, execution: Execution, config: RunConfig, args: argpars
         print(printable(f"job {submitted.id} ({submitted.name})  {ui}"), file=sys.stderr)
     if config.detach:
         return DONE
-    with stop_requested(_interrupt) as stop:
+    with stop_requested(interrupt) as stop:
         ended, made = supervise(stream.cluster, submitted, stream.source, stop, live)
     if made:
         print(printable(f"el run: stopped; savepoint: {made}"), file=sys.stderr)
         return DONE
     print(f"el run: the job is {ended.state.lower()}", file=sys.stderr)
     return DONE if ended.state == "FINISHED" else FAILED
-
-
-def _interrupt() -> None:
-    raise KeyboardInterrupt
 
 
 def _run_increments(

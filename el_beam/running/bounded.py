@@ -54,10 +54,14 @@ def run(job: Job, execution: Execution) -> dict[str, Summary]:
                 sink.prepare()
             except SinkError as error:
                 raise NotReady(str(error), like=error) from error
-        runner = import_module(f"runners.{execution.runner}").RUNNER
-        pipeline = beam.Pipeline(runner, options=options)
+        runner = import_module(f"runners.{execution.runner}")
+        pipeline = beam.Pipeline(runner.RUNNER, options=options)
         build(pipeline, job)
-        pipeline.run().wait_until_finish()
+        try:
+            pipeline.run().wait_until_finish()
+        except Exception as error:
+            also = runner.end_failed(options, error) if execution.runner == "flink" else ""
+            raise job_failed(error, also) from error
         books = load_summaries(job.summary or "")
         done = (each for each in books.values() if not each.deferred)
         if imbalances := total(done, [str(sink) for sink in sinks]).imbalances:

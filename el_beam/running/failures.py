@@ -5,13 +5,14 @@ import traceback
 
 from schemas.errors import ElBeamError, ErrorNote, errors_in
 
-_AGAIN = "start the same command again"
+AGAIN = "start the same command again"
 _KNOWN = {
     "BrokenPipeError": "the reader of our output has gone",
-    "Channel closed prematurely": f"a worker process has died (killed, or out of memory); {_AGAIN}",
-    "a worker process has died": f"a worker process has died (killed, or out of memory); {_AGAIN}",
-    "_MultiThreadedRendezvous": f"the job server or a worker has died; {_AGAIN}",
-    "CANCELLED": f"the job server or a worker has died; {_AGAIN}",
+    "Channel closed prematurely": f"a worker process has died (killed, or out of memory); {AGAIN}",
+    "a worker process has died": f"a worker process has died (killed, or out of memory); {AGAIN}",
+    "_InactiveRpcError": f"the job server or a worker has died; {AGAIN}",
+    "_MultiThreadedRendezvous": f"the job server or a worker has died; {AGAIN}",
+    "CANCELLED": f"the job server or a worker has died; {AGAIN}",
 }
 _ANY = re.compile(r"^(?P<message>[A-Za-z_][\w.]*(?:: .*?)?)(?: \[while running .*)?$", re.MULTILINE)
 
@@ -35,14 +36,14 @@ class NotReady(JobFailed):
     """A sink that can't be written at all: what is read is not at fault."""
 
 
-def job_failed(error: Exception) -> JobFailed:
+def job_failed(error: Exception, also: str = "") -> JobFailed:
     """What an exception says that ended a job: a runner's own, which quotes the traceback of a
-    worker, or one of ours."""
+    worker, or one of ours. `also` is said besides."""
     if isinstance(error, JobFailed):
-        return error
+        return JobFailed(f"{error}{also}", error.details, like=error) if also else error
     details = "".join(traceback.format_exception(error))
     report = f"{error}\n{details}"
-    return JobFailed(describe_error(report), details, like=_last_error(report))
+    return JobFailed(f"{describe_error(report)}{also}", details, like=_last_error(report))
 
 
 def describe_error(report: str) -> str:

@@ -3,6 +3,7 @@
     for_command    for each command: what libraries say doesn't reach people, our log does
     for_job        for those that run jobs: temporary files, memory, servers
     interruptible  for jobs that a kill doesn't harm: Ctrl-C ends the process at once
+    interrupting   for those that have something to undo: Ctrl-C is an exception
     stop_requested for those that end what they have begun: Ctrl-C asks them to
 
 Only the entries of commands use these. All else of ours leaves its process alone, so that a server
@@ -117,6 +118,18 @@ def interruptible(scratch: str) -> Iterator[None]:
     people = _descriptor() or 2
     with _signals(lambda: leave(scratch, people)):
         yield
+
+
+@contextmanager
+def interrupting() -> Iterator[None]:
+    """While the block runs, Ctrl-C or a request to end raises KeyboardInterrupt in it."""
+    with _signals(interrupt):
+        yield
+
+
+def interrupt() -> NoReturn:
+    """Raises KeyboardInterrupt."""
+    raise KeyboardInterrupt
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 Below the stack's folder are, for all who look there:
 
     stack.json                   StackNote: which port is whose
-    pids/SERVER.json             ServerNote: the process that was started last
+    pids/SERVER.json             ProcessId: the process that was started last
     logs/SERVER.log  COMPONENT/  what it says; its data and settings
 """
 
@@ -22,7 +22,7 @@ from typing import ClassVar
 import psutil
 
 from runners.addresses import LOOPBACK, free_ports
-from runners.orphans import STACK, runs
+from runners.orphans import STACK, Processes, ProcessId
 from schemas.durable import Document, DocumentError, DocumentFormat
 from schemas.errors import ElBeamError
 
@@ -42,20 +42,20 @@ class StackNote:
     ports: dict[str, dict[str, int]]  # of each component that was ever asked for
 
 
-@dataclass(frozen=True)
-class ServerNote:
-    """A process, as it can be found again."""
-
-    pid: int
-    started: float  # unix seconds
-
-
 def _migrate(ports: Document) -> Document:
     return {"ports": ports}
 
 
+def _migrate_server(old: Document) -> Document:
+    """Its start is known by the clock: if that was set, nobody can say whether it runs."""
+    with suppress(psutil.Error):
+        if psutil.Process(old["pid"]).create_time() == old["started"]:
+            return vars(Processes().child(old["pid"]))
+    return {"host": "", "boot": "", "pid": old["pid"]}
+
+
 STACK_NOTE = DocumentFormat("stack", StackNote, 2, {1: _migrate})
-SERVER_NOTE = DocumentFormat("server", ServerNote)
+SERVER_NOTE = DocumentFormat("server", ProcessId, 2, {1: _migrate_server})
 
 
 def noted_ports(stack: Path) -> dict[str, dict[str, int]]:
@@ -93,7 +93,7 @@ class ServerProcess:
             self._child.poll()  # or it stays a zombie
         with suppress(OSError, DocumentError):
             noted = SERVER_NOTE.load(self.pid_file.read_bytes(), str(self.pid_file))
-            return noted.pid if runs(noted.pid, noted.started) else None
+            return noted.pid if Processes().alive(noted) else None
         return None
 
     @property
@@ -120,8 +120,7 @@ class ServerProcess:
                 )  # fmt: skip
         except OSError as error:
             raise StackError(f"{self.name} can't be started: {error}") from error
-        started = psutil.Process(self._child.pid).create_time()
-        self.pid_file.write_bytes(SERVER_NOTE.dump(ServerNote(self._child.pid, started)))
+        self.pid_file.write_bytes(SERVER_NOTE.dump(Processes().child(self._child.pid)))
 
     def wait(self) -> None:
         """Return when it is ready. Raises StackError if it ends, or takes too long."""

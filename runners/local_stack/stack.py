@@ -113,11 +113,12 @@ class Stack:
             yield from component.processes
 
     def sweep(self) -> None:
-        """End processes of this stack that no pid file knows, and those of killed submitters."""
+        """End processes of this stack that no pid file knows, and those of stacks whose starter was
+        killed."""
         known = {process.pid for process in self.processes()}
         stray = [process for process in orphans.members(str(self.folder))
                  if process.pid not in known and not _below(process, known)]  # fmt: skip
-        orphans.end([*stray, *orphans.orphans()])
+        orphans.end([*stray, *orphans.left_of_stacks()])
 
 
 def _below(process: psutil.Process, pids: set[int | None]) -> bool:

@@ -1,9 +1,10 @@
-"""Increments on a Flink cluster: a job that outlived its driver is cancelled before its increment
-is done again."""
+"""Increments on a Flink cluster: a job that outlived its driver, or the job server, is cancelled
+before its increment is done again."""
 
 import time
 from pathlib import Path
 
+import psutil
 from jobs_here import ImportingHere
 
 from runners.flink_rest import FlinkCluster
@@ -20,7 +21,7 @@ def test_flink(servers: Stack, tmp_path: Path) -> None:
     cluster = FlinkCluster(servers.flink.endpoint())
 
     def running() -> list[str]:
-        return [each.id for each in cluster.jobs() if each.name == "el import on-flink"
+        return [each.id for each in cluster.jobs() if each.name.startswith("el import on-flink ")
                 and not each.ended]  # fmt: skip
 
     job.put(5_000)
@@ -32,6 +33,18 @@ def test_flink(servers: Stack, tmp_path: Path) -> None:
         run.kill()
         run.communicate()
     assert running() == [left], "the cluster does what it was given"
+    with job.start("--once", *OPTIONS) as run:  # which ends that job, and begins one of its own
+        while running() in ([left], []):
+            assert run.poll() is None, run.communicate()[1]
+            time.sleep(0.05)
+        (mine,) = running()
+        for each in psutil.Process(run.pid).children(recursive=True):
+            if each.name() == "java":
+                each.kill()
+        _, told = run.communicate(timeout=120)
+    assert (run.returncode, running()) == (1, [])
+    assert "the job server or a worker has died; start the same command again" in told
+    assert f"the job that Flink still had ({mine}) was cancelled" in told
+    assert {cluster.job(each).state for each in (left, mine)} == {"CANCELED"}
     job.once(*OPTIONS)
-    assert cluster.job(left).state == "CANCELED"
     assert job.check() == job.lines

@@ -70,6 +70,21 @@ def test_workers_within_the_submitter(stream: StreamJobHere) -> None:
     assert stream.lines - stream.lag() == found.records == len(found.destinations)
 
 
+def test_interrupted_while_it_is_submitted(stream: StreamJobHere) -> None:
+    """As soon as Flink has the job: no job is left, so the command works again, see the next test.
+    The workers are in the pool by then, and end with it."""
+    older = {each.id for each in stream.flink.jobs()}
+    with stream.el("--detach", checkpoints=CHECKPOINTS) as run:
+        while not (new := {each.id for each in stream.flink.jobs()} - older):
+            assert run.poll() is None, run.communicate()[1]
+            time.sleep(0.05)
+        run.send_signal(signal.SIGINT)
+        _, told = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert f"interrupted; the job that Flink had ({', '.join(new)}) was cancelled" in told
+    assert all(each.ended for each in stream.flink.jobs())
+
+
 def test_kill_the_submitter(stream: StreamJobHere) -> None:
     """While it submits: its JVMs end with it, and the command works again. Later: the job goes on
     without the process that stays with it, which has no JVM any more."""

@@ -15,12 +15,14 @@ from lab.disk import LabDisk
 from lab.expected import Violation
 from lab.history import play, quiet
 from lab.seeds import steps_of
+from lab.sim import LabProcesses
 
 from el_beam.books import imports, log
 from el_beam.books.ledger import changes, hours
-from el_beam.books.state import acts, state
+from el_beam.books.state import acts, lease, state
 from el_beam.running.increments import folders, planning
 from el_beam.upkeep.backfill import plan
+from runners.orphans import Processes
 from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
 from transforms.io.files.local import LocalFiles
@@ -50,6 +52,41 @@ def _fold_before_it_is_written(self: Any) -> None:
 
 def _oldest_attempt(self: Any) -> Any:
     return min((each for each in self._intents if each.number == self.next), default=None)
+
+
+# Who is dead
+
+
+def _whatever_its_namespaces(self: Any, it: Any) -> bool | None:
+    here = self.here()
+    known = (it.host, it.boot) == (here.host, here.boot)
+    return self.runs(it.pid, it.ticks) if known else None
+
+
+def _not_since_the_machine_began(self: Any, it: Any) -> bool | None:
+    here = self.here()
+    return False if it.host == here.host and it.boot != here.boot else _alive(self, it)
+
+
+_alive = Processes.alive
+
+
+def _start_by_the_clock(_: Any, process: Any) -> int:
+    return int((process.begun + process.machine.skew) * 100)
+
+
+def _all_before(self: Any, numbers: list[int]) -> Any:
+    return map(self._holder, numbers)
+
+
+def _clock_after_the_sign(self: Any, number: int) -> None:
+    path = f"{self._folder}/{number:08d}.beat"
+    beat = filesystem.find(path)
+    if not beat or filesystem.read(path) == b"released":
+        return
+    alive = self._processes.alive(self._holder(number))
+    if alive or (alive is None and self._now() - beat[0].updated <= lease.DEAD):
+        raise state.StateError("it works")
 
 
 # What is prepared
@@ -177,6 +214,15 @@ BREAKS: dict[str, tuple[int, Break]] = {  # kind, what is broken
     "old commits are removed before they share a file": (
         1, _put(log.Log, "_fold", _fold_before_it_is_written)),
     "an older attempt counts": (1, _put(state.TopicState, "_newest", _oldest_attempt)),
+    "a process is looked for in whatever namespaces": (
+        1, _put(Processes, "alive", _whatever_its_namespaces)),
+    "another start of a machine of this name proves a death": (
+        1, _put(Processes, "alive", _not_since_the_machine_began)),
+    "a process is known by its start by the clock": (
+        1, _put(LabProcesses, "ticks", _start_by_the_clock)),
+    "the clock is looked at after the sign of life": (
+        1, _put(lease.Lease, "_refuse_if_held", _clock_after_the_sign)),
+    "what living processes have started is ended": (1, _put(lease.Lease, "_dead", _all_before)),
     "a sweep takes what waits for its name": (
         2, _put(folders.ImportFolders, "sweep", _sweep_all)),
     "a sweep takes what is of others": (

@@ -236,6 +236,7 @@ def test_a_loss_of_power_takes_nothing_that_was_committed(lab: History, moment: 
     else:
         lab.until("A", moment)
     lab.world.power_cut(0, _All())
+    lab.do(("wait", 40))  # nobody can see that the holder of the lease is dead
     assert len(lab.visible("p")) == len(lab.visible("r")) == 6
     reports = lab.imported()
     assert (read(reports), told(reports)) == (0, [])

@@ -112,7 +112,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "el_beam.config": ("assemble", "run_config", "options"),
     "el_beam.upkeep": ("mysql backfill", "retention replay", "compaction"),
     "el_beam.running": ("increments streaming", "bounded", "failures process hooks"),
-    "el_beam.running.increments": ("increments", "folders report", "planning"),
+    "el_beam.running.increments": ("increments", "folders jobs report", "planning"),
     "el_beam.books": ("ledger", "state", "imports", "log folder"),
 }
 """The rooms and modules of each package from the top floor down: what is on one line imports
@@ -122,6 +122,7 @@ nothing of its own line and of those above. A package that isn't named is one fl
 WITH_BEAM = {
     "el_beam.pipeline",
     "el_beam.running.increments.increments",  # it has workers of its own
+    "el_beam.running.increments.jobs",  # as it ends those that are left
     "el_beam.running.streaming.submit",
     "runners.beam_options",
     "runners.beam_private",

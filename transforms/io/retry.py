@@ -11,6 +11,9 @@ from transforms.io.world import CLOCK, Clock
 Result = TypeVar("Result")
 _Errors = type[BaseException] | tuple[type[BaseException], ...]
 _REPORT_EVERY = 10.0  # seconds
+LONGEST_REQUEST = 15.0
+"""Seconds without an answer after which a request to HDFS or to a broker has failed at the latest.
+The holder of a lease must notice before others take it for dead: el_beam/books/state/lease.py."""
 
 
 def retrying(

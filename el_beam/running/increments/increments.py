@@ -29,6 +29,7 @@ from el_beam.running.bounded import clean_up, options_of, run
 from el_beam.running.failures import JobFailed, NotReady
 from el_beam.running.hooks import Hook
 from el_beam.running.increments.folders import Entries, ImportFolders, Logs
+from el_beam.running.increments.jobs import ImportJobs
 from el_beam.running.increments.planning import (
     ImportedTopic,
     IncrementsOptions,
@@ -39,7 +40,6 @@ from el_beam.running.increments.planning import (
     reached,
 )
 from el_beam.running.increments.report import Problem, Report, Watcher, lacking_problems
-from runners import flink
 from runners.flink_rest import FlinkError
 from runners.orphans import Processes
 from runners.worker_pool import about
@@ -87,7 +87,7 @@ class Increments:
         self._lease = Lease(self._state, clock, processes)
         self._kafka = broker_of(job.source.cluster)
         self._topics: dict[str, ImportedTopic] = {}
-        self._name = f"el import {job.source.group}"
+        self._jobs = ImportJobs(execution, job.source.group, self._state)
         self._runs = 0
         self._notes: list[str] = []  # for the next report
         self._code = about()["el_beam"]
@@ -139,9 +139,8 @@ class Increments:
         """End what a dead instance left running, finish what it had decided, sweep up the rest.
 
         Raises StateError, KafkaAway, SinkError."""
-        self._processes.end_orphans()
-        if self._execution.runner == "flink":
-            flink.cancel(self._execution.beam, self._name)
+        self._processes.end_orphans(self._lease.dead)
+        self._notes += self._jobs.end_left()
         cluster = self._kafka.cluster_id()
         self._state.bind(cluster)
         self._folders = ImportFolders(
@@ -263,14 +262,14 @@ class Increments:
         """Do what these topics intend, as one job. Returns whether the job went well; where it has
         failed, it isn't known whose fault it was."""
         self._lease.check()
+        report.notes += self._jobs.end_left()
         self._runs += 1
         attempt = Attempt(self._lease.number, self._runs)
         for topic, intent in plans:
             topic.state.intend(intent, attempt)
         job = self._job_of(plans, attempt)
-        beam = (f"--job_name={self._name}", *self._execution.beam)
         try:
-            summaries = self._run_job(job, self._execution._replace(beam=beam))
+            summaries = self._run_job(job, self._jobs.named(attempt))
             filesystem.remove(job.summary or "")
             ids = self._kafka.topic_ids(each.name for each, _ in plans)  # after all was read
             self._lease.check()

@@ -1,13 +1,15 @@
 """Check a continuous job, and submit it; supervise.py stays with it."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import apache_beam as beam
+import grpc
 
 from el_beam.job import Execution, Job
 from el_beam.pipeline import build
-from el_beam.running.failures import JobFailed, job_failed, root_cause
+from el_beam.running.failures import AGAIN, JobFailed, job_failed, root_cause
 from el_beam.running.streaming.health import job_name
 from runners import flink, worker_pool
 from runners.flink_rest import FlinkCluster, FlinkError, FlinkJob
@@ -142,7 +144,10 @@ def submit(
     stream: Stream, execution: Execution, savepoint: str | None = None, clock: Clock = CLOCK
 ) -> FlinkJob:
     """Submit the job, to go on from a savepoint where one is given, and return it once all its
-    tasks run. Raises JobFailed."""
+    tasks run. If that fails, or is interrupted, Flink is left without the job.
+
+    Raises JobFailed."""
+    older: set[str] | None = None
     try:
         for sink, _ in stream.job.sinks:
             sink.prepare()
@@ -152,30 +157,72 @@ def submit(
         pipeline = beam.Pipeline(flink.RUNNER, options=options)
         build(pipeline, stream.job)
         older = {each.id for each in stream.cluster.jobs()}
-        result = pipeline.run()
-        return _started(stream.cluster, stream.name, older, lambda: str(result.state), clock)
-    except JobFailed:
+        return _started(stream.cluster, stream.name, older, _run(pipeline), clock)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            logging.getLogger("el_beam").info("interrupted: what Flink has of the job is cancelled")
+        flink.end_job_servers()  # what comes to Flink from now on was on its way
+        also = "" if older is None else _withdrawn(stream, older, error)
+        if isinstance(error, KeyboardInterrupt):
+            raise JobFailed(f"interrupted{also or '; Flink has not got the job'}") from error
+        if isinstance(error, Exception):  # a runner's may be any
+            raise job_failed(error, also) from error
         raise
-    except Exception as error:  # a runner's may be any; people get the sentence, we the details
-        raise job_failed(error) from error
     finally:
         flink.end_job_servers()  # a cluster that has taken a job needs them no more
+
+
+def _run(pipeline: beam.Pipeline) -> Callable[[], str]:
+    """Submit a pipeline. Returns what asks the job server how it goes: '' if that has died, and if
+    it has died already. Flink may have the job nevertheless."""
+    try:
+        result = pipeline.run()
+    except grpc.RpcError as error:
+        if error.code() is not grpc.StatusCode.UNAVAILABLE:
+            raise  # it answers: there is something wrong with the job
+        return lambda: ""
+
+    def state() -> str:
+        try:
+            return str(result.state)
+        except grpc.RpcError:
+            return ""
+
+    return state
+
+
+def _withdrawn(stream: Stream, older: set[str], error: BaseException) -> str:
+    """End what has come to Flink. Returns what is to be added to the error."""
+    seconds = flink.SETTLES if isinstance(error, KeyboardInterrupt) else 0.0
+    try:
+        ended = flink.end_jobs(stream.cluster, _new(stream.name, older), seconds=seconds)
+    except FlinkError as its:
+        return f"; look whether Flink has the job ({stream.name}): {its}"
+    return f"; the job that Flink had ({', '.join(ended)}) was cancelled" if ended else ""
+
+
+def _new(name: str, older: set[str]) -> Callable[[FlinkJob], bool]:
+    return lambda job: job.name == name and job.id not in older
 
 
 def _started(
     cluster: FlinkCluster, name: str, older: set[str], state: Callable[[], str], clock: Clock
 ) -> FlinkJob:
     end = clock.monotonic() + _STARTING
-    found = None
+    found, alone = None, False
     while clock.monotonic() < end:
-        jobs = (job for job in cluster.jobs() if job.name == name and job.id not in older)
-        found = next(jobs, None)
+        found = next(filter(_new(name, older), cluster.jobs()), None)
         if found and found.works:
             return found
         if found and found.ended:
             break
-        if state() == "FAILED":
+        told = state()
+        if told == "FAILED":
             raise JobFailed("Flink didn't take the job")
+        if not told and not found and not alone:
+            alone, end = True, clock.monotonic() + flink.SETTLES
         clock.sleep(_TICK)
+    if alone and not found:
+        raise JobFailed(f"the job server has died before Flink had the job; {AGAIN}")
     why = root_cause(cluster.failure(found.id)) if found else "it never came to Flink"
     raise JobFailed(f"the job has not started: {why}")

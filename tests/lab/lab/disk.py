@@ -4,7 +4,9 @@ what is done there lasts, with all that was done to the same folder before."""
 from __future__ import annotations
 
 import io
+import json
 import random
+import re
 from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from lab.sim import World
 
 ROOT: Final = "/lab"
+_LEASE: Final = re.compile(r".*/lease/(\d{8})\.json")
 
 
 class _File:
@@ -83,10 +86,26 @@ class LabDisk(Disk):
             if before is None:
                 del self.folders[path]
         process = self._world.current
-        if process and process.machine is not self._world.machines[self.home]:
+        if process and process.machine.within is not self._world.machines[self.home]:
             self._lasts(folder)
         elif not self.journaled:
             self._unsynced.append((folder, undo))
+
+    def _look_at_lease(self, path: str, there: dict[str, Entry]) -> None:
+        """Where somebody takes a lease, whoever had it before is dead, or has let go of it, or has
+        given no sign of life for a while when that was looked for."""
+        taken, process = _LEASE.fullmatch(path), self._world.current
+        before = taken and there.get(f"{int(taken[1]) - 1:08d}.json")
+        if not before or process is None:
+            return
+        holder = self._world.who(json.loads(before.content)["pid"])
+        sign = there.get(f"{int(taken[1]) - 1:08d}.beat")  # type: ignore[index]  # matched
+        if holder.alive and sign and sign.content == b"held":
+            age = self._world.now - sign.updated
+            if age <= 30 and holder.woken < process.begun:
+                name = f"{holder.name} {holder.pid}"
+                self._world.wrong.append(f"{process.name} takes {path} while {name} works, whose "
+                                         f"last sign of life is {age:.0f} s old")  # fmt: skip
 
     def _lasts(self, folder: str) -> None:
         self._unsynced = [each for each in self._unsynced if each[0] != folder]
@@ -151,6 +170,7 @@ class LabDisk(Disk):
         entries, name = self._at(target)
         if name in entries:
             raise FileExistsError(17, "File exists", target)
+        self._look_at_lease(target, entries)
         self._set(target, file)
 
     def same(self, one: str, other: str) -> bool:
@@ -233,6 +253,7 @@ class LabDisk(Disk):
         old, name = (each.rpartition("/")[2] for each in (source, target))
         if old not in of or not self.is_folder(target.rpartition("/")[0]) or name in above:
             return False
+        self._look_at_lease(target, above)
         above[name] = of.pop(old)
         return True
 

@@ -89,6 +89,8 @@ class Expected:
         self.brokers["two"].make("raw", 1)
         self.chance = random.Random(self.seed)
         self.world.disk.home = self.seed // 4 % 2
+        if self.seed % 3:
+            self.world.name_alike(contained=self.seed % 3 == 2)
         if self.seed % 4 == 3:  # all is on HDFS
             self.world.files = LabHdfs(self.world, self.seed, 0.02)
         self._cache: dict[tuple[str, bytes], tuple[int, ...]] = {}
@@ -211,7 +213,9 @@ class Expected:
     # What must hold
 
     def look(self, step: Step) -> None:
-        """At each moment readers see no event twice."""
+        """At each moment readers see no event twice, and nobody takes what another one has."""
+        if self.world.wrong:
+            raise Violation(f"{self.world.wrong[0]}, after {step}")
         for name in self.folders():
             seen = self.visible(name)
             if twice := [number for number, count in seen.items() if count > 1]:

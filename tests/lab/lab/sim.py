@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 from greenlet import getcurrent, greenlet
 
 from lab.disk import ROOT, LabDisk
-from runners.orphans import Processes
+from runners.orphans import Processes, ProcessId
 from transforms.io.files.base import Files
 from transforms.io.files.filesystem import mount
 from transforms.io.files.local import LocalFiles
 from transforms.io.world import Clock, ticking
 
+_DRIFT: Final = 2e-4
 _BEGIN: Final = 1_552_213_800.0  # unix seconds: 2019-03-10T10:30
 
 
@@ -29,14 +30,17 @@ class Killed(BaseException):
 
 
 class Machine:
-    """A host: its clock may differ from others', and it starts anew after a power cut."""
+    """A host: its clock may differ from others', and it starts anew after a power cut. It may be a
+    container of another one."""
 
-    def __init__(self, host: str) -> None:
-        self.host, self.boots, self.skew = host, 1, 0.0
+    def __init__(self, name: str, host: str = "", within: Machine | None = None) -> None:
+        self.name, self.host, self.boots, self.skew = name, host or name, 1, 0.0
+        self.namespaces = f"pid:[{name if within else 1}]"
+        self.within = within or self
 
     @property
     def boot(self) -> str:
-        return f"{self.host}-{self.boots}"
+        return f"{self.within.name}-{self.within.boots}"
 
 
 class Process:
@@ -44,7 +48,9 @@ class Process:
 
     def __init__(self, world: World, name: str, machine: Machine, work: Callable[[], Any]) -> None:
         self.world, self.name, self.machine = world, name, machine
-        self.pid, self.started, self.boot = world.next_pid(), world.now, machine.boot
+        self.pid, self.boot = world.next_pid(), machine.boot
+        self.begun = world.now
+        self.woken = 0.0  # when it was paused no more
         self.dead = self.ended = self.paused = self.beating = False
         self.error: Exception | None = None
         self.result: Any = None
@@ -119,25 +125,34 @@ class _LabClock(Clock):
         return lambda: process.beats.remove(beat)
 
 
-class _LabProcesses(Processes):
+class LabProcesses(Processes):
+    """The processes of all machines: each sees those of its own namespaces."""
+
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def here(self) -> tuple[str, str, int, float]:
+    def ticks(self, process: Process) -> int:
+        """The start of a process, as its kernel counts: the clock has no part in it."""
+        return int(process.begun * 100)
+
+    def here(self) -> ProcessId:
         process = self._world.current
         assert process is not None
-        return process.machine.host, process.boot, process.pid, process.started
+        machine = process.machine
+        return ProcessId(
+            machine.host, process.boot, process.pid, machine.namespaces, self.ticks(process)
+        )
 
-    def alive(self, host: str, boot: str, pid: int, started: float) -> bool | None:
+    def runs(self, pid: int, ticks: int) -> bool | None:
         process = self._world.current
         assert process is not None
-        if host != process.machine.host:
-            return None
-        return any(each.alive and each.boot == boot and each.pid == pid
-                   for each in self._world.processes)  # fmt: skip
+        return any(each.alive and each.machine is process.machine and each.pid == pid
+                   and self.ticks(each) == ticks for each in self._world.processes)  # fmt: skip
 
-    def end_orphans(self) -> None:
-        return
+    def end_orphans(self, dead: Collection[ProcessId]) -> None:
+        for each in dead:
+            if self._world.who(each.pid).alive:
+                self._world.wrong.append(f"what {each} has started is ended, though it lives")
 
 
 class World:
@@ -149,14 +164,26 @@ class World:
         self.current: Process | None = None
         self.processes: list[Process] = []
         self.machines = [Machine("one"), Machine("two")]
-        self.clock, self.tables = _LabClock(self), _LabProcesses(self)
+        self.clock, self.tables = _LabClock(self), LabProcesses(self)
         self.disk = LabDisk(self)
+        self.wrong: list[str] = []  # what must not be
         self.files: Files | None = None  # where not those of a machine
         self._pids = 100
 
     def next_pid(self) -> int:
         self._pids += 1
         return self._pids
+
+    def who(self, pid: int) -> Process:
+        """The process of a number: no other one of any machine has it."""
+        return next(each for each in self.processes if each.pid == pid)
+
+    def name_alike(self, *, contained: bool) -> None:
+        """The second machine has the name of the first one, or is a container of it."""
+        one = self.machines[0]
+        self.machines[1] = Machine("two", one.host, one if contained else None)
+        if contained:
+            self.disk.home = 0
 
     @contextmanager
     def there(self) -> Iterator[World]:
@@ -188,7 +215,8 @@ class World:
 
     def go(self, process: Process, operations: int) -> None:
         """Let a process do so many operations, if it doesn't end or sleep before."""
-        process.paused = False
+        if process.paused:
+            process.paused, process.woken = False, self.now
         for _ in range(operations):
             if not process.alive or process.asleep > self.now:
                 return
@@ -205,8 +233,10 @@ class World:
         raise AssertionError(f"{process.name} comes to no end")
 
     def wait(self, seconds: float) -> None:
-        """Time passes. Who isn't paused gives its signs of life."""
+        """Time passes, and clocks drift a little. Who isn't paused gives its signs of life."""
         end = self.now + seconds
+        for machine in self.machines:
+            machine.skew += _DRIFT * seconds
         while self.now < end:
             due = [beat[1] for each in self._beating() for beat in each.beats]
             self.now = min([end, *(max(each, self.now) for each in due)])
@@ -231,10 +261,10 @@ class World:
     def power_cut(self, number: int, chance: random.Random) -> None:
         """All processes of a machine die. The disk, if it is there, forgets some of what wasn't
         synced; processes of the other one see it come back as it is now."""
-        machine = self.machines[number]
+        machine = self.machines[number].within
         machine.boots += 1
         for each in self.processes:
-            if each.machine is machine:
+            if each.machine.within is machine:
                 each.kill()
-        if number == self.disk.home:
+        if machine is self.machines[self.disk.home]:
             self.disk.forget(chance)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from shutil import copytree
 
+import grpc
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+from fake_flink import FakeFlink, fake_flink
 
+from el_beam.books.state.state import Attempt, State
+from el_beam.job import Execution
+from el_beam.running.increments.jobs import ImportJobs
 from runners import flink
 from runners.flink_rest import FlinkError
 from runners.jars import FOLDER, JarMissing, jar
@@ -24,6 +28,12 @@ def jars(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFacto
     monkeypatch.setenv(FOLDER, str(folder))
     monkeypatch.delenv(flink.ADDRESS, raising=False)
     monkeypatch.delenv(flink.POOL, raising=False)
+
+
+@pytest.fixture
+def at() -> Iterator[FakeFlink]:
+    with fake_flink() as cluster:
+        yield cluster
 
 
 def flags(options: PipelineOptions) -> dict[str, str]:
@@ -100,31 +110,65 @@ def test_a_missing_jar_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> No
         jar("kafka-expansion")
 
 
-class _Cluster(BaseHTTPRequestHandler):
-    """A cluster whose job is cancelled, and never ends."""
-
-    asked: ClassVar[list[str]] = []
-
-    def do_GET(self) -> None:
-        job = {"jid": "a1", "name": "el import g", "state": "CANCELLING", "start-time": 0,
-               "tasks": {"running": 1, "total": 1}}  # fmt: skip
-        self.asked.append(self.path)
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(json.dumps({"jobs": [job]}).encode())
-
-    do_PATCH = do_GET  # noqa: N815  as http.server calls it
-
-    def log_message(self, *_: object) -> None:
-        pass
+def test_a_job_that_does_not_end_is_not_waited_for_ever(at: FakeFlink) -> None:
+    at.begin("a1", "el import g")
+    at.hangs = True
+    more = [f"--flink_master={at.address}"]
+    with pytest.raises(FlinkError, match=r"a1 \(el import g\) .* has not ended after 0 s: see"):
+        flink.cancel(more, "el import g", patience=0.3)
+    assert flink.cancel(more, "another", patience=0.3) == []
+    assert at.states == {"a1": "CANCELLING"}
 
 
-def test_a_job_that_does_not_end_is_not_waited_for_ever() -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Cluster) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        at = [f"--flink_master=127.0.0.1:{server.server_port}"]
-        with pytest.raises(FlinkError, match=r"a1 \(el import g\) .* has not ended after 0 s: see"):
-            flink.cancel(at, "el import g", patience=0.3)
-        flink.cancel(at, "another", patience=0.3)
-        server.shutdown()
-    assert "/jobs/a1?mode=cancel" in _Cluster.asked
+def test_an_import_ends_its_own_jobs_alone(at: FakeFlink, tmp_path: Path) -> None:
+    """Not those of another import of the group, nor of a copy of its state."""
+    own, other = State(f"{tmp_path}/own"), State(f"{tmp_path}/other")
+    other.id()
+    jobs = _jobs(at, own)
+    names = [name for attempt in (Attempt(1, 1), Attempt(1, 2)) for name in _names(jobs, attempt)]
+    copytree(own.path, f"{tmp_path}/copy")
+    strangers = [_jobs(at, each) for each in (other, State(f"{tmp_path}/copy"))]
+    names += [name for each in strangers for name in _names(each, Attempt(1, 1))]
+    for number, name in enumerate([*names, "el import g", "el g"]):
+        at.begin(str(number), name)
+    at.states["0"] = "FINISHED"
+    (note,) = jobs.end_left()
+    assert note.startswith("the job 1 of an earlier attempt was still under way")
+    assert [*at.states.values()] == ["FINISHED", "CANCELED", *4 * ["RUNNING"]]
+    assert strangers[1].end_left() and at.states["3"] == "CANCELED"
+    assert all(name.startswith(f"el import g {own.id()[:16]}-") for name in names[:2])
+
+
+def _jobs(at: FakeFlink, state: State) -> ImportJobs:
+    execution = Execution("flink", 1, (f"--flink_master={at.address}", "--job_name=theirs"))
+    return ImportJobs(execution, "g", state)
+
+
+def _names(jobs: ImportJobs, attempt: Attempt) -> list[str]:
+    options = flink.options(1, jobs.named(attempt).beam)
+    return [str(options.get_all_options()["job_name"])]
+
+
+class _JobServerDies(grpc.RpcError):
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_bounded_job_that_nobody_waits_for_is_ended(at: FakeFlink) -> None:
+    """Though it comes to the cluster only when the job server is dead."""
+    options = flink.options(1, [f"--flink_master=http://{at.address}"])
+    name = str(options.get_all_options()["job_name"])
+    at.begin("old", "el run another")
+    threading.Timer(0.5, at.begin, ("new", name)).start()
+    told = flink.end_failed(options, _JobServerDies())
+    assert told == "; the job that Flink still had (new) was cancelled"
+    assert at.states == {"old": "RUNNING", "new": "CANCELED"}
+    assert flink.end_failed(options, RuntimeError()) == ""
+
+
+def test_whether_a_job_is_left_may_be_unknown() -> None:
+    options = flink.options(1, ["--flink_master=127.0.0.1:1"])
+    assert "; look whether Flink still has its job (el run " in flink.end_failed(
+        options, RuntimeError()
+    )
+    assert flink.end_failed(flink.options(1), RuntimeError()) == ""

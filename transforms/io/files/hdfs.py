@@ -12,9 +12,9 @@ import hdfs
 import requests
 
 from transforms.io.files.base import FileInfo, Files, ask
+from transforms.io.retry import LONGEST_REQUEST
 
 HDFS_PORT = 9870  # of WebHDFS, unless a path says otherwise
-_TIMEOUT = 60.0  # seconds without an answer to one request
 _READ_AHEAD = 8 * 1024 * 1024  # bytes of one request
 _TRANSIENT = re.compile(
     "Failed to find datanode|EOFException|safe mode|SafeMode|startup mode|StandbyException"
@@ -38,7 +38,7 @@ class HdfsFiles(Files):
             raise OSError(f"hdfs://{authority}: {error}") from error
         user = at.username or os.environ.get("HADOOP_USER_NAME") or getpass.getuser()
         self._prefix = f"hdfs://{authority}"
-        self.client = hdfs.InsecureClient(url, user=user, timeout=_TIMEOUT)
+        self.client = hdfs.InsecureClient(url, user=user, timeout=LONGEST_REQUEST)
 
     def is_transient(self, error: Exception) -> bool:
         if isinstance(error, hdfs.HdfsError):

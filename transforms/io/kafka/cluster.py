@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from transforms.io.retry import LONGEST_REQUEST
 from transforms.io.secrets import SettingsError, check_secret, read_secret, variable_in
 
 SECRETS: Final = ("sasl.password", "ssl.key.password")
@@ -81,7 +82,10 @@ class KafkaCluster:
         """Settings for confluent-kafka, secrets filled in: for the process that connects.
 
         Raises SettingsError where a secret isn't there."""
-        settings: dict[str, Any] = {"bootstrap.servers": self.brokers, "client.id": "el_beam"}
+        settings: dict[str, Any] = {
+            "bootstrap.servers": self.brokers, "client.id": "el_beam",
+            "socket.timeout.ms": int(LONGEST_REQUEST * 1000),
+        }  # fmt: skip
         if "sasl.username" in dict(self.settings):
             settings["sasl.mechanism"] = "PLAIN"  # unless given; librdkafka's own is Kerberos
         given = dict(self.settings)

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,7 @@ from faulty_files import FaultyFiles, Killed
 
 from el_beam.books.imports import ImportEntry
 from el_beam.books.state.acts import reset, show
-from el_beam.books.state.lease import Holder, Lease
+from el_beam.books.state.lease import BEAT, DEAD, HOLDER, Holder, Lease
 from el_beam.books.state.state import (
     Attempt,
     Commit,
@@ -25,8 +26,12 @@ from el_beam.books.state.state import (
     State,
     StateError,
 )
-from runners.orphans import Processes
+from runners.orphans import Processes, ProcessId
 from transforms.counts.summary import Summary
+from transforms.io.files.base import FileAway
+from transforms.io.kafka.broker import REQUEST_TIMEOUT
+from transforms.io.kafka.cluster import KafkaCluster
+from transforms.io.retry import LONGEST_REQUEST
 from transforms.io.world import Clock
 from transforms.read.kafka_ranges import splits_of
 from transforms.read.offsets import OffsetRange
@@ -202,6 +207,13 @@ def test_two_instances_that_begin_at_once(state: State) -> None:
         Lease(state).__enter__()
 
 
+UNSEEN: list[Callable[[Holder], Holder]] = [
+    lambda it: replace(it, host="elsewhere", pid=2**22 + 1),
+    lambda it: replace(it, boot="another", pid=2**22 + 1),
+    lambda it: replace(it, namespaces="pid:[1],time:[2]", pid=2**22 + 1),
+]
+
+
 def test_the_lease_of_a_dead_process_is_free(state: State) -> None:
     code = (
         "import sys, time; from el_beam.books.state.lease import *\n"
@@ -216,45 +228,75 @@ def test_the_lease_of_a_dead_process_is_free(state: State) -> None:
         process.kill()
     with Lease(state) as lease:
         assert lease.number == 2
+        assert [each.pid for each in lease.dead] == [process.pid]
 
 
 @pytest.mark.parametrize(("age", "free"), [(5, False), (29, False), (31, True)])
-def test_the_lease_of_another_machine_ends(state: State, age: float, free: bool) -> None:
+@pytest.mark.parametrize("far", UNSEEN)
+def test_the_lease_of_a_process_that_nobody_can_see_ends(
+    state: State, far: Callable[[Holder], Holder], age: float, free: bool
+) -> None:
+    """Of another machine, of this one before it started anew, of another container: though there
+    is no such process here."""
     with Lease(state):
         pass
     folder = Path(state.path, "lease")
-    far = Holder("elsewhere", "boot", 1, 0.0, "token")
-    (folder / "00000001.json").write_text(json.dumps(asdict(far)))
+    here = Processes().here()
+    _held(folder, HOLDER.dump(far(Holder(**vars(here)))), age)
+    if free:
+        with Lease(state) as lease:
+            assert (lease.number, lease.dead) == (2, ())
+    else:
+        with pytest.raises(StateError, match=r"process \d+ on .* its lease ends 30 s"):
+            Lease(state).__enter__()
+
+
+def _held(folder: Path, holder: bytes, age: float) -> None:
+    (folder / "00000001.json").write_bytes(holder)
     (folder / "00000001.beat").write_text("held")
     then = time.time() - age
     os.utime(folder / "00000001.beat", (then, then))
+
+
+@pytest.mark.parametrize(("age", "free"), [(5, False), (31, True)])
+def test_a_lease_of_the_release_before(state: State, age: float, free: bool) -> None:
+    """It says nothing by which anybody can see that its holder is dead."""
+    with Lease(state):
+        pass
+    here = Processes().here()
+    old = {"host": here.host, "boot": here.boot, "pid": 2**22 + 1, "started": 1.5, "token": "a1"}
+    _held(Path(state.path, "lease"), json.dumps(old).encode(), age)
     if free:
         with Lease(state) as lease:
             assert lease.number == 2
     else:
-        with pytest.raises(StateError, match=r"process 1 on elsewhere .* its lease ends 30 s"):
+        with pytest.raises(StateError, match=r"process 4194305 on .* its lease ends 30 s"):
             Lease(state).__enter__()
 
 
-def test_this_machine_before_it_started_anew() -> None:
-    machine = Processes()
-    host, boot, pid, started = machine.here()
-    assert machine.alive(host, boot, pid, started) is True
-    assert machine.alive(host, "another", pid, started) is False
-    assert machine.alive(host, boot, pid, started - 1) is False
-    assert machine.alive("elsewhere", boot, pid, started) is None
-    assert machine.alive(host, boot, max(psutil.pids()) + 100_000, started) is False
+def test_a_lease_for_the_release_before(tmp_path: Path) -> None:
+    """It finds all that it looks for, as it is, and nothing that it doesn't know. We know more."""
+    state = State(f"{tmp_path}/state", previous=True)
+    path = Path(state.path, "lease", "00000001.json")
+    with Lease(state) as lease:
+        old = json.loads(path.read_bytes())
+        assert sorted(old) == ["boot", "host", "pid", "started", "token"]
+        assert old["started"] == psutil.Process().create_time()
+        assert old["token"].startswith(lease.token)
+        known = HOLDER.load(path.read_bytes(), "x")
+        assert Processes().alive(known) is True
+        assert (known.token, Processes().here()) == (lease.token, ProcessId(**{
+            each.name: getattr(known, each.name) for each in fields(ProcessId)
+        }))  # fmt: skip
 
 
-def test_a_process_that_is_hidden_may_live(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = Processes()
-    here = machine.here()
-
-    def denied(_: object) -> float:
-        raise psutil.AccessDenied
-
-    monkeypatch.setattr(psutil.Process, "create_time", denied)
-    assert machine.alive(*here) is None
+def test_a_request_that_is_lost_does_not_cost_the_lease() -> None:
+    """Another sign of life comes in time, and what was asked for before the lease was lost has
+    been answered, or given up."""
+    assert 2 * BEAT + LONGEST_REQUEST < DEAD
+    assert REQUEST_TIMEOUT <= LONGEST_REQUEST
+    settings = KafkaCluster("localhost:1").for_librdkafka()
+    assert settings["socket.timeout.ms"] <= LONGEST_REQUEST * 1000
 
 
 def test_who_was_taken_for_dead_is_told(state: State) -> None:
@@ -280,6 +322,24 @@ def test_signs_of_life(state: State) -> None:
             time.sleep(0.02)
         assert beat.stat().st_mtime_ns > first
     assert beat.read_text() == "released"
+
+
+def test_a_sign_of_life_is_given_as_soon_as_there_is_a_file_system_again(state: State) -> None:
+    """Each is tried once: the next one comes in time, while repeats come later and later."""
+    tried: list[float] = []
+
+    def away(name: str, path: str) -> BaseException | None:
+        if name == "write" and path.endswith(".beat") and threading.current_thread() is not main:
+            tried.append(time.monotonic())
+            return FileAway("no answer")
+        return None
+
+    main = threading.current_thread()
+    with FaultyFiles(state.path, fault=away).mounted(), Lease(state, _Hurried()):
+        end = time.monotonic() + 20
+        while len(tried) < 15:
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
 
 def test_show_and_reset(state: State) -> None:

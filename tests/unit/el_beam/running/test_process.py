@@ -31,7 +31,13 @@ from el_beam.config.assemble import assemble
 from el_beam.config.run_config import RunConfig
 from el_beam.job import Execution
 from el_beam.running import bounded
-from el_beam.running.process import for_command, for_job, interruptible, stop_requested
+from el_beam.running.process import (
+    for_command,
+    for_job,
+    interruptible,
+    interrupting,
+    stop_requested,
+)
 from runners.direct import RUNNER, options
 
 ROOT = Path(__file__).parents[4]
@@ -135,7 +141,8 @@ def test_what_the_command_line_changes(tmp_path: Path) -> None:
         now = state_of_process()
         os.write(2, b"noise\n")
         assert tempfile.gettempdir() == str(tmp_path)
-        for settings in (interruptible(str(tmp_path)), stop_requested(lambda: None)):
+        for settings in (interruptible(str(tmp_path)), interrupting(),
+                         stop_requested(lambda: None)):  # fmt: skip
             with settings:
                 assert signal.getsignal(signal.SIGTERM) != before["signals"][signal.SIGTERM]
     assert noise.read_text() == "noise\n"
@@ -143,6 +150,12 @@ def test_what_the_command_line_changes(tmp_path: Path) -> None:
         "descriptors", "gc", "logging", "warnings", "temporaries", "hooks",
     }  # fmt: skip
     assert not differs(before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_has_something_to_undo_is_interrupted(number: signal.Signals) -> None:
+    with pytest.raises(KeyboardInterrupt), interrupting():
+        signal.raise_signal(number)
 
 
 def test_only_entries_change_the_process() -> None:

@@ -8,12 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import requests
 from faulty_files import FaultyFiles, Killed, deaths
 from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway, glob
+from transforms.io.files.hdfs import HdfsFiles
+from transforms.io.retry import LONGEST_REQUEST
 from transforms.write.files import publish
 from transforms.write.sink import NewFile
 
@@ -208,3 +211,21 @@ def test_deaths_are_at_every_operation(tmp_path: Path) -> None:
 @pytest.mark.parametrize("function", [filesystem.write, filesystem.open_file, filesystem.names])
 def test_functions_go_to_other_processes(function: Callable[..., object]) -> None:
     assert pickle.loads(pickle.dumps(function)) is function
+
+
+def test_no_request_to_hdfs_waits_longer_than_the_holder_of_a_lease_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def request(*_: object, **how: object) -> None:
+        asked.append(how["timeout"])
+        raise requests.ConnectionError
+
+    monkeypatch.setattr(requests.Session, "request", request)
+    files = HdfsFiles("namenode:9870")
+    for call in (lambda: files.info("/x"), lambda: files.write("/x", b""),
+                 lambda: files.move("/x", "/y"), lambda: files.remove("/x")):  # fmt: skip
+        with pytest.raises(requests.ConnectionError):
+            call()
+    assert len(asked) >= 4 and {*asked} == {LONGEST_REQUEST}

@@ -34,7 +34,9 @@ def of(settings: dict[str, str]) -> KafkaCluster:
 def test_brokers(rest: str, brokers: str) -> None:
     made = KafkaCluster.of(rest, {"topic": "not a setting"})
     assert (made.brokers, str(made), made.settings) == (brokers, brokers, ())
-    assert made.for_librdkafka() == {"bootstrap.servers": brokers, "client.id": "el_beam"}
+    assert made.for_librdkafka() == {
+        "bootstrap.servers": brokers, "client.id": "el_beam", "socket.timeout.ms": 15_000,
+    }  # fmt: skip
     assert made.for_java() == {"bootstrap.servers": brokers, "client.id": "el_beam"}
 
 
@@ -91,6 +93,7 @@ def test_a_secret_of_the_environment() -> None:
     assert made.for_librdkafka() == {
         "bootstrap.servers": "a:9092",
         "client.id": "el_beam",
+        "socket.timeout.ms": 15_000,
         "security.protocol": "SASL_SSL",
         "sasl.mechanism": "PLAIN",  # librdkafka's default is Kerberos, ours that of for_java
         "sasl.username": "el",

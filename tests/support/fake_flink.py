@@ -1,0 +1,70 @@
+"""A Flink cluster that has jobs, as its REST interface shows them, and runs none of them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from runners.flink_rest import FlinkCluster
+
+
+@dataclass
+class FakeFlink:
+    """What the cluster has."""
+
+    address: str
+    names: dict[str, str] = field(default_factory=dict)  # of jobs, by their ids
+    states: dict[str, str] = field(default_factory=dict)
+    hangs: bool = False  # a job that is cancelled never ends
+
+    @property
+    def cluster(self) -> FlinkCluster:
+        return FlinkCluster(self.address)
+
+    def begin(self, id_: str, name: str) -> None:
+        """A job has come."""
+        self.names[id_], self.states[id_] = name, "RUNNING"
+
+    def overview(self) -> dict[str, Any]:
+        return {"jobs": [
+            {"jid": each, "name": name, "state": self.states[each], "start-time": 0,
+             "tasks": {"running": int(self.states[each] == "RUNNING"), "total": 1}}
+            for each, name in self.names.items()
+        ]}  # fmt: skip
+
+    def cancel(self, id_: str) -> None:
+        self.states[id_] = "CANCELLING" if self.hangs else "CANCELED"
+
+
+@contextmanager
+def fake_flink() -> Iterator[FakeFlink]:
+    """One that answers while the block runs."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(flink.overview())
+
+        def do_PATCH(self) -> None:
+            flink.cancel(self.path.partition("?")[0].rpartition("/")[2])
+            self._answer({})
+
+        def _answer(self, content: dict[str, Any]) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(content).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        flink = FakeFlink(f"127.0.0.1:{server.server_port}")
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield flink
+        finally:
+            server.shutdown()

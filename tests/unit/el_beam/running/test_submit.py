@@ -1,0 +1,141 @@
+"""Submitting a continuous job: whatever ends that, Flink has no job that people don't know of."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+import pytest
+from apache_beam.runners.runner import PipelineRunner
+from fake_flink import FakeFlink, fake_flink
+from run_configs import run_config
+
+from el_beam.config.assemble import assemble
+from el_beam.job import Execution, Job
+from el_beam.running.failures import JobFailed
+from el_beam.running.streaming.submit import Stream, submit
+from runners import flink
+from runners.flink_rest import FlinkJob
+from transforms.io.kafka.cluster import KafkaCluster
+from transforms.read.kafka import KafkaSource
+
+NAME = "el g"
+
+
+class Died(grpc.RpcError):
+    """As gRPC says that nobody answers."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNAVAILABLE
+
+
+class Refused(grpc.RpcError):
+    """As the job server says that it can't run a job."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeFlink]:
+    monkeypatch.setattr(flink, "SETTLES", 1.5)
+    monkeypatch.setattr(flink, "options", lambda *_, **__: None)
+    with fake_flink() as cluster:
+        cluster.begin("older", "el another")
+        yield cluster
+
+
+@pytest.fixture
+def submitted(
+    at: FakeFlink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Callable[[], Any]], FlinkJob]:
+    """Submits a job to a runner that does this."""
+    (tmp_path / "log").touch()
+    config = run_config(source=f"file:{tmp_path}/log", sinks=("stdout:",))
+    job: Job = assemble(config, str(tmp_path))[0]
+    source = KafkaSource(KafkaCluster("localhost:1"), ("raw",), "", "g")
+    stream = Stream(job, source, NAME, at.cluster, ())
+
+    def begin(run: Callable[[], Any]) -> FlinkJob:
+        class Runner(PipelineRunner):
+            def run_pipeline(self, *_: object) -> Any:
+                return run()
+
+        monkeypatch.setattr(flink, "RUNNER", Runner())
+        return submit(stream, Execution("flink"))
+
+    return begin
+
+
+class Result:
+    """Of a job server that has died."""
+
+    @property
+    def state(self) -> str:
+        raise Died
+
+
+def test_the_job_server_dies_once_flink_has_the_job(at: FakeFlink, submitted: Any) -> None:
+    """Nobody needs it any more."""
+
+    def run() -> Result:
+        threading.Timer(0.7, at.begin, ("new", NAME)).start()
+        return Result()
+
+    assert submitted(run).id == "new"
+
+
+def test_the_job_server_dies_as_it_takes_the_job(at: FakeFlink, submitted: Any) -> None:
+    def run() -> None:
+        at.begin("new", NAME)
+        raise Died
+
+    assert submitted(run).id == "new"
+
+
+def test_the_job_server_dies_before(submitted: Any) -> None:
+    def run() -> None:
+        raise Died
+
+    with pytest.raises(JobFailed, match="died before Flink had the job; start the same command"):
+        submitted(run)
+
+
+def test_a_job_that_is_refused(submitted: Any) -> None:
+    def run() -> None:
+        raise Refused("no such option")
+
+    with pytest.raises(JobFailed) as caught:
+        submitted(run)
+    assert "no such option" in caught.value.details
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.7])
+def test_ctrl_c_while_it_is_on_its_way(at: FakeFlink, submitted: Any, seconds: float) -> None:
+    """The request to Flink may still be under way when the job server is dead."""
+
+    def run() -> None:
+        threading.Timer(seconds, at.begin, ("new", NAME)).start()
+        raise KeyboardInterrupt
+
+    with pytest.raises(JobFailed, match=r"^interrupted; the job that Flink had \(new\) was canc"):
+        submitted(run)
+    assert at.states == {"older": "RUNNING", "new": "CANCELED"}
+
+
+def test_ctrl_c_before(at: FakeFlink, submitted: Any) -> None:
+    def run() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(JobFailed, match=r"^interrupted; Flink has not got the job"):
+        submitted(run)
+    assert at.states == {"older": "RUNNING"}
+
+
+def test_a_job_that_flink_does_not_take(submitted: Any) -> None:
+    with pytest.raises(JobFailed, match=r"^Flink didn't take the job"):
+        submitted(lambda: SimpleNamespace(state="FAILED"))
