@@ -34,8 +34,8 @@ class FakeBroker:
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
         return {name: f"id of {name}" for name in topics}
 
-    def compacted(self, topics: Iterable[str]) -> frozenset[str]:
-        return frozenset()
+    def compacted(self, topics: Iterable[str]) -> dict[str, bool | None]:
+        return dict.fromkeys(topics, False)
 
     def bounds(self, counts: Mapping[str, int]) -> dict[Partition, tuple[int, int]]:
         return {(name, number): (self.first, self.first + len(self.topics[name][number]))

@@ -38,7 +38,13 @@ from el_beam.running.increments.planning import (
     plan,
     reached,
 )
-from el_beam.running.increments.report import Problem, Report, Watcher, lacking_problems
+from el_beam.running.increments.report import (
+    Problem,
+    Report,
+    Watcher,
+    lacking_problems,
+    notes_of_unknown,
+)
 from runners import flink
 from runners.flink_rest import FlinkError
 from runners.orphans import Processes
@@ -90,6 +96,7 @@ class Increments:
         self._name = f"el import {job.source.group}"
         self._runs = 0
         self._notes: list[str] = []  # for the next report
+        self._unknown: set[str] = set()  # topics of which it was said that they may be compacted
         self._code = about()["el_beam"]
 
     def work(self, watcher: Watcher, stop: threading.Event) -> bool:
@@ -266,7 +273,7 @@ class Increments:
         attempt = Attempt(self._lease.number, self._runs)
         for topic, intent in plans:
             topic.state.intend(intent, attempt)
-        job = self._job_of(plans, attempt)
+        job = self._job_of(plans, attempt, report)
         beam = (f"--job_name={self._name}", *self._execution.beam)
         try:
             summaries = self._run_job(job, self._execution._replace(beam=beam))
@@ -292,12 +299,13 @@ class Increments:
                 self._failed(topic, str(error), report)
         return True
 
-    def _job_of(self, plans: Plans, attempt: Attempt) -> Job:
+    def _job_of(self, plans: Plans, attempt: Attempt, report: Report) -> Job:
         splits = tuple(split for _, intent in plans for split in intent.splits)
-        # Topics of which a missing record is an error.
-        whole = frozenset() if self._options.skip_expired else self._kafka.compacted(
-            topic.name for topic, _ in plans
-        )  # fmt: skip
+        whole = frozenset[str]()  # topics of which a missing record is an error
+        if not self._options.skip_expired:
+            compacted = self._kafka.compacted(topic.name for topic, _ in plans)
+            whole = frozenset(name for name, is_so in compacted.items() if is_so is not False)
+            report.notes += notes_of_unknown(compacted, self._unknown)
         sinks = tuple((sink.attempt(self._folders.attempt(attempt)).deferring(), choice)
                       for sink, choice in self._job.sinks)  # fmt: skip
         return replace(

@@ -69,8 +69,8 @@ class LabBroker:
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
         return {name: self.topics[name].id for name in topics}
 
-    def compacted(self, topics: Iterable[str]) -> frozenset[str]:
-        return frozenset()
+    def compacted(self, topics: Iterable[str]) -> dict[str, bool | None]:
+        return dict.fromkeys(topics, False)
 
     def bounds(self, counts: Mapping[str, int]) -> dict[Partition, tuple[int, int]]:
         return {(name, number): (self.topics[name].low[number], self.topics[name].high[number])

@@ -22,7 +22,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourceType
 
 from transforms.io.kafka.cluster import KafkaCluster
-from transforms.io.kafka.errors import ErrorKind, KafkaAway, kind_of
+from transforms.io.kafka.errors import ErrorKind, KafkaAway, denied, kind_of
 
 REQUEST_TIMEOUT = 10.0  # seconds of one request
 _SILENT = logging.getLogger("el_beam.librdkafka")
@@ -59,7 +59,7 @@ class Broker(Protocol):
     def cluster_id(self) -> str: ...
     def partitions(self) -> dict[str, int]: ...
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]: ...
-    def compacted(self, topics: Iterable[str]) -> frozenset[str]: ...
+    def compacted(self, topics: Iterable[str]) -> dict[str, bool | None]: ...
     def bounds(self, counts: Mapping[str, int]) -> dict[Partition, tuple[int, int]]: ...
     def newest(self, counts: Mapping[str, int]) -> float: ...
     def members(self, group: str) -> int: ...
@@ -100,7 +100,9 @@ class KafkaTopics:
 
     def members(self, group: str) -> int:
         """How many consumers are in the group now."""
-        found = self._answers(self._admin.describe_consumer_groups, [group], default={})
+        found = self._answers(
+            self._admin.describe_consumer_groups, [group], "Describe on group", default={}
+        )
         return len(found[group].members) if found else 0
 
     def positions(self, topics: Iterable[str], group: str) -> dict[Partition, Position]:
@@ -147,28 +149,34 @@ class KafkaTopics:
         names = sorted(topics)
         if not names:
             return {}
-        found = self._answers(self._admin.describe_topics, TopicCollection(names))
+        found = self._answers(
+            self._admin.describe_topics, TopicCollection(names), "Describe on topic"
+        )
         return {name: str(found[name].topic_id) for name in names}
 
-    def compacted(self, topics: Iterable[str]) -> frozenset[str]:
-        """Those of these topics from whose midst records vanish."""
+    def compacted(self, topics: Iterable[str]) -> dict[str, bool | None]:
+        """Whether records vanish from the midst of each of these topics; None where this user may
+        not know it."""
         wanted = [ConfigResource(ResourceType.TOPIC, topic) for topic in sorted(topics)]
         if not wanted:
-            return frozenset()
-        found = self._answers(self._admin.describe_configs, wanted)
-        return frozenset(
-            each.name for each, told in found.items() if "compact" in told["cleanup.policy"].value
+            return {}
+        found = self._answers(
+            self._admin.describe_configs, wanted, "DescribeConfigs on topic", hidden=None
         )
+        return {each.name: told and "compact" in told["cleanup.policy"].value
+                for each, told in found.items()}  # fmt: skip
 
     def commit(self, group: str, offsets: Mapping[Partition, int]) -> None:
         """Set a group's offsets, for those who watch its lag. The group must have no members."""
         places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
         request = [ConsumerGroupTopicPartitions(group, places)]
-        self._answers(self._admin.alter_consumer_group_offsets, request)
+        self._answers(self._admin.alter_consumer_group_offsets, request, "Read on group")
 
     def _committed(self, group: str) -> dict[Partition, int]:
         request = [ConsumerGroupTopicPartitions(group)]
-        found = self._answers(self._admin.list_consumer_group_offsets, request, default={})
+        found = self._answers(
+            self._admin.list_consumer_group_offsets, request, "Describe on group", default={}
+        )
         places = found[group].topic_partitions if found else ()
         return {(each.topic, each.partition): each.offset for each in places if each.offset >= 0}
 
@@ -178,17 +186,38 @@ class KafkaTopics:
         if not wanted:
             return {}
         request = dict.fromkeys(wanted, which)
-        found = self._answers(self._admin.list_offsets, request, isolation_level=level)
+        found = self._answers(
+            self._admin.list_offsets, request, "Describe on topic", isolation_level=level
+        )
         return {(place.topic, place.partition): told.offset for place, told in found.items()}
 
     def _answers(
-        self, ask: Callable[..., Any], request: Any, default: Any = _MUST_BE_THERE, **options: Any
-    ) -> dict[Any, Any]:
-        """What was asked for -> what the brokers answer, where the client gives futures."""
+        self, ask: Callable[..., Any], request: Any, right: str, default: Any = _MUST_BE_THERE,
+        *, hidden: Any = _MUST_BE_THERE, **options: Any,
+    ) -> dict[Any, Any]:  # fmt: skip
+        """What was asked for -> what the brokers answer, where the client gives futures; `hidden`
+        where this user lacks the `right` to know it, as `Read on topic`, if such an answer will do.
+        """
+
+        def answer(each: Any, future: Any) -> Any:
+            try:
+                found = future.result()
+                for place in getattr(found, "topic_partitions", ()):
+                    if place.error:  # the client takes that for a result
+                        raise KafkaException(place.error)
+                return found
+            except KafkaException as exception:
+                error = exception.args[0]
+                if kind_of(error) is not ErrorKind.DENIED:
+                    raise
+                if hidden is not _MUST_BE_THERE:
+                    return hidden
+                told = denied(error, f"{right} {_name(each)}")
+                raise KafkaAway(f"cannot ask the brokers {self._cluster}: {told}") from exception
 
         def answers() -> dict[Any, Any]:
             futures = ask(request, request_timeout=REQUEST_TIMEOUT, **options)
-            return {each: future.result() for each, future in futures.items()}
+            return {each: answer(each, future) for each, future in futures.items()}
 
         return self._asked(answers, default)
 
@@ -210,6 +239,11 @@ class KafkaTopics:
                     message = f"cannot ask the brokers {self._cluster}: {told}"
                     raise KafkaAway(message) from exception
                 time.sleep(0.2)
+
+
+def _name(asked: Any) -> str:
+    """Of the topic or group that a request was about."""
+    return str(getattr(asked, "topic", "") or getattr(asked, "name", "") or asked)
 
 
 def _places(counts: Mapping[str, int]) -> list[TopicPartition]:
