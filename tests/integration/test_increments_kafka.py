@@ -5,20 +5,13 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import (
-    AclBinding,
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    ResourcePatternType,
-    ResourceType,
-)
+from confluent_kafka.admin._acl import AclBinding, AclBindingFilter, AclOperation, AclPermissionType
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.cimpl import NewTopic
 from import_job import ImportJob
 
@@ -66,8 +59,9 @@ class Rights:
 
     def forget(self, kind: ResourceType, name: str) -> None:
         """A resource is open to all."""
+        anybody: Any = None
         rules = AclBindingFilter(
-            kind, name, LITERAL, None, None, AclOperation.ANY, AclPermissionType.ANY
+            kind, name, LITERAL, anybody, anybody, AclOperation.ANY, AclPermissionType.ANY
         )
         for future in self._admin.delete_acls([rules]).values():
             future.result(10)

@@ -43,6 +43,10 @@ class KafkaSource(Source):
     def details(self) -> str:
         return f"topics {', '.join(self.topics)}, group {self.group}"
 
+    def brokers(self) -> str:
+        """A URI that names its cluster, for commands that people type."""
+        return self.shown if self.cluster.settings else f"kafka://{self.cluster}/"
+
     def consumer_config(self) -> dict[str, str]:
         """For KafkaIO's Java consumer."""
         return {

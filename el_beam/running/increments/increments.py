@@ -7,7 +7,7 @@ up nobody else.
 
 import gc
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -38,13 +38,8 @@ from el_beam.running.increments.planning import (
     plan,
     reached,
 )
-from el_beam.running.increments.report import (
-    Problem,
-    Report,
-    Watcher,
-    lacking_problems,
-    notes_of_unknown,
-)
+from el_beam.running.increments.report import Problem, Report, Watcher, lacking_problems
+from el_beam.running.increments.topics import Partitions, SourceTopics
 from runners import flink
 from runners.flink_rest import FlinkError
 from runners.orphans import Processes
@@ -54,14 +49,12 @@ from transforms.counts.summary import Summary, total
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway
-from transforms.io.kafka.broker import broker_of, matching
 from transforms.io.kafka.errors import KafkaAway
 from transforms.io.world import CLOCK, Clock
 from transforms.read.kafka import KafkaSource
 from transforms.read.kafka_ranges import KafkaRanges
 
 Run = Callable[..., dict[str, Summary]]  # as `bounded.run`
-Partitions = Mapping[str, int]  # how many each topic has
 Plans = Sequence[tuple[ImportedTopic, Intent]]
 
 
@@ -91,12 +84,12 @@ class Increments:
         self._after_commit = after_commit
         self._state = State(options.state, kept=options.kept, previous=options.previous)
         self._lease = Lease(self._state, clock, processes)
-        self._kafka = broker_of(job.source.cluster)
+        self._there = SourceTopics(job.source)
+        self._kafka = self._there.kafka
         self._topics: dict[str, ImportedTopic] = {}
         self._name = f"el import {job.source.group}"
         self._runs = 0
         self._notes: list[str] = []  # for the next report
-        self._unknown: set[str] = set()  # topics of which it was said that they may be compacted
         self._code = about()["el_beam"]
 
     def work(self, watcher: Watcher, stop: threading.Event) -> bool:
@@ -173,11 +166,13 @@ class Increments:
         report.problems += [Problem("sink", *each) for each in self._folders.damaged.items()]
         asked = self._clock.time()
         partitions = self._kafka.partitions()
+        self._look_for_vanished(partitions, report)
         self._work([*self._plan([*self._due(partitions, report)], partitions, report)], report)
         self._sweep()
         report.reopened = self._folders.reopened()
         if not report.problems and not report.lag:  # all is read that was there when we asked
             self._close_hours(partitions, asked, report)
+        report.notes += self._there.notes()
         gc.collect()  # a pipeline that has run is one large cycle, and collecting is rare here
         self._commit_group(report)
         return report
@@ -189,27 +184,42 @@ class Increments:
 
     def _due(self, partitions: Partitions, report: Report) -> Iterator[ImportedTopic]:
         """The topics of the source whose turn it is."""
-        pattern, now = self._source.pattern, self._clock.monotonic()
-        for name in matching(partitions, pattern) if pattern else self._source.topics:
+        now = self._clock.monotonic()
+        for name in self._there.names(partitions):
             if name not in partitions:
-                report.problems.append(Problem("topic", name, "the brokers have no such topic"))
+                report.problems.append(Problem("topic", name, self._there.why_absent(name)))
             elif (topic := self._topic(name)).not_before > now:
                 report.problems.append(Problem("topic", name, topic.problem))
             else:
                 yield topic
+
+    def _look_for_vanished(self, partitions: Partitions, report: Report) -> None:
+        """Finish what was prepared of topics that the brokers don't have any more."""
+        gone = {}
+        for name in self._state.topics() if self._source.pattern else ():
+            if name not in partitions:
+                topic = self._topic(name)
+                try:
+                    self._finish(topic)
+                    if last := topic.state.last():
+                        gone[name] = last.ends
+                except LeaseLost:
+                    raise
+                except (StateError, SinkError, DocumentError) as error:
+                    self._failed(topic, str(error), report)
+        self._there.vanished(gone, partitions)
 
     def _plan(
         self, topics: list[ImportedTopic], partitions: Partitions, report: Report
     ) -> Iterator[tuple[ImportedTopic, Intent]]:
         """What each topic shall do now, of those that have anything to do."""
         counts = {topic.name: partitions[topic.name] for topic in topics}
-        bounds, ids = self._kafka.bounds(counts), self._kafka.topic_ids(counts)
+        facts = self._there.facts(counts)
         for topic in topics:
-            there = {partition: bounds[topic.name, partition]
-                     for partition in range(counts[topic.name])}  # fmt: skip
+            there = facts[topic.name]
             try:
                 self._finish(topic)
-                intent = self._intent(topic, TopicFacts(topic.name, ids[topic.name], there), report)
+                intent = self._intent(topic, there, report)
             except LeaseLost:
                 raise
             except (StateError, SinkError, DocumentError) as error:
@@ -217,13 +227,16 @@ class Increments:
                 continue
             if intent:
                 report.lag += sum(high - intent.ends.get(partition, low)
-                                  for partition, (low, high) in there.items())  # fmt: skip
+                                  for partition, (low, high) in there.bounds.items())  # fmt: skip
                 yield topic, intent
 
     def _intent(self, topic: ImportedTopic, there: TopicFacts, report: Report) -> Intent | None:
         """Raises StateError where records that must be read can't be."""
         now = self._clock.time()
-        reset = f"el state reset {quote(self._state.path)} --topic {quote(topic.name)}"
+        reset = (
+            f"el state reset {quote(self._state.path)} --topic {quote(topic.name)} "
+            f"--source {quote(self._source.brokers())}"
+        )
         logs = self._folders.logs(topic.name, there.id)
         new = topic.state.last() is None and not any(log.held for log in logs.values())
         if new and self._source.start == "latest":
@@ -273,7 +286,7 @@ class Increments:
         attempt = Attempt(self._lease.number, self._runs)
         for topic, intent in plans:
             topic.state.intend(intent, attempt)
-        job = self._job_of(plans, attempt, report)
+        job = self._job_of(plans, attempt)
         beam = (f"--job_name={self._name}", *self._execution.beam)
         try:
             summaries = self._run_job(job, self._execution._replace(beam=beam))
@@ -299,13 +312,10 @@ class Increments:
                 self._failed(topic, str(error), report)
         return True
 
-    def _job_of(self, plans: Plans, attempt: Attempt, report: Report) -> Job:
+    def _job_of(self, plans: Plans, attempt: Attempt) -> Job:
         splits = tuple(split for _, intent in plans for split in intent.splits)
-        whole = frozenset[str]()  # topics of which a missing record is an error
-        if not self._options.skip_expired:
-            compacted = self._kafka.compacted(topic.name for topic, _ in plans)
-            whole = frozenset(name for name, is_so in compacted.items() if is_so is not False)
-            report.notes += notes_of_unknown(compacted, self._unknown)
+        names = [topic.name for topic, _ in plans]
+        whole = frozenset() if self._options.skip_expired else self._there.whole(names)
         sinks = tuple((sink.attempt(self._folders.attempt(attempt)).deferring(), choice)
                       for sink, choice in self._job.sinks)  # fmt: skip
         return replace(

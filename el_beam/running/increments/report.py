@@ -1,6 +1,6 @@
 """What a round of increments did, for those who show it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
@@ -70,13 +70,3 @@ def lacking_problems(
         )
         for root, its in lacking.items()
     ]  # fmt: skip
-
-
-def notes_of_unknown(compacted: Mapping[str, bool | None], told: set[str]) -> Iterator[str]:
-    """That nobody knows of topics whether they are compacted: of each once, then it is `told`."""
-    if unknown := [name for name, is_so in compacted.items() if is_so is None and name not in told]:
-        told.update(unknown)
-        yield (
-            f"this user lacks the right DescribeConfigs on topic {', '.join(unknown)}: it is taken "
-            "for a compacted one, so it waits if records are missing from its midst"
-        )

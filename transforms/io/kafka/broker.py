@@ -22,7 +22,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourceType
 
 from transforms.io.kafka.cluster import KafkaCluster
-from transforms.io.kafka.errors import ErrorKind, KafkaAway, denied, kind_of
+from transforms.io.kafka.errors import ErrorKind, KafkaAway, KafkaDenied, denied, kind_of
 
 REQUEST_TIMEOUT = 10.0  # seconds of one request
 _SILENT = logging.getLogger("el_beam.librdkafka")
@@ -94,7 +94,7 @@ class KafkaTopics:
         return AdminClient({**settings, "socket.timeout.ms": 10_000})
 
     def partitions(self) -> dict[str, int]:
-        """Topic -> number of its partitions."""
+        """Topic -> number of its partitions. Those that this user may not describe are left out."""
         found = self._asked(lambda: self._admin.list_topics(timeout=REQUEST_TIMEOUT)).topics
         return {name: len(topic.partitions) for name, topic in found.items()}
 
@@ -145,7 +145,9 @@ class KafkaTopics:
         return str(self._asked(lambda: self._admin.list_topics(timeout=REQUEST_TIMEOUT)).cluster_id)
 
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
-        """Topic -> its id, which a topic that is made anew under the same name doesn't have."""
+        """Topic -> its id, which a topic that is made anew under the same name doesn't have.
+
+        Raises KafkaDenied where this user may not describe a topic, whether it is there or not."""
         names = sorted(topics)
         if not names:
             return {}
@@ -213,7 +215,7 @@ class KafkaTopics:
                 if hidden is not _MUST_BE_THERE:
                     return hidden
                 told = denied(error, f"{right} {_name(each)}")
-                raise KafkaAway(f"cannot ask the brokers {self._cluster}: {told}") from exception
+                raise KafkaDenied(f"cannot ask the brokers {self._cluster}: {told}") from exception
 
         def answers() -> dict[Any, Any]:
             futures = ask(request, request_timeout=REQUEST_TIMEOUT, **options)

@@ -19,6 +19,10 @@ class KafkaAway(ElBeamError):
     transient = True
 
 
+class KafkaDenied(KafkaAway):
+    """This user lacks a right; the message names it."""
+
+
 class ErrorKind(Enum):
     """What an error means."""
 

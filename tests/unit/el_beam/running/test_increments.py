@@ -28,9 +28,9 @@ class Import:
         self.state = State(f"{folder}/state")
         (folder / "scratch").mkdir()
 
-    def run(self) -> Reports:
+    def run(self, which: str = "topics=raw") -> Reports:
         config = run_config(
-            source=f"kafka://{BROKERS}/?topics=raw&group=g",
+            source=f"kafka://{BROKERS}/?{which}&group=g",
             sinks=(f"parquet:{self.folder}/p",), state=self.state.path, once=True,
         )  # fmt: skip
         job, execution = assemble(config, str(self.folder / "scratch"))
@@ -63,3 +63,19 @@ def test_each_record_becomes_a_row_once(tmp_path: Path, sent: list[bytes]) -> No
     assert broker.committed == {("g", "raw", 0): 20, ("g", "raw", 1): 40}
     last = job.state.topic("raw").last()
     assert last and (last.number, last.ends) == (2, {0: 20, 1: 40})
+
+
+def test_a_topic_that_vanished_under_a_pattern(tmp_path: Path, sent: list[bytes]) -> None:
+    """People get to know it, once; no other topic waits, nor does any hour."""
+    job = Import(tmp_path)
+    broker = FakeBroker({"a": [sent[:20]], "b": [sent[20:30]], "c": [[]]}, time=1.7e9)
+    with broker.at(BROKERS):
+        job.run("pattern=[abc]")
+        broker.topics = {"a": broker.topics["a"]}
+        broker.topics["a"][0] += sent[30:]
+        (report,) = job.run("pattern=[abc]")
+        (nothing,) = job.run("topics=a")
+    assert report.notes == [
+        "b is not at the brokers any more: it was read to 0:10, and what it had after that is lost"
+    ]
+    assert (report.topics, report.problems, nothing.notes) == (["a"], [], [])
