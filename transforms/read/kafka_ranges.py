@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -26,13 +26,14 @@ from confluent_kafka import (
 
 from schemas.event import Origin, RawLine
 from transforms.errors import UnreadableInput
-from transforms.io.kafka.broker import StandIn, stand_in_of
+from transforms.io.kafka.broker import REQUEST_TIMEOUT, KafkaRecord, Partition, StandIn, stand_in_of
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.errors import ErrorKind, denied, kind_of
 from transforms.io.world import CLOCK
 from transforms.layout import kafka_split
 from transforms.read.lines import Source
 from transforms.read.offsets import OffsetRange
+from transforms.read.receipt import LastRecord, Rest, newest
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -109,25 +110,26 @@ class KafkaRanges(Source):
 
 def read_ranges(
     cluster: KafkaCluster, split: KafkaSplit, *, whole: frozenset[str] = frozenset()
-) -> Generator[RawLine, None, int]:
+) -> Generator[RawLine, None, Rest]:
     """The lines of a split: every record of every range, in order. Returns how many offsets have
-    none.
+    none, and the last record of each partition.
 
     Offsets without a record are passed over; if the topic is to be `whole`, only those that never
     had one, as the marks of transactions. Raises OffsetsGone where records aren't there any more,
     UnreadableInput where the brokers stay away, or have an answer that lasts."""
-    holes = 0
+    holes, last = 0, list[LastRecord]()
     if stand_in := stand_in_of(cluster):
         for wanted in split.ranges:
-            holes += yield from _records(stand_in, split, wanted)
-        return holes
+            rest = yield from _records(stand_in, split, wanted)
+            holes, last = holes + rest.holes, [*last, *rest.last]
+        return Rest(holes, newest(last))
     with _reading(cluster, split.topic) as consumer:
         for wanted in split.ranges:
-            passed_over = yield from _range(consumer, split, wanted)
-            if passed_over and split.topic in whole:
+            rest = yield from _range(consumer, split, wanted)
+            if rest.holes and split.topic in whole:
                 _check_whole(cluster, split.topic, wanted)
-            holes += passed_over
-    return holes
+            holes, last = holes + rest.holes, [*last, *rest.last]
+    return Rest(holes, newest(last))
 
 
 @contextmanager
@@ -158,25 +160,31 @@ def _reading(cluster: KafkaCluster, topic: str, **more: Any) -> Iterator[Consume
 
 def _records(
     broker: StandIn, split: KafkaSplit, wanted: OffsetRange
-) -> Generator[RawLine, None, int]:
+) -> Generator[RawLine, None, Rest]:
     partition, start, end = wanted
-    name, lines = f"{split.topic}/{partition}", 0
-    for offset, value, time_ in broker.records((split.topic, partition), start, end):
-        yield RawLine(value.removesuffix(b"\n"), Origin("kafka", name, offset, time_, split.id))
+    name, lines, last = f"{split.topic}/{partition}", 0, None
+    for record in broker.records((split.topic, partition), start, end):
+        offset, value, time, _ = last = record
+        yield RawLine(value.removesuffix(b"\n"), Origin("kafka", name, offset, time, split.id))
         lines += 1
-    return wanted.records - lines
+    return Rest(wanted.records - lines, (_last_of(partition, last),) if last else ())
+
+
+def _last_of(partition: int, record: KafkaRecord) -> LastRecord:
+    offset, value, time, epoch = record
+    return LastRecord.of(partition, offset, round(time * 1000), b"", value, epoch)
 
 
 def _range(
     consumer: Consumer, split: KafkaSplit, wanted: OffsetRange
-) -> Generator[RawLine, None, int]:
-    lines = 0
+) -> Generator[RawLine, None, Rest]:
+    lines, last = 0, None
     name = f"{split.topic}/{wanted.partition}"
     for message, offset in _messages(consumer, split.topic, wanted):
         if offset < wanted.end:
             yield _line(message, name, offset, split.id)
-            lines += 1
-    return wanted.records - lines
+            lines, last = lines + 1, message
+    return Rest(wanted.records - lines, (_last(last),) if last else ())
 
 
 def _messages(consumer: Consumer, topic: str, wanted: OffsetRange) -> Iterator[tuple[Message, int]]:
@@ -254,6 +262,47 @@ def _judge(error: KafkaError, topic: str, name: str, position: int) -> None:
         raise UnreadableInput(f"cannot read {name}: {denied(error, f'Read on topic {topic}')}")
     if kind is ErrorKind.NO_TOPIC:
         raise UnreadableInput(f"cannot read {name}: {error.str()}")
+
+
+def _last(message: Message) -> LastRecord:
+    partition: Any = message.partition()
+    offset: Any = message.offset()
+    key: Any = message.key() or b""
+    value: Any = message.value() or b""
+    epoch = message.leader_epoch()
+    return LastRecord.of(
+        partition, offset, message.timestamp()[1], key, value, -1 if epoch is None else epoch
+    )
+
+
+def records_at(
+    cluster: KafkaCluster, places: Mapping[Partition, int]
+) -> dict[Partition, LastRecord]:
+    """What partitions have at these offsets, or next after them. Partitions of which the brokers
+    say nothing in 10 seconds are left out, and those whose records are gone or may not be read."""
+    found: dict[Partition, LastRecord] = {}
+    if stand_in := stand_in_of(cluster):
+        for place, offset in places.items():
+            with suppress(UnreadableInput):
+                for record in stand_in.records(place, offset, offset + 1):
+                    found[place] = _last_of(place[1], record)
+        return found
+    silent = {*places}
+    small = {"fetch.message.max.bytes": 1, "queued.min.messages": 1}  # a batch at a time
+    with _reading(cluster, ", ".join(sorted({topic for topic, _ in places})), **small) as consumer:
+        consumer.assign([TopicPartition(*place, offset) for place, offset in places.items()])
+        until = CLOCK.monotonic() + REQUEST_TIMEOUT
+        while silent and CLOCK.monotonic() < until:
+            for message in consumer.consume(len(silent), _WAIT):
+                topic, number = message.topic(), message.partition()
+                place = str(topic), -1 if number is None else number
+                if error := message.error():
+                    if kind_of(error).transient:
+                        continue
+                elif place in silent:
+                    found[place] = _last(message)
+                silent.discard(place)
+    return found
 
 
 def _line(message: Message, name: str, offset: int, split: str) -> RawLine:

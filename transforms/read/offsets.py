@@ -58,3 +58,8 @@ def without(some: Iterable[OffsetRange], others: Iterable[OffsetRange]) -> Range
         if start < end:
             left.append(OffsetRange(partition, start, end))
     return tuple(left)
+
+
+def within(ranges: Iterable[OffsetRange], partition: int, offset: int) -> bool:
+    """Whether a record is in any of these ranges."""
+    return any(each.partition == partition and each.start <= offset < each.end for each in ranges)

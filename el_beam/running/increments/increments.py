@@ -35,6 +35,7 @@ from el_beam.running.increments.planning import (
     TopicFacts,
     check,
     check_held,
+    overwritten,
     plan,
     reached,
 )
@@ -53,6 +54,7 @@ from transforms.io.kafka.errors import KafkaAway
 from transforms.io.world import CLOCK, Clock
 from transforms.read.kafka import KafkaSource
 from transforms.read.kafka_ranges import KafkaRanges
+from transforms.read.receipt import LastRecord, newest
 
 Run = Callable[..., dict[str, Summary]]  # as `bounded.run`
 Plans = Sequence[tuple[ImportedTopic, Intent]]
@@ -213,6 +215,7 @@ class Increments:
         self, topics: list[ImportedTopic], partitions: Partitions, report: Report
     ) -> Iterator[tuple[ImportedTopic, Intent]]:
         """What each topic shall do now, of those that have anything to do."""
+        plans, known = list[tuple[ImportedTopic, Intent]](), dict[str, list[LastRecord]]()
         counts = {topic.name: partitions[topic.name] for topic in topics}
         facts = self._there.facts(counts)
         for topic in topics:
@@ -226,18 +229,36 @@ class Increments:
                 self._failed(topic, str(error), report)
                 continue
             if intent:
-                report.lag += sum(high - intent.ends.get(partition, low)
-                                  for partition, (low, high) in there.bounds.items())  # fmt: skip
-                yield topic, intent
+                plans.append((topic, intent))
+                known[topic.name] = self._known(topic, intent)
+        replaced = self._there.replaced(known, facts)
+        for topic, intent in plans:
+            if cuts := replaced.get(topic.name):
+                number = topic.state.next - 1
+                told = overwritten(topic.name, cuts, self._reset(topic.name), number)
+                self._failed(topic, told, report)
+                continue
+            bounds = facts[topic.name].bounds.items()
+            report.lag += sum(high - intent.ends.get(each, low) for each, (low, high) in bounds)
+            yield topic, intent
+
+    def _known(self, topic: ImportedTopic, intent: Intent) -> list[LastRecord]:
+        """The last records that state and folders know of the partitions that will be read."""
+        logs = self._folders.logs(topic.name, intent.topic_id).values()
+        last = [topic.state.last(), *(log.log.last() for log in logs)]
+        return [each for its in last if its for each in its.last if each.partition in intent.starts]
+
+    def _reset(self, topic: str) -> str:
+        """How the command begins that lets a topic go on from elsewhere."""
+        return (
+            f"el state reset {quote(self._state.path)} --source {quote(self._source.brokers())} "
+            f"--topic {quote(topic)}"
+        )
 
     def _intent(self, topic: ImportedTopic, there: TopicFacts, report: Report) -> Intent | None:
         """Raises StateError where records that must be read can't be."""
         now = self._clock.time()
-        reset = (
-            f"el state reset {quote(self._state.path)} --topic {quote(topic.name)} "
-            f"--source {quote(self._source.brokers())}"
-        )
-        logs = self._folders.logs(topic.name, there.id)
+        reset, logs = self._reset(topic.name), self._folders.logs(topic.name, there.id)
         new = topic.state.last() is None and not any(log.held for log in logs.values())
         if new and self._source.start == "latest":
             ends = {each: high for each, (_, high) in there.bounds.items()}
@@ -247,7 +268,9 @@ class Increments:
             raise StateError(conflict)
         check(topic.state.last(), there, reset)
         if last := topic.state.last():
-            report.notes += self._folders.settle(last, topic.name, there.id)
+            report.notes += self._folders.settle(
+                last, topic.name, there.id, partial(self._there.unchanged, there)
+            )
         held = {key: log.held for key, log in logs.items()}
         anew = partial(self._kafka.bounds, {topic.name: len(there.bounds)})
         check_held(held, there, reset, topic.state.next - 1, anew)
@@ -263,7 +286,10 @@ class Increments:
         lacking = {self._folders.root(key): its for key, its in found.lacking.items()}
         report.problems += lacking_problems(there, lacking, self._state.path, reset)
         if found.ends:
-            topic.state.commit(Commit(topic.state.next, found.ends, there.id, now, why="held"))
+            known = last.last if last else ()
+            topic.state.commit(
+                Commit(topic.state.next, found.ends, there.id, now, why="held", last=known)
+            )
         return found.intent and replace(
             found.intent, registry=self._job.registry.digest(), code=self._code, created=now
         )
@@ -344,6 +370,7 @@ class Increments:
         manifest = Manifest(
             intent.ends, {**self._folders.entries(intent, mine, logs)}, intent.topic_id,
             intent.registry, self._code,
+            last=newest(each for its in mine.values() for each in its.last),
         )  # fmt: skip
         if self._state.previous:
             manifest = replace(
@@ -372,9 +399,11 @@ class Increments:
             topic.state.give_up()
             return False
         self._lease.check()
+        before = topic.state.last()
         commit = Commit(
             intent.number, manifest.ends, intent.topic_id, self._clock.time(),
             replace(manifest, entries={}) if self._state.previous else None,
+            last=newest((*(before.last if before else ()), *manifest.last)),
         )  # fmt: skip
         topic.state.commit(commit)
         for hook in self._after_commit:

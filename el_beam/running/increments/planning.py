@@ -160,6 +160,17 @@ def _check_ends(read: Mapping[int, int], there: TopicFacts, reset: str, number: 
         )
 
 
+def overwritten(name: str, cuts: Mapping[int, int], reset: str, number: int) -> str:
+    """What people should know of a topic in which other records are from some offsets on than were
+    read."""
+    where = ", ".join(f"{name}/{each} from {cut} on" for each, cut in sorted(cuts.items()))
+    return (
+        f"other records than were read are in {where}: a broker has lost records, and others have "
+        f"their offsets now; `{reset} --to {places(cuts)} --again --after {number} --yes` goes on "
+        "with these"
+    )
+
+
 def _lost(read: Mapping[int, int], there: TopicFacts) -> dict[int, int]:
     """Where partitions end now that were read further."""
     ends = {each: high for each, (_, high) in sorted(there.bounds.items()) if each in read}

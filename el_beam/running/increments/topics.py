@@ -4,9 +4,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from el_beam.running.increments.planning import TopicFacts, places
+from transforms.errors import UnreadableInput
 from transforms.io.kafka.broker import broker_of, matching
 from transforms.io.kafka.errors import KafkaAway, KafkaDenied
 from transforms.read.kafka import KafkaSource
+from transforms.read.kafka_ranges import records_at
+from transforms.read.receipt import LastRecord
 
 Partitions = Mapping[str, int]  # how many each topic has
 
@@ -71,3 +74,71 @@ class SourceTopics:
                 "for a compacted one, so it waits if records are missing from its midst"
             )
         return frozenset(name for name, is_so in compacted.items() if is_so is not False)
+
+    def replaced(
+        self, known: Mapping[str, Iterable[LastRecord]], facts: Mapping[str, TopicFacts]
+    ) -> dict[str, dict[int, int]]:
+        """Topic -> partition -> the first offset from which on other records are there than were
+        read: a broker has lost them, and others came. Left out are those of which all `known`
+        records are there, or have expired.
+
+        Where the brokers' epochs don't say it, that is the offset of the known record."""
+        found: dict[str, dict[int, int]] = {}
+        for name, record, now in self._now(known, facts):
+            if self._differs(name, record, now):
+                cut = self._cut(name, facts[name].bounds[record.partition][0], record, now)
+                its = found.setdefault(name, {})
+                its[record.partition] = min(cut, its.get(record.partition, cut))
+        return found
+
+    def unchanged(self, there: TopicFacts, known: Iterable[LastRecord]) -> frozenset[int]:
+        """The partitions whose known records are there."""
+        now = self._now({there.name: known}, {there.name: there})
+        return frozenset(was.partition for _, was, its in now if not self._differs(_, was, its))
+
+    def _now(
+        self, known: Mapping[str, Iterable[LastRecord]], facts: Mapping[str, TopicFacts]
+    ) -> list[tuple[str, LastRecord, LastRecord]]:
+        """Topics, records that are known of them, and what is in their place."""
+        left = {
+            (name, each) for name, records in known.items() for each in records
+            if (bounds := facts[name].bounds.get(each.partition))
+            and bounds[0] <= each.offset < bounds[1]
+        }  # fmt: skip
+        found = []
+        while left:  # once, but where folders and state differ
+            asked = {(name, each.partition): each for name, each in left}
+            now = self._at({place: each.offset for place, each in asked.items()})
+            found += [(place[0], each, now[place]) for place, each in asked.items() if place in now]
+            left -= {(name, each) for (name, _), each in asked.items()}
+        return found
+
+    def _at(self, offsets: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], LastRecord]:
+        try:
+            return records_at(self._source.cluster, offsets)
+        except UnreadableInput as error:
+            raise KafkaAway(str(error)) from error
+
+    def _differs(self, name: str, known: LastRecord, now: LastRecord) -> bool:
+        if -1 in (known.epoch, now.epoch):
+            now = now._replace(epoch=known.epoch)
+        if now == known:
+            return False
+        # Of a compacted topic the record may have been removed.
+        as_before = known.epoch == now.epoch or known.offset != now.offset
+        return not (as_before and self.kafka.compacted([name])[name] is not False)
+
+    def _cut(self, name: str, low: int, known: LastRecord, now: LastRecord) -> int:
+        """The first offset of a later epoch than that of a known record: each leader begins one,
+        and what was lost it had not."""
+        first, end = low, known.offset
+        if not -1 < known.epoch < now.epoch:
+            return end
+        while first < end:
+            middle = (first + end) // 2
+            its = self._at({(name, known.partition): middle}).get((name, known.partition))
+            if its and its.epoch <= known.epoch and its.offset < end:
+                first = its.offset + 1
+            else:
+                end = middle
+        return end

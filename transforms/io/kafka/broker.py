@@ -73,6 +73,7 @@ class KafkaRecord(NamedTuple):
     offset: int
     value: bytes
     time: float  # unix seconds
+    epoch: int = -1  # of the leader that took it in
 
 
 class StandIn(Broker, Protocol):
