@@ -13,7 +13,8 @@ from confluent_kafka.admin._acl import AclBinding, AclBindingFilter, AclOperatio
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.cimpl import NewTopic
-from import_job import ImportJob
+from import_job import ImportJob, problems
+from in_process import call as el
 
 from runners.local_stack import Stack
 from traffic.feed import lines as lines_of_now
@@ -176,3 +177,38 @@ def test_compacted_topics_with_transactions(job: ImportJob) -> None:
             transactions(job.kafka, topic, "c")
             read(0, 24)
     assert job.run(on_expired="skip")[0]
+
+
+def lose_last_batch(stack: Stack, topic: str) -> int:
+    """Let the broker lose what partition 0 of a topic got last, as when its disk does. Returns the
+    offset that comes next."""
+    data = stack.kafka.folder / "data"
+    stack.kafka.stop()
+    (data / ".kafka_cleanshutdown").unlink()  # so that it looks what there is
+    log = data / f"{topic}-0" / f"{0:020d}.log"
+    content, start, offset = log.read_bytes(), 0, 0
+    while len(content) > (end := start + 12 + int.from_bytes(content[start + 8 : start + 12])):
+        start, offset = end, int.from_bytes(content[end : end + 8])
+    log.write_bytes(content[:start])
+    stack.kafka.start()
+    return offset
+
+
+def test_records_that_were_lost_and_written_over(job: ImportJob, stack: Stack) -> None:
+    """The topic is longer than before, and the last record that was read is another one: people get
+    to know it, and from where on; then what is new is read, and nothing twice."""
+    topic = f"{job.name}.a"
+    for number in (60, 40):
+        job.put(number, partitions=1)
+    assert job.run()[1][0].summary.read == 100
+    cut = lose_last_batch(stack, topic)
+    assert 0 < cut < 100
+    job.put(200, partitions=1)
+    ok, (report,) = job.run()
+    assert not ok
+    told = problems(report)[topic]
+    assert f"other records than were read are in {topic}/0 from {cut} on: a broker has" in told
+    command = told.partition("`el ")[2].partition("`")[0]
+    assert el(*command.split()).code == 0
+    assert job.run()[1][0].summary.read == 200
+    assert sum(job.uuids().values()) == len(job.uuids()) == 300

@@ -18,6 +18,8 @@ class FakeBroker:
         and all have the same time, in unix seconds."""
         self.topics = {name: [[*each] for each in parts] for name, parts in topics.items()}
         self.first, self.time = first, time
+        self.epoch = -1  # of all records
+        self.is_compacted: bool | None = False
         self.committed: dict[tuple[str, str, int], int] = {}  # group, topic, partition
 
     @contextmanager
@@ -35,7 +37,7 @@ class FakeBroker:
         return {name: f"id of {name}" for name in topics}
 
     def compacted(self, topics: Iterable[str]) -> dict[str, bool | None]:
-        return dict.fromkeys(topics, False)
+        return dict.fromkeys(topics, self.is_compacted)
 
     def bounds(self, counts: Mapping[str, int]) -> dict[Partition, tuple[int, int]]:
         return {(name, number): (self.first, self.first + len(self.topics[name][number]))
@@ -58,4 +60,4 @@ class FakeBroker:
     def records(self, place: Partition, start: int, end: int) -> Iterator[KafkaRecord]:
         values = self.topics[place[0]][place[1]]
         for offset in range(max(start, self.first), min(end, self.first + len(values))):
-            yield KafkaRecord(offset, values[offset - self.first], self.time)
+            yield KafkaRecord(offset, values[offset - self.first], self.time, self.epoch)

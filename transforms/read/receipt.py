@@ -26,7 +26,7 @@ class LastRecord(NamedTuple):
 
 def newest(records: Iterable[LastRecord]) -> tuple[LastRecord, ...]:
     """The last ones of each partition."""
-    found = {each.partition: each for each in sorted(records, key=lambda each: each.offset)}
+    found = {each.partition: each for each in sorted(records)}
     return tuple(sorted(found.values()))
 
 

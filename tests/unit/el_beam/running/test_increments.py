@@ -12,6 +12,7 @@ from import_job import Reports
 from run_configs import run_config
 
 from el_beam.books.state.state import State
+from el_beam.cli import main
 from el_beam.config.assemble import assemble
 from el_beam.running.increments.increments import Increments
 from el_beam.running.increments.planning import MOST_RECORDS, IncrementsOptions
@@ -28,15 +29,16 @@ class Import:
         self.state = State(f"{folder}/state")
         (folder / "scratch").mkdir()
 
-    def run(self, which: str = "topics=raw") -> Reports:
+    def run(self, which: str = "topics=raw", *, previous: bool = False) -> Reports:
         config = run_config(
             source=f"kafka://{BROKERS}/?{which}&group=g",
             sinks=(f"parquet:{self.folder}/p",), state=self.state.path, once=True,
         )  # fmt: skip
         job, execution = assemble(config, str(self.folder / "scratch"))
-        options = IncrementsOptions(self.state.path, None, False, MOST_RECORDS)
+        options = IncrementsOptions(self.state.path, None, False, MOST_RECORDS, previous=previous)
         reports = Reports()
-        assert Increments(job, execution, options).work(reports, threading.Event())
+        good = Increments(job, execution, options).work(reports, threading.Event())
+        assert good == (not reports[-1].problems)
         return reports
 
     def rows(self) -> Counter[str]:
@@ -79,3 +81,48 @@ def test_a_topic_that_vanished_under_a_pattern(tmp_path: Path, sent: list[bytes]
         "b is not at the brokers any more: it was read to 0:10, and what it had after that is lost"
     ]
     assert (report.topics, report.problems, nothing.notes) == (["a"], [], [])
+
+
+@pytest.mark.parametrize(
+    ("compacted", "epoch", "told"),
+    [
+        (False, -1, True),  # old brokers don't say it: the record does
+        (False, 4, True),  # one that lost what it had, and got other records from a mirror
+        (True, -1, False),
+        (None, 4, False),
+        (True, 5, True),
+    ],
+)
+def test_other_records_than_were_read(
+    tmp_path: Path, sent: list[bytes], compacted: bool | None, epoch: int, told: bool
+) -> None:
+    """A topic that is longer than it was, but has another record where the last one was."""
+    job = Import(tmp_path)
+    broker = FakeBroker({"raw": [sent[:20], sent[20:25]]}, time=1.7e9)
+    broker.epoch, broker.is_compacted = min(epoch, 4), compacted
+    with broker.at(BROKERS):
+        job.run()
+        broker.epoch = epoch
+        broker.topics["raw"][0] = [*sent[:10], *sent[30:60]]
+        (report,) = job.run()
+        text = report.problems[0].text if told else ""
+        assert [each.subject for each in report.problems] == ["raw"] * told
+        assert report.summary.read == (0 if told else 20)
+        if told:
+            start = 0 if epoch == 5 else 19  # all of it is of the new epoch here
+            assert f"other records than were read are in raw/0 from {start} on" in text
+            command = text.partition("`el ")[2].partition("`")[0]
+            assert main(command.split()) == 0
+            assert job.run()[0].summary.read == 40 - start
+    assert max(job.rows().values()) == 1 or epoch == 5
+
+
+def test_the_release_before_gets_no_digests(tmp_path: Path, sent: list[bytes]) -> None:
+    """It reads no names that it doesn't know."""
+    for previous in (True, False):
+        (folder := tmp_path / str(previous)).mkdir()
+        job = Import(folder)
+        with FakeBroker({"raw": [sent[:20]]}, time=1.7e9).at(BROKERS):
+            job.run(previous=previous)
+        written = [path.read_bytes() for path in folder.rglob("*.commit.json")]
+        assert [b'"digest"' in each for each in written] == [not previous] * 2
