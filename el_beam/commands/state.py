@@ -13,6 +13,7 @@ from el_beam.books.ledger.changes import changing
 from el_beam.books.state.acts import reset, show
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import State
+from el_beam.books.state.transactions import Transactions
 from el_beam.connectors.kafka import brokers_of
 from el_beam.terminal.console import ResultTable, printable, results
 from el_beam.uris import UriError, checked_path
@@ -53,6 +54,12 @@ def register(add_parser: Any) -> None:
         "none")  # fmt: skip
     add("--yes", action="store_true", help="do it; without it, only say what would change")
     resetter.set_defaults(command=_reset)
+    releaser = actions.add_parser(
+        "release", help="let hours close though a transaction of a partition is open"
+    )
+    releaser.add_argument("state", metavar="DIR")
+    releaser.add_argument("place", metavar="TOPIC/PARTITION", help="as `el run` names it")
+    releaser.set_defaults(command=_release)
     upgrader = actions.add_parser(
         "upgrade", help="write states and folders as this release does, for good"
     )
@@ -120,6 +127,14 @@ def _reset(args: argparse.Namespace) -> int:
         return 0
     with Lease(state):
         reset(state, args.topic, ends, again=args.again, after=args.after)
+    return 0
+
+
+def _release(args: argparse.Namespace) -> int:
+    topic, _, partition = args.place.rpartition("/")
+    if not (topic and re.fullmatch(r"[0-9]{1,9}", partition)):
+        raise UriError(f"{args.place!r} is no partition: write TOPIC/PARTITION, as raw/0")
+    Transactions(checked_path(args.state)).release(topic, int(partition))
     return 0
 
 

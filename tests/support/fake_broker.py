@@ -20,6 +20,7 @@ class FakeBroker:
         self.first, self.time = first, time
         self.epoch = -1  # of all records
         self.is_compacted: bool | None = False
+        self.open: dict[Partition, int] = {}  # where a transaction is, and begins
         self.committed: dict[tuple[str, str, int], int] = {}  # group, topic, partition
 
     @contextmanager
@@ -40,8 +41,12 @@ class FakeBroker:
         return dict.fromkeys(topics, self.is_compacted)
 
     def bounds(self, counts: Mapping[str, int]) -> dict[Partition, tuple[int, int]]:
-        return {(name, number): (self.first, self.first + len(self.topics[name][number]))
+        return {(name, number): (self.first, self.open.get(
+                (name, number), self.first + len(self.topics[name][number])))
                 for name, count in counts.items() for number in range(count)}  # fmt: skip
+
+    def unstable(self, counts: Mapping[str, int]) -> dict[Partition, int]:
+        return self.open
 
     def newest(self, counts: Mapping[str, int]) -> float:
         return self.time if any(any(self.topics[name]) for name in counts) else 0.0

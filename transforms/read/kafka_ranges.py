@@ -26,13 +26,20 @@ from confluent_kafka import (
 
 from schemas.event import Origin, RawLine
 from transforms.errors import UnreadableInput
-from transforms.io.kafka.broker import REQUEST_TIMEOUT, KafkaRecord, Partition, StandIn, stand_in_of
+from transforms.io.kafka.broker import (
+    REQUEST_TIMEOUT,
+    KafkaRecord,
+    Partition,
+    StandIn,
+    broker_of,
+    stand_in_of,
+)
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.errors import ErrorKind, denied, kind_of
 from transforms.io.world import CLOCK
 from transforms.layout import kafka_split
 from transforms.read.lines import Source
-from transforms.read.offsets import OffsetRange
+from transforms.read.offsets import OffsetRange, UnreadPlace
 from transforms.read.receipt import LastRecord, Rest, newest
 
 if TYPE_CHECKING:
@@ -276,10 +283,11 @@ def _last(message: Message) -> LastRecord:
 
 
 def records_at(
-    cluster: KafkaCluster, places: Mapping[Partition, int]
+    cluster: KafkaCluster, places: Mapping[Partition, int], *, committed: bool = True
 ) -> dict[Partition, LastRecord]:
-    """What partitions have at these offsets, or next after them. Partitions of which the brokers
-    say nothing in 10 seconds are left out, and those whose records are gone or may not be read."""
+    """What partitions have at these offsets, or next after them; transactions that are open count
+    if it needn't be `committed`. Partitions of which the brokers say nothing in 10 seconds are left
+    out, and those whose records are gone or may not be read."""
     found: dict[Partition, LastRecord] = {}
     if stand_in := stand_in_of(cluster):
         for place, offset in places.items():
@@ -288,7 +296,11 @@ def records_at(
                     found[place] = _last_of(place[1], record)
         return found
     silent = {*places}
-    small = {"fetch.message.max.bytes": 1, "queued.min.messages": 1}  # a batch at a time
+    small = {
+        "fetch.message.max.bytes": 1,  # a batch at a time
+        "queued.min.messages": 1,
+        "isolation.level": "read_committed" if committed else "read_uncommitted",
+    }
     with _reading(cluster, ", ".join(sorted({topic for topic, _ in places})), **small) as consumer:
         consumer.assign([TopicPartition(*place, offset) for place, offset in places.items()])
         until = CLOCK.monotonic() + REQUEST_TIMEOUT
@@ -303,6 +315,19 @@ def records_at(
                     found[place] = _last(message)
                 silent.discard(place)
     return found
+
+
+def unread(cluster: KafkaCluster, counts: Mapping[str, int]) -> list[UnreadPlace]:
+    """Where topics with these numbers of partitions can't be read to their ends, for a transaction
+    is open. Raises KafkaAway, UnreadableInput."""
+    if not (starts := broker_of(cluster).unstable(counts)):
+        return []
+    first = records_at(cluster, starts, committed=False)
+    return [
+        UnreadPlace(topic, number, offset, its.time / 1000 if its else 0.0)
+        for (topic, number), offset in sorted(starts.items())
+        for its in (first.get((topic, number)),)
+    ]
 
 
 def _line(message: Message, name: str, offset: int, split: str) -> RawLine:

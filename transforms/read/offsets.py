@@ -16,6 +16,18 @@ class OffsetRange(NamedTuple):
         return self.end - self.start
 
 
+class UnreadPlace(NamedTuple):
+    """From where on a partition can't be read: its first open transaction begins there."""
+
+    topic: str
+    partition: int
+    offset: int
+    time: float = 0.0  # unix seconds, of its first record
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}@{self.offset}"
+
+
 Ranges = tuple[OffsetRange, ...]
 
 

@@ -281,11 +281,10 @@ class ImportFolders:
         return next(log.sink.root for logs in self._logs.values() for name, log in logs.items()
                     if name == key)  # fmt: skip
 
-    def close_hours(
-        self, newest: Callable[[], float], asked: float
-    ) -> tuple[list[str], dict[str, str]]:
-        """As Closing.close."""
-        return self._closing.close(newest, asked)
+    @property
+    def hours(self) -> Closing:
+        """Which become complete."""
+        return self._closing
 
 
 def _after_reset(

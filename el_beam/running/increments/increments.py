@@ -24,6 +24,7 @@ from el_beam.books.state.state import (
     State,
     StateError,
 )
+from el_beam.books.state.transactions import Transactions
 from el_beam.job import Execution, Job
 from el_beam.running.bounded import clean_up, options_of, run
 from el_beam.running.failures import JobFailed, NotReady
@@ -88,6 +89,7 @@ class Increments:
         self._lease = Lease(self._state, clock, processes)
         self._there = SourceTopics(job.source)
         self._kafka = self._there.kafka
+        self._transactions = Transactions(self._state.path)
         self._topics: dict[str, ImportedTopic] = {}
         self._name = f"el import {job.source.group}"
         self._runs = 0
@@ -172,8 +174,7 @@ class Increments:
         self._work([*self._plan([*self._due(partitions, report)], partitions, report)], report)
         self._sweep()
         report.reopened = self._folders.reopened()
-        if not report.problems and not report.lag:  # all is read that was there when we asked
-            self._close_hours(partitions, asked, report)
+        self._close_hours(partitions, asked, report)
         report.notes += self._there.notes()
         gc.collect()  # a pipeline that has run is one large cycle, and collecting is rare here
         self._commit_group(report)
@@ -429,7 +430,18 @@ class Increments:
 
     def _close_hours(self, partitions: Partitions, asked: float, report: Report) -> None:
         counts = {name: partitions[name] for name in self._topics if name in partitions}
-        report.closed, open_ = self._folders.close_hours(lambda: self._kafka.newest(counts), asked)
+        unread = self._there.unread(counts)
+        since = self._transactions.seen(unread, asked)
+        given_up = [each for each in unread if asked - since[each] >= self._options.patience]
+        self._there.note_unread(since, given_up, self._state.path, asked)
+        if report.problems or report.lag:  # not all is read that was there when we asked
+            return
+        awaited = [each for each in unread if each not in given_up]
+        last = (topic.state.last() for topic in self._topics.values())
+        came = max((each.committed for each in last if each and not each.why), default=0.0)
+        report.closed, open_ = self._folders.hours.close(
+            lambda: self._kafka.newest(counts), asked, came, awaited, given_up
+        )
         report.problems += [Problem("sink", sink, text) for sink, text in open_.items()]
 
     def _failed(self, topic: ImportedTopic, problem: str, report: Report) -> None:

@@ -27,6 +27,7 @@ class IncrementsOptions(NamedTuple):
     most_records: int = MOST_RECORDS  # of a topic in one increment
     kept: int = KEPT  # newest commits of a topic that have a file of their own
     previous: bool = False  # a new state is written as the release before reads it
+    patience: float = 3600.0  # seconds for which hours wait for a transaction that is open
 
 
 class TopicFacts(NamedTuple):

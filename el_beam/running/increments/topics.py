@@ -1,16 +1,20 @@
 """The topics of an import's source, as the brokers have them, and what people should know of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
+from shlex import quote
+from typing import Final
 
 from el_beam.running.increments.planning import TopicFacts, places
 from transforms.errors import UnreadableInput
 from transforms.io.kafka.broker import broker_of, matching
 from transforms.io.kafka.errors import KafkaAway, KafkaDenied
 from transforms.read.kafka import KafkaSource
-from transforms.read.kafka_ranges import records_at
+from transforms.read.kafka_ranges import records_at, unread
+from transforms.read.offsets import UnreadPlace
 from transforms.read.receipt import LastRecord
 
+_LONG: Final = 60.0  # seconds that a transaction may take until people hear of it
 Partitions = Mapping[str, int]  # how many each topic has
 
 
@@ -22,6 +26,7 @@ class SourceTopics:
         self._source = source
         self._notes: list[str] = []
         self._unclear: set[str] = set()  # of which it was said that they may be compacted
+        self._named: set[tuple[bool, UnreadPlace]] = set()  # transactions, and whether given up
         self._vanished: set[str] = set()  # of which it was said that they are gone
 
     def notes(self) -> list[str]:
@@ -112,6 +117,32 @@ class SourceTopics:
             found += [(place[0], each, now[place]) for place, each in asked.items() if place in now]
             left -= {(name, each) for (name, _), each in asked.items()}
         return found
+
+    def unread(self, counts: Partitions) -> list[UnreadPlace]:
+        """Where partitions can't be read to their ends, for a transaction is open."""
+        try:
+            return unread(self._source.cluster, counts)
+        except UnreadableInput as error:
+            raise KafkaAway(str(error)) from error
+
+    def note_unread(
+        self, since: Mapping[UnreadPlace, float], given_up: Container[UnreadPlace],
+        state: str, now: float,
+    ) -> None:  # fmt: skip
+        """Note which transactions don't end, since when each is known, and that hours don't wait
+        any more for those that are `given_up`. Short ones are no news."""
+        for place, seen in since.items():
+            done, age = place in given_up, now - min(seen or now, place.time or now)
+            if (done, place) in self._named or (age < _LONG and not done):
+                continue
+            self._named.add((done, place))
+            self._notes.append(
+                f"a transaction that begins at {place} doesn't end: its first record is "
+                f"{age / 60:,.0f} minutes old, and nobody can read what follows it; "
+                + ("hours close without it, and open again when it ends" if done else
+                   f"hours wait for it, or `el state release {quote(state)} {place.topic}/"
+                   f"{place.partition}` closes them without it")
+            )  # fmt: skip
 
     def _at(self, offsets: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], LastRecord]:
         try:

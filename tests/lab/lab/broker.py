@@ -79,6 +79,9 @@ class LabBroker:
         return {(name, number): (self.topics[name].low[number], self.topics[name].high[number])
                 for name, count in counts.items() for number in range(count)}  # fmt: skip
 
+    def unstable(self, counts: Mapping[str, int]) -> dict[Partition, int]:
+        return {}
+
     def newest(self, counts: Mapping[str, int]) -> float:
         times = (record.time for name in counts for part in self.topics[name].records
                  for record in part.values())  # fmt: skip

@@ -1,6 +1,7 @@
 """Increments, from a broker in memory into files: the whole of an import without a server."""
 
 import threading
+import time
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -16,7 +17,9 @@ from el_beam.cli import main
 from el_beam.config.assemble import assemble
 from el_beam.running.increments.increments import Increments
 from el_beam.running.increments.planning import MOST_RECORDS, IncrementsOptions
+from el_beam.running.increments.report import Report
 from traffic.feed import lines
+from transforms.io.world import Clock, ticking
 
 BROKERS = "broker:1"
 
@@ -126,3 +129,63 @@ def test_the_release_before_gets_no_digests(tmp_path: Path, sent: list[bytes]) -
             job.run(previous=previous)
         written = [path.read_bytes() for path in folder.rglob("*.commit.json")]
         assert [b'"digest"' in each for each in written] == [not previous] * 2
+
+
+class Later(Clock):
+    """This machine's clock, some seconds ahead."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+
+def test_hours_wait_for_an_open_transaction_but_not_for_ever(
+    tmp_path: Path, sent: list[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it hides may belong to them. Its end opens them again."""
+    job, clock = Import(tmp_path), Later()
+    broker = FakeBroker({"raw": [sent[:20], sent[20:30]]}, time=time.time() - 3 * 3600)
+    broker.open = {("raw", 0): 10}
+
+    def run() -> tuple[Report, set[bytes]]:
+        (report,) = job.run()
+        marks = (tmp_path / "p").rglob("_SUCCESS")
+        return report, {each.read_bytes() for each in marks}
+
+    with broker.at(BROKERS), ticking(clock):
+        report, marks = run()
+        assert (report.summary.read, marks) == (20, set())
+        (told,) = report.notes
+        assert told.startswith(
+            "a transaction that begins at raw/0@10 doesn't end: its first record"
+        )
+        assert main(["state", "release", job.state.path, "raw/7"]) == 2
+        assert "no open transaction in raw/7; there are raw/0@10" in capsys.readouterr().err
+        clock.ahead = 3 * 3600
+        report, marks = run()
+        assert marks == {b'{"unread": ["raw/0@10"]}'}
+        assert [each for each in report.notes if "hours close without it" in each]
+        assert main(["ledger", f"{tmp_path}/p"]) == 0
+        assert "unread: " in (err := capsys.readouterr().err) and "after raw/0@10" in err
+        broker.open = {}
+        report, marks = run()
+        assert (report.summary.read, bool(report.reopened)) == (10, True)
+        clock.ahead = 6 * 3600
+        assert run()[1] == {b""}
+        assert main(["ledger", f"{tmp_path}/p"]) == 0
+        assert "unread: " not in capsys.readouterr().err
+
+
+def test_people_release_what_hours_wait_for(tmp_path: Path, sent: list[bytes]) -> None:
+    job, clock = Import(tmp_path), Later()
+    broker = FakeBroker({"raw": [sent[:20], sent[20:30]]}, time=time.time() - 3 * 3600)
+    broker.open = {("raw", 0): 10}
+    clock.ahead = 2 * 3600
+    with broker.at(BROKERS), ticking(clock):
+        job.run()
+        assert main(["state", "release", job.state.path, "raw/0"]) == 0
+        clock.ahead += 1800  # less than our patience, but the source is silent
+        job.run()
+        clock.ahead += 2000
+        assert job.run()[0].closed
