@@ -10,10 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
-from shlex import quote
 
-from el_beam.books.imports import offsets
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import (
     Attempt,
@@ -30,17 +27,9 @@ from el_beam.running.bounded import clean_up, options_of, run
 from el_beam.running.failures import JobFailed, NotReady
 from el_beam.running.hooks import Hook
 from el_beam.running.increments.folders import Entries, ImportFolders, Logs
-from el_beam.running.increments.planning import (
-    ImportedTopic,
-    IncrementsOptions,
-    TopicFacts,
-    check,
-    check_held,
-    overwritten,
-    plan,
-    reached,
-)
-from el_beam.running.increments.report import Problem, Report, Watcher, lacking_problems
+from el_beam.running.increments.intents import Intents
+from el_beam.running.increments.planning import ImportedTopic, IncrementsOptions, came, reached
+from el_beam.running.increments.report import Problem, Report, Watcher
 from el_beam.running.increments.topics import Partitions, SourceTopics
 from runners import flink
 from runners.flink_rest import FlinkError
@@ -152,6 +141,10 @@ class Increments:
             self._job.sinks, self._state, self._lease, cluster, self._options.kept,
             self._processes, self._job.options,
         )  # fmt: skip
+        self._intents = Intents(
+            self._state, self._folders, self._there, self._source, self._options,
+            self._job.registry.digest(), self._code, self._clock,
+        )  # fmt: skip
         for name in self._state.topics():
             with suppress(SinkError, DocumentError):  # it is tried again, and told, each round
                 self._finish(self._topic(name))
@@ -223,7 +216,7 @@ class Increments:
             there = facts[topic.name]
             try:
                 self._finish(topic)
-                intent = self._intent(topic, there, report)
+                intent = self._intents.next(topic, there, report)
             except LeaseLost:
                 raise
             except (StateError, SinkError, DocumentError) as error:
@@ -231,69 +224,15 @@ class Increments:
                 continue
             if intent:
                 plans.append((topic, intent))
-                known[topic.name] = self._known(topic, intent)
+                known[topic.name] = self._intents.known(topic, intent)
         replaced = self._there.replaced(known, facts)
         for topic, intent in plans:
             if cuts := replaced.get(topic.name):
-                number = topic.state.next - 1
-                told = overwritten(topic.name, cuts, self._reset(topic.name), number)
-                self._failed(topic, told, report)
+                self._failed(topic, self._intents.why_not(topic, cuts), report)
                 continue
             bounds = facts[topic.name].bounds.items()
             report.lag += sum(high - intent.ends.get(each, low) for each, (low, high) in bounds)
             yield topic, intent
-
-    def _known(self, topic: ImportedTopic, intent: Intent) -> list[LastRecord]:
-        """The last records that state and folders know of the partitions that will be read."""
-        logs = self._folders.logs(topic.name, intent.topic_id).values()
-        last = [topic.state.last(), *(log.log.last() for log in logs)]
-        return [each for its in last if its for each in its.last if each.partition in intent.starts]
-
-    def _reset(self, topic: str) -> str:
-        """How the command begins that lets a topic go on from elsewhere."""
-        return (
-            f"el state reset {quote(self._state.path)} --source {quote(self._source.brokers())} "
-            f"--topic {quote(topic)}"
-        )
-
-    def _intent(self, topic: ImportedTopic, there: TopicFacts, report: Report) -> Intent | None:
-        """Raises StateError where records that must be read can't be."""
-        now = self._clock.time()
-        reset, logs = self._reset(topic.name), self._folders.logs(topic.name, there.id)
-        new = topic.state.last() is None and not any(log.held for log in logs.values())
-        if new and self._source.start == "latest":
-            ends = {each: high for each, (_, high) in there.bounds.items()}
-            topic.state.commit(Commit(1, ends, there.id, now, why="latest"))
-            return None
-        if conflict := self._folders.conflicts(logs):
-            raise StateError(conflict)
-        check(topic.state.last(), there, reset)
-        if last := topic.state.last():
-            report.notes += self._folders.settle(
-                last, topic.name, there.id, partial(self._there.unchanged, there)
-            )
-        held = {key: log.held for key, log in logs.items()}
-        anew = partial(self._kafka.bounds, {topic.name: len(there.bounds)})
-        check_held(held, there, reset, topic.state.next - 1, anew)
-        found = plan(
-            topic.state, there, held, skip=self._options.skip_expired,
-            most=self._options.most_records, all_keep_books=self._folders.all_sinks,
-        )  # fmt: skip
-        if found.skipped:
-            report.notes.append(
-                f"{topic.name}: {offsets(found.skipped)} are in all folders already, though "
-                f"{self._state.path} doesn't know it: the import goes on after them"
-            )
-        lacking = {self._folders.root(key): its for key, its in found.lacking.items()}
-        report.problems += lacking_problems(there, lacking, self._state.path, reset)
-        if found.ends:
-            known = last.last if last else ()
-            topic.state.commit(
-                Commit(topic.state.next, found.ends, there.id, now, why="held", last=known)
-            )
-        return found.intent and replace(
-            found.intent, registry=self._job.registry.digest(), code=self._code, created=now
-        )
 
     def _work(self, plans: Plans, report: Report) -> None:
         """Topics that go well are one job; one that has failed, and all of a job that fails, are a
@@ -437,11 +376,10 @@ class Increments:
         if report.problems or report.lag:  # not all is read that was there when we asked
             return
         awaited = [each for each in unread if each not in given_up]
-        last = (topic.state.last() for topic in self._topics.values())
-        came = max((each.committed for each in last if each and not each.why), default=0.0)
         report.closed, open_ = self._folders.hours.close(
-            lambda: self._kafka.newest(counts), asked, came, awaited, given_up
-        )
+            lambda: self._kafka.newest(counts), asked, came(self._topics.values()),
+            awaited, given_up,
+        )  # fmt: skip
         report.problems += [Problem("sink", sink, text) for sink, text in open_.items()]
 
     def _failed(self, topic: ImportedTopic, problem: str, report: Report) -> None:
