@@ -179,6 +179,8 @@ class RunConfig(GraphConfig):
     def _of_increments(self) -> Iterator[str]:
         if self.source.scheme not in ("kafka", ""):
             yield "--state is for increments: those read from kafka:"
+        if self.source.parameters.get("isolation.level") == "read_uncommitted":
+            yield "increments read what is committed alone: leave isolation.level out"
         if self.once == (self.every is not None):
             yield "increments need --every 60s, or --once"
         if self.metrics:

@@ -24,8 +24,8 @@ from transforms.io.kafka.broker import KafkaTopics
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.errors import KafkaAway
 from transforms.io.world import Clock, ticking
-from transforms.read.kafka_ranges import KafkaSplit, OffsetsGone, read_ranges
-from transforms.read.offsets import OffsetRange
+from transforms.read.kafka_ranges import KafkaSplit, OffsetsGone, read_ranges, unread
+from transforms.read.offsets import OffsetRange, UnreadPlace
 
 ALLOW = AclPermissionType.ALLOW
 LITERAL = ResourcePatternType.LITERAL
@@ -212,3 +212,30 @@ def test_records_that_were_lost_and_written_over(job: ImportJob, stack: Stack) -
     assert el(*command.split()).code == 0
     assert job.run()[1][0].summary.read == 200
     assert sum(job.uuids().values()) == len(job.uuids()) == 300
+
+
+def test_a_transaction_that_stays_open(job: ImportJob) -> None:
+    """What follows it can't be read: it is named, by the import and by `el check`, and no hour of
+    its time is complete until people release it."""
+    topic, past = f"{job.name}.a", int((time.time() - 3 * 3600) * 1000)
+    make_topic(job.kafka, topic, 1)
+    source = lines_of_now()
+    settings = {"bootstrap.servers": job.kafka, "transactional.id": job.name, "log_level": 0}
+    sender, writer = Producer({"bootstrap.servers": job.kafka}), Producer(settings)
+    writer.init_transactions()
+    writer.begin_transaction()
+    for producer, at in ((sender, past), (writer, past), (sender, past + 2 * 3_600_000)):
+        for line in islice(source, 10):
+            producer.produce(topic, line, timestamp=at)
+        producer.flush(10)
+    hidden = unread(KafkaCluster(job.kafka), {topic: 1})
+    assert hidden == [UnreadPlace(topic, 0, 10, past / 1000)]
+    (report,) = job.run()[1]
+    assert report.summary.read == 10
+    told = f"a transaction that begins at {topic}/0@10 doesn't end: its first record is 180 minutes"
+    assert [note for note in report.notes if told in note]
+    checked = el("check", job.uri(f"topics={topic}")).out
+    assert f"one that begins at {topic}/0@10 doesn't end" in checked
+    assert el("state", "release", job.state.path, f"{topic}/0").code == 0
+    writer.commit_transaction()
+    assert job.run()[1][0].summary.read == 20

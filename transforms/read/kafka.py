@@ -27,6 +27,7 @@ class KafkaSource(Source):
     shown: str
     start: str = "earliest"  # where a group without offsets begins; or `latest`
     pattern: str | None = None  # of topics, instead of their names: see `settled`
+    isolation: str = "read_committed"  # of transactions; or `read_uncommitted`: all of them
     expansion: Any = None  # Beam's expansion service, which tells it how KafkaIO is made
 
     def settled(self, topics: tuple[str, ...], expansion: Any) -> KafkaSource:
@@ -53,6 +54,7 @@ class KafkaSource(Source):
             **self.cluster.for_java(),
             "group.id": self.group,
             "auto.offset.reset": self.start,
+            "isolation.level": self.isolation,
             # Kafka's own commits run ahead of what was processed.
             "enable.auto.commit": "false",
         }
