@@ -24,7 +24,8 @@ from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
 from transforms.io.world import CLOCK
 from transforms.layout import LEDGER, safe_name
-from transforms.read.offsets import OffsetRange, Ranges, common, united
+from transforms.read.offsets import OffsetRange, Ranges, common, united, within
+from transforms.read.receipt import LastRecord, newest
 from transforms.route import Choice
 from transforms.write.sink import NewFile, Sink
 
@@ -51,6 +52,8 @@ class ImportEntry:
     held: Ranges = ()  # all that is here of this topic, with this entry
     passed: Ranges = ()  # what nobody wants here: it was before the import began, or before a reset
     committed: float = 0.0  # unix seconds
+    last: tuple[LastRecord, ...] = ()
+    """Of each partition, what tells the last record of it that is here from others."""
 
 
 IMPORT = DocumentFormat("import", ImportEntry)
@@ -142,7 +145,12 @@ class ImportLog:
             self.finish(waiting)
         number = last.number + 1 if last else 1
         held, passed = map(united, change(*((last.held, last.passed) if last else ((), ()))))
-        entry = replace(entry, number=number, held=held, passed=passed, committed=CLOCK.time())
+        known = (*(last.last if last else ()), *entry.last)
+        here = (each for each in known if within(held, each.partition, each.offset))
+        entry = replace(
+            entry, number=number, held=held, passed=passed, committed=CLOCK.time(),
+            last=newest(here),
+        )  # fmt: skip
         return self.log.add(entry)
 
 

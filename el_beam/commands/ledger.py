@@ -11,7 +11,7 @@ from el_beam.books.imports import offsets
 from el_beam.books.ledger.audit import compare, repairs
 from el_beam.books.ledger.changes import put_away_untracked
 from el_beam.books.ledger.entries import accept, read_ledger
-from el_beam.books.ledger.hours import retire
+from el_beam.books.ledger.hours import retire, unread_hours
 from el_beam.books.ledger.model import Ledger
 from el_beam.commands.common import add_hours
 from el_beam.connectors.contract import selection_of
@@ -74,6 +74,7 @@ def as_json(ledger: Ledger) -> dict[str, Any]:
         "accepted": [vars(each) for each in ledger.accepted],
         "expired": {topic: its for topic, its in ledger.expired.items() if its},
         "holes": {topic: number for topic, number in ledger.holes.items() if number},
+        "unread": {hour: [*map(str, its)] for hour, its in unread_hours(ledger.root).items()},
         "mending": repairs(ledger),
     }
 
@@ -86,6 +87,11 @@ def _remarks(ledger: Ledger) -> Iterator[str]:
     for topic, number in sorted(ledger.holes.items()):
         if number:
             yield f"holes: {number:,} offsets of {topic} have no record"
+    for hour, its in unread_hours(ledger.root).items():
+        yield (
+            f"unread: {hour} lacks what may have come after {', '.join(map(str, its))}, where a "
+            "transaction was open"
+        )
     for each in ledger.accepted:
         when = time.strftime("%Y-%m-%d", time.gmtime(each.at))
         yield f"accepted on {when}: {each.sentence} ({each.why})"

@@ -213,7 +213,7 @@ def _run_increments(
     assert config.state is not None
     options = IncrementsOptions(
         config.state, config.every, config.on_expired == "skip",
-        previous=config.write_format == "previous",
+        previous=config.write_format == "previous", patience=config.transaction_patience,
     )  # fmt: skip
     with stop_requested(lambda: leave(args.scratch)) as stop:
         rounds = Rounds(job.progress or "", stop, as_json=args.json)

@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import re
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from el_beam.books import folder
@@ -11,6 +13,7 @@ from el_beam.books.ledger.changes import changing
 from el_beam.books.state.acts import reset, show
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import State
+from el_beam.books.state.transactions import Transactions
 from el_beam.connectors.kafka import brokers_of
 from el_beam.terminal.console import ResultTable, printable, results
 from el_beam.uris import UriError, checked_path
@@ -41,7 +44,8 @@ def register(add_parser: Any) -> None:
     add("--topic", required=True, metavar="NAME")
     add("--to", required=True, metavar="earliest|latest|0:500,1:730",
         help="from where; or the next offset of each partition")  # fmt: skip
-    add("--source", metavar="URI", help="kafka://BROKERS/, to ask for offsets")
+    add("--source", metavar="URI",
+        help="kafka://BROKERS/, to ask for offsets, and whether those of --to exist")  # fmt: skip
     add("--again", action="store_true",
         help="let records enter folders that have some of these offsets already: where they are "
         "other records by now; needs --after")  # fmt: skip
@@ -50,6 +54,12 @@ def register(add_parser: Any) -> None:
         "none")  # fmt: skip
     add("--yes", action="store_true", help="do it; without it, only say what would change")
     resetter.set_defaults(command=_reset)
+    releaser = actions.add_parser(
+        "release", help="let hours close though a transaction of a partition is open"
+    )
+    releaser.add_argument("state", metavar="DIR")
+    releaser.add_argument("place", metavar="TOPIC/PARTITION", help="as `el run` names it")
+    releaser.set_defaults(command=_release)
     upgrader = actions.add_parser(
         "upgrade", help="write states and folders as this release does, for good"
     )
@@ -102,8 +112,8 @@ def _reset(args: argparse.Namespace) -> int:
     if args.topic not in state.topics() and args.after != 0:  # 0: a lost state, as it was told
         there_are = ", ".join(state.topics()) or "none"
         raise UriError(f"no topic {args.topic!r} in {args.state}; there are {there_are}")
-    ends = _ends(args)
     last = state.topic(args.topic).last()
+    ends = _ends(args, last.ends if last else {})
     for partition, offset in sorted(ends.items()):
         before = last.ends.get(partition, 0) if last else 0
         print(printable(f"{args.topic}/{partition}: {before:,} -> {offset:,}"))
@@ -117,6 +127,14 @@ def _reset(args: argparse.Namespace) -> int:
         return 0
     with Lease(state):
         reset(state, args.topic, ends, again=args.again, after=args.after)
+    return 0
+
+
+def _release(args: argparse.Namespace) -> int:
+    topic, _, partition = args.place.rpartition("/")
+    if not (topic and re.fullmatch(r"[0-9]{1,9}", partition)):
+        raise UriError(f"{args.place!r} is no partition: write TOPIC/PARTITION, as raw/0")
+    Transactions(checked_path(args.state)).release(topic, int(partition))
     return 0
 
 
@@ -159,21 +177,58 @@ def _is_state(path: str) -> bool:
     return any(filesystem.exists(f"{path}/{name}.json") for name in ("source", "cluster"))
 
 
-def _ends(args: argparse.Namespace) -> dict[int, int]:
-    """Partition -> next offset. Raises UriError, KafkaAway."""
-    if args.to not in ("earliest", "latest"):
-        try:
-            pairs = (each.split(":") for each in args.to.split(","))
-            return {int(partition): int(offset) for partition, offset in pairs}
-        except ValueError as error:
-            raise UriError(f"--to {args.to!r}: write earliest, latest or 0:500,1:730") from error
+def _ends(args: argparse.Namespace, known: Mapping[int, int]) -> dict[int, int]:
+    """Partition -> next offset. What the state knows is where each partition was read to.
+
+    Raises UriError where there is no such place, KafkaAway."""
+    named = args.to in ("earliest", "latest")
+    ends = {} if named else _places(args.to)
     if not args.source:
-        raise UriError(f"--to {args.to} needs --source kafka://BROKERS/")
+        if named:
+            raise UriError(f"--to {args.to} needs --source kafka://BROKERS/")
+        if known:
+            _check(args, ends, known, {}, "; to go beyond, give --source kafka://BROKERS/")
+        return ends
     from transforms.io.kafka.broker import broker_of  # `el state show` needs no client
 
     kafka = broker_of(brokers_of(args.source))
     counts = kafka.partitions()
     if args.topic not in counts:
         raise UriError(f"no topic {args.topic} at the brokers")
-    found = kafka.bounds({args.topic: counts[args.topic]})
-    return {number: bound[args.to == "latest"] for (_, number), bound in found.items()}
+    bounds = kafka.bounds({args.topic: counts[args.topic]})
+    if named:
+        return {number: bound[args.to == "latest"] for (_, number), bound in bounds.items()}
+    _check(args, ends, {number: high for (_, number), (_, high) in bounds.items()}, known, "")
+    return ends
+
+
+def _places(text: str) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for pair in text.split(","):
+        if not (match := re.fullmatch(r"([0-9]{1,9}):([0-9]{1,18})", pair)):
+            raise UriError(f"--to {text!r}: write earliest, latest or 0:500,1:730")
+        partition, offset = map(int, match.groups())
+        if partition in found:
+            raise UriError(f"--to {text!r} gives partition {partition} twice")
+        found[partition] = offset
+    return found
+
+
+def _check(
+    args: argparse.Namespace, ends: Mapping[int, int], there: Mapping[int, int],
+    known: Mapping[int, int], hint: str,
+) -> None:  # fmt: skip
+    """Raises UriError for a partition that isn't `there`, and for an offset behind its end. A topic
+    that was made anew may lack one that is `known`: from its start on it can always be read."""
+    whose = "at the brokers" if args.source else f"in {args.state}"
+    for partition, offset in ends.items():
+        if partition not in there and (offset or partition not in known):
+            raise UriError(
+                f"{args.topic} has no partition {partition} {whose}; there are "
+                f"{', '.join(map(str, sorted(there))) or 'none'}{hint}"
+            )
+        if partition in there and offset > there[partition]:
+            raise UriError(
+                f"{args.topic}/{partition} goes to offset {there[partition]} {whose}, and "
+                f"{offset} is behind that{hint}"
+            )

@@ -147,6 +147,11 @@ class RunConfig(GraphConfig):
         one_of("fail", "skip"), "if records expired before they were read: `fail` (default) lets "
         "their topic wait, `skip` continues without them", metavar="ACT",
     ))  # fmt: skip
+    transaction_patience: float = field(default=3600.0, metadata=option(
+        duration, "hours wait so long for a transaction that stays open, then close without it "
+        "([complete hours](ledger.md#complete-hours)); `1h` by default", metavar="1h",
+        identity=False,
+    ))  # fmt: skip
     write_format: str = field(default="newest", metadata=option(
         one_of("newest", "previous"), "how a new state and new folders are written: `newest` "
         "(default), or so that the `previous` release reads them ([upgrade](upgrade.md))",
@@ -174,6 +179,8 @@ class RunConfig(GraphConfig):
     def _of_increments(self) -> Iterator[str]:
         if self.source.scheme not in ("kafka", ""):
             yield "--state is for increments: those read from kafka:"
+        if self.source.parameters.get("isolation.level") == "read_uncommitted":
+            yield "increments read what is committed alone: leave isolation.level out"
         if self.once == (self.every is not None):
             yield "increments need --every 60s, or --once"
         if self.metrics:

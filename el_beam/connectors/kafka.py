@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from transforms.read.kafka_ranges import KafkaSplit
 
 _STARTS = ("earliest", "latest")
+_ISOLATIONS = ("read_committed", "read_uncommitted")
 _TOPICS = {
     "topics": "names of topics, with commas between; or",
     "pattern": "a regular expression of whole names",
@@ -60,6 +61,8 @@ class KafkaConnector(Connector):
             "increments", _TOPICS | {
                 "group": "required: the consumer group whose offsets say what was read",
                 "start": "where a group without offsets begins: earliest (the default) or latest",
+                "isolation.level": "of a continuous job: read_committed (the default), without "
+                "transactions that are open or were given up; or read_uncommitted",
             }, SETTINGS),
         Use("sink", "kafka", "//BROKERS/?topic=eventlogging_{schema}_{revision}",
             "a record for each event, at least once", {
@@ -88,7 +91,12 @@ class KafkaConnector(Connector):
         start = given.get("start", _STARTS[0])
         if start not in _STARTS:
             raise UriError(f"{uri}: start must be {' or '.join(_STARTS)}, not {start!r}")
-        return KafkaSource(cluster_of(uri), topics, given["group"], str(uri), start, pattern)
+        isolation = given.get("isolation.level", _ISOLATIONS[0])
+        if isolation not in _ISOLATIONS:
+            raise UriError(f"{uri}: isolation.level must be {' or '.join(_ISOLATIONS)}")
+        return KafkaSource(
+            cluster_of(uri), topics, given["group"], str(uri), start, pattern, isolation
+        )
 
     def sink(self, uri: Uri, registry: Registry, job_id: str) -> Sink:
         return _sink(uri)

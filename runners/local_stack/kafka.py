@@ -1,5 +1,6 @@
 """Kafka: one KRaft broker. Topics are never made by themselves, as in production; unlike there
-nothing is ever removed, for sample events are years old."""
+nothing is ever removed, for sample events are years old. Rights can be given and taken (ACLs); what
+has none is everybody's."""
 
 import uuid
 
@@ -30,6 +31,8 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 log.retention.ms=-1
 group.initial.rebalance.delay.ms=0
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=true
 """
 _SECURE = """\
 sasl.enabled.mechanisms=PLAIN

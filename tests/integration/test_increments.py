@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.cimpl import NewPartitions, NewTopic
+from confluent_kafka.cimpl import NewPartitions
 from import_job import ImportJob, Reports, problems
 from in_process import call as el
 
@@ -220,22 +220,6 @@ def test_records_of_transactions(job: ImportJob) -> None:
     assert last is not None
     assert last.ends == {0: 126}
     assert [each.missing for folder in "pr" for each in job.entries(folder)] == [66, 66]
-
-
-def test_compacted_topics(job: ImportJob) -> None:
-    topic = f"{job.name}.a"
-    compact = {"cleanup.policy": "compact"}
-    job.admin.create_topics([NewTopic(topic, 1, config=compact)])[topic].result(10)
-    producer = Producer({"bootstrap.servers": job.kafka, "transactional.id": job.name})
-    producer.init_transactions()
-    for _ in range(2):
-        producer.begin_transaction()
-        producer.produce(topic, b"x", key=b"k")
-        producer.commit_transaction()
-    ok, (report,) = job.run()
-    assert not ok
-    assert f"records 1 to 1 of {topic}/0 are not there: compacted away" in problems(report)[topic]
-    assert job.run(on_expired="skip")[1][0].summary.read == 2
 
 
 def test_who_fails_holds_up_nobody_else(job: ImportJob) -> None:

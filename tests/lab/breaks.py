@@ -20,7 +20,7 @@ from lab.sim import LabProcesses
 from el_beam.books import imports, log
 from el_beam.books.ledger import changes, hours
 from el_beam.books.state import acts, lease, state
-from el_beam.running.increments import folders, planning
+from el_beam.running.increments import folders, planning, topics
 from el_beam.upkeep.backfill import plan
 from runners.orphans import Processes
 from transforms.counts.summary import Summary
@@ -248,6 +248,10 @@ BREAKS: dict[str, tuple[int, Break]] = {  # kind, what is broken
     "two entries are made at the same time": (4, _put(log.Log, "add", _entered_at_the_same_time)),
     "a command lets records come again each time": (
         4, _put(operators, "reset", _reset_whatever_came_since)),
+    "nobody looks whether other records are there": (
+        4, _put(topics.SourceTopics, "replaced", lambda *_: {})),
+    "folders forget what only others lack": (
+        4, _put(topics.SourceTopics, "unchanged", lambda *_: frozenset())),
     "books needn't balance": (5, _put(Summary, "imbalances", property(lambda _: []))),
     "an older backfill takes the place of a newer one": (
         5, _put(plan, "_remade", lambda *_: set())),

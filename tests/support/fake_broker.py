@@ -18,6 +18,9 @@ class FakeBroker:
         and all have the same time, in unix seconds."""
         self.topics = {name: [[*each] for each in parts] for name, parts in topics.items()}
         self.first, self.time = first, time
+        self.epoch = -1  # of all records
+        self.is_compacted: bool | None = False
+        self.open: dict[Partition, int] = {}  # where a transaction is, and begins
         self.committed: dict[tuple[str, str, int], int] = {}  # group, topic, partition
 
     @contextmanager
@@ -34,12 +37,16 @@ class FakeBroker:
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
         return {name: f"id of {name}" for name in topics}
 
-    def compacted(self, topics: Iterable[str]) -> frozenset[str]:
-        return frozenset()
+    def compacted(self, topics: Iterable[str]) -> dict[str, bool | None]:
+        return dict.fromkeys(topics, self.is_compacted)
 
     def bounds(self, counts: Mapping[str, int]) -> dict[Partition, tuple[int, int]]:
-        return {(name, number): (self.first, self.first + len(self.topics[name][number]))
+        return {(name, number): (self.first, self.open.get(
+                (name, number), self.first + len(self.topics[name][number])))
                 for name, count in counts.items() for number in range(count)}  # fmt: skip
+
+    def unstable(self, counts: Mapping[str, int]) -> dict[Partition, int]:
+        return self.open
 
     def newest(self, counts: Mapping[str, int]) -> float:
         return self.time if any(any(self.topics[name]) for name in counts) else 0.0
@@ -58,4 +65,4 @@ class FakeBroker:
     def records(self, place: Partition, start: int, end: int) -> Iterator[KafkaRecord]:
         values = self.topics[place[0]][place[1]]
         for offset in range(max(start, self.first), min(end, self.first + len(values))):
-            yield KafkaRecord(offset, values[offset - self.first], self.time)
+            yield KafkaRecord(offset, values[offset - self.first], self.time, self.epoch)

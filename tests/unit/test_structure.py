@@ -112,7 +112,12 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "el_beam.config": ("assemble", "run_config", "options"),
     "el_beam.upkeep": ("mysql backfill", "retention replay", "compaction"),
     "el_beam.running": ("increments streaming", "bounded", "failures process hooks"),
-    "el_beam.running.increments": ("increments", "folders jobs report", "planning"),
+    "el_beam.running.increments": (
+        "increments",
+        "intents",
+        "folders jobs report topics",
+        "planning",
+    ),
     "el_beam.books": ("ledger", "state", "imports", "log folder"),
 }
 """The rooms and modules of each package from the top floor down: what is on one line imports

@@ -13,7 +13,7 @@ from transforms.counts.count import Counts
 from transforms.counts.definitions import SINK
 from transforms.io.files import filesystem
 from transforms.layout import hour_name
-from transforms.read.receipt import ReadReceipt
+from transforms.read.receipt import LastRecord, ReadReceipt, newest
 from transforms.write.sink import Receipt
 
 SummaryPart = Union[ReadReceipt, Counts, Receipt, "Summary"]
@@ -62,6 +62,7 @@ class Summary:
     files: dict[str, Receipt] = field(default_factory=dict)  # by their temporary names
     deferred: str = ""  # why a part of it can't be written now; then all else says nothing
     holes: int = 0  # offsets without a record
+    last: tuple[LastRecord, ...] = ()  # of each partition, where this is of splits of one topic
 
     def add(self, part: SummaryPart) -> None:
         """Enter what a step said of some lines, or all that another summary says. No part may come
@@ -72,6 +73,7 @@ class Summary:
             self.read += part.lines
             self.size += part.size
             self.holes += part.holes
+            self.last = newest((*self.last, *part.last))
         elif isinstance(part, Counts):
             for key, count in part.sums:
                 hour = HourKey(
@@ -88,6 +90,7 @@ class Summary:
         self.read += other.read
         self.size += other.size
         self.holes += other.holes
+        self.last = newest((*self.last, *other.last))
         for key, count in other.counts.items():
             self.counts[key] = self.counts.get(key, 0) + count
         for sink, book in other.sinks.items():
@@ -167,6 +170,7 @@ class Summary:
             "files": [by_name(_below_root(each)) for each in files],
             "deferred": self.deferred,
             "holes": self.holes,
+            "last": by_name(self.last),
         }
         return {name: its for name, its in plain.items() if its}
 
@@ -189,6 +193,7 @@ class Summary:
             {each.file.temporary: each for each in files if each.file},
             document.get("deferred", ""),
             document.get("holes", 0),
+            reader(tuple[LastRecord, ...])(document.get("last", ())),
         )
 
 

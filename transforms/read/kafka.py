@@ -27,6 +27,7 @@ class KafkaSource(Source):
     shown: str
     start: str = "earliest"  # where a group without offsets begins; or `latest`
     pattern: str | None = None  # of topics, instead of their names: see `settled`
+    isolation: str = "read_committed"  # of transactions; or `read_uncommitted`: all of them
     expansion: Any = None  # Beam's expansion service, which tells it how KafkaIO is made
 
     def settled(self, topics: tuple[str, ...], expansion: Any) -> KafkaSource:
@@ -43,12 +44,17 @@ class KafkaSource(Source):
     def details(self) -> str:
         return f"topics {', '.join(self.topics)}, group {self.group}"
 
+    def brokers(self) -> str:
+        """A URI that names its cluster, for commands that people type."""
+        return self.shown if self.cluster.settings else f"kafka://{self.cluster}/"
+
     def consumer_config(self) -> dict[str, str]:
         """For KafkaIO's Java consumer."""
         return {
             **self.cluster.for_java(),
             "group.id": self.group,
             "auto.offset.reset": self.start,
+            "isolation.level": self.isolation,
             # Kafka's own commits run ahead of what was processed.
             "enable.auto.commit": "false",
         }

@@ -16,6 +16,18 @@ class OffsetRange(NamedTuple):
         return self.end - self.start
 
 
+class UnreadPlace(NamedTuple):
+    """From where on a partition can't be read: its first open transaction begins there."""
+
+    topic: str
+    partition: int
+    offset: int
+    time: float = 0.0  # unix seconds, of its first record
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}@{self.offset}"
+
+
 Ranges = tuple[OffsetRange, ...]
 
 
@@ -58,3 +70,8 @@ def without(some: Iterable[OffsetRange], others: Iterable[OffsetRange]) -> Range
         if start < end:
             left.append(OffsetRange(partition, start, end))
     return tuple(left)
+
+
+def within(ranges: Iterable[OffsetRange], partition: int, offset: int) -> bool:
+    """Whether a record is in any of these ranges."""
+    return any(each.partition == partition and each.start <= offset < each.end for each in ranges)

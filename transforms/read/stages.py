@@ -13,13 +13,13 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.event import Origin, RawLine
 from transforms.batches import Batch, BatchedFn
-from transforms.read.receipt import ReadReceipt
+from transforms.read.receipt import ReadReceipt, Rest
 
 _GLOBAL = (GlobalWindow(),)
 _BATCH_BYTES = 4 * 1024 * 1024  # of lines in a batch: hostile ones are long
 _RECEIPTS = "receipts"
-Lines = Iterator[RawLine] | Generator[RawLine, None, int]
-"""Lines of a split; where there may be holes, a generator that returns how many there were."""
+Lines = Iterator[RawLine] | Generator[RawLine, None, Rest]
+"""Lines of a split; of offsets, a generator that returns what else is to be said of them."""
 LinesOf = Callable[[Any], Lines]
 
 
@@ -44,20 +44,21 @@ class _ReadFn(BatchedFn):
         if batch:
             count, total, id_ = count + len(batch), total + size, batch[0].origin.split
             yield batch
-        if count or lines.holes:
-            receipt = ReadReceipt(id_, count, total, lines.holes)
+        if count or lines.rest.holes:
+            receipt = ReadReceipt(id_, count, total, *lines.rest)
             yield beam.pvalue.TaggedOutput(_RECEIPTS, Batch([receipt]))
 
 
 class Reading:
-    """Lines, and at their end how many holes there were."""
+    """Lines, and at their end what else is to be said of them."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
-        self.holes = 0
+        self.rest = Rest()
 
     def __iter__(self) -> Iterator[RawLine]:
-        self.holes = (yield from cast("Generator[RawLine, None, int]", self._lines)) or 0
+        lines = cast("Generator[RawLine, None, Rest | None]", self._lines)
+        self.rest = (yield from lines) or Rest()
 
 
 class Split(Protocol):

@@ -5,12 +5,17 @@
     ROOT/_ledger/open-2019-03-10T07.json    an hour of which something came since it was complete
                  passed-2019-03-10T07.….json    an import's source has passed it
                  retired-….json                 an import that won't come back: nobody awaits it
+                 unread-2019-03-10T07.json      what its _SUCCESS doesn't stand for
+
+A transaction that stays open hides what comes after it. An hour that isn't to wait for it is
+complete but for that: its _SUCCESS names the places, as `{"unread": […]}`; else it is empty.
 
 A run or change opens the hours that it writes into. An import passes those of whose end it has read
 all: all that the topics had at a later time. The last import to pass an hour closes it: all count
 that have put anything into the folder, if no other import has gone on with their topics.
 """
 
+import json
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -25,6 +30,7 @@ from schemas.durable import DocumentError, DocumentFormat
 from transforms.io.files import filesystem
 from transforms.io.world import CLOCK
 from transforms.layout import COMPLETE, REOPENED, hour_in
+from transforms.read.offsets import UnreadPlace
 from transforms.write.files import for_people, publish
 from transforms.write.sink import NewFile, Sink
 
@@ -47,6 +53,14 @@ class PassedHour:
     """An hour that an import has passed."""
 
     state: str  # id of the import's state
+    unread: tuple[UnreadPlace, ...] = ()  # but for what is behind these
+
+
+@dataclass(frozen=True)
+class UnreadHour:
+    """What may be missing of a complete hour."""
+
+    places: tuple[UnreadPlace, ...]
 
 
 @dataclass(frozen=True)
@@ -60,7 +74,8 @@ OPEN_HOUR = DocumentFormat("open", OpenHour)
 PASSED_HOUR = DocumentFormat("passed", PassedHour)
 RETIRED_IMPORT = DocumentFormat("retired", RetiredImport)
 OPEN_HOURS, PASSED_HOURS = Notes(OPEN_HOUR), Notes(PASSED_HOUR)
-RETIRED = Notes(RETIRED_IMPORT)
+UNREAD_HOUR = DocumentFormat("unread", UnreadHour)
+RETIRED, UNREAD_HOURS = Notes(RETIRED_IMPORT), Notes(UNREAD_HOUR)
 _HOUR = len("2019-03-10T07")
 
 
@@ -132,24 +147,36 @@ def passed(hour: str, source_time: float) -> bool:
     return start + 3600 + LATENESS <= source_time
 
 
-def close(root: str, hour: str, notes: Iterable[str]) -> None:
-    """Say in each of an hour's folders that it is complete, as far as these notes have opened it.
-    Raises OSError."""
+def close(root: str, hour: str, notes: Iterable[str], unread: Iterable[UnreadPlace] = ()) -> None:
+    """Say in each of an hour's folders that it is complete, as far as these notes have opened it,
+    but for what is `unread`. Raises OSError, DocumentError."""
+    votes = [note for note in PASSED_HOURS.names(root) if note.startswith(hour)]
+    theirs = (PASSED_HOURS.read(root, note).unread for note in votes)
+    places = (*sorted({*unread, *(place for its in theirs for place in its)}),)
+    content = json.dumps({"unread": [str(each) for each in places]}).encode() if places else b""
+    if filesystem.exists(UNREAD_HOURS.path(root, hour)):
+        filesystem.remove(UNREAD_HOURS.path(root, hour))
+    if places:
+        UNREAD_HOURS.create(root, hour, UnreadHour(places))
     for folder in folders(root, hour):
-        filesystem.write(f"{folder}/{COMPLETE}", b"")  # nothing to see a part of, nothing to sweep
+        filesystem.write(f"{folder}/{COMPLETE}", content)  # small: nothing to see a part of
         filesystem.sync(folder)
     for note in notes:
         filesystem.remove(OPEN_HOURS.path(root, note))
-    for note in PASSED_HOURS.names(root):
-        if note.startswith(hour):
-            filesystem.remove(PASSED_HOURS.path(root, note))
+    for note in votes:
+        filesystem.remove(PASSED_HOURS.path(root, note))
 
 
-def source_time(newest: float, now: float) -> float:
+def unread_hours(root: str) -> dict[str, tuple[UnreadPlace, ...]]:
+    """The hours that are complete but for what is behind some places. Raises OSError."""
+    return {hour: UNREAD_HOURS.read(root, hour).places for hour in UNREAD_HOURS.names(root)}
+
+
+def source_time(newest: float, now: float, came: float = 0.0) -> float:
     """The time of a source all of which has been read: that of its newest record, by the brokers
-    (unix seconds). Where all is silent, or its records are old, that of our clock an hour ago;
-    never the future, in which a record may claim to be."""
-    return min(now, max(newest, now - QUIET))
+    (unix seconds), however late it flows. If nothing `came` for an hour, that of our clock an hour
+    ago; never the future, in which a record may claim to be."""
+    return min(now, newest if now - came < QUIET else max(newest, now - QUIET))
 
 
 def due(sinks: Iterable[Sink], time: float) -> Iterator[tuple[Sink, str]]:
@@ -160,10 +187,12 @@ def due(sinks: Iterable[Sink], time: float) -> Iterator[tuple[Sink, str]]:
                 yield sink, hour
 
 
-def close_hour(sink: Sink, hour: str, finish: Callable[[str], None]) -> str:
-    """Say that an hour is complete, if all files are there that imports have written of it.
-    `finish` finishes changes of a folder that were left half done. Returns what is wrong, for
-    people; '' where nothing is. Raises LedgerError, OSError."""
+def close_hour(
+    sink: Sink, hour: str, finish: Callable[[str], None], unread: Iterable[UnreadPlace] = ()
+) -> str:
+    """Say that an hour is complete but for what is `unread`, if all files are there that imports
+    have written of it. `finish` finishes changes of a folder that were left half done. Returns what
+    is wrong, for people; '' where nothing is. Raises LedgerError, OSError."""
     ledger, notes = Ledger(sink.root), open_hours(sink.root).get(hour, [])
     opened = min((_since(sink.root, note) for note in notes), default=0.0)
     since = max(0.0, opened - SKEW)
@@ -176,7 +205,7 @@ def close_hour(sink: Sink, hour: str, finish: Callable[[str], None]) -> str:
     if ledger.troubles:
         first = ledger.troubles[0].sentence
         return f"{hour} stays open: {first}; see `el ledger {sink.root} --from {hour} --to {hour}`"
-    close(sink.root, hour, notes)
+    close(sink.root, hour, notes, unread)
     return ""
 
 
@@ -233,23 +262,34 @@ class Closing:
         self._sinks = [sink for sink in sinks if sink.root]
         self._not_before: dict[tuple[str, str], float] = {}  # hours that lack files
 
-    def close(self, newest: Callable[[], float], asked: float) -> tuple[list[str], dict[str, str]]:
+    def any_due(self, asked: float) -> bool:
+        """Whether an hour may be complete, as early as can be. Raises OSError."""
+        return any(due(self._sinks, asked))
+
+    def close(
+        self, newest: Callable[[], float], asked: float, came: float = 0.0,
+        awaited: Collection[UnreadPlace] = (), given_up: Collection[UnreadPlace] = (),
+    ) -> tuple[list[str], dict[str, str]]:  # fmt: skip
         """Say which hours are complete, now that all is read that was there when the brokers were
-        `asked` (unix seconds). Returns them, and by sink what keeps an hour open. Raises OSError.
-        """
-        if not any(due(self._sinks, asked)):
+        `asked`, and that can be: but for what open transactions hide, which are `awaited` or
+        `given_up`. The last record `came` then (all in unix seconds). Returns the hours, and by
+        sink what keeps an hour open. Raises OSError."""
+        if not self.any_due(asked):
             return [], {}
         closed, problems = set(), {}
-        for sink, hour in due(self._sinks, source_time(newest(), asked)):
+        reached = source_time(newest(), asked, came)
+        for sink, hour in due(self._sinks, min([reached, *(each.time for each in awaited)])):
+            unread = (*(each for each in given_up if not passed(hour, each.time)),)
             if self._not_before.get((sink.root, hour), 0.0) > asked:
                 continue
             try:
                 if others := behind(sink.root, hour, self._state, self._logs()):
-                    PASSED_HOURS.create(sink.root, f"{hour}.{self._state}", PassedHour(self._state))
+                    vote = PassedHour(self._state, unread)
+                    PASSED_HOURS.create(sink.root, f"{hour}.{self._state}", vote)
                     if passed(hour, asked - _AWAITED):
                         problems[str(sink)] = _awaits(sink.root, hour, others)
                     continue
-                wrong = close_hour(sink, hour, self._finish)
+                wrong = close_hour(sink, hour, self._finish, unread)
             except (LedgerError, DocumentError, OSError) as error:
                 wrong = f"{hour} stays open: {error}"
             if wrong:

@@ -34,6 +34,7 @@ from transforms.io.files import filesystem
 from transforms.layout import check_below
 from transforms.read.kafka_ranges import KafkaSplit
 from transforms.read.offsets import OffsetRange
+from transforms.read.receipt import LastRecord
 
 
 class StateError(WrongCall):
@@ -92,6 +93,8 @@ class Manifest:
     missing: int = 0  # records that were to be read, and were not there
     expired: tuple[OffsetRange, ...] = ()
     starts: dict[int, int] | None = None  # None where that was not noted yet
+    # What the release before doesn't read
+    last: tuple[LastRecord, ...] = ()  # of each partition that anything was read of
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ class Commit:
     why: str = ""  # where no increment was done: latest (nothing before was read) | reset | held
     reset: dict[int, int] = field(default_factory=dict)  # of `ends` what a reset has given
     again: bool = False  # folders forget what they hold from these offsets on
+    last: tuple[LastRecord, ...] = ()
+    """Of each partition, what tells the last record that was read from others."""
 
     @property
     def untold(self) -> Manifest | None:
@@ -159,7 +164,7 @@ def _previous_intent(intent: Intent) -> Document:
 
 def _previous_manifest(manifest: Manifest) -> Document:
     document = vars(manifest) | previous_summary(manifest.summary)
-    del document["summary"], document["entries"]
+    del document["summary"], document["entries"], document["last"]
     return document | ({} if manifest.entries is None else {"entries": by_name(manifest.entries)})
 
 

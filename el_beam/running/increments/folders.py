@@ -31,6 +31,7 @@ from transforms.errors import SinkError
 from transforms.io.files import filesystem
 from transforms.layout import TEMPORARY
 from transforms.read.offsets import OffsetRange, Ranges, united, without
+from transforms.read.receipt import LastRecord
 from transforms.route import Choice
 from transforms.write.files import for_people
 from transforms.write.sink import NewFile, Sink
@@ -149,7 +150,7 @@ class ImportFolders:
             below_root(summary, str(log.sink)), ranges, without(intent.expired, log.held),
             summary.holes, log.choice, "",
             tuple(name for sink, _ in self._sinks if (name := str(sink)).startswith(RAW)),
-            self._id, intent.number,
+            self._id, intent.number, last=() if self._state.previous else summary.last,
         )  # fmt: skip
 
     def prepared(
@@ -194,10 +195,16 @@ class ImportFolders:
             self._put(waiting)
             return True
 
-    def settle(self, last: Commit, topic: str, topic_id: str) -> list[str]:
+    def settle(
+        self, last: Commit, topic: str, topic_id: str,
+        unchanged: Callable[[Iterable[LastRecord]], frozenset[int]] = lambda _: frozenset(),
+    ) -> list[str]:  # fmt: skip
         """Let folders know what no increment has brought: where the import begins, in a folder that
         knows nothing of the topic, and what a reset has said. Doing it again does no harm. Returns
-        what people should know of it: such a folder is a new one, or its log is lost."""
+        what people should know of it: such a folder is a new one, or its log is lost.
+
+        `unchanged` gives the partitions that still have the last records that a folder has: what it
+        holds of these it needn't forget, whatever other folders must."""
         notes = []
         for log in self.logs(topic, topic_id).values():
             told = partial(
@@ -220,7 +227,8 @@ class ImportFolders:
                     # Of this import nothing has come since, whatever the clocks say.
                     since = [each for each in near if each.state != self._id
                              and each.committed >= last.committed]  # fmt: skip
-                    log.declare(told(why="reset"), partial(_after_reset, last, since))
+                    kept = unchanged(newest.last) if last.again else frozenset[int]()
+                    log.declare(told(why="reset"), partial(_after_reset, last, since, kept))
         return notes
 
     def conflicts(self, logs: Logs) -> str:
@@ -275,24 +283,26 @@ class ImportFolders:
         return next(log.sink.root for logs in self._logs.values() for name, log in logs.items()
                     if name == key)  # fmt: skip
 
-    def close_hours(
-        self, newest: Callable[[], float], asked: float
-    ) -> tuple[list[str], dict[str, str]]:
-        """As Closing.close."""
-        return self._closing.close(newest, asked)
+    @property
+    def hours(self) -> Closing:
+        """Which become complete."""
+        return self._closing
 
 
 def _after_reset(
-    reset: Commit, since: Iterable[ImportEntry], held: Ranges, passed: Ranges
-) -> tuple[Ranges, Ranges]:
+    reset: Commit, since: Iterable[ImportEntry], kept: frozenset[int],
+    held: Ranges, passed: Ranges,
+) -> tuple[Ranges, Ranges]:  # fmt: skip
     """(held, passed) after a reset: what is before it is passed, the rest is not. Where other
-    records have the offsets from there on, no more of these is held than has come `since`; but a
-    broker that has lost its end says nothing of what is before it."""
+    records have the offsets from there on, no more of these is held than has come `since`; but
+    nothing is forgotten of partitions that are `kept`, and a broker that has lost records says
+    nothing of what is before them."""
     rest = [OffsetRange(each, start, 2**63) for each, start in reset.reset.items()]
     if not reset.again:
         return held, (*without(passed, rest), *_before(reset.reset))
     new = (each for entry in since for each in (*entry.ranges, *entry.expired))
-    return (*without(held, rest), *new), without(passed, rest)
+    forgotten = [each for each in rest if each.partition not in kept]
+    return (*without(held, forgotten), *new), without(passed, rest)
 
 
 def _before(offsets: Mapping[int, int]) -> Ranges:

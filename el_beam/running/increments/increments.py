@@ -7,13 +7,10 @@ up nobody else.
 
 import gc
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
-from shlex import quote
 
-from el_beam.books.imports import offsets
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import (
     Attempt,
@@ -24,22 +21,17 @@ from el_beam.books.state.state import (
     State,
     StateError,
 )
+from el_beam.books.state.transactions import Transactions
 from el_beam.job import Execution, Job
 from el_beam.running.bounded import clean_up, options_of, run
 from el_beam.running.failures import JobFailed, NotReady
 from el_beam.running.hooks import Hook
 from el_beam.running.increments.folders import Entries, ImportFolders, Logs
+from el_beam.running.increments.intents import Intents
 from el_beam.running.increments.jobs import ImportJobs
-from el_beam.running.increments.planning import (
-    ImportedTopic,
-    IncrementsOptions,
-    TopicFacts,
-    check,
-    check_held,
-    plan,
-    reached,
-)
-from el_beam.running.increments.report import Problem, Report, Watcher, lacking_problems
+from el_beam.running.increments.planning import ImportedTopic, IncrementsOptions, came, reached
+from el_beam.running.increments.report import Problem, Report, Watcher
+from el_beam.running.increments.topics import Partitions, SourceTopics
 from runners.flink_rest import FlinkError
 from runners.orphans import Processes
 from runners.worker_pool import about
@@ -48,14 +40,13 @@ from transforms.counts.summary import Summary, total
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway
-from transforms.io.kafka.broker import broker_of, matching
 from transforms.io.kafka.errors import KafkaAway
 from transforms.io.world import CLOCK, Clock
 from transforms.read.kafka import KafkaSource
 from transforms.read.kafka_ranges import KafkaRanges
+from transforms.read.receipt import LastRecord, newest
 
 Run = Callable[..., dict[str, Summary]]  # as `bounded.run`
-Partitions = Mapping[str, int]  # how many each topic has
 Plans = Sequence[tuple[ImportedTopic, Intent]]
 
 
@@ -85,7 +76,9 @@ class Increments:
         self._after_commit = after_commit
         self._state = State(options.state, kept=options.kept, previous=options.previous)
         self._lease = Lease(self._state, clock, processes)
-        self._kafka = broker_of(job.source.cluster)
+        self._there = SourceTopics(job.source)
+        self._kafka = self._there.kafka
+        self._transactions = Transactions(self._state.path)
         self._topics: dict[str, ImportedTopic] = {}
         self._jobs = ImportJobs(execution, job.source.group, self._state)
         self._runs = 0
@@ -147,6 +140,10 @@ class Increments:
             self._job.sinks, self._state, self._lease, cluster, self._options.kept,
             self._processes, self._job.options,
         )  # fmt: skip
+        self._intents = Intents(
+            self._state, self._folders, self._there, self._source, self._options,
+            self._job.registry.digest(), self._code, self._clock,
+        )  # fmt: skip
         for name in self._state.topics():
             with suppress(SinkError, DocumentError):  # it is tried again, and told, each round
                 self._finish(self._topic(name))
@@ -165,11 +162,12 @@ class Increments:
         report.problems += [Problem("sink", *each) for each in self._folders.damaged.items()]
         asked = self._clock.time()
         partitions = self._kafka.partitions()
+        self._look_for_vanished(partitions, report)
         self._work([*self._plan([*self._due(partitions, report)], partitions, report)], report)
         self._sweep()
         report.reopened = self._folders.reopened()
-        if not report.problems and not report.lag:  # all is read that was there when we asked
-            self._close_hours(partitions, asked, report)
+        self._close_hours(partitions, asked, report)
+        report.notes += self._there.notes()
         gc.collect()  # a pipeline that has run is one large cycle, and collecting is rare here
         self._commit_group(report)
         return report
@@ -181,72 +179,59 @@ class Increments:
 
     def _due(self, partitions: Partitions, report: Report) -> Iterator[ImportedTopic]:
         """The topics of the source whose turn it is."""
-        pattern, now = self._source.pattern, self._clock.monotonic()
-        for name in matching(partitions, pattern) if pattern else self._source.topics:
+        now = self._clock.monotonic()
+        for name in self._there.names(partitions):
             if name not in partitions:
-                report.problems.append(Problem("topic", name, "the brokers have no such topic"))
+                report.problems.append(Problem("topic", name, self._there.why_absent(name)))
             elif (topic := self._topic(name)).not_before > now:
                 report.problems.append(Problem("topic", name, topic.problem))
             else:
                 yield topic
 
+    def _look_for_vanished(self, partitions: Partitions, report: Report) -> None:
+        """Finish what was prepared of topics that the brokers don't have any more."""
+        gone = {}
+        for name in self._state.topics() if self._source.pattern else ():
+            if name not in partitions:
+                topic = self._topic(name)
+                try:
+                    self._finish(topic)
+                    if last := topic.state.last():
+                        gone[name] = last.ends
+                except LeaseLost:
+                    raise
+                except (StateError, SinkError, DocumentError) as error:
+                    self._failed(topic, str(error), report)
+        self._there.vanished(gone, partitions)
+
     def _plan(
         self, topics: list[ImportedTopic], partitions: Partitions, report: Report
     ) -> Iterator[tuple[ImportedTopic, Intent]]:
         """What each topic shall do now, of those that have anything to do."""
+        plans, known = list[tuple[ImportedTopic, Intent]](), dict[str, list[LastRecord]]()
         counts = {topic.name: partitions[topic.name] for topic in topics}
-        bounds, ids = self._kafka.bounds(counts), self._kafka.topic_ids(counts)
+        facts = self._there.facts(counts)
         for topic in topics:
-            there = {partition: bounds[topic.name, partition]
-                     for partition in range(counts[topic.name])}  # fmt: skip
+            there = facts[topic.name]
             try:
                 self._finish(topic)
-                intent = self._intent(topic, TopicFacts(topic.name, ids[topic.name], there), report)
+                intent = self._intents.next(topic, there, report)
             except LeaseLost:
                 raise
             except (StateError, SinkError, DocumentError) as error:
                 self._failed(topic, str(error), report)
                 continue
             if intent:
-                report.lag += sum(high - intent.ends.get(partition, low)
-                                  for partition, (low, high) in there.items())  # fmt: skip
-                yield topic, intent
-
-    def _intent(self, topic: ImportedTopic, there: TopicFacts, report: Report) -> Intent | None:
-        """Raises StateError where records that must be read can't be."""
-        now = self._clock.time()
-        reset = f"el state reset {quote(self._state.path)} --topic {quote(topic.name)}"
-        logs = self._folders.logs(topic.name, there.id)
-        new = topic.state.last() is None and not any(log.held for log in logs.values())
-        if new and self._source.start == "latest":
-            ends = {each: high for each, (_, high) in there.bounds.items()}
-            topic.state.commit(Commit(1, ends, there.id, now, why="latest"))
-            return None
-        if conflict := self._folders.conflicts(logs):
-            raise StateError(conflict)
-        check(topic.state.last(), there, reset)
-        if last := topic.state.last():
-            report.notes += self._folders.settle(last, topic.name, there.id)
-        held = {key: log.held for key, log in logs.items()}
-        anew = partial(self._kafka.bounds, {topic.name: len(there.bounds)})
-        check_held(held, there, reset, topic.state.next - 1, anew)
-        planned = partial(
-            plan, topic.state, there, held, skip=self._options.skip_expired,
-            most=self._options.most_records, all_keep_books=self._folders.all_sinks,
-        )  # fmt: skip
-        while (found := planned()).skipped:
-            report.notes.append(
-                f"{topic.name}: {offsets(found.skipped)} are in all folders already, though "
-                f"{self._state.path} doesn't know it: the import goes on after them"
-            )
-            if not found.ends:
-                break
-            topic.state.commit(Commit(topic.state.next, found.ends, there.id, now, why="held"))
-        lacking = {self._folders.root(key): its for key, its in found.lacking.items()}
-        report.problems += lacking_problems(there, lacking, self._state.path, reset)
-        return found.intent and replace(
-            found.intent, registry=self._job.registry.digest(), code=self._code, created=now
-        )
+                plans.append((topic, intent))
+                known[topic.name] = self._intents.known(topic, intent)
+        replaced = self._there.replaced(known, facts)
+        for topic, intent in plans:
+            if cuts := replaced.get(topic.name):
+                self._failed(topic, self._intents.why_not(topic, cuts), report)
+                continue
+            bounds = facts[topic.name].bounds.items()
+            report.lag += sum(high - intent.ends.get(each, low) for each, (low, high) in bounds)
+            yield topic, intent
 
     def _work(self, plans: Plans, report: Report) -> None:
         """Topics that go well are one job; one that has failed, and all of a job that fails, are a
@@ -294,10 +279,8 @@ class Increments:
 
     def _job_of(self, plans: Plans, attempt: Attempt) -> Job:
         splits = tuple(split for _, intent in plans for split in intent.splits)
-        # Topics of which a missing record is an error.
-        whole = frozenset() if self._options.skip_expired else self._kafka.compacted(
-            topic.name for topic, _ in plans
-        )  # fmt: skip
+        names = [topic.name for topic, _ in plans]
+        whole = frozenset() if self._options.skip_expired else self._there.whole(names)
         sinks = tuple((sink.attempt(self._folders.attempt(attempt)).deferring(), choice)
                       for sink, choice in self._job.sinks)  # fmt: skip
         return replace(
@@ -326,6 +309,7 @@ class Increments:
         manifest = Manifest(
             intent.ends, {**self._folders.entries(intent, mine, logs)}, intent.topic_id,
             intent.registry, self._code,
+            last=newest(each for its in mine.values() for each in its.last),
         )  # fmt: skip
         if self._state.previous:
             manifest = replace(
@@ -354,9 +338,11 @@ class Increments:
             topic.state.give_up()
             return False
         self._lease.check()
+        before = topic.state.last()
         commit = Commit(
             intent.number, manifest.ends, intent.topic_id, self._clock.time(),
             replace(manifest, entries={}) if self._state.previous else None,
+            last=newest((*(before.last if before else ()), *manifest.last)),
         )  # fmt: skip
         topic.state.commit(commit)
         for hook in self._after_commit:
@@ -382,7 +368,17 @@ class Increments:
 
     def _close_hours(self, partitions: Partitions, asked: float, report: Report) -> None:
         counts = {name: partitions[name] for name in self._topics if name in partitions}
-        report.closed, open_ = self._folders.close_hours(lambda: self._kafka.newest(counts), asked)
+        unread = self._there.unread(counts)
+        since = self._transactions.seen(unread, asked)
+        given_up = [each for each in unread if asked - since[each] >= self._options.patience]
+        self._there.note_unread(since, given_up, self._state.path, asked)
+        if report.problems or report.lag:  # not all is read that was there when we asked
+            return
+        awaited = [each for each in unread if each not in given_up]
+        report.closed, open_ = self._folders.hours.close(
+            lambda: self._kafka.newest(counts), asked, came(self._topics.values()),
+            awaited, given_up,
+        )  # fmt: skip
         report.problems += [Problem("sink", sink, text) for sink, text in open_.items()]
 
     def _failed(self, topic: ImportedTopic, problem: str, report: Report) -> None:

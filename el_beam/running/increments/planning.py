@@ -27,6 +27,7 @@ class IncrementsOptions(NamedTuple):
     most_records: int = MOST_RECORDS  # of a topic in one increment
     kept: int = KEPT  # newest commits of a topic that have a file of their own
     previous: bool = False  # a new state is written as the release before reads it
+    patience: float = 3600.0  # seconds for which hours wait for a transaction that is open
 
 
 class TopicFacts(NamedTuple):
@@ -61,6 +62,12 @@ def reached(topics: Iterable[ImportedTopic]) -> dict[tuple[str, int], int]:
     """(topic, partition) -> where the next increment starts."""
     commits = [(topic.name, topic.state.last()) for topic in topics]
     return {(name, each): end for name, last in commits if last for each, end in last.ends.items()}
+
+
+def came(topics: Iterable[ImportedTopic]) -> float:
+    """When something came last of any topic (unix seconds); 0 where nothing did."""
+    last = (topic.state.last() for topic in topics)
+    return max((each.committed for each in last if each and not each.why), default=0.0)
 
 
 class TopicPlan(NamedTuple):
@@ -158,6 +165,17 @@ def _check_ends(read: Mapping[int, int], there: TopicFacts, reset: str, number: 
             f"has lost records; `{reset} --to {places(lost)} --again --after {number} --yes` goes "
             "on with those that come from now on"
         )
+
+
+def overwritten(name: str, cuts: Mapping[int, int], reset: str, number: int) -> str:
+    """What people should know of a topic in which other records are from some offsets on than were
+    read."""
+    where = ", ".join(f"{name}/{each} from {cut} on" for each, cut in sorted(cuts.items()))
+    return (
+        f"other records than were read are in {where}: a broker has lost records, and others have "
+        f"their offsets now; `{reset} --to {places(cuts)} --again --after {number} --yes` goes on "
+        "with these"
+    )
 
 
 def _lost(read: Mapping[int, int], there: TopicFacts) -> dict[int, int]:

@@ -1,15 +1,19 @@
 """How a continuous job is: what `el check` finds, each finding with what to do."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from el_beam.running.hooks import Finding, Probe
 from runners.flink_rest import FlinkCluster, FlinkError
+from transforms.errors import UnreadableInput
 from transforms.io.kafka.broker import Position, broker_of, matching
 from transforms.io.kafka.errors import KafkaAway
 from transforms.io.world import CLOCK
 from transforms.read.kafka import KafkaSource
+from transforms.read.kafka_ranges import unread
+from transforms.read.offsets import UnreadPlace
 
+_LONG_TRANSACTION = 300.0  # seconds
 _OLD_CHECKPOINT = 120.0  # seconds, and at least ten intervals
 Places = Mapping[tuple[str, int], Position]
 
@@ -36,12 +40,15 @@ def _of_kafka(source: KafkaSource, most_lag: int) -> Iterator[Finding]:
         partitions = kafka.partitions()
         topics = matching(partitions, source.pattern) if source.pattern else source.topics
         positions = kafka.positions(topics, source.group)
-    except KafkaAway as error:
+        hidden = unread(source.cluster, {each: partitions[each] for each in topics
+                                         if each in partitions})  # fmt: skip
+    except (KafkaAway, UnreadableInput) as error:
         yield Finding("problem", "kafka", str(error))
     else:
         yield Finding("ok", "kafka", f"the brokers {source.cluster} answer")
         yield from of_topics(topics, partitions, positions)
         yield of_lag(positions, most_lag)
+        yield from of_transactions(hidden, CLOCK.time())
 
 
 def of_topics(
@@ -84,6 +91,19 @@ def of_lag(positions: Places, most: int) -> Finding:
     worst = max(positions, key=lambda place: positions[place].lag)
     where = f"most of them in {worst[0]}/{worst[1]}"
     return Finding("problem", "lag", f"{told}, {where}: does the job run? has it enough workers?")
+
+
+def of_transactions(hidden: Iterable[UnreadPlace], now: float) -> Iterator[Finding]:
+    """Transactions that don't end: whoever reads what is committed sees nothing that comes after
+    them. `now` is in unix seconds."""
+    for place in hidden:
+        age = now - place.time
+        if place.time and age > _LONG_TRANSACTION:
+            yield Finding(
+                "warning", "transactions",
+                f"one that begins at {place} doesn't end: its first record is {age / 60:,.0f} "
+                "minutes old, and nobody can read what follows it; let its producer end it",
+            )  # fmt: skip
 
 
 def _of_flink(cluster: FlinkCluster, name: str, now: float) -> Iterator[Finding]:

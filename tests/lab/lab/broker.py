@@ -15,6 +15,7 @@ class Record(NamedTuple):
 
     value: bytes
     time: float
+    epoch: int = 0  # of the leader that took it in
 
 
 class _Topic:
@@ -23,6 +24,7 @@ class _Topic:
         self.records: list[dict[int, Record]] = [{} for _ in range(partitions)]
         self.low = [0] * partitions
         self.high = [0] * partitions
+        self.epoch = [0] * partitions
 
 
 class LabBroker:
@@ -42,7 +44,7 @@ class LabBroker:
         """Returns the topic's id, and the record's offset."""
         its = self.topics[topic]
         offset = its.high[partition]
-        its.records[partition][offset] = record
+        its.records[partition][offset] = record._replace(epoch=its.epoch[partition])
         its.high[partition] += 1
         return its.id, offset
 
@@ -56,6 +58,7 @@ class LabBroker:
     def cut(self, topic: str, partition: int, count: int) -> None:
         """Lose the newest records; those that come next have their offsets."""
         its = self.topics[topic]
+        its.epoch[partition] += 1  # another broker leads
         its.high[partition] = max(its.low[partition], its.high[partition] - count)
         for offset in [each for each in its.records[partition] if each >= its.high[partition]]:
             del its.records[partition][offset]
@@ -69,12 +72,15 @@ class LabBroker:
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
         return {name: self.topics[name].id for name in topics}
 
-    def compacted(self, topics: Iterable[str]) -> frozenset[str]:
-        return frozenset()
+    def compacted(self, topics: Iterable[str]) -> dict[str, bool | None]:
+        return dict.fromkeys(topics, False)
 
     def bounds(self, counts: Mapping[str, int]) -> dict[Partition, tuple[int, int]]:
         return {(name, number): (self.topics[name].low[number], self.topics[name].high[number])
                 for name, count in counts.items() for number in range(count)}  # fmt: skip
+
+    def unstable(self, counts: Mapping[str, int]) -> dict[Partition, int]:
+        return {}
 
     def newest(self, counts: Mapping[str, int]) -> float:
         times = (record.time for name in counts for part in self.topics[name].records

@@ -238,6 +238,16 @@ class Expected:
                     if topic.id == id_ and offset >= topic.high[partition]:
                         raise Violation(f"nobody tells that event {number} of {name} was lost")
 
+    def check_overwritten(self) -> None:
+        """Nor while other records have the offsets of what folders have: once more has come, people
+        were told of all that was lost."""
+        for name in self.folders():
+            if numbers := sorted(self.untold & self.visible(name).keys()):
+                ids = {topic.id for broker in self.brokers.values()
+                       for topic in broker.topics.values()}  # fmt: skip
+                if any(self.sent[number].place.topic_id in ids for number in numbers):
+                    raise Violation(f"nobody tells that events {numbers} of {name} were replaced")
+
     def due(self, name: str) -> set[int]:
         """The events that must come into a folder."""
         return {number for number, each in self.sent.items()

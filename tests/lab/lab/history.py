@@ -210,6 +210,7 @@ class History(Operators):
                 for partition in range(count):
                     self._put(cluster, topic, partition, 1, 1)
         self.recover()
+        self.check_overwritten()
         for slot in sorted({"F", "F2"} & self.slots.keys()):
             with suppress(LedgerError):  # it may not say whose lines are whose
                 self.changed(slot)

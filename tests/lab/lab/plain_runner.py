@@ -80,8 +80,8 @@ def _parts(job: Job, *, loses: bool) -> Iterator[SummaryPart]:
             outcome = parse(line)
             routed.append(route(outcome if isinstance(outcome, BadEvent) else validate(outcome)))
             size += len(line.data)
-        if routed or reading.holes:
-            yield ReadReceipt(split, len(routed), size, reading.holes)
+        if routed or reading.rest.holes:
+            yield ReadReceipt(split, len(routed), size, *reading.rest)
         if loses and routed:
             routed.pop()
             loses = False

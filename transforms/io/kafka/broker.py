@@ -22,7 +22,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourceType
 
 from transforms.io.kafka.cluster import KafkaCluster
-from transforms.io.kafka.errors import ErrorKind, KafkaAway, kind_of
+from transforms.io.kafka.errors import ErrorKind, KafkaAway, KafkaDenied, denied, kind_of
 
 REQUEST_TIMEOUT = 10.0  # seconds of one request
 _SILENT = logging.getLogger("el_beam.librdkafka")
@@ -59,9 +59,10 @@ class Broker(Protocol):
     def cluster_id(self) -> str: ...
     def partitions(self) -> dict[str, int]: ...
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]: ...
-    def compacted(self, topics: Iterable[str]) -> frozenset[str]: ...
+    def compacted(self, topics: Iterable[str]) -> dict[str, bool | None]: ...
     def bounds(self, counts: Mapping[str, int]) -> dict[Partition, tuple[int, int]]: ...
     def newest(self, counts: Mapping[str, int]) -> float: ...
+    def unstable(self, counts: Mapping[str, int]) -> dict[Partition, int]: ...
     def members(self, group: str) -> int: ...
     def positions(self, topics: Iterable[str], group: str) -> dict[Partition, Position]: ...
     def commit(self, group: str, offsets: Mapping[Partition, int]) -> None: ...
@@ -73,6 +74,7 @@ class KafkaRecord(NamedTuple):
     offset: int
     value: bytes
     time: float  # unix seconds
+    epoch: int = -1  # of the leader that took it in
 
 
 class StandIn(Broker, Protocol):
@@ -94,13 +96,15 @@ class KafkaTopics:
         return AdminClient({**settings, "socket.timeout.ms": 10_000})
 
     def partitions(self) -> dict[str, int]:
-        """Topic -> number of its partitions."""
+        """Topic -> number of its partitions. Those that this user may not describe are left out."""
         found = self._asked(lambda: self._admin.list_topics(timeout=REQUEST_TIMEOUT)).topics
         return {name: len(topic.partitions) for name, topic in found.items()}
 
     def members(self, group: str) -> int:
         """How many consumers are in the group now."""
-        found = self._answers(self._admin.describe_consumer_groups, [group], default={})
+        found = self._answers(
+            self._admin.describe_consumer_groups, [group], "Describe on group", default={}
+        )
         return len(found[group].members) if found else 0
 
     def positions(self, topics: Iterable[str], group: str) -> dict[Partition, Position]:
@@ -138,37 +142,53 @@ class KafkaTopics:
             return 0.0
         return max(0, *times) / 1000
 
+    def unstable(self, counts: Mapping[str, int]) -> dict[Partition, int]:
+        """(topic, partition) -> where its first open transaction begins: readers see nothing from
+        there on. Left out are partitions that can be read to their ends."""
+        wanted, latest = _places(counts), OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        high = self._offsets(wanted, latest)  # first: what comes after it is no transaction's fault
+        stable = self._offsets(wanted, latest, IsolationLevel.READ_COMMITTED)
+        return {place: offset for place, offset in stable.items() if offset < high[place]}
+
     def cluster_id(self) -> str:
         """What no other cluster is called."""
         return str(self._asked(lambda: self._admin.list_topics(timeout=REQUEST_TIMEOUT)).cluster_id)
 
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
-        """Topic -> its id, which a topic that is made anew under the same name doesn't have."""
+        """Topic -> its id, which a topic that is made anew under the same name doesn't have.
+
+        Raises KafkaDenied where this user may not describe a topic, whether it is there or not."""
         names = sorted(topics)
         if not names:
             return {}
-        found = self._answers(self._admin.describe_topics, TopicCollection(names))
+        found = self._answers(
+            self._admin.describe_topics, TopicCollection(names), "Describe on topic"
+        )
         return {name: str(found[name].topic_id) for name in names}
 
-    def compacted(self, topics: Iterable[str]) -> frozenset[str]:
-        """Those of these topics from whose midst records vanish."""
+    def compacted(self, topics: Iterable[str]) -> dict[str, bool | None]:
+        """Whether records vanish from the midst of each of these topics; None where this user may
+        not know it."""
         wanted = [ConfigResource(ResourceType.TOPIC, topic) for topic in sorted(topics)]
         if not wanted:
-            return frozenset()
-        found = self._answers(self._admin.describe_configs, wanted)
-        return frozenset(
-            each.name for each, told in found.items() if "compact" in told["cleanup.policy"].value
+            return {}
+        found = self._answers(
+            self._admin.describe_configs, wanted, "DescribeConfigs on topic", hidden=None
         )
+        return {each.name: told and "compact" in told["cleanup.policy"].value
+                for each, told in found.items()}  # fmt: skip
 
     def commit(self, group: str, offsets: Mapping[Partition, int]) -> None:
         """Set a group's offsets, for those who watch its lag. The group must have no members."""
         places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
         request = [ConsumerGroupTopicPartitions(group, places)]
-        self._answers(self._admin.alter_consumer_group_offsets, request)
+        self._answers(self._admin.alter_consumer_group_offsets, request, "Read on group")
 
     def _committed(self, group: str) -> dict[Partition, int]:
         request = [ConsumerGroupTopicPartitions(group)]
-        found = self._answers(self._admin.list_consumer_group_offsets, request, default={})
+        found = self._answers(
+            self._admin.list_consumer_group_offsets, request, "Describe on group", default={}
+        )
         places = found[group].topic_partitions if found else ()
         return {(each.topic, each.partition): each.offset for each in places if each.offset >= 0}
 
@@ -178,17 +198,38 @@ class KafkaTopics:
         if not wanted:
             return {}
         request = dict.fromkeys(wanted, which)
-        found = self._answers(self._admin.list_offsets, request, isolation_level=level)
+        found = self._answers(
+            self._admin.list_offsets, request, "Describe on topic", isolation_level=level
+        )
         return {(place.topic, place.partition): told.offset for place, told in found.items()}
 
     def _answers(
-        self, ask: Callable[..., Any], request: Any, default: Any = _MUST_BE_THERE, **options: Any
-    ) -> dict[Any, Any]:
-        """What was asked for -> what the brokers answer, where the client gives futures."""
+        self, ask: Callable[..., Any], request: Any, right: str, default: Any = _MUST_BE_THERE,
+        *, hidden: Any = _MUST_BE_THERE, **options: Any,
+    ) -> dict[Any, Any]:  # fmt: skip
+        """What was asked for -> what the brokers answer, where the client gives futures; `hidden`
+        where this user lacks the `right` to know it, as `Read on topic`, if such an answer will do.
+        """
+
+        def answer(each: Any, future: Any) -> Any:
+            try:
+                found = future.result()
+                for place in getattr(found, "topic_partitions", ()):
+                    if place.error:  # the client takes that for a result
+                        raise KafkaException(place.error)
+                return found
+            except KafkaException as exception:
+                error = exception.args[0]
+                if kind_of(error) is not ErrorKind.DENIED:
+                    raise
+                if hidden is not _MUST_BE_THERE:
+                    return hidden
+                told = denied(error, f"{right} {_name(each)}")
+                raise KafkaDenied(f"cannot ask the brokers {self._cluster}: {told}") from exception
 
         def answers() -> dict[Any, Any]:
             futures = ask(request, request_timeout=REQUEST_TIMEOUT, **options)
-            return {each: future.result() for each, future in futures.items()}
+            return {each: answer(each, future) for each, future in futures.items()}
 
         return self._asked(answers, default)
 
@@ -210,6 +251,11 @@ class KafkaTopics:
                     message = f"cannot ask the brokers {self._cluster}: {told}"
                     raise KafkaAway(message) from exception
                 time.sleep(0.2)
+
+
+def _name(asked: Any) -> str:
+    """Of the topic or group that a request was about."""
+    return str(getattr(asked, "topic", "") or getattr(asked, "name", "") or asked)
 
 
 def _places(counts: Mapping[str, int]) -> list[TopicPartition]:

@@ -19,6 +19,10 @@ class KafkaAway(ElBeamError):
     transient = True
 
 
+class KafkaDenied(KafkaAway):
+    """This user lacks a right; the message names it."""
+
+
 class ErrorKind(Enum):
     """What an error means."""
 
@@ -74,9 +78,10 @@ _KINDS: Final = {
 }
 _KIND_OF: Final = {code: kind for kind, codes in _KINDS.items() for code in codes}
 _ADVICE: Final = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: "this user needs the right to write to it",
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "this user needs the right to create topics, or "
-    "create it beforehand",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "this user needs the right to write to it (Write, and "
+    "Describe, on the topic)",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "this user needs the right to create topics "
+    "(Create on the topic), or create it beforehand",
     KafkaError.INVALID_REPLICATION_FACTOR: "give replication=, no more than there are brokers",
     KafkaError.INVALID_PARTITIONS: "give another number as partitions=",
     KafkaError.INVALID_RECORD: "is it compacted? Then give key=",
@@ -99,6 +104,14 @@ def reason(error: Exception) -> str:
     content: Any = error.args[0] if error.args else error
     text = content.str() if isinstance(content, KafkaError) else str(content)
     return " ".join(text.split())
+
+
+def denied(error: KafkaError, right: str) -> str:
+    """What an error of the kind DENIED says, with the `right` that this user lacks, as `Read on
+    topic raw`; who is not let in at all lacks none."""
+    if error.code() == KafkaError._AUTHENTICATION:
+        return error.str()
+    return f"{error.str().rstrip('.')}: this user lacks the right {right}"
 
 
 def trouble(topic: str, error: KafkaError) -> SinkError:

@@ -211,6 +211,14 @@ def test_the_time_of_a_source(newest: float, now: float, expected: float) -> Non
     assert source_time(newest, now) == expected
 
 
+@pytest.mark.parametrize(
+    ("came", "expected"), [(END - QUIET + 1, END - 3 * QUIET), (END - QUIET, END - QUIET)]
+)
+def test_the_time_of_a_source_that_flows_late(came: float, expected: float) -> None:
+    """A mirror that is hours behind, while it brings anything: our clock says nothing of it."""
+    assert source_time(END - 3 * QUIET, END, came) == expected
+
+
 def test_the_last_import_to_pass_an_hour_closes_it(imported: Import, tmp_path: Path) -> None:
     """Others that have put anything into the folder may still bring lines of it."""
     other = State(f"{tmp_path}/other")

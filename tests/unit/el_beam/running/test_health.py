@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from el_beam.running.streaming.health import of_checkpoints, of_lag, of_topics
+from el_beam.running.streaming.health import of_checkpoints, of_lag, of_topics, of_transactions
 from transforms.io.kafka.broker import Position, matching
+from transforms.read.offsets import UnreadPlace
 
 
 def levels(topics: tuple[str, ...], partitions: dict[str, int], positions: Any) -> list[str]:
@@ -31,6 +32,16 @@ def test_new_partitions() -> None:
     positions = {("a", 0): Position(5, 0, 9), ("a", 1): Position(None, 0, 3)}
     (told,) = levels(("a",), {"a": 2}, positions)
     assert told.startswith("warning: partition(s) 1 of a are new")
+
+
+def test_transactions() -> None:
+    """One that doesn't end is told; short ones come and go."""
+    hidden = [UnreadPlace("raw", 0, 10, 1_000.0), UnreadPlace("raw", 1, 4, 4_500.0)]
+    (finding,) = of_transactions(hidden, 4_600.0)
+    assert (finding.level, finding.what) == ("warning", "transactions")
+    assert finding.told.startswith(
+        "one that begins at raw/0@10 doesn't end: its first record is 60"
+    )
 
 
 def test_a_missing_topic() -> None:

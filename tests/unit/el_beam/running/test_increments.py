@@ -1,6 +1,7 @@
 """Increments, from a broker in memory into files: the whole of an import without a server."""
 
 import threading
+import time
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -12,10 +13,13 @@ from import_job import Reports
 from run_configs import run_config
 
 from el_beam.books.state.state import State
+from el_beam.cli import main
 from el_beam.config.assemble import assemble
 from el_beam.running.increments.increments import Increments
 from el_beam.running.increments.planning import MOST_RECORDS, IncrementsOptions
+from el_beam.running.increments.report import Report
 from traffic.feed import lines
+from transforms.io.world import Clock, ticking
 
 BROKERS = "broker:1"
 
@@ -28,15 +32,16 @@ class Import:
         self.state = State(f"{folder}/state")
         (folder / "scratch").mkdir()
 
-    def run(self) -> Reports:
+    def run(self, which: str = "topics=raw", *, previous: bool = False) -> Reports:
         config = run_config(
-            source=f"kafka://{BROKERS}/?topics=raw&group=g",
+            source=f"kafka://{BROKERS}/?{which}&group=g",
             sinks=(f"parquet:{self.folder}/p",), state=self.state.path, once=True,
         )  # fmt: skip
         job, execution = assemble(config, str(self.folder / "scratch"))
-        options = IncrementsOptions(self.state.path, None, False, MOST_RECORDS)
+        options = IncrementsOptions(self.state.path, None, False, MOST_RECORDS, previous=previous)
         reports = Reports()
-        assert Increments(job, execution, options).work(reports, threading.Event())
+        good = Increments(job, execution, options).work(reports, threading.Event())
+        assert good == (not reports[-1].problems)
         return reports
 
     def rows(self) -> Counter[str]:
@@ -63,3 +68,124 @@ def test_each_record_becomes_a_row_once(tmp_path: Path, sent: list[bytes]) -> No
     assert broker.committed == {("g", "raw", 0): 20, ("g", "raw", 1): 40}
     last = job.state.topic("raw").last()
     assert last and (last.number, last.ends) == (2, {0: 20, 1: 40})
+
+
+def test_a_topic_that_vanished_under_a_pattern(tmp_path: Path, sent: list[bytes]) -> None:
+    """People get to know it, once; no other topic waits, nor does any hour."""
+    job = Import(tmp_path)
+    broker = FakeBroker({"a": [sent[:20]], "b": [sent[20:30]], "c": [[]]}, time=1.7e9)
+    with broker.at(BROKERS):
+        job.run("pattern=[abc]")
+        broker.topics = {"a": broker.topics["a"]}
+        broker.topics["a"][0] += sent[30:]
+        (report,) = job.run("pattern=[abc]")
+        (nothing,) = job.run("topics=a")
+    assert report.notes == [
+        "b is not at the brokers any more: it was read to 0:10, and what it had after that is lost"
+    ]
+    assert (report.topics, report.problems, nothing.notes) == (["a"], [], [])
+
+
+@pytest.mark.parametrize(
+    ("compacted", "epoch", "told"),
+    [
+        (False, -1, True),  # old brokers don't say it: the record does
+        (False, 4, True),  # one that lost what it had, and got other records from a mirror
+        (True, -1, False),
+        (None, 4, False),
+        (True, 5, True),
+    ],
+)
+def test_other_records_than_were_read(
+    tmp_path: Path, sent: list[bytes], compacted: bool | None, epoch: int, told: bool
+) -> None:
+    """A topic that is longer than it was, but has another record where the last one was."""
+    job = Import(tmp_path)
+    broker = FakeBroker({"raw": [sent[:20], sent[20:25]]}, time=1.7e9)
+    broker.epoch, broker.is_compacted = min(epoch, 4), compacted
+    with broker.at(BROKERS):
+        job.run()
+        broker.epoch = epoch
+        broker.topics["raw"][0] = [*sent[:10], *sent[30:60]]
+        (report,) = job.run()
+        text = report.problems[0].text if told else ""
+        assert [each.subject for each in report.problems] == ["raw"] * told
+        assert report.summary.read == (0 if told else 20)
+        if told:
+            start = 0 if epoch == 5 else 19  # all of it is of the new epoch here
+            assert f"other records than were read are in raw/0 from {start} on" in text
+            command = text.partition("`el ")[2].partition("`")[0]
+            assert main(command.split()) == 0
+            assert job.run()[0].summary.read == 40 - start
+    assert max(job.rows().values()) == 1 or epoch == 5
+
+
+def test_the_release_before_gets_no_digests(tmp_path: Path, sent: list[bytes]) -> None:
+    """It reads no names that it doesn't know."""
+    for previous in (True, False):
+        (folder := tmp_path / str(previous)).mkdir()
+        job = Import(folder)
+        with FakeBroker({"raw": [sent[:20]]}, time=1.7e9).at(BROKERS):
+            job.run(previous=previous)
+        written = [path.read_bytes() for path in folder.rglob("*.commit.json")]
+        assert [b'"digest"' in each for each in written] == [not previous] * 2
+
+
+class Later(Clock):
+    """This machine's clock, some seconds ahead."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+
+def test_hours_wait_for_an_open_transaction_but_not_for_ever(
+    tmp_path: Path, sent: list[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it hides may belong to them. Its end opens them again."""
+    job, clock = Import(tmp_path), Later()
+    broker = FakeBroker({"raw": [sent[:20], sent[20:30]]}, time=time.time() - 3 * 3600)
+    broker.open = {("raw", 0): 10}
+
+    def run() -> tuple[Report, set[bytes]]:
+        (report,) = job.run()
+        marks = (tmp_path / "p").rglob("_SUCCESS")
+        return report, {each.read_bytes() for each in marks}
+
+    with broker.at(BROKERS), ticking(clock):
+        report, marks = run()
+        assert (report.summary.read, marks) == (20, set())
+        (told,) = report.notes
+        assert told.startswith(
+            "a transaction that begins at raw/0@10 doesn't end: its first record"
+        )
+        assert main(["state", "release", job.state.path, "raw/7"]) == 2
+        assert "no open transaction in raw/7; there are raw/0@10" in capsys.readouterr().err
+        clock.ahead = 3 * 3600
+        report, marks = run()
+        assert marks == {b'{"unread": ["raw/0@10"]}'}
+        assert [each for each in report.notes if "hours close without it" in each]
+        assert main(["ledger", f"{tmp_path}/p"]) == 0
+        assert "unread: " in (err := capsys.readouterr().err) and "after raw/0@10" in err
+        broker.open = {}
+        report, marks = run()
+        assert (report.summary.read, bool(report.reopened)) == (10, True)
+        clock.ahead = 6 * 3600
+        assert run()[1] == {b""}
+        assert main(["ledger", f"{tmp_path}/p"]) == 0
+        assert "unread: " not in capsys.readouterr().err
+
+
+def test_people_release_what_hours_wait_for(tmp_path: Path, sent: list[bytes]) -> None:
+    job, clock = Import(tmp_path), Later()
+    broker = FakeBroker({"raw": [sent[:20], sent[20:30]]}, time=time.time() - 3 * 3600)
+    broker.open = {("raw", 0): 10}
+    clock.ahead = 2 * 3600
+    with broker.at(BROKERS), ticking(clock):
+        job.run()
+        assert main(["state", "release", job.state.path, "raw/0"]) == 0
+        clock.ahead += 1800  # less than our patience, but the source is silent
+        job.run()
+        clock.ahead += 2000
+        assert job.run()[0].closed

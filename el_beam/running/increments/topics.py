@@ -1,0 +1,175 @@
+"""The topics of an import's source, as the brokers have them, and what people should know of it."""
+
+from collections.abc import Container, Iterable, Mapping
+from contextlib import suppress
+from shlex import quote
+from typing import Final
+
+from el_beam.running.increments.planning import TopicFacts, places
+from transforms.errors import UnreadableInput
+from transforms.io.kafka.broker import broker_of, matching
+from transforms.io.kafka.errors import KafkaAway, KafkaDenied
+from transforms.read.kafka import KafkaSource
+from transforms.read.kafka_ranges import records_at, unread
+from transforms.read.offsets import UnreadPlace
+from transforms.read.receipt import LastRecord
+
+_LONG: Final = 60.0  # seconds that a transaction may take until people hear of it
+Partitions = Mapping[str, int]  # how many each topic has
+
+
+class SourceTopics:
+    """The topics of a source. Methods raise KafkaAway."""
+
+    def __init__(self, source: KafkaSource) -> None:
+        self.kafka = broker_of(source.cluster)
+        self._source = source
+        self._notes: list[str] = []
+        self._unclear: set[str] = set()  # of which it was said that they may be compacted
+        self._named: set[tuple[bool, UnreadPlace]] = set()  # transactions, and whether given up
+        self._vanished: set[str] = set()  # of which it was said that they are gone
+
+    def notes(self) -> list[str]:
+        """What was seen since this was asked last, and holds up nothing."""
+        notes, self._notes = self._notes, []
+        return notes
+
+    def names(self, partitions: Partitions) -> tuple[str, ...]:
+        """What is to be read, whether it is there or not."""
+        pattern = self._source.pattern
+        return matching(partitions, pattern) if pattern else self._source.topics
+
+    def why_absent(self, name: str) -> str:
+        """Why a topic is not among those of the brokers."""
+        with suppress(KafkaAway):
+            try:
+                self.kafka.topic_ids([name])
+            except KafkaDenied as error:
+                return str(error)
+        return "the brokers have no such topic"
+
+    def vanished(self, ends: Mapping[str, Mapping[int, int]], partitions: Partitions) -> None:
+        """Note which topics were read, to `ends`, and are gone now. Nobody misses them who named
+        their pattern only, so nothing waits for them."""
+        gone = {*matching(ends, self._source.pattern or "")} - partitions.keys()
+        self._notes += [
+            f"{name} is not at the brokers any more: it was read to {places(ends[name])}, and what "
+            "it had after that is lost"
+            for name in sorted(gone - self._vanished)
+        ]
+        self._vanished = gone
+
+    def facts(self, counts: Partitions) -> dict[str, TopicFacts]:
+        """What there is of topics with these numbers of partitions."""
+        bounds, ids = self.kafka.bounds(counts), self.kafka.topic_ids(counts)
+        return {
+            name: TopicFacts(name, ids[name], {each: bounds[name, each] for each in range(count)})
+            for name, count in counts.items()
+        }
+
+    def whole(self, names: Iterable[str]) -> frozenset[str]:
+        """Those of these topics in which a missing record is an error: in others none goes missing.
+        One that may be compacted is taken for it: if it has all of its records, no harm is done."""
+        compacted = self.kafka.compacted(names)
+        unclear = {name for name, is_so in compacted.items() if is_so is None}
+        if new := sorted(unclear - self._unclear):
+            self._unclear |= unclear
+            self._notes.append(
+                f"this user lacks the right DescribeConfigs on topic {', '.join(new)}: it is taken "
+                "for a compacted one, so it waits if records are missing from its midst"
+            )
+        return frozenset(name for name, is_so in compacted.items() if is_so is not False)
+
+    def replaced(
+        self, known: Mapping[str, Iterable[LastRecord]], facts: Mapping[str, TopicFacts]
+    ) -> dict[str, dict[int, int]]:
+        """Topic -> partition -> the first offset from which on other records are there than were
+        read: a broker has lost them, and others came. Left out are those of which all `known`
+        records are there, or have expired.
+
+        Where the brokers' epochs don't say it, that is the offset of the known record."""
+        found: dict[str, dict[int, int]] = {}
+        for name, record, now in self._now(known, facts):
+            if self._differs(name, record, now):
+                cut = self._cut(name, facts[name].bounds[record.partition][0], record, now)
+                its = found.setdefault(name, {})
+                its[record.partition] = min(cut, its.get(record.partition, cut))
+        return found
+
+    def unchanged(self, there: TopicFacts, known: Iterable[LastRecord]) -> frozenset[int]:
+        """The partitions whose known records are there."""
+        now = self._now({there.name: known}, {there.name: there})
+        return frozenset(was.partition for _, was, its in now if not self._differs(_, was, its))
+
+    def _now(
+        self, known: Mapping[str, Iterable[LastRecord]], facts: Mapping[str, TopicFacts]
+    ) -> list[tuple[str, LastRecord, LastRecord]]:
+        """Topics, records that are known of them, and what is in their place."""
+        left = {
+            (name, each) for name, records in known.items() for each in records
+            if (bounds := facts[name].bounds.get(each.partition))
+            and bounds[0] <= each.offset < bounds[1]
+        }  # fmt: skip
+        found = []
+        while left:  # once, but where folders and state differ
+            asked = {(name, each.partition): each for name, each in left}
+            now = self._at({place: each.offset for place, each in asked.items()})
+            found += [(place[0], each, now[place]) for place, each in asked.items() if place in now]
+            left -= {(name, each) for (name, _), each in asked.items()}
+        return found
+
+    def unread(self, counts: Partitions) -> list[UnreadPlace]:
+        """Where partitions can't be read to their ends, for a transaction is open."""
+        try:
+            return unread(self._source.cluster, counts)
+        except UnreadableInput as error:
+            raise KafkaAway(str(error)) from error
+
+    def note_unread(
+        self, since: Mapping[UnreadPlace, float], given_up: Container[UnreadPlace],
+        state: str, now: float,
+    ) -> None:  # fmt: skip
+        """Note which transactions don't end, since when each is known, and that hours don't wait
+        any more for those that are `given_up`. Short ones are no news."""
+        for place, seen in since.items():
+            done, age = place in given_up, now - min(seen or now, place.time or now)
+            if (done, place) in self._named or (age < _LONG and not done):
+                continue
+            self._named.add((done, place))
+            self._notes.append(
+                f"a transaction that begins at {place} doesn't end: its first record is "
+                f"{age / 60:,.0f} minutes old, and nobody can read what follows it; "
+                + ("hours close without it, and open again when it ends" if done else
+                   f"hours wait for it, or `el state release {quote(state)} {place.topic}/"
+                   f"{place.partition}` closes them without it")
+            )  # fmt: skip
+
+    def _at(self, offsets: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], LastRecord]:
+        try:
+            return records_at(self._source.cluster, offsets)
+        except UnreadableInput as error:
+            raise KafkaAway(str(error)) from error
+
+    def _differs(self, name: str, known: LastRecord, now: LastRecord) -> bool:
+        if -1 in (known.epoch, now.epoch):
+            now = now._replace(epoch=known.epoch)
+        if now == known:
+            return False
+        # Of a compacted topic the record may have been removed.
+        as_before = known.epoch == now.epoch or known.offset != now.offset
+        return not (as_before and self.kafka.compacted([name])[name] is not False)
+
+    def _cut(self, name: str, low: int, known: LastRecord, now: LastRecord) -> int:
+        """The first offset of a later epoch than that of a known record: each leader begins one,
+        and what was lost it had not."""
+        first, end = low, known.offset
+        if not -1 < known.epoch < now.epoch:
+            return end
+        while first < end:
+            middle = (first + end) // 2
+            its = self._at({(name, known.partition): middle}).get((name, known.partition))
+            if its and its.epoch <= known.epoch and its.offset < end:
+                first = its.offset + 1
+            else:
+                end = middle
+        return end
