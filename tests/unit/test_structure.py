@@ -53,7 +53,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "errors",
     ),
     "schemas.registry": ("opening", "mediawiki", "folder", "base"),
-    "schemas.validation": ("validator", "draft3 fast_path"),
+    "schemas.validation": ("validator", "draft3 fast_path", "patterns", "backtracking"),
     "schemas.storage": ("sql_rows", "arrow sql", "columns"),
     "transforms": (
         "counts",
