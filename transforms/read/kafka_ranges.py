@@ -24,6 +24,7 @@ from confluent_kafka import (
 )
 
 from schemas.event import Origin, RawLine
+from schemas.times import record_time
 from transforms.errors import UnreadableInput
 from transforms.io.kafka.broker import StandIn, stand_in_of
 from transforms.io.kafka.cluster import KafkaCluster
@@ -199,6 +200,6 @@ def _judge(error: KafkaError, name: str, position: int) -> None:
 
 def _line(message: Message, name: str, offset: int, split: str) -> RawLine:
     kind, milliseconds = message.timestamp()
-    received = 0.0 if kind == TIMESTAMP_NOT_AVAILABLE else max(milliseconds, 0) / 1000
+    received = 0.0 if kind == TIMESTAMP_NOT_AVAILABLE else record_time(milliseconds)
     value: Any = message.value() or b""
     return RawLine(value.removesuffix(b"\n"), Origin("kafka", name, offset, received, split))

@@ -21,6 +21,7 @@ from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourceType
 
+from schemas.times import record_time
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.errors import ErrorKind, KafkaAway, kind_of
 
@@ -136,7 +137,7 @@ class KafkaTopics:
             times: list[int] = [future.result().timestamp for future in futures.values()]
         except KafkaException:
             return 0.0
-        return max(0, *times) / 1000
+        return max(0.0, *map(record_time, times))
 
     def cluster_id(self) -> str:
         """What no other cluster is called."""
