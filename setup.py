@@ -48,6 +48,7 @@ setup(
     install_requires=[
         f"apache-beam=={BEAM}",
         "confluent-kafka",
+        "google-re2",
         "hdfs",
         "jsonschema",
         "orjson",

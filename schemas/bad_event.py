@@ -10,13 +10,14 @@ from __future__ import annotations
 import base64
 import codecs
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, NamedTuple
 
 from schemas import VERSION, addresses
 from schemas.capsule import NotATime, parse_time, uuid5_hex
 from schemas.event import RAW_EVENT_LIMIT, Destination, Event, RawLine
+from schemas.times import in_calendar
 
 EVENT_ERROR = Destination("EventError", 14035058)
 UNKNOWN = Destination("unknown", -1)  # of a line that names no schema that there is
@@ -112,7 +113,7 @@ def _moment(bad: BadEvent) -> datetime:
     try:
         return parse_time(bad.dt)
     except NotATime:  # the line has none, or it is a client's nonsense
-        return parse_time(int(bad.line.origin.receipt))
+        return datetime.fromtimestamp(int(in_calendar(bad.line.origin.receipt)), UTC)
 
 
 def event_error(bad: BadEvent) -> Event:

@@ -13,6 +13,8 @@ from uuid import NAMESPACE_URL
 
 from dateutil import parser as dateutil_parser
 
+from schemas.times import in_calendar
+
 Json = dict[str, Any]
 
 CAPSULE: Final[Json] = {
@@ -100,14 +102,17 @@ def is_cacheable(value: object) -> bool:
 
 
 def event_time(data: Json, receipt: float) -> float:
-    """Returns the unix seconds of an event: of its dt, else of its timestamp, else the receipt."""
+    """Returns the unix seconds of an event: of its dt, else of its timestamp, else the receipt.
+
+    They have a date: an offset may move a dt out of the years 1 to 9999, then the nearest is taken.
+    """
     dt = data.get("dt")
     if isinstance(dt, str) and is_cacheable(dt) and (seconds := _unix_seconds(dt)) is not None:
-        return seconds
+        return in_calendar(seconds)
     try:
-        return parse_time(data["timestamp"]).timestamp()
+        return in_calendar(parse_time(data["timestamp"]).timestamp())
     except (KeyError, NotATime):
-        return receipt
+        return in_calendar(receipt)
 
 
 def uuid5_hex(name: str) -> str:

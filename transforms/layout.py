@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
 from schemas.event import Destination
+from schemas.times import in_calendar
 
 LEDGER: Final = "_ledger"  # folders beside the tables: of what was written
 TEMPORARY: Final = "_temporary"  # of files that nobody is to see yet
@@ -34,7 +35,6 @@ JSON_LINES: Final = ".jsonl.gz"
 ARCHIVE: Final = ".raw.parquet"  # lines as they are
 ALL: Final = Destination("*", 0)  # of files that hold the lines of all schemas
 
-_YEAR_1, _YEAR_9999 = -62135596800, 253402300799  # unix seconds
 _PARTS: Final = {0: ("year", ""), 4: ("month", "-"), 7: ("day", "-"), 10: ("hour", "T")}
 _HOUR = re.compile(r"(?:^|/)year=([^/]*)/month=([^/]*)/day=([^/]*)/hour=([^/]*)(?:/|$)")
 _HOUR_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d", re.ASCII)
@@ -60,8 +60,7 @@ def is_hidden(name: str) -> bool:
 @lru_cache(maxsize=4096)
 def hour_name(hour: int) -> str:
     """An hour since 1970 as people write it: 2019-03-10T07."""
-    seconds = min(max(hour * 3600, _YEAR_1), _YEAR_9999)
-    return datetime.fromtimestamp(seconds, UTC).isoformat()[:13]
+    return datetime.fromtimestamp(in_calendar(hour * 3600), UTC).isoformat()[:13]
 
 
 def hour_folder(hour: str) -> str:

@@ -12,9 +12,8 @@ from el_beam.books.ledger.changes import changing
 from el_beam.books.ledger.entries import read_ledger
 from el_beam.commands.common import add_keep, report_left
 from el_beam.terminal.console import printable
-from el_beam.upkeep.compaction import closed
 from el_beam.upkeep.retention.keep_list import read_keep
-from el_beam.upkeep.retention.purge import check_files, left_over, purge, steps
+from el_beam.upkeep.retention.purge import TooOld, check_files, left_over, purge, steps
 from el_beam.uris import checked_path
 from transforms.io.files import filesystem
 
@@ -46,23 +45,19 @@ def register(add_parser: Any) -> None:
 def _command(args: argparse.Namespace) -> int:
     """Remove, or say so, and print what is left as it is; returns the exit code."""
     root = checked_path(args.root)
-    now, age = datetime.now(UTC), args.older_than
-
-    def old(hour: str) -> bool:
-        return closed(hour, now, age)
-
+    old = TooOld(datetime.now(UTC), args.older_than)
     keep = read_keep(args.keep)
     check_files(keep, read_ledger(root))  # refuses a folder that has none, before writing there
     problems: dict[str, str] = {}
     done: list[bool] = []  # of each file: whether it keeps some fields
     with changing(root) if args.yes else nullcontext() as change:
-        for step in steps(read_ledger(root, selected=old), keep, hours=old):
+        for step in steps(read_ledger(root), keep, old):
             problems |= purge(step, change) if change else {}
             paths = [file.path for file in step.files if file.path not in problems]
             for path in paths:
                 _show(args, path, step.keep)
             done += [step.keep is not None] * len(paths)
-        left = [*left_over(root, hours=old, now=now, age=age)]
+        left = [*left_over(root, old)]
         for path in left:
             _show(args, path.removeprefix(f"{root}/"), None)
         if change:
@@ -71,8 +66,8 @@ def _command(args: argparse.Namespace) -> int:
     cut = sum(done)
     print(f"{len(done) - cut:,} files {verb}go, {cut:,} {verb}keep some fields{end}",
           file=sys.stderr)  # fmt: skip
-    ledger = read_ledger(root, selected=old)
-    compare(ledger, selected=lambda hour: not hour or old(hour))
+    ledger = read_ledger(root, selected=old.hour)
+    compare(ledger, selected=lambda hour: not hour or old.hour(hour))
     unknown = (each.what for each in ledger.troubles if each.kind == "unknown")
     why = "no run has written it under this name: see `el ledger`"
     return report_left(args, problems | dict.fromkeys(unknown, why))

@@ -112,6 +112,8 @@ def _command(args: argparse.Namespace) -> int:
     progress = Path(args.scratch, "progress")
     progress.mkdir()
     job, execution = assemble(config, args.scratch, str(progress))
+    for limit in job.registry.limits():
+        print(printable(f"el run: note: {limit}"), file=sys.stderr)
     with for_job(args.scratch):
         if not config.state and not job.source.bounded:
             return _run_stream(job, execution, config, args)

@@ -41,6 +41,8 @@ def list_schemas(args: argparse.Namespace) -> int:
             print(printable(f"{schema:{width}}  {' '.join(map(str, its))}"))
     for problem in registry.problems():
         print(printable(f"{args.prog}: unusable: {problem}"), file=sys.stderr)
+    for limit in registry.limits():
+        print(printable(f"{args.prog}: note: {limit}"), file=sys.stderr)
     return 0
 
 

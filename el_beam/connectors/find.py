@@ -12,6 +12,7 @@ from schemas.bad_event import EVENT_ERROR
 from schemas.capsule import uuid5_hex
 from schemas.event import Event, RawLine
 from schemas.line_format import FormatError
+from schemas.times import in_calendar
 from transforms.io.files import filesystem
 from transforms.layout import ARCHIVE
 from transforms.parse import Parse, line_parser
@@ -93,4 +94,4 @@ class Archive:
 
 
 def _iso(line: RawLine) -> str:
-    return datetime.fromtimestamp(line.origin.receipt, UTC).isoformat()
+    return datetime.fromtimestamp(in_calendar(line.origin.receipt), UTC).isoformat()

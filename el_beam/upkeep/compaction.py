@@ -73,10 +73,14 @@ class Compacted:
 def closed(hour: str, now: datetime, age: timedelta) -> bool:
     """Whether an hour, as 2019-03-10T07, has ended so long ago; what is not an hour has not."""
     try:
-        start = datetime.strptime(hour, "%Y-%m-%dT%H").replace(tzinfo=UTC)
-        return start <= now - age - timedelta(hours=1)
+        return start_of(hour) <= now - age - timedelta(hours=1)
     except (ValueError, OverflowError):  # or no time has ever been so long ago
         return False
+
+
+def start_of(hour: str) -> datetime:
+    """Raises ValueError where it is not an hour."""
+    return datetime.strptime(hour, "%Y-%m-%dT%H").replace(tzinfo=UTC)
 
 
 def hours(ledger: Ledger) -> list[Hour]:

@@ -51,6 +51,11 @@ class Registry(ABC):
         RegistryError."""
         return []
 
+    def limits(self) -> Problems:
+        """Returns a line for each pattern of a schema that is searched in short texts only. Raises
+        RegistryError."""
+        return []
+
     @abstractmethod
     def list(self) -> Destinations:
         """Returns the known schemas, sorted. Raises RegistryError."""

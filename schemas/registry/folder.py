@@ -12,6 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -30,6 +31,7 @@ from schemas.registry.base import (
     UnknownSchema,
 )
 from schemas.validation.draft3 import problem_with
+from schemas.validation.patterns import limited
 
 Key = tuple[str, int]
 
@@ -135,6 +137,14 @@ class DirectoryRegistry(Registry):
             except InvalidSchema as error:
                 found.append(str(error))
         return found + folder.problems
+
+    def limits(self) -> Problems:
+        found = []
+        for schema, revision in self.list():
+            with suppress(InvalidSchema):
+                limits = limited(self.get(schema, revision))
+                found += [f"schema {schema} revision {revision}: {each}" for each in limits]
+        return found
 
     def digest(self) -> str:
         return self._folder.digest

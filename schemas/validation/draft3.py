@@ -6,11 +6,15 @@ releases differ. `problem_with` says why a document is not a schema.
 
 import re
 from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final
 
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import Draft3Validator, extend
 from referencing import Registry
+
+from schemas.validation.patterns import joined, pattern_of
 
 Json = dict[str, Any]
 
@@ -48,6 +52,26 @@ def path_text(path: Iterable[str | int]) -> str:
     return printable(parts.removeprefix("."), LONGEST_PATH)
 
 
+def _shown(value: object) -> str:
+    """Returns `repr` of a value, or at least as much of it as a message may have: a list of
+    a megabyte in lists would otherwise be written once for each level."""
+    if isinstance(value, str):
+        quotes = "".join(quote for quote in "'\"" if quote in value)  # repr chooses by all of them
+        return repr(value if len(value) <= LONGEST_MESSAGE else value[:LONGEST_MESSAGE] + quotes)
+    if not isinstance(value, (dict, list)):
+        return repr(value)
+    parts, room = [], LONGEST_MESSAGE
+    for each in value:
+        parts.append(
+            f"{each!r}: {_shown(value[each])}" if isinstance(value, dict) else _shown(each)
+        )
+        room -= len(parts[-1])
+        if room < 0:
+            break
+    text = ", ".join(parts)
+    return f"{{{text}}}" if isinstance(value, dict) else f"[{text}]"
+
+
 def _same(one: object, two: object) -> bool:
     """Compares as Python does, except that a boolean by itself equals no number."""
     if isinstance(one, bool) or isinstance(two, bool):
@@ -58,25 +82,7 @@ def _same(one: object, two: object) -> bool:
 def _enum(_: Any, enum: list[Any], instance: object, __: Json) -> Iterator[ValidationError]:
     # Release 4 distinguishes true from 1 at any depth, 3.2 only at the top: [true] is in [[1]].
     if not any(_same(each, instance) for each in enum):
-        yield ValidationError(f"{instance!r} is not one of {enum!r}")
-
-
-def _identity(value: object) -> Hashable:
-    """Returns a key that two values share exactly if Python calls them equal."""
-    if isinstance(value, dict):
-        return (dict, frozenset((key, _identity(each)) for key, each in value.items()))
-    if isinstance(value, list):
-        return (list, tuple(_identity(each) for each in value))
-    return value
-
-
-def _unique_items(_: Any, unique: object, instance: object, __: Json) -> Iterator[ValidationError]:
-    # As for enum: [[1], [true]] has a repeat in release 3.2, none in 4. In linear time, because a
-    # client sends the list.
-    if unique and isinstance(instance, list):
-        seen = {(bool, x) if isinstance(x, bool) else _identity(x) for x in instance}
-        if len(seen) < len(instance):
-            yield ValidationError(f"{instance!r} has non-unique elements")
+        yield ValidationError(f"{_shown(instance)} is not one of {_shown(enum)}")
 
 
 def _divisible_by(
@@ -102,10 +108,9 @@ def _additional_properties(
     if not isinstance(instance, dict):
         return
     known = schema.get("properties", {})
-    patterns = "|".join(schema.get("patternProperties", {}))
-    extras = [
-        key for key in instance if key not in known and not (patterns and re.search(patterns, key))
-    ]
+    patterns = joined(schema.get("patternProperties", {}))
+    search = pattern_of(patterns).search if patterns else lambda _: None
+    extras = [key for key in instance if key not in known and not search(key)]
     if isinstance(allowed, dict):
         for extra in extras:
             yield from validator.descend(instance[extra], allowed, path=extra)
@@ -121,6 +126,107 @@ def _additional_properties(
             yield ValidationError(
                 f"Additional properties are not allowed ({names}{more} {verb} unexpected)"
             )
+
+
+def _pattern(_: Any, pattern: str, instance: object, __: Json) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and not pattern_of(pattern).search(instance):
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _pattern_properties(
+    validator: Any, patterns: Json, instance: Any, __: Json
+) -> Iterator[ValidationError]:
+    for pattern, subschema in patterns.items() if isinstance(instance, dict) else ():
+        search = pattern_of(pattern).search
+        for key, value in instance.items():
+            if search(key):
+                yield from validator.descend(value, subschema, path=key, schema_path=pattern)
+
+
+# --- in linear time, however often a schema leads to the same value
+
+
+class _Judged:
+    """What is known of the values of one event, by their ids, while it is judged."""
+
+    def __init__(self) -> None:
+        self.fits: dict[tuple[int, int], bool] = {}
+        """Whether a value fits a schema, by the ids of both. If two members of a union lead to the
+        same `$ref`, the innermost value would else be judged 2 ** levels times."""
+        self._numbers: dict[int, tuple[int]] = {}
+        self._same: dict[Hashable, tuple[int]] = {}
+
+    def identity(self, value: object) -> Hashable:
+        """Returns a key that two values share exactly if Python calls them equal: of a list or an
+        object a number, so that those around it need not look into it again."""
+        if not isinstance(value, (dict, list)):
+            return value
+        if (number := self._numbers.get(id(value))) is None:
+            key: Hashable = (
+                (dict, frozenset((name, self.identity(each)) for name, each in value.items()))
+                if isinstance(value, dict)
+                else (list, tuple(map(self.identity, value)))
+            )
+            number = self._same.setdefault(key, (len(self._same),))
+            self._numbers[id(value)] = number
+        return number
+
+
+_JUDGED: Final[ContextVar[_Judged]] = ContextVar("judged")
+
+
+@contextmanager
+def one_value() -> Iterator[None]:
+    """While it lasts, AUTHORITY judges one value, which stays as it is."""
+    token = _JUDGED.set(_Judged())
+    try:
+        yield
+    finally:
+        _JUDGED.reset(token)
+
+
+def _unique_items(_: Any, unique: object, instance: object, __: Json) -> Iterator[ValidationError]:
+    # As for enum: [[1], [true]] has a repeat in release 3.2, none in 4.
+    if unique and isinstance(instance, list):
+        identity = _JUDGED.get().identity
+        seen = {(bool, x) if isinstance(x, bool) else identity(x) for x in instance}
+        if len(seen) < len(instance):
+            yield ValidationError(f"{_shown(instance)} has non-unique elements")
+
+
+def _ref(validator: Any, ref: str, instance: object, schema: Json) -> Iterator[ValidationError]:
+    fits, key = _JUDGED.get().fits, (id(schema), id(instance))
+    if fits.get(key):
+        return
+    wrong = False
+    for error in _REF(validator, ref, instance, schema):
+        wrong = True
+        yield error
+    fits[key] = not wrong
+
+
+def _type(validator: Any, types: Any, instance: object, __: Json) -> Iterator[ValidationError]:
+    # Both releases list all errors of all members: memory for nothing, as the message has none.
+    fits, types = _JUDGED.get().fits, [types] if isinstance(types, str) else types
+    for each in types:
+        if isinstance(each, dict):
+            key = (id(each), id(instance))
+            if key not in fits:
+                fits[key] = next(validator.descend(instance, each), None) is None
+            if fits[key]:
+                return
+        elif validator.is_type(instance, each):
+            return
+    names = (each.get("name", each) if isinstance(each, dict) else each for each in types)
+    yield ValidationError(f"{_shown(instance)} is not of type {', '.join(map(repr, names))}")
+
+
+def _disallow(
+    validator: Any, unwanted: Any, instance: object, _: Json
+) -> Iterator[ValidationError]:
+    for each in [unwanted] if isinstance(unwanted, str) else unwanted:
+        if next(_type(validator, [each], instance, {}), None) is None:
+            yield ValidationError(f"{each!r} is disallowed for {_shown(instance)}")
 
 
 def _properties(
@@ -148,6 +254,7 @@ def _type_of(subschema: Json) -> str:
 
 
 _PROPERTIES: Final[Any] = Draft3Validator.VALIDATORS["properties"]
+_REF: Final[Any] = Draft3Validator.VALIDATORS["$ref"]
 _TYPED: Final = {"string": str, "integer": int, "boolean": bool, "null": type(None)}
 _SAYS_NO_MORE: Final = frozenset(
     ["type", "required", "description", "title", "default", "format"]
@@ -157,10 +264,15 @@ _SAYS_NO_MORE: Final = frozenset(
 AUTHORITY: Final = extend(  # type: ignore[no-untyped-call]  # jsonschema is untyped here
     Draft3Validator,
     {
+        "$ref": _ref,
         "additionalProperties": _additional_properties,
+        "disallow": _disallow,
         "divisibleBy": _divisible_by,
         "enum": _enum,
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
         "properties": _properties,
+        "type": _type,
         "uniqueItems": _unique_items,
     },
 )
@@ -228,10 +340,12 @@ def problem_with(document: object) -> str | None:
             return f"deeper than {_DEEPEST} levels or more than {_LARGEST} values"
         if isinstance(value, dict) and (problem := _problem_here(value)):
             return problem
-    for error in _METASCHEMA.iter_errors(document):
-        where = path_text(error.absolute_path)
-        return printable(f"{where}: {error.message}" if where else error.message, LONGEST_MESSAGE)
-    return None
+    with one_value():
+        error = next(_METASCHEMA.iter_errors(document), None)
+    if error is None:
+        return None
+    where = path_text(error.absolute_path)
+    return printable(f"{where}: {error.message}" if where else error.message, LONGEST_MESSAGE)
 
 
 def _problem_here(value: Json) -> str | None:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, Final
 
+from schemas.validation.patterns import joined, pattern_of
+
 Json = dict[str, Any]
 Verdict = Callable[[object], bool]
 
@@ -316,9 +318,8 @@ class _Code(_VerdictWriter):
             if additional is True or additional == {}:
                 return
             extra = f"{key} not in {self.bind(frozenset(properties))}"
-            joined = "|".join(patterns)
-            if joined:
-                extra += f" and not {self._search(joined)}({key})"
+            if any_of := joined(patterns):
+                extra += f" and not {self._search(any_of)}({key})"
             with self.block(f"if {extra}:"):
                 if isinstance(additional, dict):
                     self.schema(additional, item, _ANY)
@@ -332,10 +333,10 @@ class _Code(_VerdictWriter):
         return f"({limit!r})" if isinstance(limit, int) else self.bind(limit)
 
     def _search(self, pattern: object) -> str:
-        """Binds `re.search` of a pattern; returns its name."""
+        """Binds the search of a pattern; returns its name."""
         if not isinstance(pattern, str):
             raise _Unproved
-        return self.bind(re.compile(pattern).search)
+        return self.bind(pattern_of(pattern).search)
 
 
 def _listed(value: object) -> list[object]:

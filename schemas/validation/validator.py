@@ -18,11 +18,13 @@ from schemas.validation.draft3 import (
     AUTHORITY,
     LONGEST_MESSAGE,
     NO_REMOTE_SCHEMAS,
+    one_value,
     path_text,
     plain,
     printable,
 )
 from schemas.validation.fast_path import compile_schema
+from schemas.validation.patterns import ValueTooLong
 
 MOST_VIOLATIONS: Final = 20
 _COUNTED: Final = 1000  # violations counted, not shown: from there it is "at least"
@@ -67,11 +69,13 @@ class Validator:
         found: list[Violation] = []
         more = 0
         try:
-            for error in islice(self._authority.iter_errors(data), MOST_VIOLATIONS + _COUNTED):
-                if len(found) < MOST_VIOLATIONS:
-                    found.append(_violation(error))
-                else:
-                    more += 1
+            with one_value():
+                errors = self._authority.iter_errors(data)
+                for error in islice(errors, MOST_VIOLATIONS + _COUNTED):
+                    if len(found) < MOST_VIOLATIONS:
+                        found.append(_violation(error))
+                    else:
+                        more += 1
         except _SCHEMA_FAILURES as error:
             found = [*found[: MOST_VIOLATIONS - 1], _failure(error)]
         if more:
@@ -102,6 +106,8 @@ def _failure(error: Exception) -> Violation:
         what = f"the schema has a type that draft 3 doesn't know: {error.type!r}"
     elif isinstance(error, RecursionError):
         what = "the event or the schema's $ref nests too deep to be checked"
+    elif isinstance(error, ValueTooLong):
+        return Violation("", printable(str(error), LONGEST_MESSAGE), "pattern")
     else:
         what = f"the schema can't be applied: {type(error).__name__}: {error}"
     return Violation("", printable(what, LONGEST_MESSAGE), "schema")

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 from in_process import Called, call
 
@@ -114,6 +117,27 @@ def test_it_is_well(shell: Shell, running: tuple[StreamJob, Any]) -> None:
     assert all(line.startswith("ok ") for line in found.values())
     assert "4 partition(s)" in found["topics"]
     assert running[0].check() == 0
+
+
+def test_a_producer_that_counts_nanoseconds_stops_nothing(running: tuple[StreamJob, Any]) -> None:
+    """Flink would start the job again and again at a line that fails."""
+    job, _ = running
+    setting = ConfigEntry(
+        "message.timestamp.after.max.ms", str(2**63 - 1),
+        incremental_operation=AlterConfigOpType.SET,
+    )  # fmt: skip
+    admin = AdminClient({"bootstrap.servers": job.kafka})
+    topic = ConfigResource(ResourceType.TOPIC, job.raw, incremental_configs=[setting])
+    admin.incremental_alter_configs([topic])[topic].result(30)
+    producer = Producer({"bootstrap.servers": job.kafka})
+    for sent in (time.time_ns(), 2**63 - 1):
+        producer.produce(job.raw, f"no line {sent}", key=b"\xff\x00", timestamp=sent,
+                         headers=[("é", None), ("", b"\xff")])  # fmt: skip
+        job.lines += 1
+    assert producer.flush(30) == 0
+    job.put(100)
+    job.settled(60)
+    assert job.check() == 0
 
 
 def test_no_password_is_told(running: tuple[StreamJob, Any], servers: Stack, secure: Stack) -> None:

@@ -3,10 +3,12 @@
 import gc
 import json
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.cimpl import NewPartitions
@@ -325,3 +327,30 @@ def test_what_is_refused(
     done = el("run", source, f"parquet:{tmp_path}/p", *given)
     assert done.code in (1, 2)
     assert told in "".join(done.told)
+
+
+def test_a_producer_that_counts_nanoseconds_stops_nothing(job: ImportJob) -> None:
+    """Kafka takes a record's time as it comes, and its key and headers: what they say is nothing
+    that a line needs."""
+    name = f"{job.name}.a"
+    longest = {"message.timestamp.after.max.ms": str(2**63 - 1)}
+    job.admin.create_topics([NewTopic(name, 1, config=longest)])[name].result(30)
+    job.put(20, partitions=1)
+    producer, now = Producer({"bootstrap.servers": job.kafka}), time.time_ns()
+    for sent in (now, now // 1_000, 2**63 - 1, 1):
+        producer.produce(name, f"no line {sent}", key=b"\xff\x00", timestamp=sent,
+                         headers=[("é", None), ("", b"\xff")])  # fmt: skip
+    assert producer.flush(30) == 0
+    job.put(20, partitions=1)
+    sinks = tuple(
+        f"{kind}:{job.folder}/{kind[0]}" for kind in ("parquet", "raw", "jsonl", "sqlite")
+    )
+    ok, (report,) = job.run(sinks=sinks)
+    assert ok and not report.problems
+    assert report.summary.read == 44
+    job.check()
+    errors = (job.folder / "p").glob("EventError_*/**/*.parquet")
+    times = [row["dt"][:7] for path in errors for row in pq.read_table(path).to_pylist()
+             if row["event"]["rawEvent"].startswith("no line")]  # fmt: skip
+    month = time.strftime("%Y-%m")
+    assert sorted(times) == sorted(["1970-01", month, month, "2262-04"])

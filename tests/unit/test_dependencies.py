@@ -20,6 +20,7 @@ NAMES = {  # of distributions, by the modules that they bring, where these diffe
     "confluent_kafka": "confluent-kafka",
     "apache_beam": "apache-beam",
     "dateutil": "python-dateutil",
+    "re2": "google-re2",
     "ua_parser": "ua-parser",
     "yaml": "pyyaml",
 }

@@ -50,10 +50,10 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "line_format bad_event",
         "event user_agent strict_json",
         "capsule addresses durable",
-        "errors",
+        "errors times",
     ),
     "schemas.registry": ("opening", "mediawiki", "folder", "base"),
-    "schemas.validation": ("validator", "draft3 fast_path"),
+    "schemas.validation": ("validator", "draft3 fast_path", "patterns", "backtracking"),
     "schemas.storage": ("sql_rows", "arrow sql", "columns"),
     "transforms": (
         "counts",

@@ -25,6 +25,7 @@ from confluent_kafka import (
 )
 
 from schemas.event import Origin, RawLine
+from schemas.times import record_time
 from transforms.errors import UnreadableInput
 from transforms.io.kafka.broker import (
     REQUEST_TIMEOUT,
@@ -332,6 +333,6 @@ def unread(cluster: KafkaCluster, counts: Mapping[str, int]) -> list[UnreadPlace
 
 def _line(message: Message, name: str, offset: int, split: str) -> RawLine:
     kind, milliseconds = message.timestamp()
-    received = 0.0 if kind == TIMESTAMP_NOT_AVAILABLE else max(milliseconds, 0) / 1000
+    received = 0.0 if kind == TIMESTAMP_NOT_AVAILABLE else record_time(milliseconds)
     value: Any = message.value() or b""
     return RawLine(value.removesuffix(b"\n"), Origin("kafka", name, offset, received, split))

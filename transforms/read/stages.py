@@ -12,6 +12,7 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.event import Origin, RawLine
+from schemas.times import record_time
 from transforms.batches import Batch, BatchedFn
 from transforms.read.receipt import ReadReceipt, Rest
 
@@ -110,7 +111,7 @@ class ReadKafka(beam.PTransform):
 def line_of(record: Any) -> RawLine:
     """A record of KafkaIO's as a line. Its split is its partition, its offset the record's."""
     partition = f"{record.topic}/{record.partition}"
-    origin = Origin("kafka", partition, record.offset, max(record.timestamp, 0) / 1000, partition)
+    origin = Origin("kafka", partition, record.offset, record_time(record.timestamp), partition)
     return RawLine((record.value or b"").removesuffix(b"\n"), origin)
 
 

@@ -154,6 +154,21 @@ class Ledger:
         return {file.path: file for entry in self.entries for file in entry.files
                 if file.path not in removed}  # fmt: skip
 
+    def received(self) -> dict[str, float]:
+        """When the lines of each file came into the folder, by our clock (unix seconds). What a
+        change has made instead of others of its folder has the time of the latest of them. Files
+        are left out of which nobody has noted it."""
+        found: dict[str, float] = {}
+        for entry in sorted(self.entries, key=lambda each: each.at):
+            before: dict[str, float] = {}  # folder -> time
+            for path in entry.removed & found.keys():
+                folder = path.rpartition("/")[0]
+                before[folder] = max(before.get(folder, 0.0), found[path])
+            for file in entry.files:
+                if at := before.get(file.path.rpartition("/")[0]) or entry.at:
+                    found[file.path] = at
+        return found
+
     def hours(self) -> list[HourBook]:
         """A book for each hour and schema, in order."""
         books: dict[tuple[str, str], HourBook] = {}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import accumulate, chain, groupby, zip_longest
+from math import inf
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,9 +21,9 @@ import pyarrow.parquet as pq
 
 from el_beam.books.imports import all_unfinished, in_root
 from el_beam.books.ledger.changes import Changing, finish, prepare, written
-from el_beam.books.ledger.model import STATES, Change, HourFilter, Ledger, LedgerFile
+from el_beam.books.ledger.model import STATES, Change, Ledger, LedgerFile
 from el_beam.books.state.state import State
-from el_beam.upkeep.compaction import attempt, name_of
+from el_beam.upkeep.compaction import attempt, closed, name_of, start_of
 from el_beam.upkeep.retention.keep_list import Keep, KeepError, check
 from schemas.storage.columns import RESCUED, json_text
 from transforms.counts.summary import Summary
@@ -41,16 +42,44 @@ class Step:
     keep: frozenset[str] | None
 
 
-def steps(ledger: Ledger, keep: Keep, *, hours: HourFilter) -> Iterator[Step]:
-    """What there is to do for the files of these hours, in their order."""
+@dataclass(frozen=True)
+class TooOld:
+    """What has been here for longer than it may be: by the events' hour; and where that was still
+    to come when they came in (somebody's clock was wrong), by the time when they came in."""
+
+    now: datetime
+    age: timedelta
+
+    def hour(self, hour: str) -> bool:
+        return closed(hour, self.now, self.age)
+
+    def came(self, hour: str, at: float) -> bool:
+        """Whether lines of this hour that came `at` a time (unix seconds) are too old."""
+        if self.hour(hour):
+            return True
+        try:
+            was_to_come = start_of(hour).timestamp() > at
+        except ValueError:
+            return False
+        return was_to_come and self.now.timestamp() - at >= self.age.total_seconds()
+
+    def files(self, ledger: Ledger) -> Iterator[LedgerFile]:
+        received = ledger.received()
+        for file in ledger.files.values():
+            if self.came(file.hour, received.get(file.path, inf)):
+                yield file
+
+
+def steps(ledger: Ledger, keep: Keep, old: TooOld) -> Iterator[Step]:
+    """What there is to do, in the order of the hours."""
 
     def group(file: LedgerFile) -> tuple[str, str, bool]:
         return file.hour, file.schema, name_of(file.path) is None
 
-    for (hour, schema, other), files in groupby(sorted(ledger.files.values(), key=group), group):
+    for (_, schema, other), files in groupby(sorted(old.files(ledger), key=group), group):
         fields = None if other or schema == str(ALL) else keep.of(schema)
         left = tuple(file for file in sorted(files) if not _has_only(file, fields))
-        if hours(hour) and left:
+        if left:
             yield Step(left, fields)
 
 
@@ -93,17 +122,17 @@ def _cut(path: str, keep: frozenset[str]) -> pa.Table:
     return cut(filesystem.read(path), keep)
 
 
-def left_over(root: str, *, hours: HourFilter, now: datetime, age: timedelta) -> Iterator[str]:
+def left_over(root: str, old: TooOld) -> Iterator[str]:
     """Paths of what is beside the tables and may go, of folders where all in them may: what
-    changes have put away of these hours, and what runs that were killed left so long ago. Raises
+    changes have put away and is too old, and what runs that were killed left so long ago. Raises
     OSError."""
 
     def is_fresh(found: FileInfo) -> bool:
-        return now.timestamp() - found.updated < max(age, _AT_WORK).total_seconds()
+        return old.now.timestamp() - found.updated < max(old.age, _AT_WORK).total_seconds()
 
     def is_old(found: FileInfo) -> bool:
         hour = hour_in(found.path)
-        return hours(hour) if hour else not is_fresh(found)
+        return old.came(hour, found.updated) if hour else not is_fresh(found)
 
     yield from _all_in(f"{root}/{REPLACED}", is_old)
     waiting = {*_awaited(root)}

@@ -27,7 +27,7 @@ from el_beam.upkeep.backfill.apply import apply
 from el_beam.upkeep.backfill.plan import plan
 from el_beam.upkeep.compaction import compact, hours
 from el_beam.upkeep.retention.keep_list import Keep
-from el_beam.upkeep.retention.purge import left_over, purge, steps
+from el_beam.upkeep.retention.purge import TooOld, left_over, purge, steps
 from lab import plain_runner
 from lab.disk import ROOT
 from lab.expected import CLUSTERS, Expected
@@ -46,6 +46,16 @@ _HOURS: Final = {"F": ("2019-03-10T08", "2019-03-10T23"), "F2": ("2019-03-10T10"
 """That are backfilled: one of the two plans may be older than the other, and be taken up again."""
 _MOST: Final = 6  # records of a topic in one increment
 _SCHEMAS: Final = str(Path(__file__).parent / "schemas")
+
+
+@dataclass(frozen=True)
+class _OldHour(TooOld):
+    """One hour is too old, whatever the time is."""
+
+    its: str
+
+    def hour(self, hour: str) -> bool:
+        return hour == self.its
 
 
 @cache
@@ -164,14 +174,16 @@ class Actors(Expected):
         root = f"{self.base}/p"
         keep = Keep({"Lab": frozenset({"event.n"}), "EventError": frozenset({"event.rawEvent"})})
         with changing(root, self.world.tables) as change:
-            for step in steps(read_ledger(root), keep, hours="2019-03-10T10".__eq__):
+            for step in steps(
+                read_ledger(root), keep, _OldHour(datetime.now(UTC), timedelta.max, "2019-03-10T10")
+            ):
                 purge(step, change)
 
     def purge_rest(self) -> None:
         """What `el purge` does beside the tables, when nothing that was put away is to be kept."""
         for name in self.folders():
             root, now = f"{self.base}/{name}", datetime.fromtimestamp(self.world.now, UTC)
-            for path in left_over(root, hours=lambda _: False, now=now, age=timedelta(days=1)):
+            for path in left_over(root, _OldHour(now, timedelta(days=1), "")):
                 filesystem.remove(path)
 
     def _backfill(self, first: str, last: str, everything: bool = False) -> None:

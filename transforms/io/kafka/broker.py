@@ -21,6 +21,7 @@ from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourceType
 
+from schemas.times import record_time
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.errors import ErrorKind, KafkaAway, KafkaDenied, denied, kind_of
 
@@ -140,7 +141,7 @@ class KafkaTopics:
             times: list[int] = [future.result().timestamp for future in futures.values()]
         except KafkaException:
             return 0.0
-        return max(0, *times) / 1000
+        return max(0.0, *map(record_time, times))
 
     def unstable(self, counts: Mapping[str, int]) -> dict[Partition, int]:
         """(topic, partition) -> where its first open transaction begins: readers see nothing from

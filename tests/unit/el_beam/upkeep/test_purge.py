@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ from el_beam.books.state.state import Attempt, Intent, Manifest, State
 from el_beam.cli import main as el
 from el_beam.upkeep.compaction import compact, hours
 from el_beam.upkeep.retention.keep_list import Keep, KeepError, read_keep
-from el_beam.upkeep.retention.purge import check_files, cut, left_over, purge, steps
+from el_beam.upkeep.retention.purge import TooOld, check_files, cut, left_over, purge, steps
 from schemas.registry import open_registry
 from transforms.counts.summary import HourKey, Summary
 from transforms.io.files import filesystem
+from transforms.io.world import Clock, ticking
 from transforms.layout import REPLACED
 from transforms.route import Choice
 from transforms.write.encodings import ParquetEncoding, parquet
@@ -87,7 +89,7 @@ class Folder:
     def purge(self, keep: Keep) -> int:
         """How many files had something to be removed."""
         with changing(str(self.root)) as change:
-            found = list(steps(self.ledger(), keep, hours=is_old))
+            found = list(steps(self.ledger(), keep, TooOld(datetime.now(UTC), timedelta(90))))
             for step in found:
                 assert step.files
                 assert purge(step, change) == {}
@@ -226,7 +228,7 @@ def test_nothing_of_it_is_left_anywhere(folder: Folder) -> None:
         pass
     folder.purge(keeping(Edit="wiki"))
     assert all(f"/{REPLACED}/compact-" in path for path in folder.secrets())
-    for path in left_over(str(folder.root), hours=is_old, now=datetime.now(UTC), age=timedelta(90)):
+    for path in left_over(str(folder.root), TooOld(datetime.now(UTC), timedelta(90))):
         filesystem.remove(path)
     assert folder.secrets() == []
     assert len([row for row in folder.rows("Edit_1") if row["dt"] < "2020"]) == 4
@@ -292,7 +294,7 @@ def test_what_cannot_be_read(
 
 
 def left(folder: Folder, age: timedelta = timedelta(90)) -> set[str]:
-    found = left_over(str(folder.root), hours=is_old, now=datetime.now(UTC), age=age)
+    found = left_over(str(folder.root), TooOld(datetime.now(UTC), age))
     return {path.removeprefix(f"{folder.root}/") for path in found}
 
 
@@ -555,3 +557,54 @@ def test_an_age(tmp_path: Path, age: str, rows: int) -> None:
 def test_an_age_beyond_all_hours(folder: Folder, age: str) -> None:
     assert el(["purge", str(folder.root), "--older-than", age, "--yes"]) == 0
     assert len(folder.rows("Edit_1")) == 4
+
+
+FUTURE = "2099-01-01T00"
+
+
+class Ago(Clock):
+    """What is written while it ticks came in so many days ago."""
+
+    def __init__(self, days: float) -> None:
+        self._seconds = days * 86400
+
+    def time(self) -> float:
+        return time.time() - self._seconds
+
+
+def test_what_is_of_a_time_to_come_goes_by_the_time_when_it_came(folder: Folder) -> None:
+    """A client's clock was wrong: the event of the year 2099 is as old as its receipt."""
+    with ticking(Ago(100)):
+        long_ago = folder.write("Edit_1", FUTURE, "a"), folder.write("*_0", FUTURE, "a")
+    with ticking(Ago(80)):
+        lately = folder.write("Edit_1", FUTURE, "b")
+    folder.purge(Keep({}))
+    assert [path.exists() for path in (*long_ago, lately)] == [False, False, True]
+    assert {row["dt"][:13] for row in folder.rows("Edit_1")} == {NEW, FUTURE}
+
+
+def test_its_receipt_outlives_what_is_kept_of_it(folder: Folder) -> None:
+    with ticking(Ago(100)):
+        folder.write("Edit_1", FUTURE, "a")
+    assert folder.purge(keeping(Edit="wiki")) == 3
+    row, _ = (row for row in folder.rows("Edit_1") if row["dt"][:13] == FUTURE)
+    assert row["wiki"] == "enwiki" and row["ip"] is None
+    assert folder.purge(keeping(Edit="wiki")) == 0
+    assert folder.purge(Keep({})) == 2
+    put_away = folder.root / REPLACED / "x" / folder_of("Edit_1", FUTURE) / "a.parquet"
+    put_away.parent.mkdir(parents=True)
+    put_away.touch()
+    assert not left(folder)
+    _aged(put_away, 100)
+    assert left(folder) == {f"{REPLACED}/x"}
+
+
+def test_an_hour_that_has_come_since_goes_by_receipt_too(folder: Folder) -> None:
+    """It came 100 days ago, as of ten days ago."""
+    hour = (datetime.now(UTC) - timedelta(10)).isoformat()[:13]
+    with ticking(Ago(100)):
+        early = folder.write("Edit_1", hour, "a")
+    with ticking(Ago(10)):
+        in_time = folder.write("Edit_1", hour, "b")
+    folder.purge(Keep({}))
+    assert not early.exists() and in_time.exists()

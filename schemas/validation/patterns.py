@@ -1,0 +1,218 @@
+"""Regular expressions of schemas, searched as Python's `re` does, but in bounded time.
+
+`re` tries one way after another, so a value of 40 characters can keep it busy for days. Therefore
+each pattern is judged once, by its syntax tree:
+
+- If `re` needs steps in proportion to the value at most, `re` it is: most patterns.
+- Else, if it says the same in RE2's syntax, RE2 searches it, in linear time.
+- Else `re` searches it, but only in values that are short enough for `SECONDS`; a longer value
+  raises ValueTooLong.
+
+tests/unit/schemas/validation/test_patterns.py compares the engines over drawn patterns and values.
+The syntax tree is private to Python: docs/decisions/011-syntax-trees-of-patterns.md.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Callable, Iterable
+from functools import cache, lru_cache
+from math import inf
+from re import _compiler, _parser  # type: ignore[attr-defined]
+from re._constants import _NamedIntConstant as Op  # type: ignore[import-not-found]
+from typing import Any, Final, NamedTuple
+
+from schemas.validation.backtracking import is_quick, longest
+
+Search = Callable[[str], object]  # the result is true if the pattern is in the text
+Ranges = tuple[tuple[int, int], ...]  # of code points, both ends included
+
+SECONDS: Final = 0.01  # that one search may take, beyond what is in proportion to the value
+_STEP: Final = 10e-9  # s that one step of `re` takes at most
+_SHORT: Final = 20e-6  # s for which `re` is asked all the same: RE2's own costs are 5e-6
+_LARGEST_PROGRAM: Final = 5_000  # instructions of RE2, which it may try at each character
+_MOST_REPEATS: Final = 1_000  # in RE2's syntax
+_MOST_PATTERNS: Final = 10_000  # judged patterns kept
+
+
+class ValueTooLong(ValueError):
+    """A value is too long for a pattern that can't be searched in linear time."""
+
+
+class Pattern(NamedTuple):
+    search: Search
+    longest: float = inf  # characters that it searches; a longer text raises ValueTooLong
+    engine: str = "re"
+
+
+@lru_cache(maxsize=_MOST_PATTERNS)
+def pattern_of(text: str) -> Pattern:
+    """Returns how a pattern is searched. Raises re.error, RecursionError or OverflowError if `re`
+    can't compile it."""
+    search = re.compile(text).search
+    try:
+        return _judged(text, search, _parser.parse(text))
+    except RecursionError:  # hundreds of groups in groups
+        return _limited(text, search, 0)
+
+
+def _judged(text: str, search: Search, tree: Any) -> Pattern:
+    if is_quick(tree):
+        return Pattern(search)
+    search_long = re2_search(text)
+    if search_long is None:
+        return _limited(text, search, longest(tree, SECONDS / _STEP))
+    return _either_engine(search, search_long, longest(tree, _SHORT / _STEP))
+
+
+def limited(document: object) -> list[str]:
+    """Returns a sentence on each pattern of a schema that is searched in short values only."""
+    return [
+        f"pattern {pattern!r:.200} is searched in texts of up to {how.longest} characters only: "
+        "a longer one makes the event bad"
+        for pattern in dict.fromkeys(_patterns(document))
+        if (how := pattern_of(pattern)).longest < inf
+    ]
+
+
+def joined(patterns: Iterable[str]) -> str:
+    """Returns the pattern that says whether a property has one of patternProperties."""
+    return "|".join(patterns)
+
+
+def _patterns(schema: object) -> Iterable[str]:
+    if isinstance(schema, list):
+        for each in schema:
+            yield from _patterns(each)
+    elif isinstance(schema, dict):
+        if isinstance(schema.get("pattern"), str):
+            yield schema["pattern"]
+        if isinstance(named := schema.get("patternProperties"), dict) and named:
+            yield from (*named, joined(named))
+        for each in schema.values():
+            yield from _patterns(each)
+
+
+def _either_engine(search: Search, search_long: Search, short: int) -> Pattern:
+    def search_any(value: str) -> object:
+        return search(value) if len(value) <= short else search_long(value)
+
+    return Pattern(search_any, engine="re2")
+
+
+def _limited(text: str, search: Search, most: int) -> Pattern:
+    def search_in_short(value: str) -> object:
+        if len(value) > most:
+            raise ValueTooLong(
+                f"a text of {len(value)} characters is too long to look for the pattern {text!r}, "
+                f"which could take for ever: {most} at most"
+            )
+        return search(value)
+
+    return Pattern(search_in_short, most)
+
+
+# --- the same pattern for RE2
+
+
+class _Untranslatable(Exception):
+    """RE2 has nothing that surely means the same."""
+
+
+def re2_search(text: str) -> Search | None:
+    """Returns RE2's search for what `re` finds with this pattern; None if it has none."""
+    import re2  # here, because few schemas need it
+
+    options = re2.Options()
+    options.log_errors = False
+    options.never_capture = True
+    tree = _parser.parse(text)
+    try:
+        compiled = re2.compile(_translated(tree, tree.state.flags, last=True), options)
+    except (_Untranslatable, re2.error):  # or it is too large
+        return None
+    if compiled.programsize > _LARGEST_PROGRAM:
+        return None
+    search: Search = compiled.search
+    return lambda value: search(value.encode())  # type: ignore[arg-type]  # it takes bytes too
+
+
+def _translated(nodes: Any, flags: int, last: bool) -> str:
+    """Writes a part of a pattern for RE2. `last` says that nothing of the pattern follows."""
+    end = len(nodes) - 1
+    return "".join(
+        _node(operator, argument, flags, last and index == end)
+        for index, (operator, argument) in enumerate(nodes)
+    )
+
+
+def _node(operator: Op, argument: Any, flags: int, last: bool) -> str:
+    match str(operator):
+        case "LITERAL" | "NOT_LITERAL" | "ANY" | "IN":
+            return _class(operator, argument, flags)
+        case "AT":
+            return _anchor(str(argument), flags, last)
+        case "SUBPATTERN":
+            _, added, removed, body = argument
+            return f"(?:{_translated(body, (flags | added) & ~removed, last)})"
+        case "BRANCH":
+            return f"(?:{'|'.join(_translated(each, flags, last) for each in argument[1])})"
+        case "MAX_REPEAT" | "MIN_REPEAT":  # which one is tried first changes no verdict
+            least, most, body = argument
+            inner = _translated(body, flags, last and most == 1)
+            if most == _parser.MAXREPEAT and least <= _MOST_REPEATS:
+                return f"(?:{inner}){{{least},}}"
+            if most <= _MOST_REPEATS:
+                return f"(?:{inner}){{{least},{most}}}"
+    raise _Untranslatable
+
+
+def _anchor(place: str, flags: int, last: bool) -> str:
+    lines = flags & re.MULTILINE
+    match place:
+        case "AT_BEGINNING":
+            return "(?m:^)" if lines else r"\A"
+        case "AT_BEGINNING_STRING":
+            return r"\A"
+        case "AT_END_STRING":
+            return r"\z"
+        case "AT_END" if lines:
+            return "(?m:$)"
+        case "AT_END" if last:  # it takes the last line's end, which nothing else wants
+            return r"(?:\n?\z)"
+    raise _Untranslatable  # a word for Python has letters of all alphabets
+
+
+def _class(operator: Op, argument: Any, flags: int) -> str:
+    """Writes one character of a pattern as the class of all characters that `re` takes there."""
+    plain = not flags & re.IGNORECASE
+    if plain and str(operator) == "LITERAL":
+        ranges: Ranges = ((argument, argument),)
+    elif plain and str(operator) == "IN" and all(str(op) in _NAMED for op, _ in argument):
+        ranges = tuple((r, r) if isinstance(r, int) else (r[0], r[1]) for _, r in argument)
+    else:
+        node = (operator, tuple(argument) if isinstance(argument, list) else argument)
+        ranges = _asked(node, flags)
+    text = "".join(f"\\x{{{low:x}}}-\\x{{{high:x}}}" for low, high in ranges)
+    return f"[{text}]" if text else r"[^\x{0}-\x{10ffff}]"
+
+
+_NAMED: Final = ("LITERAL", "RANGE")
+
+
+@lru_cache(maxsize=1_000)
+def _asked(node: tuple[Op, Any], flags: int) -> Ranges:
+    """Finds the characters that a part of a pattern takes: by asking `re` on all of them."""
+    state = _parser.State()
+    state.flags = flags
+    state.str = ""
+    one = _parser.SubPattern(state, [node])
+    many = _parser.SubPattern(state, [(_parser.MAX_REPEAT, (1, _parser.MAXREPEAT, one))])
+    found = _compiler.compile(many).finditer(_all_characters())
+    return tuple((match.start(), match.end() - 1) for match in found)
+
+
+@cache
+def _all_characters() -> str:
+    return array("I", range(0x110000)).tobytes().decode("utf-32", "surrogatepass")

@@ -1,0 +1,60 @@
+"""What a line may cost: in proportion to its bytes, whatever values nest in it."""
+
+import time
+from typing import Any
+
+import pytest
+
+from schemas.validation.validator import Validator
+
+Json = dict[str, Any]
+CAPSULE = {"wiki": "w", "schema": "S", "revision": 1, "recvFrom": "r", "uuid": "u"}
+EVENT = {"$ref": "#/properties/event"}
+LISTS = {"type": "array", "items": EVENT}
+
+
+def nested(depth: int, value: Any) -> Any:
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def seconds_and_verdict(document: Json, event: object) -> tuple[float, bool]:
+    validator, begun = Validator(document), time.thread_time()
+    data = {**CAPSULE, "event": event}
+    valid = validator.accepts(data) or not validator.violations(data)
+    return time.thread_time() - begun, valid
+
+
+@pytest.mark.parametrize(
+    ("document", "event", "valid"),
+    [
+        ({"type": [LISTS, LISTS | {"minItems": 0}, "null"]}, nested(25, 1), False),
+        ({"type": [LISTS, LISTS | {"minItems": 0}, "null"]}, nested(25, None), True),
+        ({"disallow": [LISTS | {"minItems": 1}, LISTS | {"maxItems": 1}]}, nested(24, 1), True),
+        ({"extends": [{"items": EVENT}, {"items": EVENT}]}, nested(25, None), True),
+        ({"extends": [{"items": EVENT}, {"items": EVENT}], "disallow": "null"},
+         nested(25, None), False),
+        ({"uniqueItems": True, "items": EVENT}, nested(40, [*range(30_000)]), True),
+        ({"uniqueItems": True, "items": EVENT}, nested(40, [0, *range(30_000)]), False),
+        ({"type": ["null", "integer"], "items": EVENT}, nested(40, [*range(30_000)]), False),
+        ({"type": ["null", "integer"], "items": EVENT}, nested(40, "x" * 1_000_000), False),
+        ({"type": [{"items": {"type": "string"}}, {"items": {"type": "null"}}]},
+         [1] * 500_000, False),
+        ({"items": {"type": [{"enum": [{"a": n}]} for n in range(9)]}}, [{"a": 1}] * 9_000, True),
+    ],
+    ids=lambda value: str(value)[:60],
+)  # fmt: skip
+def test_time_is_in_proportion(document: Json, event: object, valid: bool) -> None:
+    seconds, found = seconds_and_verdict(document, event)
+    assert found is valid
+    assert seconds < 2
+
+
+@pytest.mark.parametrize("text", ["a" * 600, "a'" * 600, 'a"' * 600, "'\"" * 600, "a" * 600 + "'"])
+def test_a_long_text_is_shown_as_it_is_written(text: str) -> None:
+    for event in (text, [text, 1], {"k": text, "l": [text]}, {"k": [1, None, {"é": True}]}, [], {}):
+        (found,) = Validator({"type": "null", "additionalProperties": True}).violations(
+            {**CAPSULE, "event": event}
+        )
+        assert found.message[:499] == f"{event!r} is not of type 'null'"[:499]
