@@ -256,6 +256,7 @@ def test_what_a_dead_process_has_entered_lasts_before_others_finish_it(
     for folder in [each for each in lab.world.disk.folders if "/_temporary/" in each]:
         lab.world.disk.sync(folder)  # so the files have no other names any more
     lab.world.power_cut(0, _All())
+    lab.do(("wait", 40))  # until the dead one's lease has ended
     lab.do(("remake", "one", "raw", 1))
     lab.type(*commands_in(told(lab.imported())))
     assert told(lab.imported()) == []
