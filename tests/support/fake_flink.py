@@ -26,9 +26,9 @@ class FakeFlink:
     def cluster(self) -> FlinkCluster:
         return FlinkCluster(self.address)
 
-    def begin(self, id_: str, name: str) -> None:
-        """A job has come."""
-        self.names[id_], self.states[id_] = name, "RUNNING"
+    def begin(self, id_: str, name: str, state: str = "RUNNING") -> None:
+        """A job has come, or runs now."""
+        self.names[id_], self.states[id_] = name, state
 
     def overview(self) -> dict[str, Any]:
         return {"jobs": [

@@ -209,8 +209,8 @@ def _started(
     cluster: FlinkCluster, name: str, older: set[str], state: Callable[[], str], clock: Clock
 ) -> FlinkJob:
     end = clock.monotonic() + _STARTING
-    found, alone = None, False
-    while clock.monotonic() < end:
+    found, comes = None, end  # until then, if it comes at all
+    while clock.monotonic() < (end if found else comes):
         found = next(filter(_new(name, older), cluster.jobs()), None)
         if found and found.works:
             return found
@@ -219,10 +219,10 @@ def _started(
         told = state()
         if told == "FAILED":
             raise JobFailed("Flink didn't take the job")
-        if not told and not found and not alone:
-            alone, end = True, clock.monotonic() + flink.SETTLES
+        if not told:
+            comes = min(comes, clock.monotonic() + flink.SETTLES)
         clock.sleep(_TICK)
-    if alone and not found:
+    if comes < end and not found:
         raise JobFailed(f"the job server has died before Flink had the job; {AGAIN}")
     why = root_cause(cluster.failure(found.id)) if found else "it never came to Flink"
     raise JobFailed(f"the job has not started: {why}")

@@ -83,7 +83,8 @@ def test_the_job_server_dies_once_flink_has_the_job(at: FakeFlink, submitted: An
     """Nobody needs it any more."""
 
     def run() -> Result:
-        threading.Timer(0.7, at.begin, ("new", NAME)).start()
+        threading.Timer(0.7, at.begin, ("new", NAME, "INITIALIZING")).start()
+        threading.Timer(3.0, at.begin, ("new", NAME)).start()
         return Result()
 
     assert submitted(run).id == "new"
