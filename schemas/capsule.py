@@ -91,7 +91,7 @@ def iso8601_from_timestamp(value: object) -> str:
 @lru_cache(maxsize=65536)
 def _unix_seconds(text: str) -> float | None:
     try:
-        return _parse_time(text).timestamp()
+        return in_calendar(_parse_time(text).timestamp())
     except NotATime:
         return None
 
@@ -108,7 +108,7 @@ def event_time(data: Json, receipt: float) -> float:
     """
     dt = data.get("dt")
     if isinstance(dt, str) and is_cacheable(dt) and (seconds := _unix_seconds(dt)) is not None:
-        return in_calendar(seconds)
+        return seconds
     try:
         return in_calendar(parse_time(data["timestamp"]).timestamp())
     except (KeyError, NotATime):

@@ -8,6 +8,8 @@ LATEST: Final = 253402300799.0  # the last one of the year 9999
 
 def in_calendar(seconds: float) -> float:
     """Returns unix seconds that have a date, the nearest ones; 1970 for what is not a number."""
+    if EARLIEST <= seconds <= LATEST:
+        return seconds
     return min(max(seconds, EARLIEST), LATEST) if seconds == seconds else 0.0
 
 

@@ -32,6 +32,9 @@ class WithEventError(Registry):
     def problems(self) -> Problems:
         return self._registry.problems()
 
+    def limits(self) -> Problems:
+        return self._registry.limits()
+
     def digest(self) -> str:
         own = json.dumps(self._catalog.get(*EVENT_ERROR), sort_keys=True)
         return sha256(f"{self._registry.digest()}\0{own}".encode()).hexdigest()

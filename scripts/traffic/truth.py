@@ -13,6 +13,7 @@ from schemas.bad_event import BadEvent, event_error
 from schemas.event import Destination, Event, Origin, RawLine
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
+from schemas.times import record_time
 from transforms.counts.count import CountKey
 from transforms.counts.totals import CountsTotals
 from transforms.parse import line_parser
@@ -74,7 +75,7 @@ def truth(brokers: str, raw_topic: str) -> Landed:
 def raw_line(message: Message) -> RawLine:
     """A record as the job's source reads it."""
     partition = f"{message.topic()}/{message.partition()}"
-    received = message.timestamp()[1] / 1000
+    received = record_time(message.timestamp()[1])
     origin = Origin("kafka", partition, message.offset() or 0, received, partition)
     return RawLine(message.value() or b"", origin)
 

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -48,6 +48,23 @@ def test_old_rows_go_and_all_else_stays(admin: Admin) -> None:
     for name in ("revision", "copied", "Edit_1"):
         assert database.rows(name) == before[name]
     assert "32" not in admin.purge("--yes")[1]
+
+
+def test_rows_of_a_time_to_come_are_as_old_as_those_beside_them(admin: Admin) -> None:
+    """Somebody's clock was wrong. They go once they came before all rows that are young enough."""
+    future = timedelta(days=-30_000)
+    ages = (OLD, future, OLD, future, NEW, future, OLD, NEW, future)
+    admin.write(*((S, aged(number, age)) for number, age in enumerate(ages)),
+                (T, aged(1, future)), (EVENT_ERROR, error(1, future)))  # fmt: skip
+    for _ in range(2):
+        admin.purge("--yes", "--batch", "2")
+        assert [row["event_n"] for row in admin.database.rows("S_1")] == [4, 5, 7, 8]
+    assert admin.database.count("T_1") == 1, "nothing tells when it came"
+    admin.write((T, aged(2, NEW)))
+    assert "T_1: 1 rows would go\n" in admin.purge()[1]
+    admin.purge("--yes", *admin.keep(T=["event.n"]))
+    first, _ = admin.database.rows("T_1")
+    assert first["wiki"] is None and first["uuid"]
 
 
 def test_a_list_says_which_fields_stay(admin: Admin) -> None:

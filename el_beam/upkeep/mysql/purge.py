@@ -6,6 +6,8 @@ remembered but how far the walk is: rows of which nothing is left to remove are 
 over, so what is killed is started again.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
@@ -27,6 +29,7 @@ from transforms.write.mysql_table import FAULTS
 Result = TypeVar("Result")
 Row = Any  # of `_chosen`
 _COUNTED: Final = 10_000  # rows that a statement counts
+_COMPARED: Final = 100  # rows that tell when others came
 _LONG: Final = 0.1  # seconds of a transaction: others may wait for so long
 _FEWEST: Final = 10  # rows of one
 _FIRST: Final = 200
@@ -166,15 +169,23 @@ def purge(
     Raises MysqlFault; what was done before is done."""
     for place in range(len(of.clocks)):
         walk = Walk(engine, of, before, place)
-        more = _attempt(walk.check)
-        while more:
-            begun, rows = time.monotonic(), pace.rows
-            done = _attempt(partial(walk.step, rows, do))
-            pause = pace.took(time.monotonic() - begun)
-            more = done.looked_at == rows
-            yield done
-            if do and more:
-                time.sleep(pause)
+        if not _attempt(walk.check):
+            continue
+        yield from _walked(walk, pace, do)
+        if _attempt(walk.turn_to_what_was_to_come):
+            yield from _walked(walk, pace, do)
+
+
+def _walked(walk: Walk, pace: Pace, do: bool) -> Iterator[Done]:
+    more = True
+    while more:
+        begun, rows = time.monotonic(), pace.rows
+        done = _attempt(partial(walk.step, rows, do))
+        pause = pace.took(time.monotonic() - begun)
+        more = done.looked_at == rows
+        yield done
+        if do and more:
+            time.sleep(pause)
 
 
 def without_time(engine: sa.Engine, of: PurgeTarget) -> int:
@@ -219,9 +230,8 @@ class Walk:
         self._id, self._time = self._table.c["id"], self._table.c[self._clock.column]
         earlier = [self._table.c[each].is_(None) for each in times[:place]]
         self._mine = sa.and_(sa.true(), *earlier)  # no earlier clock says how old the row is
-        utc = before.astimezone(UTC).replace(tzinfo=None, microsecond=0)
-        text = self._clock.column == "timestamp"
-        self._is_old = self._time < (utc.strftime("%Y%m%d%H%M%S") if text else utc)
+        self._before = self._moment(before)
+        self._is_old = self._time < self._before
         self._last: tuple[Any, int] | None = None  # time and id of the row that it is at
 
     def check(self) -> bool:
@@ -239,6 +249,24 @@ class Walk:
         if "Impossible" not in extra and (plan["key"] != self._clock.by or "filesort" in extra):
             raise MysqlFault(f"the server would not use its index {self._clock.by}")
         return True
+
+    def _moment(self, when: datetime) -> datetime | str:
+        """As the column has it."""
+        utc = when.astimezone(UTC).replace(tzinfo=None, microsecond=0)
+        return utc.strftime("%Y%m%d%H%M%S") if self._clock.column == "timestamp" else utc
+
+    def turn_to_what_was_to_come(self) -> bool:
+        """From now on walk the rows whose time is still to come: somebody's clock was wrong. They
+        are as old as those that came when they did: those go that came before all of the oldest
+        rows that stay. Returns False where there are none of these to compare with."""
+        now = self._moment(datetime.now(UTC))
+        stay = sa.select(self._id).where(self._time >= self._before, self._time <= now)
+        oldest = _by(self._clock, stay.order_by(self._time).limit(_COMPARED), self._table)
+        with self._engine.connect() as connection:
+            ids = [id_ for (id_,) in connection.execute(oldest).all()]
+        self._is_old, self._last = self._time > now, None
+        self._mine = sa.and_(self._mine, self._id < min(ids, default=0))
+        return bool(ids)
 
     def remove_nothing(self) -> None:
         with self._engine.begin() as connection:

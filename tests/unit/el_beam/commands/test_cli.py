@@ -133,6 +133,21 @@ def test_unusable_schemas_aretold(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert err.startswith("el schema list: unusable: schema B revision 1: ")
 
 
+def test_patterns_that_take_long_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the schemas are listed, and when a run starts: it goes on."""
+    (tmp_path / "A").mkdir()
+    (tmp_path / "A" / "1.json").write_text(r'{"properties": {"a": {"pattern": "^(a+)+\\b$"}}}')
+    schemas = ("--schemas", str(tmp_path))
+    note = r"note: schema A revision 1: pattern '^(a+)+\\b$' is searched in texts of up to "
+    assert el("schema", "list", *schemas) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("A ") and err.startswith(f"el schema list: {note}")
+    assert el("run", f"file:{__file__}", f"parquet:{tmp_path}/p", "--dry-run", *schemas) == 0
+    assert capsys.readouterr().err.startswith(f"el run: {note}")
+
+
 def test_the_command_line_wins_over_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
