@@ -149,7 +149,7 @@ def check_held(
     bounds: Callable[[], Mapping[tuple[str, int], tuple[int, int]]],
 ) -> None:  # fmt: skip
     """Raises StateError where folders have more than there is, whatever the state knows. The last
-    increment is `number`, 0 before the first one. `bounds` asks the brokers anew: another import may
+    increment is `number`, 0 before the first. `bounds` asks the brokers anew: another import may
     have brought it since they were asked."""
     ends = _ends(each for ranges in held.values() for each in ranges)
     if _lost(ends, there):
