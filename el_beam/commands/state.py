@@ -133,7 +133,7 @@ def _reset(args: argparse.Namespace) -> int:
 def _release(args: argparse.Namespace) -> int:
     topic, _, partition = args.place.rpartition("/")
     if not (topic and re.fullmatch(r"[0-9]{1,9}", partition)):
-        raise UriError(f"{args.place!r} is no partition: write TOPIC/PARTITION, as raw/0")
+        raise UriError(f"{args.place!r} is not a partition: write TOPIC/PARTITION, as raw/0")
     Transactions(checked_path(args.state)).release(topic, int(partition))
     return 0
 

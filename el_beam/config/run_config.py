@@ -150,7 +150,7 @@ class RunConfig(GraphConfig):
     transaction_patience: float = field(default=3600.0, metadata=option(
         duration, "hours wait so long for a transaction that stays open, then close without it "
         "([complete hours](ledger.md#complete-hours)); `1h` by default", metavar="1h",
-        identity=False,
+        identity=None,
     ))  # fmt: skip
     write_format: str = field(default="newest", metadata=option(
         one_of("newest", "previous"), "how a new state and new folders are written: `newest` "

@@ -299,7 +299,6 @@ def records_at(
     silent = {*places}
     small = {
         "fetch.message.max.bytes": 1,  # a batch at a time
-        "queued.min.messages": 1,
         "isolation.level": "read_committed" if committed else "read_uncommitted",
     }
     with _reading(cluster, ", ".join(sorted({topic for topic, _ in places})), **small) as consumer:

@@ -149,8 +149,8 @@ def check_held(
     bounds: Callable[[], Mapping[tuple[str, int], tuple[int, int]]],
 ) -> None:  # fmt: skip
     """Raises StateError where folders have more than there is, whatever the state knows. The last
-    increment is `number`, or 0. `bounds` asks the brokers anew: another import may have brought it
-    since they were asked."""
+    increment is `number`, 0 before the first. `bounds` asks the brokers anew: another import may
+    have brought it since they were asked."""
     ends = _ends(each for ranges in held.values() for each in ranges)
     if _lost(ends, there):
         now = {partition: its for (_, partition), its in bounds().items()}

@@ -130,7 +130,7 @@ class SourceTopics:
         state: str, now: float,
     ) -> None:  # fmt: skip
         """Note which transactions don't end, since when each is known, and that hours don't wait
-        any more for those that are `given_up`. Short ones are no news."""
+        any more for those that are `given_up`. Short ones are left out."""
         for place, seen in since.items():
             done, age = place in given_up, now - min(seen or now, place.time or now)
             if (done, place) in self._named or (age < _LONG and not done):

@@ -94,7 +94,7 @@ def of_lag(positions: Places, most: int) -> Finding:
 
 
 def of_transactions(hidden: Iterable[UnreadPlace], now: float) -> Iterator[Finding]:
-    """Transactions that don't end: whoever reads what is committed sees nothing that comes after
+    """Transactions that don't end: jobs that read what is committed see nothing that comes after
     them. `now` is in unix seconds."""
     for place in hidden:
         age = now - place.time

@@ -44,6 +44,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "el stack env": ("--nope", ESCAPE),
     "el state show": (f"foo://{ESCAPE}",),
     "el state reset": (f"foo://{ESCAPE}", "--topic", "a", "--to", "latest"),
+    "el state release": ("/nowhere", f"raw{ESCAPE}"),
     "el state upgrade": (f"foo://{ESCAPE}",),
     "el state new-id": (f"foo://{ESCAPE}",),
     "el jars build": ("--nope", ESCAPE),

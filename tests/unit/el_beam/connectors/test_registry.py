@@ -37,6 +37,11 @@ def test_a_source() -> None:
     assert config["enable.auto.commit"] == "false"
     assert config["auto.offset.reset"] == "latest"
     assert config["group.id"] == "g"
+    assert config["isolation.level"] == "read_committed"
+    all_of_it = source(f"{KAFKA}?topics=a&group=g&isolation.level=read_uncommitted")
+    assert all_of_it.consumer_config()["isolation.level"] == "read_uncommitted"
+    with pytest.raises(UriError, match=r"isolation\.level must be read_committed or read_uncommi"):
+        source(f"{KAFKA}?topics=a&group=g&isolation.level=none")
 
 
 def test_a_pattern_keeps_its_plus_and_question_mark() -> None:
