@@ -26,7 +26,7 @@ from el_beam.upkeep.backfill.plan import (
     plan,
     targets_of,
 )
-from el_beam.uris import checked_path
+from el_beam.uris import given_path
 from schemas.bad_event import BadEvent
 from transforms.counts.summary import Summary
 from transforms.parse import line_parser
@@ -83,7 +83,7 @@ def _request(args: argparse.Namespace) -> tuple[Plan, dict[str, Sink], Rules, Ex
     if others := [sink for sink in sinks if not (sink.root or sink.has_rows)]:
         fit = "has no hours that can be made again: give parquet:, jsonl:, sqlite: or mysql:"
         raise ConfigError([f"{each} {fit}" for each in others])
-    raw, schema = checked_path(args.raw), args.schema or ""
+    raw, schema = given_path(args.raw), args.schema or ""
     made = plan(raw, sinks, args.first, args.last, everything=args.all, schema=schema)
     if not made.hours:
         raise BackfillError(f"{args.raw} has no lines of {args.first} to {args.last}")

@@ -16,7 +16,7 @@ from el_beam.books.ledger.model import Ledger
 from el_beam.commands.common import add_hours
 from el_beam.connectors.contract import selection_of
 from el_beam.terminal.console import ResultTable, printable, results
-from el_beam.uris import UriError, checked_path
+from el_beam.uris import UriError, given_path
 
 _EXAMPLE = """examples:
   el ledger hdfs://namenode:9870/el/events
@@ -48,7 +48,7 @@ def _command(args: argparse.Namespace) -> int:
     if bool(args.accept) != bool(args.why):
         raise UriError("--accept WHAT needs --why TEXT, and only --accept does")
     chosen = selection_of(args.first, args.last, None).hour
-    root = checked_path(args.root)
+    root = given_path(args.root)
     ledger = read_ledger(root, selected=chosen)  # refuses a folder that has none, before writing
     if args.put_away:
         put_away_untracked(ledger.root, chosen)

@@ -13,7 +13,7 @@ from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import State
 from el_beam.connectors.kafka import brokers_of
 from el_beam.terminal.console import ResultTable, printable, results
-from el_beam.uris import UriError, checked_path
+from el_beam.uris import UriError, given_path
 from transforms.io.files import filesystem
 from transforms.layout import LEDGER
 
@@ -66,7 +66,7 @@ def register(add_parser: Any) -> None:
 
 
 def _show(args: argparse.Namespace) -> int:
-    found = show(State(checked_path(args.state)))
+    found = show(State(given_path(args.state)))
     if args.json:
         print(json.dumps(found))
         return 0
@@ -96,7 +96,7 @@ def _table(topics: list[dict[str, Any]]) -> ResultTable:
 
 
 def _reset(args: argparse.Namespace) -> int:
-    state = State(checked_path(args.state))
+    state = State(given_path(args.state))
     if args.again and args.after is None:
         raise UriError("--again needs --after N, so that it is done once: see `el state show`")
     if args.topic not in state.topics() and args.after != 0:  # 0: a lost state, as it was told
@@ -148,7 +148,7 @@ def _new_id(args: argparse.Namespace) -> int:
 
 def _states_and_folders(paths: list[str]) -> list[str]:
     """Checked. Raises UriError where one is neither."""
-    checked = [*map(checked_path, paths)]
+    checked = [*map(given_path, paths)]
     for path in checked:
         if not (_is_state(path) or filesystem.exists(f"{path}/{LEDGER}")):
             raise UriError(f"{path} is neither a state nor a folder that `el run` wrote files into")

@@ -11,7 +11,7 @@ from typing import Any
 from el_beam.config.options import count, duration, one_of, option, pattern, text
 from el_beam.connectors.registry import checked_uri, one_process, uses
 from el_beam.job import Execution
-from el_beam.uris import Uri, UriError, checked_path, filled, masked
+from el_beam.uris import Uri, UriError, given_path, masked
 from schemas.line_format import DEFAULT_FORMAT, Format
 
 NOWHERE = Uri("", "", {}, "")
@@ -27,7 +27,7 @@ def line_format(value: str) -> str:
 
 def state_path(value: str) -> str:
     """Parse the path of an import's state: a file system must rename. Raises UriError."""
-    path = checked_path(filled(value))
+    path = given_path(value)
     if "://" in path and not path.startswith("hdfs://"):
         raise UriError(f"{path} must be a local path or hdfs://")
     return path

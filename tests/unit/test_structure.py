@@ -95,7 +95,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "books",
         "pipeline",
         "job",
-        "uris terminal",
+        "uris terminal advice",
     ),
     "el_beam.commands": (
         "run backfill bad check compact find forward jars jobs ledger mysql purge reconcile "

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from shlex import quote
 from typing import Any, TypeVar
 
+from el_beam.advice import command, typed
 from el_beam.books.imports import logs, scheme_of, unfinished
 from el_beam.books.ledger.model import (
     ACCEPTED,
@@ -76,7 +76,7 @@ def enter_run(
     same run again finds its entries there; one over a split that has grown makes another, which
     counts instead. `options` are those of its format and schemas. Raises OSError."""
     sinks = list(sinks)
-    archives = tuple(str(sink) for sink in sinks if str(sink).startswith(RAW))
+    archives = archives_of(sinks)
     for sink in sinks:
         if not sink.root:
             continue
@@ -90,6 +90,14 @@ def enter_run(
                           if (file := each.file))  # fmt: skip
             digests = f"{_digest(name, split)}-{_digest(made, summary.read)}"
             _enter(sink.root, RUNS, digests, note)
+
+
+def archives_of(sinks: Iterable[Sink]) -> tuple[str, ...]:
+    """The raw archives among an import's or a run's sinks, as raw:ROOT: where they are, whatever
+    the folder and the environment of the next command."""
+    return tuple(
+        f"{RAW}{filesystem.absolute(sink.root)}" for sink in sinks if str(sink).startswith(RAW)
+    )
 
 
 def enter_state(
@@ -109,7 +117,8 @@ def enter_state(
             if other.path != path and other.known_id() == note.id and not state.is_at(other.path):
                 raise StateError(
                     f"{state.path} is a copy of {other.path}, which is there too: use that one; or "
-                    f"`el state new-id {quote(state.path)}` makes the copy a state of its own"
+                    f"`{command('state', 'new-id', typed(state.path))}` makes the copy a state "
+                    "of its own"
                 )
     for note, name in zip(notes, names, strict=True):
         if state.previous:  # as the release before has it
@@ -203,7 +212,7 @@ def _read_ledger(root: str, selected: HourFilter) -> Ledger:
         note = kinds[f"{name.partition('-')[0]}-"].load(content, f"{folder}/{name}")
         stem = name.removesuffix(".json")
         if isinstance(note, StateNote):
-            ledger.sinks.add(note.sink.replace(note.root, root, 1))
+            ledger.sinks.add(f"{note.sink.partition(':')[0]}:{root}")
             ledger.options = note.options or ledger.options
             if not note.id and f"{stem}{DONE}" not in there:
                 _read_old_state(ledger, note, selected, known)
@@ -213,7 +222,7 @@ def _read_ledger(root: str, selected: HourFilter) -> Ledger:
             ledger.entries.append(_change_entry(stem, note, selected))
         else:
             stem = stem.rpartition("-")[0]
-            ledger.sinks.add(note.sink.replace(note.root, root, 1))
+            ledger.sinks.add(f"{note.sink.partition(':')[0]}:{root}")
             ledger.options = note.options or ledger.options
             ledger.archives.update(note.archives)
             if stem not in runs or runs[stem].at <= note.at:  # the same split, which has grown

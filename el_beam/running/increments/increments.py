@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from shlex import quote
 
+from el_beam.advice import command, typed
 from el_beam.books.imports import offsets
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import (
@@ -216,7 +216,7 @@ class Increments:
     def _intent(self, topic: ImportedTopic, there: TopicFacts, report: Report) -> Intent | None:
         """Raises StateError where records that must be read can't be."""
         now = self._clock.time()
-        reset = f"el state reset {quote(self._state.path)} --topic {quote(topic.name)}"
+        reset = command("state", "reset", typed(self._state.path), topic=topic.name)
         logs = self._folders.logs(topic.name, there.id)
         new = topic.state.last() is None and not any(log.held for log in logs.values())
         if new and self._source.start == "latest":
