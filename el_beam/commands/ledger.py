@@ -36,7 +36,8 @@ def register(add_parser: Any) -> None:
     add("root", metavar="ROOT", help="the folder of a parquet:, jsonl: or raw: sink")
     add_hours(parser)
     add("--content", action="store_true", help="read and compare every file")
-    add("--put-away", action="store_true", help="move unknown files to _replaced")
+    add("--put-away", action="store_true", help="move unknown files to _replaced, if all that "
+        "they have is elsewhere in ROOT too")  # fmt: skip
     add("--accept", metavar="WHAT", help="a file or an entry: what is wrong with it stays so")
     add("--why", metavar="TEXT", help="why that is so, for those who come later")
     add("--retire", metavar="ID", help="of a state whose import won't come back")
@@ -51,7 +52,8 @@ def _command(args: argparse.Namespace) -> int:
     root = given_path(args.root)
     ledger = read_ledger(root, selected=chosen)  # refuses a folder that has none, before writing
     if args.put_away:
-        put_away_untracked(ledger.root, chosen)
+        for sentence in put_away_untracked(ledger.root, chosen):
+            print(printable(f"{args.prog}: {sentence}"), file=sys.stderr)
         ledger = read_ledger(root, selected=chosen)
     if args.retire:
         retire(ledger.root, args.retire)

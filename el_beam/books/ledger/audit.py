@@ -89,7 +89,7 @@ def repairs(ledger: Ledger) -> list[str]:
             options = dict(zip(more, more, strict=True))
             commands.append(command("backfill", "apply", typed(archive), *uris,
                                     from_=hours[0], to=hours[-1], **options))  # fmt: skip
-    lasting = [each for each in ledger.troubles if each.kind in ACCEPTABLE]
+    lasting = [each for each in ledger.troubles if each.kind in ACCEPTABLE - {"unknown"}]
     if lasting and not commands:
         commands.append(command("ledger", typed(ledger.root), accept=lasting[0].what,
                                 why="WHY IT STAYS SO"))  # fmt: skip
