@@ -79,11 +79,11 @@ def _request(args: argparse.Namespace) -> tuple[Plan, dict[str, Sink], Rules, Ex
     Raises ConfigError, BackfillError, StoredError, LedgerError."""
     selection_of(args.first, args.last, args.schema)
     config = config_of(GraphConfig, from_arguments(args, GraphConfig))
-    rules, sinks = rules_and_sinks(config)
+    raw, schema = given_path(args.raw), args.schema or ""
+    rules, sinks = rules_and_sinks(config, raw)
     if others := [sink for sink in sinks if not (sink.root or sink.has_rows)]:
         fit = "has no hours that can be made again: give parquet:, jsonl:, sqlite: or mysql:"
         raise ConfigError([f"{each} {fit}" for each in others])
-    raw, schema = given_path(args.raw), args.schema or ""
     made = plan(raw, sinks, args.first, args.last, everything=args.all, schema=schema)
     if not made.hours:
         raise BackfillError(f"{args.raw} has no lines of {args.first} to {args.last}")

@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
+from el_beam.books.folder import check_apart
 from el_beam.books.ledger.entries import enter_run, naming, not_replaced
 from el_beam.books.ledger.hours import put
 from el_beam.job import Execution, Job
@@ -18,8 +19,9 @@ def execute(job: Job, execution: Execution) -> Summary:
     """Run the job and return its balanced summary. Doing it again after any failure, or a kill,
     finishes it: what is there already is found to be the same.
 
-    Raises JobFailed."""
+    Raises JobFailed, NestedFolders."""
     sinks = [sink for sink, _ in job.sinks]
+    check_apart(sorted({sink.root for sink in sinks} - {""}))
     books = run(job, execution)
     with _cleaned_up(sinks):
         try:

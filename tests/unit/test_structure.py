@@ -109,7 +109,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "table_store",
         "contract",
     ),
-    "el_beam.config": ("assemble", "run_config", "options"),
+    "el_beam.config": ("assemble", "run_config", "options", "apart"),
     "el_beam.upkeep": ("mysql backfill", "retention replay", "compaction"),
     "el_beam.running": ("increments streaming", "bounded", "failures process hooks"),
     "el_beam.running.increments": ("increments", "folders report", "planning"),

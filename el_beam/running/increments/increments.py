@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 
 from el_beam.advice import command, typed
+from el_beam.books.folder import check_apart
 from el_beam.books.imports import offsets
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import (
@@ -139,6 +140,7 @@ class Increments:
         """End what a dead instance left running, finish what it had decided, sweep up the rest.
 
         Raises StateError, KafkaAway, SinkError."""
+        check_apart([self._state.path, *sorted({sink.root for sink, _ in self._job.sinks} - {""})])
         self._processes.end_orphans()
         if self._execution.runner == "flink":
             flink.cancel(self._execution.beam, self._name)

@@ -31,7 +31,8 @@ ROOT = Path(cli.__file__).parents[1]
 PACKAGES = ("schemas", "transforms", "runners", "el_beam")
 HOSTILE = (
     "/data/two words", "/it's", '/say "hi"', "/$HOME/${HOME}/$(id)", "/a`id`b",
-    "/[ab]*?x", "/new\nline", "/tab\there", "/back\\slash", "/é中", "/#no !comment", "-rf", "/bytes\udcff",
+    "/[ab]*?x", "/new\nline", "/tab\there",
+    "/back\\slash", "/é中", "/#no !comment", "-rf", "/bytes\udcff",
     "/?a=b", "/a;b|c&d>e<f", "/\x1b[31mred", "~/x", "/trailing ",
 )  # fmt: skip
 RECORDER = """#!{python}
