@@ -237,7 +237,12 @@ class Rounds:
         """Lines on what a round did."""
         if self._as_json:
             summary = report.as_json() | {"seconds": round(seconds, 3)}
-            print(json.dumps(summary), flush=True)
+            try:
+                print(json.dumps(summary), flush=True)
+            except BrokenPipeError:
+                raise  # nobody reads it any more
+            except OSError as error:  # as on a full disk: the import goes on
+                report.notes.append(f"standard output: {error.strerror}: this round isn't in it")
         show_round(report, seconds)
 
 

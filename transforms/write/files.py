@@ -200,16 +200,28 @@ def publish(files: Iterable[NewFile]) -> None:
     root = next(iter(folders), "")
     with for_people(root):
         filesystem.at_once(root, filesystem.make_folder, folders)
-        filesystem.at_once(root, _name, files)
+        there = filesystem.at_once(root, _is_there, files)  # before any of them has its name
+        filesystem.at_once(root, _name, zip(files, there, strict=True))
 
 
-def _name(file: NewFile) -> None:
-    if not filesystem.exists(file.path) and filesystem.move(file.temporary, file.path):
-        return
+def _is_there(file: NewFile) -> bool:
+    """Whether a file has its name. Raises SinkError where another file has that."""
+    if not filesystem.exists(file.path):
+        return False
     if filesystem.digest(file.path) != file.sha256:
         raise SinkError(
-            f"{file.path} is there with other content: the same input was written with "
-            "another format, schemas or version. Write to another place, or remove it."
+            f"{file.path} is there with other content: the input has grown or changed since it was "
+            "written, or it was written with another format, schemas or version. It stays as it "
+            "is, and nothing was added: write to another place"
         )
+    return True
+
+
+def _name(item: tuple[NewFile, bool]) -> None:
+    file, there = item
+    if not there and filesystem.move(file.temporary, file.path):
+        return
+    if not there:
+        _is_there(file)  # another process has named it just now
     filesystem.sync(file.path.rpartition("/")[0])  # who named it may not have come to that
     filesystem.remove(file.temporary)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from el_beam.advice import command, typed
@@ -44,6 +45,7 @@ from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway
 from transforms.io.world import CLOCK
 from transforms.layout import LEDGER
+from transforms.read.files import FileMark, begins_with
 from transforms.read.offsets import united
 from transforms.write.sink import NewFile, Receipt, Sink
 
@@ -70,11 +72,12 @@ def naming(files: Iterable[NewFile]) -> Iterator[None]:
 
 def enter_run(
     sinks: Iterable[Sink], source: str, summaries: Mapping[str, Summary],
-    options: tuple[str, ...] = (),
+    options: tuple[str, ...] = (), marks: Mapping[str, FileMark] = MappingProxyType({}),
 ) -> None:  # fmt: skip
     """Note what a bounded run has written, split by split, once its files have their names. The
     same run again finds its entries there; one over a split that has grown makes another, which
-    counts instead. `options` are those of its format and schemas. Raises OSError."""
+    counts instead. `options` are those of its format and schemas, `marks` tell by split which file
+    was read. Raises OSError."""
     sinks = list(sinks)
     archives = archives_of(sinks)
     for sink in sinks:
@@ -85,11 +88,33 @@ def enter_run(
             sinks_ = {name: summary.sinks[name]} if name in summary.sinks else {}
             files = {key: each for key, each in summary.files.items() if each.sink == name}
             mine = Summary(summary.read, summary.size, summary.counts, sinks_, files)
-            note = RunNote(sink.root, name, split, source, CLOCK.time(), mine, archives, options)
+            head = marks[split].head if split in marks else ""
+            note = RunNote(
+                sink.root, name, split, source, CLOCK.time(), mine, archives, options, head
+            )
             made = sorted((file.path, file.sha256) for each in mine.files.values()
                           if (file := each.file))  # fmt: skip
             digests = f"{_digest(name, split)}-{_digest(made, summary.read)}"
             _enter(sink.root, RUNS, digests, note)
+
+
+def check_rotated(sinks: Iterable[Sink], marks: Mapping[str, FileMark]) -> None:
+    """Raises LedgerError where a file was read before that had the same path and was another one:
+    the files and entries that are made of both would have the same names. Raises OSError,
+    UnreadableInput."""
+    for sink in sinks:
+        known: dict[str, list[str]] = {}
+        for name in RUNS.names(sink.root) if sink.root and marks else ():
+            known.setdefault(name.partition("-")[0], []).append(name)
+        for split, mark in marks.items():
+            for name in known.get(_digest(str(sink), split), ()):
+                head = RUNS.read(sink.root, name).head
+                if head and not begins_with(mark.path, head):
+                    raise LedgerError(
+                        f"{mark.path} is not the file that was read into {sink.root} before: it "
+                        "was rotated, or written anew. Nothing was read: give it a name that no "
+                        "other log has had, as one with its date, and read it by that"
+                    )
 
 
 def archives_of(sinks: Iterable[Sink]) -> tuple[str, ...]:

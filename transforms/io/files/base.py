@@ -131,6 +131,10 @@ def ask(files: Files, path: str, call: Callable[[Files], Result]) -> Result:
             if files.is_transient(error):
                 raise FileAway(message) from error
             raise OSError(message) from error
+        except OSError as error:
+            if error.errno and error.filename is None:  # of what was written, a system says none
+                error.filename = path
+            raise
 
     return retrying(once, FileAway, clock=files.clock)
 

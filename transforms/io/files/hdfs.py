@@ -36,7 +36,7 @@ class HdfsFiles(Files):
             url = f"http://{at.hostname}:{at.port or HDFS_PORT}"
         except ValueError as error:
             raise OSError(f"hdfs://{authority}: {error}") from error
-        user = at.username or os.environ.get("HADOOP_USER_NAME") or getpass.getuser()
+        user = at.username or os.environ.get("HADOOP_USER_NAME") or _user(authority)
         self._prefix = f"hdfs://{authority}"
         self.client = hdfs.InsecureClient(url, user=user, timeout=_TIMEOUT)
 
@@ -97,6 +97,16 @@ class HdfsFiles(Files):
         for (within, _), _, files in walk:
             for name, status in files:
                 yield _info(f"{self._prefix}{within.rstrip('/')}/{name}", status)
+
+
+def _user(authority: str) -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise OSError(
+            f"hdfs://{authority}: the user id {os.getuid()} has no name here: write "
+            f"hdfs://USER@{authority}, or set HADOOP_USER_NAME"
+        ) from None
 
 
 def _info(path: str, status: dict[str, Any]) -> FileInfo:

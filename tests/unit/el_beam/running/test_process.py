@@ -140,7 +140,7 @@ def test_what_the_command_line_changes(tmp_path: Path) -> None:
                 assert signal.getsignal(signal.SIGTERM) != before["signals"][signal.SIGTERM]
     assert noise.read_text() == "noise\n"
     assert {name for name in before if now[name] != before[name]} == {
-        "descriptors", "gc", "logging", "warnings", "temporaries", "hooks",
+        "descriptors", "gc", "logging", "warnings", "temporaries", "hooks", "streams",
     }  # fmt: skip
     assert not differs(before)
 
