@@ -80,6 +80,9 @@ def changing(root: str, processes: Processes | None = None) -> Iterator[Changing
             filesystem.sync(f"{root}/{LEDGER}")  # who has made them may have died before that
         for name in undone:
             _finish(root, name, CHANGES.names(root))
+        books = f"{root}/{LEDGER}"
+        logs = (f"{books}/imports/{name}" for name in filesystem.names(f"{books}/imports"))
+        filesystem.sweep([books, f"{books}/lease", *logs])
         left = filesystem.names(f"{root}/{_TEMPORARY}")
         lease.check()  # after we have looked: what others make from here on isn't in the list
         for name in left:  # of those that died before their change was prepared

@@ -154,6 +154,8 @@ class Increments:
             with suppress(SinkError, DocumentError):  # it is tried again, and told, each round
                 self._finish(self._topic(name))
         self._sweep()
+        path, topics = self._state.path, self._state.topics()
+        filesystem.sweep([path, f"{path}/lease", *(f"{path}/topics/{each}" for each in topics)])
         self._notes += self._folders.notes_of_format()
         for name in filesystem.names(self._state.path):
             if name.startswith("books-"):

@@ -20,6 +20,8 @@ from transforms.io.files.base import FileInfo, Files, ask
 from transforms.io.files.local import LocalFiles
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
+_LEFT = re.compile(r"_.+\.[0-9a-f]{32}", re.DOTALL)  # names of files that are not whole yet
+LONGEST_CREATE: Final = 3600.0  # seconds: longer than any lease, and than calls are tried again
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 Arguments = ParamSpec("Arguments")
@@ -99,6 +101,7 @@ def _asking(
     return asked
 
 
+info = _asking(Files.info)
 exists = _asking(Files.exists)
 make_folder = _asking(Files.make_folder)
 write = _asking(Files.write)
@@ -138,6 +141,23 @@ def create(path: str, content: bytes) -> bool:
         return True
     remove(temporary)
     return False
+
+
+def sweep(folders: Iterable[str]) -> None:
+    """Remove what `create` and moves have left in folders, killed so long ago that nobody goes on
+    with it, by the file system's own clock. Who calls this holds the lease of the folders."""
+    for folder in folders:
+        left = [f"{folder}/{name}" for name in names(folder) if _LEFT.fullmatch(name)]
+        if not left:
+            continue
+        probe = f"{folder}/_probe.{uuid.uuid4().hex}"
+        write(probe, b"")
+        now = info(probe)
+        remove(probe)
+        for path in left:
+            found = info(path)
+            if found and now and found.updated < now.updated - LONGEST_CREATE:
+                remove(path)
 
 
 def read(path: str) -> bytes:

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import pickle
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -208,3 +209,18 @@ def test_deaths_are_at_every_operation(tmp_path: Path) -> None:
 @pytest.mark.parametrize("function", [filesystem.write, filesystem.open_file, filesystem.names])
 def test_functions_go_to_other_processes(function: Callable[..., object]) -> None:
     assert pickle.loads(pickle.dumps(function)) is function
+
+
+def test_what_a_kill_left_long_ago_is_swept(tmp_path: Path) -> None:
+    """By the clock of the disk, and nothing else."""
+    old, new = f"_a.json.{'0' * 32}", f"_a.json.{'1' * 32}"
+    others = ["a.json", "_SUCCESS", "_a.json.0123", f"a.{'0' * 32}"]
+    for name in (old, new, *others):
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (0, 0 if name != new else time.time()))
+    folder = tmp_path / f"_b.{'2' * 32}"  # of a move without links
+    folder.mkdir()
+    (folder / "x").touch()
+    os.utime(folder, (0, 0))
+    filesystem.sweep([str(tmp_path), f"{tmp_path}/none"])
+    assert {path.name for path in tmp_path.iterdir()} == {new, *others}
