@@ -102,12 +102,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:  # a command's file can't be imported
         unknown = argparse.Namespace(prog="el", fault=WRONG_CALL, goes_on=lambda _: False)
         return _ended(unknown, error, Path(os.devnull))
-    from el_beam.running.process import for_command
+    from el_beam.running.process import for_command, in_use
 
     noise = Path(os.devnull)  # what libraries and workers write to stderr
     with ExitStack() as stack:
         try:
             args.scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="el-"))
+            stack.enter_context(in_use(args.scratch))
             noise = Path(args.scratch, "noise.log")
         except OSError as error:  # a full disk is what `el purge` is called for
             if args.needs_scratch:

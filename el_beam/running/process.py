@@ -9,6 +9,7 @@ Only the entries of commands use these. All else of ours leaves its process alon
 or a notebook can call it, from any thread.
 """
 
+import fcntl
 import gc
 import io
 import logging
@@ -101,6 +102,19 @@ def for_command(noise: str) -> Iterator[None]:
     people see what we say ourselves."""
     with _results(), diverted(noise), quiet():
         yield
+
+
+@contextmanager
+def in_use(folder: str) -> Iterator[None]:
+    """While the block runs, a folder is locked: systemd-tmpfiles leaves such ones alone, however
+    old what is in them may be."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # not all file systems can
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import atexit
+import fcntl
 import gc
 import logging
 import os
@@ -31,7 +32,7 @@ from el_beam.config.assemble import assemble
 from el_beam.config.run_config import RunConfig
 from el_beam.job import Execution
 from el_beam.running import bounded
-from el_beam.running.process import for_command, for_job, interruptible, stop_requested
+from el_beam.running.process import for_command, for_job, in_use, interruptible, stop_requested
 from runners.direct import RUNNER, options
 
 ROOT = Path(__file__).parents[4]
@@ -158,3 +159,12 @@ def test_only_entries_change_the_process() -> None:
                     if called or (isinstance(node, ast.Assign) and name.startswith(TARGETS)):
                         found.add(str(path.relative_to(ROOT)))
     assert found <= MAY_CHANGE.keys()
+
+
+def test_a_folder_in_use_is_locked(tmp_path: Path) -> None:
+    """As systemd-tmpfiles looks at it."""
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    with in_use(str(tmp_path)), pytest.raises(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(descriptor)

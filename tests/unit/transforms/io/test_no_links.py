@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import threading
 from collections.abc import Callable
 from itertools import count
@@ -153,4 +152,4 @@ def test_many_at_once(tmp_path: Path, renames: bool) -> None:
     for thread in threads:
         thread.join()
     assert [Path(tmp_path, "target").read_text()] == moved
-    assert len(os.listdir(tmp_path)) == 12
+    assert len([*tmp_path.iterdir()]) == 12
