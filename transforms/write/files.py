@@ -93,7 +93,7 @@ class _SplitFiles:
         self._pending = 0
         receipts: list[Receipt] = []
 
-        def encoded() -> Iterator[tuple[str, bytes]]:
+        def encoded() -> Iterator[tuple[NewFile, bytes]]:
             for (destination, hour), encoder in files.items():
                 content = encoder.finish()
                 file = NewFile(
@@ -106,11 +106,15 @@ class _SplitFiles:
                     str(self._sink), self._split, *destination, where=file.path,
                     given=encoder.events, written=encoder.events, size=len(content), file=file,
                 ))  # fmt: skip
-                yield file.temporary, content
+                yield file, content
 
         with for_people(self._sink.root):  # one is written while the next one is encoded
-            filesystem.at_once(self._sink.root, lambda each: filesystem.write(*each), encoded())
+            filesystem.at_once(self._sink.root, self._write, encoded())
         return receipts
+
+    def _write(self, item: tuple[NewFile, bytes]) -> None:
+        file, content = item
+        filesystem.write(file.temporary, content, file.path, self._sink.modes)
 
 
 class _FileBundle(Bundle):
@@ -155,6 +159,7 @@ class FileSink(Sink, Writer):
         self.root = root.rstrip("/") or "/"
         self.encoding = encoding
         self.temporary = f"{self.root}/{TEMPORARY}/{job}"
+        self.modes = filesystem.asked_modes()
 
     def folder(self, destination: Destination, hour: int) -> str:
         return f"{self.root}/{Partition(destination, hour_name(hour))}"

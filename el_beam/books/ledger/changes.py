@@ -127,7 +127,7 @@ def written(changing: Changing, path: str, file: LedgerFile, table: pa.Table) ->
                   hashlib.sha256(content).hexdigest())  # fmt: skip
     with for_people(root):
         filesystem.make_folder(changing.temporary)
-        filesystem.write(new.temporary, content)
+        filesystem.write(new.temporary, content, new.path)
     return Receipt("", "", *file.destination, new.path, table.num_rows, table.num_rows,
                    size=len(content), file=new)  # fmt: skip
 

@@ -4,13 +4,14 @@ import ctypes
 import errno
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from transforms.io.files.base import FileInfo, Files
+from transforms.io.files.base import Access, FileInfo, Files, FolderAccess
 
 _REFUSED = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.EACCES}
 """What a file system says that doesn't have links, or renames without replacing."""
@@ -40,13 +41,29 @@ class Disk:
         """Whether a folder is there, or a link to one."""
         return Path(path).is_dir()
 
-    def make_folder(self, path: str) -> None:
+    def access(self, folder: str) -> FolderAccess | None:
+        """Who may use a folder; None where there is none."""
+        try:
+            status = Path(folder).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return FolderAccess(stat.S_IMODE(status.st_mode) & 0o777, status.st_gid)
+
+    def make_folder(self, path: str, access: Access | None = None) -> None:
         """One folder, in one that is there."""
         Path(path).mkdir()
+        if access:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                _restrict(descriptor, access, folder=True)
+            finally:
+                os.close(descriptor)
 
-    def write(self, path: str, content: bytes) -> None:
+    def write(self, path: str, content: bytes, access: Access | None = None) -> None:
         """A file whose content lasts when this returns."""
         with Path(path).open("wb") as file:
+            if access:
+                _restrict(file.fileno(), access, folder=False)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -106,9 +123,27 @@ class Disk:
             os.close(descriptor)
 
 
+def _given(access: Access | None) -> tuple[Access, ...]:
+    return (access,) if access else ()
+
+
 def _unless_it_is_gone(_: object, __: str, error: tuple[Any, Any, Any]) -> None:
     if not isinstance(error[1], FileNotFoundError):
         raise error[1]
+
+
+def _restrict(descriptor: int, access: Access, *, folder: bool) -> None:
+    status = os.fstat(descriptor)
+    if access.group not in (None, status.st_gid):
+        try:
+            os.fchown(descriptor, -1, access.group or 0)
+        except OSError:  # we are not in that group
+            if access.lenient:
+                return
+    usual = stat.S_IMODE(status.st_mode)
+    bits = (usual & ~0o777) | access.bits(usual & 0o777, folder=folder)
+    if bits != usual:
+        os.fchmod(descriptor, bits)
 
 
 class LocalFiles(Files):
@@ -123,28 +158,31 @@ class LocalFiles(Files):
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def make_folder(self, path: str) -> None:
+    def access(self, folder: str) -> FolderAccess | None:
+        return self._disk.access(folder)
+
+    def make_folder(self, path: str, access: Access | None = None) -> None:
         above = path.rpartition("/")[0]
         for left in reversed(range(_TRIES)):
             try:
-                self._disk.make_folder(path)
+                self._disk.make_folder(path, *_given(access))
                 self._disk.sync(above or ("/" if path.startswith("/") else "."))
                 return
             except FileNotFoundError:
                 if not (left and above):
                     raise
-                self.make_folder(above)
+                self.make_folder(above, access)
             except FileExistsError:
                 if not self._disk.is_folder(path):
                     raise
                 return
 
-    def write(self, path: str, content: bytes) -> None:
+    def write(self, path: str, content: bytes, access: Access | None = None) -> None:
         try:
-            self._disk.write(path, content)
+            self._disk.write(path, content, *_given(access))
         except FileNotFoundError:
-            self.make_folder(path.rpartition("/")[0] or ".")
-            self._disk.write(path, content)
+            self.make_folder(path.rpartition("/")[0] or ".", access)
+            self._disk.write(path, content, *_given(access))
 
     def open_file(self, path: str) -> IO[bytes]:
         return self._disk.open_file(path)
