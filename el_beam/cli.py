@@ -114,6 +114,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if args.needs_scratch:
                 return _ended(args, error, noise)
         stack.enter_context(for_command(str(noise)))
+        if not isinstance(getattr(args, "mode", ""), str | None):  # parsed already
+            from transforms.io.files.filesystem import making
+
+            stack.enter_context(making(args.mode))
         try:
             code: int = args.command(args)
             sys.stdout.flush()  # so that a reader who has gone is noticed here

@@ -58,6 +58,14 @@ def check_apart(paths: Iterable[str]) -> None:
                 raise NestedFolders(f"{place}/{name}", path)
 
 
+def make_private(paths: Iterable[str]) -> None:
+    """Make states and folders of archives, for their group alone, if they aren't there: all that
+    is made in them is, too. Raises OSError."""
+    for path in paths:
+        if not filesystem.exists(path):
+            filesystem.make_folder(path, private=True)
+
+
 def is_previous(root: str) -> bool:
     """Whether a folder's notes are written as the release before reads them. Raises OSError."""
     _noted(root)

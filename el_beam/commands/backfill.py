@@ -7,7 +7,7 @@ import time
 from itertools import islice
 from typing import Any
 
-from el_beam.commands.common import add_hours
+from el_beam.commands.common import add_hours, add_mode
 from el_beam.config.assemble import config_of, rules_and_sinks
 from el_beam.config.options import ConfigError, from_arguments
 from el_beam.config.run_config import GraphConfig
@@ -71,6 +71,7 @@ def register(add_parser: Any) -> None:
         add("--runner", default="direct", metavar="NAME", help="direct, flink or spark")
         add("--workers", type=int, default=1, metavar="N", help="processes that share the work")
         add("--json", action="store_true", help="print it as JSON")
+        add_mode(action)
 
 
 def _request(args: argparse.Namespace) -> tuple[Plan, dict[str, Sink], Rules, Execution]:

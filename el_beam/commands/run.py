@@ -31,6 +31,7 @@ from el_beam.running.increments.report import Report
 from el_beam.running.process import for_job, interruptible, leave, stop_requested
 from el_beam.running.streaming.supervise import supervise
 from el_beam.terminal.console import console, hint, live, printable, show, watching
+from transforms.io.files.filesystem import Modes, making
 
 _EXAMPLE = """
 
@@ -100,6 +101,11 @@ def config_from(args: argparse.Namespace) -> RunConfig:
 
 def _command(args: argparse.Namespace) -> int:
     config = config_from(args)
+    with making(config.mode or Modes()):
+        return _run(config, args)
+
+
+def _run(config: RunConfig, args: argparse.Namespace) -> int:
     if args.report and config.source.scheme == "kafka":
         raise ConfigError(["--report is for runs that end: from files or standard input"])
     progress = Path(args.scratch, "progress")

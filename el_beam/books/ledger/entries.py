@@ -45,7 +45,7 @@ from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway
 from transforms.io.world import CLOCK
 from transforms.layout import LEDGER
-from transforms.read.files import FileMark, begins_with
+from transforms.read.files import FileMark
 from transforms.read.offsets import united
 from transforms.write.sink import NewFile, Receipt, Sink
 
@@ -94,34 +94,20 @@ def enter_run(
             )
             made = sorted((file.path, file.sha256) for each in mine.files.values()
                           if (file := each.file))  # fmt: skip
-            digests = f"{_digest(name, split)}-{_digest(made, summary.read)}"
+            digests = f"{run_name(name, split)}-{_digest(made, summary.read)}"
             _enter(sink.root, RUNS, digests, note)
 
 
-def check_rotated(sinks: Iterable[Sink], marks: Mapping[str, FileMark]) -> None:
-    """Raises LedgerError where a file was read before that had the same path and was another one:
-    the files and entries that are made of both would have the same names. Raises OSError,
-    UnreadableInput."""
-    for sink in sinks:
-        known: dict[str, list[str]] = {}
-        for name in RUNS.names(sink.root) if sink.root and marks else ():
-            known.setdefault(name.partition("-")[0], []).append(name)
-        for split, mark in marks.items():
-            for name in known.get(_digest(str(sink), split), ()):
-                head = RUNS.read(sink.root, name).head
-                if head and not begins_with(mark.path, head):
-                    raise LedgerError(
-                        f"{mark.path} is not the file that was read into {sink.root} before: it "
-                        "was rotated, or written anew. Nothing was read: give it a name that no "
-                        "other log has had, as one with its date, and read it by that"
-                    )
+def run_name(sink: str, split: str) -> str:
+    """How the names of a run's notes of a split begin."""
+    return _digest(sink, split)
 
 
 def archives_of(sinks: Iterable[Sink]) -> tuple[str, ...]:
     """The raw archives among an import's or a run's sinks, as raw:ROOT: where they are, whatever
     the folder and the environment of the next command."""
     return tuple(
-        f"{RAW}{filesystem.absolute(sink.root)}" for sink in sinks if str(sink).startswith(RAW)
+        f"{RAW}{filesystem.absolute(each.root)}" for each in sinks if str(each).startswith(RAW)
     )
 
 

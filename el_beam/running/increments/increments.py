@@ -13,8 +13,8 @@ from dataclasses import replace
 from functools import partial
 
 from el_beam.advice import command, typed
-from el_beam.books.folder import check_apart
 from el_beam.books.imports import offsets
+from el_beam.books.ledger.beginning import make_ready
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import (
     Attempt,
@@ -100,6 +100,7 @@ class Increments:
         Raises StateError where the state can't be used, SinkError; without `every`
         KafkaAway, FileAway, FlinkError and NotReady too."""
         every = self._options.every
+        make_ready((sink for sink, _ in self._job.sinks), self._state.path)
         with self._lease:
             begun = False
             while True:
@@ -140,7 +141,6 @@ class Increments:
         """End what a dead instance left running, finish what it had decided, sweep up the rest.
 
         Raises StateError, KafkaAway, SinkError."""
-        check_apart([self._state.path, *sorted({sink.root for sink, _ in self._job.sinks} - {""})])
         self._processes.end_orphans()
         if self._execution.runner == "flink":
             flink.cancel(self._execution.beam, self._name)

@@ -22,6 +22,7 @@ from transforms.io.files.local import LocalFiles
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
 PRIVATE: Final = 0o640
 _PRIVATE = re.compile(r"_temporary|_replaced|EventError_\d+")  # folders: see transforms/layout.py
+_PRIVATE_PART = re.compile(rf"/(?:{_PRIVATE.pattern})(?=/|$)")
 _LEFT = re.compile(r"_.+\.[0-9a-f]{32}", re.DOTALL)  # names of files that are not whole yet
 LONGEST_CREATE: Final = 3600.0  # seconds: longer than any lease, and than calls are tried again
 Result = TypeVar("Result")
@@ -143,6 +144,11 @@ def asked_modes() -> Modes:
 def make_folder(path: str, *, private: bool = False) -> None:
     """A folder and those above it, unless they are there. They last when this returns. New ones
     are for whom docs/access.md says; a `private` one for its group alone."""
+    part = _PRIVATE_PART.search(path)
+    if private or part:  # those above it are for all who may see them
+        above = path[: part.start()] if part else path.rpartition("/")[0]
+        if above and not exists(above):
+            make_folder(above)
     access = _access(path, asked_modes(), private=private)
     ask(files_of(path), path, lambda files: files.make_folder(path, *_given(access)))
 
@@ -179,6 +185,12 @@ def _access(path: str, modes: Modes, *, private: bool = False) -> Access | None:
     if named:
         return Access(PRIVATE & (found.bits if found and closed else 0o777), False, group)
     return Access(found.bits & 0o666, False, group, True) if found and closed else None
+
+
+def open_to_others(folder: str) -> bool:
+    """Whether those who are not of its group can enter a folder that is there."""
+    found = ask(files_of(folder), folder, _access_of(folder))
+    return found is not None and bool(found.bits & 0o007)
 
 
 def at_once(root: str, call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
