@@ -157,7 +157,7 @@ class RunConfig(GraphConfig):
     mode: Modes | None = field(default=None, metadata=option(
         modes, "the permissions of new files, in octal; `private`: of archives, EventErrors and "
         "states ([who may read](access.md))", metavar="events=0644,private=0640",
-        identity=False,
+        identity=None,
     ))  # fmt: skip
 
     @property

@@ -5,14 +5,8 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
-from el_beam.books.folder import check_apart, make_private
-from el_beam.books.ledger.entries import (
-    archive_roots,
-    check_rotated,
-    enter_run,
-    naming,
-    not_replaced,
-)
+from el_beam.books.ledger.beginning import check_rotated, make_ready
+from el_beam.books.ledger.entries import enter_run, naming, not_replaced
 from el_beam.books.ledger.hours import put
 from el_beam.job import Execution, Job
 from el_beam.running.failures import JobFailed, NotReady, job_failed
@@ -28,8 +22,7 @@ def execute(job: Job, execution: Execution) -> Summary:
 
     Raises JobFailed; at once NestedFolders, LedgerError, UnreadableInput."""
     sinks = [sink for sink, _ in job.sinks]
-    check_apart(sorted({sink.root for sink in sinks} - {""}))
-    make_private(archive_roots(sinks))
+    make_ready(sinks)
     marks = job.source.marks()
     check_rotated(sinks, marks)
     books = run(job, execution)

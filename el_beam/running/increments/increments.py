@@ -82,8 +82,7 @@ class Increments:
         options_of(execution)  # its jars are there
         self._clock, self._processes, self._run_job = clock, processes or Processes(), run
         self._job, self._source = job, job.source
-        self._execution, self._options = execution, options
-        self._after_commit = after_commit
+        self._execution, self._options, self._after_commit = execution, options, after_commit
         self._state = State(options.state, kept=options.kept, previous=options.previous)
         self._lease = Lease(self._state, clock, processes)
         self._kafka = broker_of(job.source.cluster)
@@ -154,8 +153,7 @@ class Increments:
             with suppress(SinkError, DocumentError):  # it is tried again, and told, each round
                 self._finish(self._topic(name))
         self._sweep()
-        path, topics = self._state.path, self._state.topics()
-        filesystem.sweep([path, f"{path}/lease", *(f"{path}/topics/{each}" for each in topics)])
+        filesystem.sweep(self._state.folders())
         self._notes += self._folders.notes_of_format()
         for name in filesystem.names(self._state.path):
             if name.startswith("books-"):

@@ -142,8 +142,8 @@ def asked_modes() -> Modes:
 
 
 def make_folder(path: str, *, private: bool = False) -> None:
-    """A folder and those above it, unless they are there. They last when this returns. New ones
-    are for whom docs/access.md says; a `private` one for its group alone."""
+    """A folder and those above it, unless they are there. They last when this returns. Who may
+    use new ones, docs/access.md says; a `private` one is for its group alone."""
     part = _PRIVATE_PART.search(path)
     if private or part:  # those above it are for all who may see them
         above = path[: part.start()] if part else path.rpartition("/")[0]
@@ -154,8 +154,8 @@ def make_folder(path: str, *, private: bool = False) -> None:
 
 
 def write(path: str, content: bytes, name: str = "", modes: Modes | None = None) -> None:
-    """A file with this content, whatever was there: see Files.write. It is for whom it will be if
-    it gets another name later, as files do that have a temporary one."""
+    """A file with this content, whatever was there: see Files.write. Those may use
+    it who may if it has another name later, as files do that have a temporary one."""
     access = _access(name or path, modes or asked_modes())
     ask(files_of(path), path, lambda files: files.write(path, content, *_given(access)))
 
@@ -169,7 +169,7 @@ def _given(access: Access | None) -> tuple[Access, ...]:
 
 
 def _access(path: str, modes: Modes, *, private: bool = False) -> Access | None:
-    """Who may use what is made at a path. None: whom the umask says, or HDFS."""
+    """Who may use what is made at a path. None: as umask or HDFS have it."""
     above, files = path.rpartition("/")[0], files_of(path)
     while above and (found := ask(files, above, _access_of(above))) is None:
         above = above.rpartition("/")[0]

@@ -42,10 +42,10 @@ class Disk:
         return Path(path).is_dir()
 
     def access(self, folder: str) -> FolderAccess | None:
-        """Who may use a folder; None where there is none."""
+        """Who may use a folder; None where there is none that we see."""
         try:
             status = Path(folder).stat()
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
         return FolderAccess(stat.S_IMODE(status.st_mode) & 0o777, status.st_gid)
 
@@ -222,9 +222,9 @@ class LocalFiles(Files):
         """Move where nobody can look and rename at once: who may, a folder beside the target says.
 
         `_NAME.claim` has one file, whose content is the path of what gets the name. It appears
-        with that, by a rename that fails where one with something in it is. Whoever comes helps it
-        to its end, so a kill leaves nothing that waits, and who slept long finds its file gone, and
-        replaces nothing."""
+        with that, by a rename that fails where one with something in it is. The next mover
+        helps it to its end, so a kill leaves nothing that waits, and a mover that slept long finds
+        its file gone, and replaces nothing."""
         folder, _, name = target.rpartition("/")
         claim, mine = f"{folder}/_{name}.claim", f"{folder}/_{name}.{uuid.uuid4().hex}"
         while True:
