@@ -129,7 +129,11 @@ def _results() -> Iterator[None]:
     ours.flush()
     file = io.BufferedWriter(io.FileIO(number, "w", closefd=False))
     sys.stdout = _Results(
-        file, ours.encoding, ours.errors, line_buffering=ours.line_buffering, write_through=True
+        file,
+        ours.encoding,
+        ours.errors,
+        line_buffering=bool(ours.line_buffering),
+        write_through=True,
     )
     try:
         yield

@@ -87,8 +87,7 @@ class Increments:
         self._lease = Lease(self._state, clock, processes)
         self._kafka = broker_of(job.source.cluster)
         self._topics: dict[str, ImportedTopic] = {}
-        self._name = f"el import {job.source.group}"
-        self._runs = 0
+        self._name, self._runs = f"el import {job.source.group}", 0
         self._notes: list[str] = []  # for the next report
         self._code = about()["el_beam"]
 

@@ -11,6 +11,7 @@ from typing import IO
 
 import pytest
 
+from transforms.io.files.base import Access, FileInfo
 from transforms.io.files.local import Disk, LocalFiles
 
 
@@ -43,13 +44,13 @@ class NoLinks(Disk):
         self._do()
         super().replace(source, target)
 
-    def make_folder(self, path: str) -> None:
+    def make_folder(self, path: str, access: Access | None = None) -> None:
         self._do()
-        super().make_folder(path)
+        super().make_folder(path, access)
 
-    def write(self, path: str, content: bytes) -> None:
+    def write(self, path: str, content: bytes, access: Access | None = None) -> None:
         self._do()
-        super().write(path, content)
+        super().write(path, content, access)
 
     def unlink(self, path: str) -> None:
         self._do()
@@ -63,7 +64,7 @@ class NoLinks(Disk):
         self._do()
         return super().names(folder)
 
-    def info(self, path: str):  # type: ignore[no-untyped-def]
+    def info(self, path: str) -> FileInfo:
         self._do()
         return super().info(path)
 
