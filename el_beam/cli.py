@@ -102,17 +102,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:  # a command's file can't be imported
         unknown = argparse.Namespace(prog="el", fault=WRONG_CALL, goes_on=lambda _: False)
         return _ended(unknown, error, Path(os.devnull))
-    from el_beam.running.process import for_command
+    from el_beam.running.process import for_command, in_use
 
     noise = Path(os.devnull)  # what libraries and workers write to stderr
     with ExitStack() as stack:
         try:
             args.scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="el-"))
+            stack.enter_context(in_use(args.scratch))
             noise = Path(args.scratch, "noise.log")
         except OSError as error:  # a full disk is what `el purge` is called for
             if args.needs_scratch:
                 return _ended(args, error, noise)
         stack.enter_context(for_command(str(noise)))
+        if not isinstance(getattr(args, "mode", ""), str | None):  # parsed already
+            from transforms.io.files.filesystem import making
+
+            stack.enter_context(making(args.mode))
         try:
             code: int = args.command(args)
             sys.stdout.flush()  # so that a reader who has gone is noticed here
@@ -138,6 +143,7 @@ def _parsed(given: list[str]) -> argparse.Namespace:
 
 def _ended(args: argparse.Namespace, error: BaseException, noise: Path) -> int:
     """Print why the command ended before its time; returns the exit code."""
+    from el_beam.running.process import OUTPUT
     from el_beam.terminal.console import printable
 
     code: int = args.fault
@@ -151,17 +157,20 @@ def _ended(args: argparse.Namespace, error: BaseException, noise: Path) -> int:
             sentences = ["interrupted"]
         case BrokenPipeError():  # as in `el … | head`
             sentences = ["nobody reads its output any more, so it stopped"]
+        case FileNotFoundError() if not error.filename and not _has_folder():
+            sentences = ["the working folder is gone: go to another one, or give whole paths"]
         case OSError():
             sentences = [f"{error.filename}: {error.strerror}" if error.filename else str(error)]
         case _:
             sentences = [f"unexpected: {type(error).__name__}: {error}"]
             details = traceback.format_exc()
+    is_pipe = isinstance(error, BrokenPipeError)
     advice = _GOES_ON if code == FAILED and args.goes_on(args) else ""
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, OSError) and (is_pipe or error.filename == OUTPUT):
         with suppress(OSError):  # Python flushes standard output once more at its end
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sentences = sentences if advice else []
-    with suppress(BrokenPipeError):  # standard error may go the same way
+        sentences = sentences if advice or not is_pipe else []
+    with suppress(OSError):  # standard error may go the same way
         for sentence in sentences:
             print(f"{args.prog}: {printable(sentence)}{advice}", file=sys.stderr)
         if details:
@@ -171,6 +180,13 @@ def _ended(args: argparse.Namespace, error: BaseException, noise: Path) -> int:
                 kept = f"can't be written: {full}"
             print(f"{args.prog}: details {kept}", file=sys.stderr)
     return code
+
+
+def _has_folder() -> bool:
+    try:
+        return bool(Path.cwd())
+    except OSError:
+        return False
 
 
 def _kept(details: str) -> str:

@@ -1,7 +1,8 @@
 """Sources and sinks as URIs: `scheme:rest?parameter=value`, as people write them.
 
-`${NAME}` stands for an environment variable, so that a secret needs not be written down; passwords
-are shown as `***`. What is unknown is an error that lists what there is.
+`${NAME}` stands for an environment variable, so that a secret needs not be written down, `${$}` for
+a `$` and `${?}` for a `?`; passwords are shown as `***`. What is unknown is an error that lists
+what there is.
 """
 
 import os
@@ -19,6 +20,7 @@ SECRETS = (*_OF_KAFKA, "password")
 _SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+]*):(?P<rest>.*)", re.DOTALL)
 _QUERY = re.compile(r"\?(?=[a-z_.]+=)(?P<query>.*)$", re.DOTALL)  # a `?` of a glob is no parameter
 _VARIABLE = re.compile(r"\$\{(?P<name>[^}]*)\}")
+_THEMSELVES = ("$", "?")  # else `$` may begin a variable, and `?` parameters
 _PASSWORD = re.compile(
     r"(?P<user>//[^/:@]*:)(?!\$\{\w+\}@|\d+(?:[/?,]|$))[^?]*(?=@)"
 )  # digits: a port
@@ -88,6 +90,8 @@ def filled(text: str) -> str:
     """Replace each `${NAME}` by its value. Raises UriError for a variable that isn't set."""
 
     def value(match: re.Match[str]) -> str:
+        if match["name"] in _THEMSELVES:
+            return match["name"]
         found = os.environ.get(match["name"])
         if found is None:
             raise UriError(f"the environment variable {match['name']} is not set")
@@ -119,6 +123,12 @@ def path_of(uri: Uri) -> str:
         return checked_path(path)
     except UriError as error:
         raise UriError(f"{uri}: {error}") from error
+
+
+def given_path(text: str) -> str:
+    """The path that an argument of a command gives, variables filled in. Raises UriError,
+    ExtraMissing."""
+    return checked_path(filled(text))
 
 
 def checked_path(path: str) -> str:

@@ -5,16 +5,29 @@ ROOT/_ledger/folder.json      what no other folder is called, wherever this one 
 """
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from schemas.durable import DocumentFormat
+from schemas.errors import WrongCall
 from transforms.io.files import filesystem
-from transforms.layout import LEDGER
+from transforms.layout import LEDGER, is_hidden
 
 
 @dataclass(frozen=True)
 class _Folder:
     id: str
+
+
+class NestedFolders(WrongCall):
+    """A folder inside another: what keeps one in order would take the files of the other for its
+    own, or for unknown ones."""
+
+    def __init__(self, inner: str, outer: str) -> None:
+        super().__init__(
+            f"{inner} is inside {outer}, and `el run` writes to both: give each its own folder, "
+            "beside the other"
+        )
 
 
 FOLDER = DocumentFormat("folder", _Folder)
@@ -25,6 +38,32 @@ def folder_id(root: str, *, previous: bool = False) -> str:
     written as they were, those of a new one if `previous` says so. Raises OSError."""
     path = _noted(root, previous=previous)
     return FOLDER.load(filesystem.read(path), path).id
+
+
+def check_apart(paths: Iterable[str]) -> None:
+    """Raises NestedFolders where a folder of files, or a state, is in one that keeps books, or has
+    one in it, by whatever call that was written. Raises OSError."""
+    for path in paths:
+        place = filesystem.absolute(path).rstrip("/")
+        top = len(place) - len(place.partition("://")[2].partition("/")[2]) if "://" in place else 1
+        above = place.rpartition("/")[0]
+        while len(above) > top:
+            if filesystem.exists(f"{above}/{LEDGER}"):
+                raise NestedFolders(path, above)
+            above = above.rpartition("/")[0]
+        if filesystem.exists(f"{place}/{LEDGER}"):
+            continue
+        for name in filesystem.names(place):
+            if not is_hidden(name) and filesystem.exists(f"{place}/{name}/{LEDGER}"):
+                raise NestedFolders(f"{place}/{name}", path)
+
+
+def make_private(paths: Iterable[str]) -> None:
+    """Make states and folders of archives, for their group alone, if they aren't there: all that
+    is made in them is, too. Raises OSError."""
+    for path in paths:
+        if not filesystem.exists(path):
+            filesystem.make_folder(path, private=True)
 
 
 def is_previous(root: str) -> bool:

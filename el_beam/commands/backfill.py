@@ -7,7 +7,7 @@ import time
 from itertools import islice
 from typing import Any
 
-from el_beam.commands.common import add_hours
+from el_beam.commands.common import add_hours, add_mode
 from el_beam.config.assemble import config_of, rules_and_sinks
 from el_beam.config.options import ConfigError, from_arguments
 from el_beam.config.run_config import GraphConfig
@@ -26,7 +26,7 @@ from el_beam.upkeep.backfill.plan import (
     plan,
     targets_of,
 )
-from el_beam.uris import checked_path
+from el_beam.uris import given_path
 from schemas.bad_event import BadEvent
 from transforms.counts.summary import Summary
 from transforms.parse import line_parser
@@ -71,6 +71,7 @@ def register(add_parser: Any) -> None:
         add("--runner", default="direct", metavar="NAME", help="direct, flink or spark")
         add("--workers", type=int, default=1, metavar="N", help="processes that share the work")
         add("--json", action="store_true", help="print it as JSON")
+        add_mode(action)
 
 
 def _request(args: argparse.Namespace) -> tuple[Plan, dict[str, Sink], Rules, Execution]:
@@ -79,11 +80,11 @@ def _request(args: argparse.Namespace) -> tuple[Plan, dict[str, Sink], Rules, Ex
     Raises ConfigError, BackfillError, StoredError, LedgerError."""
     selection_of(args.first, args.last, args.schema)
     config = config_of(GraphConfig, from_arguments(args, GraphConfig))
-    rules, sinks = rules_and_sinks(config)
+    raw, schema = given_path(args.raw), args.schema or ""
+    rules, sinks = rules_and_sinks(config, raw)
     if others := [sink for sink in sinks if not (sink.root or sink.has_rows)]:
         fit = "has no hours that can be made again: give parquet:, jsonl:, sqlite: or mysql:"
         raise ConfigError([f"{each} {fit}" for each in others])
-    raw, schema = checked_path(args.raw), args.schema or ""
     made = plan(raw, sinks, args.first, args.last, everything=args.all, schema=schema)
     if not made.hours:
         raise BackfillError(f"{args.raw} has no lines of {args.first} to {args.last}")

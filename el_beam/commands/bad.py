@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from typing import Any
 
-from el_beam.commands.common import WRONG_CALL, add_hours, counting
+from el_beam.commands.common import WRONG_CALL, add_hours, add_mode, counting
 from el_beam.config.assemble import config_of, rules_and_sinks
 from el_beam.config.options import ConfigError, from_arguments
 from el_beam.config.run_config import GraphConfig
@@ -76,6 +76,7 @@ def register(add_parser: Any) -> None:
     add("--workers", type=int, default=1, metavar="N", help="processes that share the work")
     add("--apply", action="store_true", help="write; without it, only say what would be written")
     add("--json", action="store_true", help="print what it found and did as JSON")
+    add_mode(replayer)
     replayer.set_defaults(command=_replay, goes_on=lambda args: args.apply, needs_scratch=True)
 
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 
+from el_beam.config.options import modes
 from el_beam.terminal.console import live, printable
+from transforms.io.files.filesystem import Modes
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
 _AGE = re.compile(r"(\d{1,5})([hd])", re.ASCII)  # there is no year 0
@@ -42,6 +44,19 @@ def _age(text: str) -> timedelta:
     if not match or not number:
         raise argparse.ArgumentTypeError(f"{text!r} is not a valid age: write 90d or 36h")
     return timedelta(days=number) if match[2] == "d" else timedelta(hours=number)
+
+
+def add_mode(parser: argparse.ArgumentParser) -> None:
+    """Add the option --mode: see `options.modes`. `cli.main` sees that it is obeyed."""
+    parser.add_argument("--mode", type=_modes, metavar="events=0644,private=0640",
+                        help="the permissions of new files, as for `el run`")  # fmt: skip
+
+
+def _modes(text: str) -> Modes:
+    try:
+        return modes(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def number_of(what: str, most: float) -> Callable[[str], float]:

@@ -13,7 +13,7 @@ from el_beam.commands.common import add_hours, number_of, report_left
 from el_beam.connectors.contract import selection_of
 from el_beam.terminal.console import printable
 from el_beam.upkeep.compaction import Compacted, closed, compact, hours
-from el_beam.uris import checked_path
+from el_beam.uris import given_path
 
 _EXAMPLE = """examples:
   el compact hdfs://namenode:9870/el/events --dry-run
@@ -42,7 +42,7 @@ def register(add_parser: Any) -> None:
 
 def _command(args: argparse.Namespace) -> int:
     """Merge, or say so, and print what is left as it is; returns the exit code."""
-    root = checked_path(args.root)
+    root = given_path(args.root)
     now, age = datetime.now(UTC), timedelta(hours=args.after)
     selection = selection_of(args.first, args.last, None)
 

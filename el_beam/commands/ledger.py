@@ -16,7 +16,7 @@ from el_beam.books.ledger.model import Ledger
 from el_beam.commands.common import add_hours
 from el_beam.connectors.contract import selection_of
 from el_beam.terminal.console import ResultTable, printable, results
-from el_beam.uris import UriError, checked_path
+from el_beam.uris import UriError, given_path
 
 _EXAMPLE = """examples:
   el ledger hdfs://namenode:9870/el/events
@@ -36,7 +36,8 @@ def register(add_parser: Any) -> None:
     add("root", metavar="ROOT", help="the folder of a parquet:, jsonl: or raw: sink")
     add_hours(parser)
     add("--content", action="store_true", help="read and compare every file")
-    add("--put-away", action="store_true", help="move unknown files to _replaced")
+    add("--put-away", action="store_true", help="move unknown files to _replaced, if all that "
+        "they have is elsewhere in ROOT too")  # fmt: skip
     add("--accept", metavar="WHAT", help="a file or an entry: what is wrong with it stays so")
     add("--why", metavar="TEXT", help="why that is so, for those who come later")
     add("--retire", metavar="ID", help="of a state whose import won't come back")
@@ -48,10 +49,11 @@ def _command(args: argparse.Namespace) -> int:
     if bool(args.accept) != bool(args.why):
         raise UriError("--accept WHAT needs --why TEXT, and only --accept does")
     chosen = selection_of(args.first, args.last, None).hour
-    root = checked_path(args.root)
+    root = given_path(args.root)
     ledger = read_ledger(root, selected=chosen)  # refuses a folder that has none, before writing
     if args.put_away:
-        put_away_untracked(ledger.root, chosen)
+        for sentence in put_away_untracked(ledger.root, chosen):
+            print(printable(f"{args.prog}: {sentence}"), file=sys.stderr)
         ledger = read_ledger(root, selected=chosen)
     if args.retire:
         retire(ledger.root, args.retire)

@@ -14,7 +14,7 @@ from el_beam.commands.common import add_keep, report_left
 from el_beam.terminal.console import printable
 from el_beam.upkeep.retention.keep_list import read_keep
 from el_beam.upkeep.retention.purge import TooOld, check_files, left_over, purge, steps
-from el_beam.uris import checked_path
+from el_beam.uris import given_path
 from transforms.io.files import filesystem
 
 _EXAMPLE = """examples:
@@ -44,7 +44,7 @@ def register(add_parser: Any) -> None:
 
 def _command(args: argparse.Namespace) -> int:
     """Remove, or say so, and print what is left as it is; returns the exit code."""
-    root = checked_path(args.root)
+    root = given_path(args.root)
     old = TooOld(datetime.now(UTC), args.older_than)
     keep = read_keep(args.keep)
     check_files(keep, read_ledger(root))  # refuses a folder that has none, before writing there

@@ -38,6 +38,7 @@ from el_beam.running.process import (
 )
 from el_beam.running.streaming.supervise import supervise
 from el_beam.terminal.console import console, hint, live, printable, show, watching
+from transforms.io.files.filesystem import Modes, making
 
 _EXAMPLE = """
 
@@ -107,6 +108,11 @@ def config_from(args: argparse.Namespace) -> RunConfig:
 
 def _command(args: argparse.Namespace) -> int:
     config = config_from(args)
+    with making(config.mode or Modes()):
+        return _run(config, args)
+
+
+def _run(config: RunConfig, args: argparse.Namespace) -> int:
     if args.report and config.source.scheme == "kafka":
         raise ConfigError(["--report is for runs that end: from files or standard input"])
     progress = Path(args.scratch, "progress")
@@ -243,7 +249,12 @@ class Rounds:
         """Lines on what a round did."""
         if self._as_json:
             summary = report.as_json() | {"seconds": round(seconds, 3)}
-            print(json.dumps(summary), flush=True)
+            try:
+                print(json.dumps(summary), flush=True)
+            except BrokenPipeError:
+                raise  # nobody reads it any more
+            except OSError as error:  # as on a full disk: the import goes on
+                report.notes.append(f"standard output: {error.strerror}: this round isn't in it")
         show_round(report, seconds)
 
 

@@ -16,7 +16,7 @@ from el_beam.books.state.state import State
 from el_beam.books.state.transactions import Transactions
 from el_beam.connectors.kafka import brokers_of
 from el_beam.terminal.console import ResultTable, printable, results
-from el_beam.uris import UriError, checked_path
+from el_beam.uris import UriError, given_path
 from transforms.io.files import filesystem
 from transforms.layout import LEDGER
 
@@ -76,7 +76,7 @@ def register(add_parser: Any) -> None:
 
 
 def _show(args: argparse.Namespace) -> int:
-    found = show(State(checked_path(args.state)))
+    found = show(State(given_path(args.state)))
     if args.json:
         print(json.dumps(found))
         return 0
@@ -106,7 +106,7 @@ def _table(topics: list[dict[str, Any]]) -> ResultTable:
 
 
 def _reset(args: argparse.Namespace) -> int:
-    state = State(checked_path(args.state))
+    state = State(given_path(args.state))
     if args.again and args.after is None:
         raise UriError("--again needs --after N, so that it is done once: see `el state show`")
     if args.topic not in state.topics() and args.after != 0:  # 0: a lost state, as it was told
@@ -134,7 +134,7 @@ def _release(args: argparse.Namespace) -> int:
     topic, _, partition = args.place.rpartition("/")
     if not (topic and re.fullmatch(r"[0-9]{1,9}", partition)):
         raise UriError(f"{args.place!r} is not a partition: write TOPIC/PARTITION, as raw/0")
-    Transactions(checked_path(args.state)).release(topic, int(partition))
+    Transactions(given_path(args.state)).release(topic, int(partition))
     return 0
 
 
@@ -166,7 +166,7 @@ def _new_id(args: argparse.Namespace) -> int:
 
 def _states_and_folders(paths: list[str]) -> list[str]:
     """Checked. Raises UriError where one is neither."""
-    checked = [*map(checked_path, paths)]
+    checked = [*map(given_path, paths)]
     for path in checked:
         if not (_is_state(path) or filesystem.exists(f"{path}/{LEDGER}")):
             raise UriError(f"{path} is neither a state nor a folder that `el run` wrote files into")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
+from el_beam.config.apart import nested
 from el_beam.config.options import ConfigError, Given, parsed
 from el_beam.config.run_config import GraphConfig, RunConfig
 from el_beam.connectors.registry import metrics_of, sink_of, source_of
@@ -44,6 +45,8 @@ def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> tu
     if config.errors:
         errors = sink_of(config.errors, rules.registry, config.job_id)
         sinks.append((errors, Choice(events=False)))
+    if mistakes := [*nested({str(sink): sink.root for sink, _ in sinks}, config.state)]:
+        raise ConfigError(mistakes)
     ends = source.bounded or config.state is not None
     job = Job(
         source,
@@ -65,13 +68,16 @@ def _options(config: GraphConfig) -> Iterator[str]:
         yield from ("--schemas", config.schemas if is_url else filesystem.absolute(config.schemas))
 
 
-def rules_and_sinks(config: GraphConfig) -> tuple[Rules, list[Sink]]:
+def rules_and_sinks(config: GraphConfig, archive: str = "") -> tuple[Rules, list[Sink]]:
     """Open the registry, and make the sinks in the order of their URIs: for a job whose source is
-    not an option. Raises ConfigError."""
+    not an option, but maybe the folder of an `archive`. Raises ConfigError."""
     rules, _, mistakes = _opened(config)
     if not rules:
         raise ConfigError(mistakes)
-    return rules, [sink_of(uri, rules.registry, config.job_id) for uri in config.sinks]
+    sinks = [sink_of(uri, rules.registry, config.job_id) for uri in config.sinks]
+    if mistakes := [*nested({archive: archive} | {str(sink): sink.root for sink in sinks})]:
+        raise ConfigError(mistakes)
+    return rules, sinks
 
 
 def _opened(config: GraphConfig) -> tuple[Rules | None, Source | None, list[str]]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from schemas.errors import WrongCall
+from transforms.io.files.filesystem import Modes
 
 _KINDS = {str: "a text", int: "a number", bool: "true or false", list: "a list of texts"}
 _DURATION = re.compile(r"(?P<number>\d{1,9}(?:\.\d+)?)(?P<unit>[smh]?)")
@@ -177,6 +178,22 @@ def one_of(*words: str) -> Callable[[str], str]:
         return value
 
     return parse
+
+
+def modes(value: str) -> Modes:
+    """Parse the bits of new files: events=0644,private=0640, or one of them."""
+    found: dict[str, int] = {}
+    for part in value.split(","):
+        name, _, bits = part.partition("=")
+        if name not in Modes._fields or name in found or not re.fullmatch(r"0?[0-7]{3}", bits):
+            raise ValueError(f"{part!r} is not a mode: write events=0644,private=0640, in octal")
+        found[name] = int(bits, 8)
+        if found[name] & 0o111 or found[name] & 0o600 != 0o600:
+            raise ValueError(
+                f"{part!r}: files are written and read by their owner, and not executed; folders "
+                "can be entered by those who may read them"
+            )
+    return Modes(**found)
 
 
 def count(value: str) -> int:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
-from el_beam.config.options import count, duration, one_of, option, pattern, text
+from el_beam.config.options import count, duration, modes, one_of, option, pattern, text
 from el_beam.connectors.registry import checked_uri, one_process, uses
 from el_beam.job import Execution
-from el_beam.uris import Uri, UriError, checked_path, filled, masked
+from el_beam.uris import Uri, UriError, given_path, masked
 from schemas.line_format import DEFAULT_FORMAT, Format
+from transforms.io.files.filesystem import Modes
 
 NOWHERE = Uri("", "", {}, "")
 """The source of a config whose source is wrong: only the other mistakes are looked for in it."""
@@ -27,7 +28,7 @@ def line_format(value: str) -> str:
 
 def state_path(value: str) -> str:
     """Parse the path of an import's state: a file system must rename. Raises UriError."""
-    path = checked_path(filled(value))
+    path = given_path(value)
     if "://" in path and not path.startswith("hdfs://"):
         raise UriError(f"{path} must be a local path or hdfs://")
     return path
@@ -156,6 +157,12 @@ class RunConfig(GraphConfig):
         one_of("newest", "previous"), "how a new state and new folders are written: `newest` "
         "(default), or so that the `previous` release reads them ([upgrade](upgrade.md))",
         metavar="FMT", identity=None,
+    ))  # fmt: skip
+
+    mode: Modes | None = field(default=None, metadata=option(
+        modes, "the permissions of new files, in octal; `private`: of archives, EventErrors and "
+        "states ([who may read](access.md))", metavar="events=0644,private=0640",
+        identity=None,
     ))  # fmt: skip
 
     @property

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from el_beam.connectors.contract import Selection, Store, StoredError
 from el_beam.connectors.files import file_faults, hour_files
-from el_beam.uris import UriError, checked_path
+from el_beam.uris import UriError, given_path
 from schemas.bad_event import EVENT_ERROR
 from schemas.capsule import uuid5_hex
 from schemas.event import Event, RawLine
@@ -62,7 +62,7 @@ class Archive:
     def __init__(self, root: str, format_: str) -> None:
         """Raises StoredError where nothing is there, or no line could have the format."""
         try:
-            self._root = checked_path(root.removeprefix("raw:"))
+            self._root = given_path(root.removeprefix("raw:"))
             self._parse: Parse = line_parser(format_)
             there = filesystem.exists(self._root)
         except (UriError, OSError, FormatError) as error:

@@ -7,7 +7,6 @@ differ, the uuids with their places.
 
 import json
 import re
-import shlex
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from contextlib import closing, suppress
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
+from el_beam.advice import command
 from el_beam.connectors.contract import Selection, Store, StoredError
 from schemas.storage.sql import table_name
 
@@ -226,8 +226,8 @@ def _if_lacking(store: Store, hours: list[str]) -> str:
         return "where they have expired, compare from a later hour on"
     if store.tables:
         return "read these hours of the raw archive again; what is in a table stays as it is"
+    again = command("backfill", "apply", "RAW", str(store), from_=hours[0], to=hours[-1])
     return (
         "while an import is under way, compare up to an earlier hour; else make these hours again "
-        f"from the raw archive: el backfill apply RAW {shlex.quote(str(store))} --from {hours[0]} "
-        f"--to {hours[-1]}"
+        f"from the raw archive: `{again}`"
     )

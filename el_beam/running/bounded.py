@@ -1,16 +1,18 @@
 """Run a job to its end, on a runner, and bring home its summary."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
+from el_beam.books.ledger.beginning import check_rotated, make_ready
 from el_beam.books.ledger.entries import enter_run, naming, not_replaced
 from el_beam.books.ledger.hours import put
 from el_beam.job import Execution, Job
 from el_beam.running.failures import JobFailed, NotReady, job_failed
 from transforms.counts.summary import Summary, load_summaries, total
-from transforms.errors import SinkError
+from transforms.errors import SinkError, UnreadableInput
+from transforms.read.files import FileMark, begins_with, mark_of
 from transforms.write.sink import Sink
 
 
@@ -18,21 +20,36 @@ def execute(job: Job, execution: Execution) -> Summary:
     """Run the job and return its balanced summary. Doing it again after any failure, or a kill,
     finishes it: what is there already is found to be the same.
 
-    Raises JobFailed."""
+    Raises JobFailed; at once NestedFolders, LedgerError, UnreadableInput."""
     sinks = [sink for sink, _ in job.sinks]
+    make_ready(sinks)
+    marks = job.source.marks()
+    check_rotated(sinks, marks)
     books = run(job, execution)
     with _cleaned_up(sinks):
+        _check_whole(marks.values())
         try:
             summary = total(books.values(), [*map(str, sinks)])
             files = [*not_replaced(each.file for each in summary.files.values() if each.file)]
             with naming(files):
                 put(files)
-                enter_run(sinks, str(job.source), books, job.options)
+                enter_run(sinks, str(job.source), books, job.options, marks)
             for sink in sinks:
                 sink.finish()
         except OSError as error:  # the sentence is for people already
             raise JobFailed(str(error)) from error
     return summary
+
+
+def _check_whole(marks: Iterable[FileMark]) -> None:
+    """Raises UnreadableInput where a file was rotated while it was read."""
+    for mark in {*marks}:
+        if mark_of(mark.path).size < mark.size or not begins_with(mark.path, mark.head):
+            raise UnreadableInput(
+                f"{mark.path} was rotated, cut short or written anew while it was read: no "
+                "file was made of it. Read the log by the name that it has now, and what is "
+                "at this path by a name that no other log has had"
+            )
 
 
 def run(job: Job, execution: Execution) -> dict[str, Summary]:

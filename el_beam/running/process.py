@@ -10,7 +10,9 @@ Only the entries of commands use these. All else of ours leaves its process alon
 or a notebook can call it, from any thread.
 """
 
+import fcntl
 import gc
+import io
 import logging
 import os
 import shutil
@@ -28,7 +30,44 @@ from typing import NoReturn
 
 from runners.memory import ANY_NUMBER, collect_seldom, share_arenas
 
+OUTPUT = "standard output"
+"""The file name of errors of sys.stdout."""
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class _People(io.TextIOWrapper):
+    """Standard error. What can't be written there, as to a full disk, is lost: a job goes on."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            return super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
+
+
+class _Results(io.TextIOWrapper):
+    """Standard output. What goes wrong with it says so: a system's errors don't."""
+
+    def write(self, text: str) -> int:
+        with _named():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _named():
+            super().flush()
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        error.filename = OUTPUT
+        raise
 
 
 class _ToPeople(logging.Handler):
@@ -62,8 +101,47 @@ def quiet() -> Iterator[None]:
 def for_command(noise: str) -> Iterator[None]:
     """While the block runs, what libraries and worker processes say is in the file `noise`, and
     people see what we say ourselves."""
-    with diverted(noise), quiet():
+    with _results(), diverted(noise), quiet():
         yield
+
+
+@contextmanager
+def in_use(folder: str) -> Iterator[None]:
+    """While the block runs, a folder is locked: systemd-tmpfiles leaves such ones alone, however
+    old what is in them may be."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # not all file systems can
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _results() -> Iterator[None]:
+    """While the block runs, errors of standard output are named."""
+    ours = sys.stdout
+    try:
+        number = ours.fileno()
+    except (AttributeError, OSError):  # a test's, or none at all
+        yield
+        return
+    ours.flush()
+    file = io.BufferedWriter(io.FileIO(number, "w", closefd=False))
+    sys.stdout = _Results(
+        file,
+        ours.encoding,
+        ours.errors,
+        line_buffering=bool(ours.line_buffering),
+        write_through=True,
+    )
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # it was told
+            sys.stdout.flush()
+        sys.stdout = ours
 
 
 @contextmanager
@@ -95,7 +173,9 @@ def diverted(path: str) -> Iterator[None]:
     descriptor, goes to the file `path`. What we say ourselves goes on to people."""
     ours, excepthook = sys.stderr, threading.excepthook
     with (
-        os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace") as people,
+        _People(
+            io.FileIO(os.dup(2), "w"), errors="backslashreplace", line_buffering=True
+        ) as people,
         Path(path).open("a", buffering=1, errors="backslashreplace") as noise,
     ):
         if _descriptor() == 2:

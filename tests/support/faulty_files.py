@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from typing import IO, TypeVar
 
-from transforms.io.files.base import FileInfo, Files
+from transforms.io.files.base import Access, FileInfo, Files, FolderAccess
 from transforms.io.files.filesystem import files_of, mount
 from transforms.io.world import Clock
 
@@ -110,13 +110,16 @@ class FaultyFiles(Files):
     def info(self, path: str) -> FileInfo | None:
         return self._do("info", path, lambda: self._below.info(path))
 
-    def make_folder(self, path: str) -> None:
-        self._do("make_folder", path, lambda: self._below.make_folder(path))
+    def access(self, folder: str) -> FolderAccess | None:
+        return self._below.access(folder)
 
-    def write(self, path: str, content: bytes) -> None:
+    def make_folder(self, path: str, access: Access | None = None) -> None:
+        self._do("make_folder", path, lambda: self._below.make_folder(path, access))
+
+    def write(self, path: str, content: bytes, access: Access | None = None) -> None:
         def written() -> None:
             new = self._forgets and self._below.info(path) is None
-            self._below.write(path, content)
+            self._below.write(path, content, access)
             if new:
                 self._unsynced.append((path, lambda: self._below.remove(path)))
 

@@ -95,7 +95,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "books",
         "pipeline",
         "job",
-        "uris terminal",
+        "uris terminal advice",
     ),
     "el_beam.commands": (
         "run backfill bad check compact find forward jars jobs ledger mysql purge reconcile "
@@ -109,7 +109,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "table_store",
         "contract",
     ),
-    "el_beam.config": ("assemble", "run_config", "options"),
+    "el_beam.config": ("assemble", "run_config", "options", "apart"),
     "el_beam.upkeep": ("mysql backfill", "retention replay", "compaction"),
     "el_beam.running": ("increments streaming", "bounded", "failures process hooks"),
     "el_beam.running.increments": (

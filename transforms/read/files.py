@@ -7,6 +7,7 @@ LF, CR or CR LF.
 
 import bz2
 import gzip
+import hashlib
 import os
 import re
 import zlib
@@ -24,6 +25,7 @@ from transforms.layout import ARCHIVE, RESERVED, file_split
 Read = Callable[[int], bytes]  # some bytes of a stream, of so many at most; none at its end
 SPLIT_BYTES = 64 * 1024 * 1024
 _CHUNK = 1024 * 1024
+_HEAD = 4096  # bytes at a file's beginning that tell it from others
 _COMPRESSED_CHUNK = 1024  # a hostile frame may unpack to 30,000 times as much
 _COMPRESSED = (".gz", ".bz2", ".zst")
 _GLOB = re.compile(r"[*?\[]")
@@ -61,7 +63,7 @@ def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[File
                     f"{path!r} is not a file name that a message can show: rename it"
                 )
             if local:  # a line's identity may be its place: the same from any folder
-                path = os.path.normpath(Path.cwd() / path)
+                path = os.path.normpath(filesystem.absolute(path))
             whole = path.lower().endswith((*_COMPRESSED, ARCHIVE))
             starts = [0] if whole else range(0, max(size_, 1), size)
             for start in starts:
@@ -76,6 +78,36 @@ def _hidden(path: str, pattern: str) -> bool:
     named = _GLOB.split(pattern, maxsplit=1)[0].rpartition("/")[0]
     found = path.removeprefix(named).split("/") if _GLOB.search(pattern) else []
     return path.startswith(named) and not RESERVED.isdisjoint(found)
+
+
+class FileMark(NamedTuple):
+    """What tells a file from another one that is at the same path later."""
+
+    path: str
+    size: int  # bytes
+    head: str  # LENGTH:SHA256 of its first bytes, which don't change when it grows
+
+
+def mark_of(path: str) -> FileMark:
+    """Raises UnreadableInput."""
+    try:
+        with filesystem.open_file(path) as file:
+            begin = file.read(_HEAD)
+            size = file.seek(0, os.SEEK_END)
+    except OSError as error:
+        raise UnreadableInput(f"cannot read {path}: {error}") from error
+    return FileMark(path, size, f"{len(begin)}:{hashlib.sha256(begin).hexdigest()}")
+
+
+def begins_with(path: str, head: str) -> bool:
+    """Whether the file that is at a path now begins as one whose mark has this head. Raises
+    UnreadableInput."""
+    length, _, digest = head.partition(":")
+    try:
+        with filesystem.open_file(path) as file:
+            return hashlib.sha256(file.read(int(length))).hexdigest() == digest
+    except OSError as error:
+        raise UnreadableInput(f"cannot read {path}: {error}") from error
 
 
 def read_split(split: FileSplit) -> Iterator[RawLine]:

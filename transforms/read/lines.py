@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, cast
 
 from schemas.event import Origin, RawLine
 from transforms.errors import UnreadableInput
-from transforms.read.files import SPLIT_BYTES, FileSplit, cut_lines, find_splits, read_split
+from transforms.read.files import (
+    SPLIT_BYTES,
+    FileMark,
+    FileSplit,
+    cut_lines,
+    find_splits,
+    mark_of,
+    read_split,
+)
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -35,6 +43,11 @@ class Source(ABC):
     def read(self) -> Iterator[RawLine]:
         """All lines, read by this process without a job. Raises UnreadableInput."""
         raise UnreadableInput(f"{self} can only be read by a job")
+
+    def marks(self) -> dict[str, FileMark]:
+        """By split, the file that it is of: another one may be there later, under the same name.
+        Raises UnreadableInput."""
+        return {}
 
     def details(self) -> str:
         """What a job would read, for people; empty where there is no more to say."""
@@ -65,6 +78,12 @@ class FileSource(Source):
 
     def read(self) -> Iterator[RawLine]:
         return (line for split in self.splits() for line in read_split(split))
+
+    def marks(self) -> dict[str, FileMark]:
+        splits = self.splits()
+        paths = sorted({split.path for split in splits})
+        marks = {path: mark_of(path) for path in paths}
+        return {split.id: marks[split.path] for split in splits}
 
     def details(self) -> str:
         splits = self.splits()

@@ -93,7 +93,7 @@ class _SplitFiles:
         self._pending = 0
         receipts: list[Receipt] = []
 
-        def encoded() -> Iterator[tuple[str, bytes]]:
+        def encoded() -> Iterator[tuple[NewFile, bytes]]:
             for (destination, hour), encoder in files.items():
                 content = encoder.finish()
                 file = NewFile(
@@ -106,11 +106,15 @@ class _SplitFiles:
                     str(self._sink), self._split, *destination, where=file.path,
                     given=encoder.events, written=encoder.events, size=len(content), file=file,
                 ))  # fmt: skip
-                yield file.temporary, content
+                yield file, content
 
         with for_people(self._sink.root):  # one is written while the next one is encoded
-            filesystem.at_once(self._sink.root, lambda each: filesystem.write(*each), encoded())
+            filesystem.at_once(self._sink.root, self._write, encoded())
         return receipts
+
+    def _write(self, item: tuple[NewFile, bytes]) -> None:
+        file, content = item
+        filesystem.write(file.temporary, content, file.path, self._sink.modes)
 
 
 class _FileBundle(Bundle):
@@ -155,6 +159,7 @@ class FileSink(Sink, Writer):
         self.root = root.rstrip("/") or "/"
         self.encoding = encoding
         self.temporary = f"{self.root}/{TEMPORARY}/{job}"
+        self.modes = filesystem.asked_modes()
 
     def folder(self, destination: Destination, hour: int) -> str:
         return f"{self.root}/{Partition(destination, hour_name(hour))}"
@@ -200,16 +205,28 @@ def publish(files: Iterable[NewFile]) -> None:
     root = next(iter(folders), "")
     with for_people(root):
         filesystem.at_once(root, filesystem.make_folder, folders)
-        filesystem.at_once(root, _name, files)
+        there = filesystem.at_once(root, _is_there, files)  # before any of them has its name
+        filesystem.at_once(root, _name, zip(files, there, strict=True))
 
 
-def _name(file: NewFile) -> None:
-    if not filesystem.exists(file.path) and filesystem.move(file.temporary, file.path):
-        return
+def _is_there(file: NewFile) -> bool:
+    """Whether a file has its name. Raises SinkError where another file has that."""
+    if not filesystem.exists(file.path):
+        return False
     if filesystem.digest(file.path) != file.sha256:
         raise SinkError(
-            f"{file.path} is there with other content: the same input was written with "
-            "another format, schemas or version. Write to another place, or remove it."
+            f"{file.path} is there with other content: the input has grown or changed since it was "
+            "written, or it was written with another format, schemas or version. It stays as it "
+            "is, and nothing was added: write to another place"
         )
+    return True
+
+
+def _name(item: tuple[NewFile, bool]) -> None:
+    file, there = item
+    if not there and filesystem.move(file.temporary, file.path):
+        return
+    if not there:
+        _is_there(file)  # another process has named it just now
     filesystem.sync(file.path.rpartition("/")[0])  # who named it may not have come to that
     filesystem.remove(file.temporary)

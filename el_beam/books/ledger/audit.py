@@ -1,9 +1,8 @@
 """The inventory of a folder: what of its ledger is there, and what is there besides."""
 
-import shlex
 from collections.abc import Iterable, Iterator
-from shlex import quote
 
+from el_beam.advice import command, typed, typed_uri
 from el_beam.books.ledger.entries import ACCEPTABLE, read_ledger, settle_accepted
 from el_beam.books.ledger.model import RAW, HourFilter, Ledger, Trouble
 from transforms.io.files import filesystem
@@ -85,12 +84,15 @@ def repairs(ledger: Ledger) -> list[str]:
         archive = next(filter(filesystem.exists, archives), "")  # some may have been moved
         sinks = sorted(each for each in ledger.sinks if not each.startswith(RAW))
         if sinks and archive:
-            words = [archive, *sinks, "--from", hours[0], "--to", hours[-1], *ledger.options]
-            commands.append(f"el backfill apply {shlex.join(words)}")
-    lasting = [each for each in ledger.troubles if each.kind in ACCEPTABLE]
+            uris = (typed_uri(*each.split(":", 1)) for each in sinks)
+            more = (each.removeprefix("--") for each in ledger.options)
+            options = dict(zip(more, more, strict=True))
+            commands.append(command("backfill", "apply", typed(archive), *uris,
+                                    from_=hours[0], to=hours[-1], **options))  # fmt: skip
+    lasting = [each for each in ledger.troubles if each.kind in ACCEPTABLE - {"unknown"}]
     if lasting and not commands:
-        what = quote(lasting[0].what)
-        commands.append(f"el ledger {quote(ledger.root)} --accept {what} --why 'WHY IT STAYS SO'")
+        commands.append(command("ledger", typed(ledger.root), accept=lasting[0].what,
+                                why="WHY IT STAYS SO"))  # fmt: skip
     if ("unknown" in by_kind or "unfinished" in by_kind) and "away" not in by_kind:
-        commands.append(f"el ledger {quote(ledger.root)} --put-away")
+        commands.append(f"{command('ledger', typed(ledger.root))} --put-away")
     return commands

@@ -23,11 +23,13 @@ import pyarrow as pa
 from el_beam.books.folder import is_previous
 from el_beam.books.imports import all_unfinished, in_root
 from el_beam.books.ledger.audit import compare
+from el_beam.books.ledger.copies import why_it_stays
 from el_beam.books.ledger.entries import not_replaced, read_ledger
 from el_beam.books.ledger.hours import put
 from el_beam.books.ledger.model import (
     CHANGES,
     DONE,
+    NAMING_NOTE,
     STRAYS,
     Change,
     HourFilter,
@@ -78,6 +80,9 @@ def changing(root: str, processes: Processes | None = None) -> Iterator[Changing
             filesystem.sync(f"{root}/{LEDGER}")  # who has made them may have died before that
         for name in undone:
             _finish(root, name, CHANGES.names(root))
+        books = f"{root}/{LEDGER}"
+        logs = (f"{books}/imports/{name}" for name in filesystem.names(f"{books}/imports"))
+        filesystem.sweep([books, f"{books}/lease", *logs])
         left = filesystem.names(f"{root}/{_TEMPORARY}")
         lease.check()  # after we have looked: what others make from here on isn't in the list
         for name in left:  # of those that died before their change was prepared
@@ -122,7 +127,7 @@ def written(changing: Changing, path: str, file: LedgerFile, table: pa.Table) ->
                   hashlib.sha256(content).hexdigest())  # fmt: skip
     with for_people(root):
         filesystem.make_folder(changing.temporary)
-        filesystem.write(new.temporary, content)
+        filesystem.write(new.temporary, content, new.path)
     return Receipt("", "", *file.destination, new.path, table.num_rows, table.num_rows,
                    size=len(content), file=new)  # fmt: skip
 
@@ -198,9 +203,12 @@ def put_away(root: str, name: str, paths: Iterable[str]) -> None:
             filesystem.sync(folder)
 
 
-def put_away_untracked(root: str, selected: HourFilter, processes: Processes | None = None) -> None:
+def put_away_untracked(
+    root: str, selected: HourFilter, processes: Processes | None = None
+) -> list[str]:
     """Take unknown files of these hours out of a folder, into _replaced, until `el purge` removes
-    them; give up runs that have died while they gave files their names.
+    them; give up runs that have died while they gave files their names. A file stays that may have
+    what nothing else has: returns why, a sentence for each.
 
     Raises LedgerError, StateError, SinkError, OSError."""
     with changing(root, processes) as change:
@@ -208,10 +216,19 @@ def put_away_untracked(root: str, selected: HourFilter, processes: Processes | N
         compare(ledger, selected=selected)
         if away := [each.sentence for each in ledger.troubles if each.kind == "away"]:
             raise LedgerError(away[0])
-        for each in ledger.troubles:
-            if each.kind == "unfinished":
-                filesystem.remove(f"{root}/{each.what}")
-        if untracked := tuple(each.what for each in ledger.troubles if each.kind == "unknown"):
+        unknown = [each for each in ledger.troubles if each.kind == "unknown"]
+        stays = {each.what: why for each in unknown if (why := why_it_stays(ledger, each))}
+        if untracked := tuple(each.what for each in unknown if each.what not in stays):
             name = f"{STRAYS}{uuid.uuid4().hex[:12]}"
             prepare(Change(name, "nobody knows them", Summary(), {}, untracked), change)
             finish(name, change)
+        for each in ledger.troubles:
+            if each.kind == "unfinished" and stays.keys().isdisjoint(_named_by(root, each.what)):
+                filesystem.remove(f"{root}/{each.what}")
+        return [*stays.values()]
+
+
+def _named_by(root: str, note: str) -> tuple[str, ...]:
+    """The paths of a run that has died while it gave files their names."""
+    path = f"{root}/{note}"
+    return NAMING_NOTE.load(filesystem.read(path), path).paths

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from shlex import quote
+from types import MappingProxyType
 from typing import Any, TypeVar
 
+from el_beam.advice import command, typed
 from el_beam.books.imports import logs, scheme_of, unfinished
 from el_beam.books.ledger.model import (
     ACCEPTED,
@@ -44,11 +45,12 @@ from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway
 from transforms.io.world import CLOCK
 from transforms.layout import LEDGER
+from transforms.read.files import FileMark
 from transforms.read.offsets import united
 from transforms.write.sink import NewFile, Receipt, Sink
 
 T = TypeVar("T")
-ACCEPTABLE = frozenset({"lost", "damaged", "surplus"})  # others have their own commands
+ACCEPTABLE = frozenset({"lost", "damaged", "surplus", "unknown"})  # others have their own commands
 _LONGEST_NAMING = 3600.0  # seconds: then a run is dead that gives its files their names
 
 
@@ -70,13 +72,14 @@ def naming(files: Iterable[NewFile]) -> Iterator[None]:
 
 def enter_run(
     sinks: Iterable[Sink], source: str, summaries: Mapping[str, Summary],
-    options: tuple[str, ...] = (),
+    options: tuple[str, ...] = (), marks: Mapping[str, FileMark] = MappingProxyType({}),
 ) -> None:  # fmt: skip
     """Note what a bounded run has written, split by split, once its files have their names. The
     same run again finds its entries there; one over a split that has grown makes another, which
-    counts instead. `options` are those of its format and schemas. Raises OSError."""
+    counts instead. `options` are those of its format and schemas, `marks` tell by split which file
+    was read. Raises OSError."""
     sinks = list(sinks)
-    archives = tuple(str(sink) for sink in sinks if str(sink).startswith(RAW))
+    archives = archives_of(sinks)
     for sink in sinks:
         if not sink.root:
             continue
@@ -85,11 +88,27 @@ def enter_run(
             sinks_ = {name: summary.sinks[name]} if name in summary.sinks else {}
             files = {key: each for key, each in summary.files.items() if each.sink == name}
             mine = Summary(summary.read, summary.size, summary.counts, sinks_, files)
-            note = RunNote(sink.root, name, split, source, CLOCK.time(), mine, archives, options)
+            head = marks[split].head if split in marks else ""
+            note = RunNote(
+                sink.root, name, split, source, CLOCK.time(), mine, archives, options, head
+            )
             made = sorted((file.path, file.sha256) for each in mine.files.values()
                           if (file := each.file))  # fmt: skip
-            digests = f"{_digest(name, split)}-{_digest(made, summary.read)}"
+            digests = f"{run_name(name, split)}-{_digest(made, summary.read)}"
             _enter(sink.root, RUNS, digests, note)
+
+
+def run_name(sink: str, split: str) -> str:
+    """How the names of a run's notes of a split begin."""
+    return _digest(sink, split)
+
+
+def archives_of(sinks: Iterable[Sink]) -> tuple[str, ...]:
+    """The raw archives among an import's or a run's sinks, as raw:ROOT: where they are, whatever
+    the folder and the environment of the next command."""
+    return tuple(
+        f"{RAW}{filesystem.absolute(each.root)}" for each in sinks if str(each).startswith(RAW)
+    )
 
 
 def enter_state(
@@ -109,7 +128,8 @@ def enter_state(
             if other.path != path and other.known_id() == note.id and not state.is_at(other.path):
                 raise StateError(
                     f"{state.path} is a copy of {other.path}, which is there too: use that one; or "
-                    f"`el state new-id {quote(state.path)}` makes the copy a state of its own"
+                    f"`{command('state', 'new-id', typed(state.path))}` makes the copy a state "
+                    "of its own"
                 )
     for note, name in zip(notes, names, strict=True):
         if state.previous:  # as the release before has it
@@ -203,7 +223,7 @@ def _read_ledger(root: str, selected: HourFilter) -> Ledger:
         note = kinds[f"{name.partition('-')[0]}-"].load(content, f"{folder}/{name}")
         stem = name.removesuffix(".json")
         if isinstance(note, StateNote):
-            ledger.sinks.add(note.sink.replace(note.root, root, 1))
+            ledger.sinks.add(f"{note.sink.partition(':')[0]}:{root}")
             ledger.options = note.options or ledger.options
             if not note.id and f"{stem}{DONE}" not in there:
                 _read_old_state(ledger, note, selected, known)
@@ -213,7 +233,7 @@ def _read_ledger(root: str, selected: HourFilter) -> Ledger:
             ledger.entries.append(_change_entry(stem, note, selected))
         else:
             stem = stem.rpartition("-")[0]
-            ledger.sinks.add(note.sink.replace(note.root, root, 1))
+            ledger.sinks.add(f"{note.sink.partition(':')[0]}:{root}")
             ledger.options = note.options or ledger.options
             ledger.archives.update(note.archives)
             if stem not in runs or runs[stem].at <= note.at:  # the same split, which has grown

@@ -20,8 +20,8 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from shlex import quote
 
+from el_beam.advice import command, typed
 from el_beam.books.imports import logs
 from el_beam.books.ledger.audit import compare, folders
 from el_beam.books.ledger.entries import read_imports, read_ledger
@@ -204,7 +204,8 @@ def close_hour(
         compare(ledger, selected=lambda _: False, hours=[hour])
     if ledger.troubles:
         first = ledger.troubles[0].sentence
-        return f"{hour} stays open: {first}; see `el ledger {sink.root} --from {hour} --to {hour}`"
+        see = command("ledger", typed(sink.root), from_=hour, to=hour)
+        return f"{hour} stays open: {first}; see `{see}`"
     close(sink.root, hour, notes, unread)
     return ""
 
@@ -246,7 +247,7 @@ def _awaits(root: str, hour: str, states: Iterable[str]) -> str:
     others = ", ".join(f"{each} ({paths.get(each, 'nobody knows where')})" for each in states)
     return (
         f"{hour} stays open: the imports of these states write here, too, and haven't passed it: "
-        f"{others}. One that is gone for good: `el ledger {quote(root)} --retire ID`"
+        f"{others}. One that is gone for good: `{command('ledger', typed(root), retire='ID')}`"
     )
 
 

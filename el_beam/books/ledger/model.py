@@ -221,6 +221,7 @@ class RunNote:
     summary: Summary
     archives: tuple[str, ...] = ()  # raw: sinks of the same run
     options: tuple[str, ...] = ()  # of its format and schemas
+    head: str = ""  # of the file that was read: see FileMark
 
 
 @dataclass(frozen=True)
@@ -308,7 +309,7 @@ class Notes(Generic[T]):
 
 def _previous_run(note: RunNote) -> Document:
     document = vars(note) | previous_summary(note.summary)
-    del document["summary"], document["options"]
+    del document["summary"], document["options"], document["head"]
     return document
 
 

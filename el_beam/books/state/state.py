@@ -310,6 +310,11 @@ class State:
         """Those that anything is known of."""
         return filesystem.names(f"{self.path}/topics")
 
+    def folders(self) -> list[str]:
+        """All folders that it has."""
+        topics = (f"{self.path}/topics/{name}" for name in self.topics())
+        return [self.path, f"{self.path}/lease", *topics]
+
     def topic(self, name: str) -> TopicState:
         return TopicState(f"{self.path}/topics/{name}", name, self._kept, self.previous)
 

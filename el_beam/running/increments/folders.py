@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from shlex import join, quote
 
+from el_beam.advice import command, typed
 from el_beam.books.folder import folder_id, is_previous
 from el_beam.books.imports import (
     ImportEntry,
@@ -18,7 +18,7 @@ from el_beam.books.imports import (
     unfinished,
 )
 from el_beam.books.ledger.changes import finish_left
-from el_beam.books.ledger.entries import enter_state, instance_in, not_replaced
+from el_beam.books.ledger.entries import archives_of, enter_state, instance_in, not_replaced
 from el_beam.books.ledger.hours import RETIRED, SKEW, Closing, open_for, put, retired
 from el_beam.books.ledger.model import RAW
 from el_beam.books.ledger.upgrade import adopt, adopt_others, entry_name, old_entries
@@ -65,7 +65,8 @@ class ImportFolders:
             if str(other := known.setdefault(key, sink)) != str(sink):
                 raise StateError(
                     f"{sink.root} is another name of {other.root}, or a copy of it: use one; or "
-                    f"`el state new-id {quote(sink.root)}` makes a copy a folder of its own"
+                    f"`{command('state', 'new-id', typed(sink.root))}` makes a copy a folder "
+                    "of its own"
                 )
         enter_state(rooted, state, lease.token, options)
         for sink in rooted:
@@ -91,7 +92,7 @@ class ImportFolders:
         if paths := [*paths, *filter(is_previous, roots)]:
             return [
                 "written so that the release before can go on with it, until "
-                f"`el state upgrade {join(paths)}`: {', '.join(paths)}"
+                f"`{command('state', 'upgrade', *map(typed, paths))}`: {', '.join(paths)}"
             ]
         return []
 
@@ -149,7 +150,7 @@ class ImportFolders:
             scheme_of(log.sink), self._cluster, intent.topic, intent.topic_id,
             below_root(summary, str(log.sink)), ranges, without(intent.expired, log.held),
             summary.holes, log.choice, "",
-            tuple(name for sink, _ in self._sinks if (name := str(sink)).startswith(RAW)),
+            archives_of(sink for sink, _ in self._sinks),
             self._id, intent.number, last=() if self._state.previous else summary.last,
         )  # fmt: skip
 
@@ -241,7 +242,7 @@ class ImportFolders:
                     f"{root} takes events of {last.topic} from another import, which chooses "
                     f"{last.choice or 'all'}, and this one {log.choice or 'all'}: give this one a "
                     "folder of its own; or, if the other one is gone for good, "
-                    f"`el ledger {quote(root)} --retire {last.state}`"
+                    f"`{command('ledger', typed(root), retire=last.state)}`"
                 )
         return ""
 
@@ -254,7 +255,8 @@ class ImportFolders:
             if instance_in(sink, self._id) not in ("", self._lease.token):
                 raise LeaseLost(
                     f"another instance works on a copy of {self._state.path}, into {sink.root}: "
-                    f"`el state new-id {quote(self._state.path)}` makes this one a state of its own"
+                    f"`{command('state', 'new-id', typed(self._state.path))}` makes this one a "
+                    "state of its own"
                 )
 
     def sweep(self, awaited: Iterable[ImportEntry]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from el_beam.books.ledger.beginning import make_ready
 from el_beam.books.state.lease import Lease
 from el_beam.books.state.state import (
     Attempt,
@@ -72,16 +73,14 @@ class Increments:
         options_of(execution)  # its jars are there
         self._clock, self._processes, self._run_job = clock, processes or Processes(), run
         self._job, self._source = job, job.source
-        self._execution, self._options = execution, options
-        self._after_commit = after_commit
+        self._execution, self._options, self._after_commit = execution, options, after_commit
         self._state = State(options.state, kept=options.kept, previous=options.previous)
         self._lease = Lease(self._state, clock, processes)
         self._there = SourceTopics(job.source)
         self._kafka = self._there.kafka
         self._transactions = Transactions(self._state.path)
         self._topics: dict[str, ImportedTopic] = {}
-        self._jobs = ImportJobs(execution, job.source.group, self._state)
-        self._runs = 0
+        self._jobs, self._runs = ImportJobs(execution, job.source.group, self._state), 0
         self._notes: list[str] = []  # for the next report
         self._code = about()["el_beam"]
 
@@ -92,6 +91,7 @@ class Increments:
         Raises StateError where the state can't be used, SinkError; without `every`
         KafkaAway, FileAway, FlinkError and NotReady too."""
         every = self._options.every
+        make_ready((sink for sink, _ in self._job.sinks), self._state.path)
         with self._lease:
             begun = False
             while True:
@@ -148,6 +148,7 @@ class Increments:
             with suppress(SinkError, DocumentError):  # it is tried again, and told, each round
                 self._finish(self._topic(name))
         self._sweep()
+        filesystem.sweep(self._state.folders())
         self._notes += self._folders.notes_of_format()
         for name in filesystem.names(self._state.path):
             if name.startswith("books-"):

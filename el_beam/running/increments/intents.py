@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from shlex import quote
 
+from el_beam.advice import command, typed
 from el_beam.books.imports import offsets
 from el_beam.books.state.state import Commit, Intent, State, StateError
 from el_beam.running.increments.folders import ImportFolders
@@ -47,10 +47,8 @@ class Intents:
 
     def reset(self, topic: str) -> str:
         """How the command begins that lets a topic go on from elsewhere."""
-        return (
-            f"el state reset {quote(self._state.path)} --source {quote(self._source.brokers())} "
-            f"--topic {quote(topic)}"
-        )
+        where = {"source": self._source.brokers(), "topic": topic}
+        return command("state", "reset", typed(self._state.path), **where)
 
     def next(self, topic: ImportedTopic, there: TopicFacts, report: Report) -> Intent | None:
         """Raises StateError where records that must be read can't be."""

@@ -13,7 +13,10 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
+from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.changes import changing, finish, prepare
+from el_beam.books.ledger.copies import DataFile, why_it_stays
+from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.model import MARK, Change
 from el_beam.connectors.contract import Selection
 from el_beam.job import Execution, Job, Rules
@@ -32,7 +35,7 @@ from el_beam.upkeep.replay.replay import replay
 from schemas.registry import Registry
 from transforms.counts.summary import Summary, total
 from transforms.io.files import filesystem
-from transforms.layout import LEDGER
+from transforms.layout import LEDGER, FileName
 from transforms.write.sink import Sink
 
 
@@ -112,7 +115,20 @@ def _change(
         path = f"{folder}/{plan.name}-{last}"
         made.files[temporary] = receipt._replace(where=path, file=receipt.file._replace(path=path))
         of[path.removeprefix(f"{sink.root}/")] = hour.parts[receipt.split]
+    untracked = _elsewhere(sink.root, hour.hour, target, made) if target.untracked else ()
     return Change(
         name, f"backfill of {hour.hour} from {plan.raw}", made, of,
-        (*target.removed, *target.untracked), tuple(target.instead_of),
+        (*target.removed, *untracked), tuple(target.instead_of),
     )  # fmt: skip
+
+
+def _elsewhere(root: str, hour: str, target: BackfillTarget, made: Summary) -> list[str]:
+    """The unknown files of an hour all of whose rows are in others, new ones too: the others
+    stay."""
+    ledger = read_ledger(root, selected=hour.__eq__)
+    compare(ledger, selected=hour.__eq__, hours=[hour])
+    new = [DataFile(each.file.temporary, name.ending) for each in made.files.values()
+           if each.file and (name := FileName.parse(each.file.path))]  # fmt: skip
+    return [each.what for each in ledger.troubles
+            if each.kind == "unknown" and each.what in target.untracked
+            and not why_it_stays(ledger, each, new)]  # fmt: skip

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from transforms.io.files.base import FileInfo
+from transforms.io.files.base import Access, FileInfo, FolderAccess
 from transforms.io.files.local import Disk
 
 if TYPE_CHECKING:
@@ -141,14 +141,17 @@ class LabDisk(Disk):
     def is_folder(self, path: str) -> bool:
         return path.rstrip("/") in self.folders
 
-    def make_folder(self, path: str) -> None:
+    def access(self, folder: str) -> FolderAccess | None:
+        return FolderAccess(0o755, None) if folder.rstrip("/") in self.folders else None
+
+    def make_folder(self, path: str, access: Access | None = None) -> None:
         self._do("make_folder", path)
         entries, name = self._at(path)
         if name in entries:
             raise FileExistsError(17, "File exists", path)
         self._set(path, None)
 
-    def write(self, path: str, content: bytes) -> None:
+    def write(self, path: str, content: bytes, access: Access | None = None) -> None:
         self._do("create", path)
         entries, name = self._at(path)
         if name in entries:

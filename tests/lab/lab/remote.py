@@ -9,7 +9,7 @@ from typing import IO, TypeVar
 
 from lab.disk import LabDisk
 from lab.sim import World
-from transforms.io.files.base import FileInfo, Files
+from transforms.io.files.base import Access, FileInfo, Files
 
 Result = TypeVar("Result")
 
@@ -37,10 +37,10 @@ class LabHdfs(Files):
     def info(self, path: str) -> FileInfo | None:
         return self._ask(lambda disk: disk.found(path))
 
-    def make_folder(self, path: str) -> None:
+    def make_folder(self, path: str, access: Access | None = None) -> None:
         self._perhaps_again(lambda: self._ask(lambda disk: disk.make_folders(path)))
 
-    def write(self, path: str, content: bytes) -> None:
+    def write(self, path: str, content: bytes, access: Access | None = None) -> None:
         def write() -> None:
             self._ask(lambda disk: disk.make_folders(path.rpartition("/")[0]))
             self._ask(lambda disk: disk.set_file(path, b""))

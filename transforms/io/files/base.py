@@ -28,6 +28,28 @@ class FileInfo(NamedTuple):
     updated: float  # unix seconds, by the clock of the file system
 
 
+class Access(NamedTuple):
+    """Who may use a new file or folder. Bits are those of a file; a folder can be entered by those
+    who may read it."""
+
+    most: int  # of the bits that it would have, these
+    exact: bool = False  # just these, whatever it would have
+    group: int | None = None  # id of its group, of files on this machine
+    lenient: bool = False  # where we can't give it to that group, it is as it would be
+
+    def bits(self, usual: int, *, folder: bool) -> int:
+        """The bits of one that would have the `usual` ones."""
+        most = (self.most | (self.most & 0o444) >> 2) if folder else self.most & 0o666
+        return most if self.exact else usual & most
+
+
+class FolderAccess(NamedTuple):
+    """Who may use a folder that is there."""
+
+    bits: int
+    group: int | None
+
+
 class Files(ABC):
     """A file system. Callers may repeat every method after an error, whether it had worked or not.
 
@@ -50,12 +72,17 @@ class Files(ABC):
         """Whether a file or folder is there."""
         return self.info(path) is not None
 
-    @abstractmethod
-    def make_folder(self, path: str) -> None:
-        """A folder and those above it, unless they are there. They last when this returns."""
+    def access(self, folder: str) -> FolderAccess | None:
+        """Who may use a folder; None where there is none, or where folders have no such thing."""
+        return None
 
     @abstractmethod
-    def write(self, path: str, content: bytes) -> None:
+    def make_folder(self, path: str, access: Access | None = None) -> None:
+        """A folder and those above it, unless they are there; new ones have this access. They last
+        when this returns."""
+
+    @abstractmethod
+    def write(self, path: str, content: bytes, access: Access | None = None) -> None:
         """A file with this content, whatever was there. The content lasts when this returns, the
         name of a new file once its folder is synced. Until then a reader may see a part of it."""
 
@@ -131,6 +158,10 @@ def ask(files: Files, path: str, call: Callable[[Files], Result]) -> Result:
             if files.is_transient(error):
                 raise FileAway(message) from error
             raise OSError(message) from error
+        except OSError as error:
+            if error.errno and error.filename is None:  # of what was written, a system says none
+                error.filename = path
+            raise
 
     return retrying(once, FileAway, clock=files.clock)
 

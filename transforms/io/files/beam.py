@@ -8,7 +8,7 @@ from typing import IO, cast
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from transforms.io.files.base import FileInfo, Files
+from transforms.io.files.base import Access, FileInfo, Files
 
 
 class BeamFiles(Files):
@@ -31,10 +31,10 @@ class BeamFiles(Files):
     def exists(self, path: str) -> bool:
         return bool(FileSystems.exists(path))
 
-    def make_folder(self, path: str) -> None:
+    def make_folder(self, path: str, access: Access | None = None) -> None:
         return
 
-    def write(self, path: str, content: bytes) -> None:
+    def write(self, path: str, content: bytes, access: Access | None = None) -> None:
         plain = CompressionTypes.UNCOMPRESSED
         with FileSystems.create(path, "application/octet-stream", plain) as file:
             file.write(content)

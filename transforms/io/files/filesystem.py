@@ -14,12 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
-from transforms.io.files.base import FileInfo, Files, ask
+from transforms.io.files.base import Access, FileInfo, Files, FolderAccess, ask
 from transforms.io.files.local import LocalFiles
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
+PRIVATE: Final = 0o640
+_PRIVATE = re.compile(r"_temporary|_replaced|EventError_\d+")  # folders: see transforms/layout.py
+_PRIVATE_PART = re.compile(rf"/(?:{_PRIVATE.pattern})(?=/|$)")
+_LEFT = re.compile(r"_.+\.[0-9a-f]{32}", re.DOTALL)  # names of files that are not whole yet
+LONGEST_CREATE: Final = 3600.0  # seconds: longer than any lease, and than calls are tried again
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 Arguments = ParamSpec("Arguments")
@@ -99,9 +104,8 @@ def _asking(
     return asked
 
 
+info = _asking(Files.info)
 exists = _asking(Files.exists)
-make_folder = _asking(Files.make_folder)
-write = _asking(Files.write)
 open_file = _asking(Files.open_file)
 move = _asking(Files.move)
 remove = _asking(Files.remove)
@@ -109,6 +113,84 @@ remove_empty = _asking(Files.remove_empty)
 names = _asking(Files.names)
 find = _asking(Files.find)
 sync = _asking(Files.sync)
+
+
+class Modes(NamedTuple):
+    """The bits of new files that people ask for; None: as it is usual. Folders can be entered by
+    those who may read them."""
+
+    events: int | None = None
+    private: int | None = None  # of what has whole lines, and of states
+
+
+_ASKED: Final = [Modes()]  # what this process was asked for last
+
+
+@contextmanager
+def making(modes: Modes) -> Iterator[None]:
+    """While the block runs, new files and folders have these bits: for all threads of this
+    process. Sinks take it with them to other processes."""
+    _ASKED.append(modes)
+    try:
+        yield
+    finally:
+        _ASKED.remove(modes)
+
+
+def asked_modes() -> Modes:
+    return _ASKED[-1]
+
+
+def make_folder(path: str, *, private: bool = False) -> None:
+    """A folder and those above it, unless they are there. They last when this returns. Who may
+    use new ones, docs/access.md says; a `private` one is for its group alone."""
+    part = _PRIVATE_PART.search(path)
+    if private or part:  # those above it are for all who may see them
+        above = path[: part.start()] if part else path.rpartition("/")[0]
+        if above and not exists(above):
+            make_folder(above)
+    access = _access(path, asked_modes(), private=private)
+    ask(files_of(path), path, lambda files: files.make_folder(path, *_given(access)))
+
+
+def write(path: str, content: bytes, name: str = "", modes: Modes | None = None) -> None:
+    """A file with this content, whatever was there: see Files.write. Those may use
+    it who may if it has another name later, as files do that have a temporary one."""
+    access = _access(name or path, modes or asked_modes())
+    ask(files_of(path), path, lambda files: files.write(path, content, *_given(access)))
+
+
+def _access_of(folder: str) -> Callable[[Files], FolderAccess | None]:
+    return lambda files: files.access(folder)
+
+
+def _given(access: Access | None) -> tuple[Access, ...]:
+    return (access,) if access else ()
+
+
+def _access(path: str, modes: Modes, *, private: bool = False) -> Access | None:
+    """Who may use what is made at a path. None: as umask or HDFS have it."""
+    above, files = path.rpartition("/")[0], files_of(path)
+    while above and (found := ask(files, above, _access_of(above))) is None:
+        above = above.rpartition("/")[0]
+    if not above:
+        found = None
+    closed = found is not None and not found.bits & 0o007
+    new = path[len(above) :].strip("/").split("/")
+    named = private or any(map(_PRIVATE.fullmatch, new))
+    bits = modes.private if named or closed else modes.events
+    group = found.group if found else None
+    if bits is not None:
+        return Access(bits, True, group)
+    if named:
+        return Access(PRIVATE & (found.bits if found and closed else 0o777), False, group)
+    return Access(found.bits & 0o666, False, group, True) if found and closed else None
+
+
+def open_to_others(folder: str) -> bool:
+    """Whether those who are not of its group can enter a folder that is there."""
+    found = ask(files_of(folder), folder, _access_of(folder))
+    return found is not None and bool(found.bits & 0o007)
 
 
 def at_once(root: str, call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
@@ -138,6 +220,23 @@ def create(path: str, content: bytes) -> bool:
         return True
     remove(temporary)
     return False
+
+
+def sweep(folders: Iterable[str]) -> None:
+    """Remove what `create` and moves have left in folders, killed so long ago that nobody goes on
+    with it, by the file system's own clock. Who calls this holds the lease of the folders."""
+    for folder in folders:
+        left = [f"{folder}/{name}" for name in names(folder) if _LEFT.fullmatch(name)]
+        if not left:
+            continue
+        probe = f"{folder}/_probe.{uuid.uuid4().hex}"
+        write(probe, b"")
+        now = info(probe)
+        remove(probe)
+        for path in left:
+            found = info(path)
+            if found and now and found.updated < now.updated - LONGEST_CREATE:
+                remove(path)
 
 
 def read(path: str) -> bytes:

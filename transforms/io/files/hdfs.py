@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import hdfs
 import requests
 
-from transforms.io.files.base import FileInfo, Files, ask
+from transforms.io.files.base import Access, FileInfo, Files, FolderAccess, ask
 from transforms.io.retry import LONGEST_REQUEST
 
 HDFS_PORT = 9870  # of WebHDFS, unless a path says otherwise
@@ -36,8 +36,9 @@ class HdfsFiles(Files):
             url = f"http://{at.hostname}:{at.port or HDFS_PORT}"
         except ValueError as error:
             raise OSError(f"hdfs://{authority}: {error}") from error
-        user = at.username or os.environ.get("HADOOP_USER_NAME") or getpass.getuser()
+        user = at.username or os.environ.get("HADOOP_USER_NAME") or _user(authority)
         self._prefix = f"hdfs://{authority}"
+        self._access: dict[str, FolderAccess] = {}
         self.client = hdfs.InsecureClient(url, user=user, timeout=LONGEST_REQUEST)
 
     def is_transient(self, error: Exception) -> bool:
@@ -52,11 +53,21 @@ class HdfsFiles(Files):
         status = self.client.status(self._path(path), strict=False)
         return _info(path, status) if status else None
 
-    def make_folder(self, path: str) -> None:
-        self.client.makedirs(self._path(path))
+    def access(self, folder: str) -> FolderAccess | None:
+        if folder not in self._access:  # which people change seldom, and a NameNode is asked much
+            status = self.client.status(self._path(folder), strict=False)
+            if not status:
+                return None
+            self._access[folder] = FolderAccess(int(status["permission"], 8) & 0o777, None)
+        return self._access[folder]
 
-    def write(self, path: str, content: bytes) -> None:
-        self.client.write(self._path(path), data=content, overwrite=True)
+    def make_folder(self, path: str, access: Access | None = None) -> None:
+        bits = f"{access.bits(0o755, folder=True):o}" if access else None
+        self.client.makedirs(self._path(path), permission=bits)
+
+    def write(self, path: str, content: bytes, access: Access | None = None) -> None:
+        bits = f"{access.bits(0o644, folder=False):o}" if access else None
+        self.client.write(self._path(path), data=content, overwrite=True, permission=bits)
 
     def open_file(self, path: str) -> IO[bytes]:
         size = self.client.status(self._path(path))["length"]
@@ -97,6 +108,16 @@ class HdfsFiles(Files):
         for (within, _), _, files in walk:
             for name, status in files:
                 yield _info(f"{self._prefix}{within.rstrip('/')}/{name}", status)
+
+
+def _user(authority: str) -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise OSError(
+            f"hdfs://{authority}: the user id {os.getuid()} has no name here: write "
+            f"hdfs://USER@{authority}, or set HADOOP_USER_NAME"
+        ) from None
 
 
 def _info(path: str, status: dict[str, Any]) -> FileInfo:

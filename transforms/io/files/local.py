@@ -1,16 +1,30 @@
 """Files on the disks of this machine."""
 
+import ctypes
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+import stat
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from transforms.io.files.base import FileInfo, Files
+from transforms.io.files.base import Access, FileInfo, Files, FolderAccess
 
+_REFUSED = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.EACCES}
+"""What a file system says that doesn't have links, or renames without replacing."""
+_HERE, _NOREPLACE = -100, 1  # AT_FDCWD, RENAME_NOREPLACE
 _TRIES = 4  # while others remove folders that are empty
+
+
+def _no_rename(*_: object) -> int:
+    ctypes.set_errno(errno.ENOSYS)
+    return -1
+
+
+_renameat2: Callable[..., int] = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", _no_rename)
 
 
 class Disk:
@@ -27,13 +41,29 @@ class Disk:
         """Whether a folder is there, or a link to one."""
         return Path(path).is_dir()
 
-    def make_folder(self, path: str) -> None:
+    def access(self, folder: str) -> FolderAccess | None:
+        """Who may use a folder; None where there is none that we see."""
+        try:
+            status = Path(folder).stat()
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return None
+        return FolderAccess(stat.S_IMODE(status.st_mode) & 0o777, status.st_gid)
+
+    def make_folder(self, path: str, access: Access | None = None) -> None:
         """One folder, in one that is there."""
         Path(path).mkdir()
+        if access:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                _restrict(descriptor, access, folder=True)
+            finally:
+                os.close(descriptor)
 
-    def write(self, path: str, content: bytes) -> None:
+    def write(self, path: str, content: bytes, access: Access | None = None) -> None:
         """A file whose content lasts when this returns."""
         with Path(path).open("wb") as file:
+            if access:
+                _restrict(file.fileno(), access, folder=False)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -45,6 +75,18 @@ class Disk:
     def link(self, source: str, target: str) -> None:
         """A second name of a file."""
         os.link(source, target)
+
+    def rename_new(self, source: str, target: str) -> None:
+        """Another name for a file. Raises FileExistsError where the name is taken, and an OSError
+        of _REFUSED where the file system can't look and rename at once."""
+        if _renameat2(_HERE, os.fsencode(source), _HERE, os.fsencode(target), _NOREPLACE):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), source, None, target)
+
+    def replace(self, source: str, target: str) -> None:
+        """Another name for a file, or for a folder where at most an empty one is; a file that has
+        the name is gone."""
+        Path(source).replace(target)
 
     def same(self, one: str, other: str) -> bool:
         """Whether two names are of one file."""
@@ -81,9 +123,27 @@ class Disk:
             os.close(descriptor)
 
 
+def _given(access: Access | None) -> tuple[Access, ...]:
+    return (access,) if access else ()
+
+
 def _unless_it_is_gone(_: object, __: str, error: tuple[Any, Any, Any]) -> None:
     if not isinstance(error[1], FileNotFoundError):
         raise error[1]
+
+
+def _restrict(descriptor: int, access: Access, *, folder: bool) -> None:
+    status = os.fstat(descriptor)
+    if access.group not in (None, status.st_gid):
+        try:
+            os.fchown(descriptor, -1, access.group or 0)
+        except OSError:  # we are not in that group
+            if access.lenient:
+                return
+    usual = stat.S_IMODE(status.st_mode)
+    bits = (usual & ~0o777) | access.bits(usual & 0o777, folder=folder)
+    if bits != usual:
+        os.fchmod(descriptor, bits)
 
 
 class LocalFiles(Files):
@@ -98,18 +158,21 @@ class LocalFiles(Files):
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def make_folder(self, path: str) -> None:
+    def access(self, folder: str) -> FolderAccess | None:
+        return self._disk.access(folder)
+
+    def make_folder(self, path: str, access: Access | None = None) -> None:
         above = path.rpartition("/")[0]
         parent = above or ("/" if path.startswith("/") else ".")
         for left in reversed(range(_TRIES)):
             try:
-                self._disk.make_folder(path)
+                self._disk.make_folder(path, *_given(access))
                 self._disk.sync(parent)
                 return
             except FileNotFoundError:
                 if not (left and above):
                     raise
-                self.make_folder(above)
+                self.make_folder(above, access)
             except FileExistsError:
                 if not self._disk.is_folder(path):
                     raise
@@ -117,12 +180,12 @@ class LocalFiles(Files):
                     self._disk.sync(parent)  # who has made it may not have come to that
                 return
 
-    def write(self, path: str, content: bytes) -> None:
+    def write(self, path: str, content: bytes, access: Access | None = None) -> None:
         try:
-            self._disk.write(path, content)
+            self._disk.write(path, content, *_given(access))
         except FileNotFoundError:
-            self.make_folder(path.rpartition("/")[0] or ".")
-            self._disk.write(path, content)
+            self.make_folder(path.rpartition("/")[0] or ".", access)
+            self._disk.write(path, content, *_given(access))
 
     def open_file(self, path: str) -> IO[bytes]:
         return self._disk.open_file(path)
@@ -133,12 +196,71 @@ class LocalFiles(Files):
             self._disk.link(source, target)  # a rename would replace what is there
         except FileExistsError:
             moved = self._disk.same(source, target)  # by a move that was killed in the midst of it
+        except OSError as error:
+            if error.errno not in _REFUSED:
+                raise
+            return self._renamed(source, target)
         # Before it has no other name; and who finds another file there relies on that one.
         self._disk.sync(target.rpartition("/")[0] or ".")
         if moved:
             with suppress(FileNotFoundError):  # somebody else may be moving it too
                 self._disk.unlink(source)
         return moved
+
+    def _renamed(self, source: str, target: str) -> bool:
+        """Move where files have one name each."""
+        try:
+            self._disk.rename_new(source, target)
+            moved = True
+        except FileExistsError:
+            moved = False
+        except OSError as error:
+            if error.errno not in _REFUSED:
+                raise
+            moved = self._claimed(source, target)
+        self._disk.sync(target.rpartition("/")[0] or ".")
+        return moved
+
+    def _claimed(self, source: str, target: str) -> bool:
+        """Move where nobody can look and rename at once: who may, a folder beside the target says.
+
+        `_NAME.claim` has one file, whose content is the path of what gets the name. It appears
+        with that, by a rename that fails where one with something in it is. The next mover
+        helps it to its end, so a kill leaves nothing that waits, and a mover that slept long finds
+        its file gone, and replaces nothing."""
+        folder, _, name = target.rpartition("/")
+        claim, mine = f"{folder}/_{name}.claim", f"{folder}/_{name}.{uuid.uuid4().hex}"
+        while True:
+            for note in self.names(claim):
+                self._help(f"{claim}/{note}", target)
+            if not self.info(source):
+                if self.info(target):
+                    return True  # somebody has helped
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)
+            if self.info(target):
+                return not self.info(source)
+            self._disk.make_folder(mine)
+            note = uuid.uuid4().hex
+            self._disk.write(f"{mine}/{note}", source.encode("utf-8", "surrogateescape"))
+            try:
+                self._disk.replace(mine, claim)
+            except OSError:  # another one's is there
+                self.remove(mine)
+                if not self.names(claim):
+                    raise
+
+    def _help(self, note: str, target: str) -> None:
+        """Bring a claim to its end."""
+        try:
+            with self._disk.open_file(note) as file:
+                source = file.read().decode("utf-8", "surrogateescape")
+            if not self.info(target):
+                self._disk.replace(source, target)
+        except FileNotFoundError:  # somebody else was faster
+            pass
+        with suppress(FileNotFoundError):
+            self._disk.unlink(note)
+        self.remove_empty(note.rpartition("/")[0])
 
     def remove(self, path: str) -> None:
         if self._disk.is_folder(path):

@@ -190,7 +190,7 @@ def test_strays_are_put_away(folder: Folder) -> None:
     late = folder.root / folder.path("Edit_1", EIGHT, "double")
     for path in (double, late):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x")
+        shutil.copy(file.where, path)
     assert repairs(folder.look()) == [f"el ledger {folder.root} --put-away"]
     put_away_untracked(str(folder.root), lambda hour: hour == SEVEN)
     assert [each.what for each in folder.look().troubles] == [str(late.relative_to(folder.root))]
@@ -354,10 +354,11 @@ def test_the_state_of_an_old_import_is_away(folder: Folder, tmp_path: Path) -> N
 
 
 def test_the_same_stray_is_put_away_twice(folder: Folder) -> None:
-    folder.ran(folder.file("Edit_1", SEVEN, 1, "a"))
+    files = [folder.file("Edit_1", SEVEN, rows, "a" * rows) for rows in (1, 2)]
+    folder.ran(*files)
     stray = folder.root / folder.path("Edit_1", SEVEN, "stray")
-    for content in ("x", "y"):
-        stray.write_text(content)
+    for file in files:
+        shutil.copy(file.where, stray)
         put_away_untracked(str(folder.root), lambda _: True)
         assert not stray.exists() and folder.look().troubles == []
 

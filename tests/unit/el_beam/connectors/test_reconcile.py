@@ -139,7 +139,7 @@ def test_what_to_do() -> None:
     nothing = Fake("parquet", [], "it's")
     redo = f"el backfill apply RAW 'parquet:/it'\"'\"'s' --from {HOURS[0]} --to {HOURS[1]}"
     assert told(topic, nothing).startswith("parquet:/it's lacks events: ")
-    assert told(nothing, tables).endswith(redo)
+    assert told(nothing, tables).endswith(f"`{redo}`")
     assert "have expired" in told(Fake("kafka", []), files)
     assert "is in a table stays" in told(files, Fake("sqlite", []))
     assert "`el ledger`" in told(Fake("parquet", rows + rows), topic)

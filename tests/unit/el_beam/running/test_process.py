@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import atexit
+import fcntl
 import gc
 import logging
 import os
@@ -34,6 +35,7 @@ from el_beam.running import bounded
 from el_beam.running.process import (
     for_command,
     for_job,
+    in_use,
     interruptible,
     interrupting,
     stop_requested,
@@ -147,7 +149,7 @@ def test_what_the_command_line_changes(tmp_path: Path) -> None:
                 assert signal.getsignal(signal.SIGTERM) != before["signals"][signal.SIGTERM]
     assert noise.read_text() == "noise\n"
     assert {name for name in before if now[name] != before[name]} == {
-        "descriptors", "gc", "logging", "warnings", "temporaries", "hooks",
+        "descriptors", "gc", "logging", "warnings", "temporaries", "hooks", "streams",
     }  # fmt: skip
     assert not differs(before)
 
@@ -171,3 +173,12 @@ def test_only_entries_change_the_process() -> None:
                     if called or (isinstance(node, ast.Assign) and name.startswith(TARGETS)):
                         found.add(str(path.relative_to(ROOT)))
     assert found <= MAY_CHANGE.keys()
+
+
+def test_a_folder_in_use_is_locked(tmp_path: Path) -> None:
+    """As systemd-tmpfiles looks at it."""
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    with in_use(str(tmp_path)), pytest.raises(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(descriptor)

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import pickle
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -229,3 +230,18 @@ def test_no_request_to_hdfs_waits_longer_than_the_holder_of_a_lease_may(
         with pytest.raises(requests.ConnectionError):
             call()
     assert len(asked) >= 4 and {*asked} == {LONGEST_REQUEST}
+
+
+def test_what_a_kill_left_long_ago_is_swept(tmp_path: Path) -> None:
+    """By the clock of the disk, and nothing else."""
+    old, new = f"_a.json.{'0' * 32}", f"_a.json.{'1' * 32}"
+    others = ["a.json", "_SUCCESS", "_a.json.0123", f"a.{'0' * 32}"]
+    for name in (old, new, *others):
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (0, 0 if name != new else time.time()))
+    folder = tmp_path / f"_b.{'2' * 32}"  # of a move without links
+    folder.mkdir()
+    (folder / "x").touch()
+    os.utime(folder, (0, 0))
+    filesystem.sweep([str(tmp_path), f"{tmp_path}/none"])
+    assert {path.name for path in tmp_path.iterdir()} == {new, *others}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from transforms.io.files.base import Access
 from transforms.io.files.local import Disk, LocalFiles
 from transforms.io.world import CLOCK, Clock, ticking
 
@@ -25,9 +26,9 @@ class _Disk(Disk):
             raise Dead
         self.done.append((name, Path(path).name))
 
-    def make_folder(self, path: str) -> None:
+    def make_folder(self, path: str, access: Access | None = None) -> None:
         self._do("make_folder", path)
-        super().make_folder(path)
+        super().make_folder(path, access)
 
     def link(self, source: str, target: str) -> None:
         self._do("link", target)

@@ -1,0 +1,174 @@
+"""Who may read what is written: docs/access.md."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from el_beam import cli
+from el_beam.books.folder import make_private
+from el_beam.commands import check
+from el_beam.config.options import modes
+from transforms import layout
+from transforms.io.files import filesystem
+from transforms.io.files.filesystem import Modes, making
+
+SAMPLE = Path(cli.__file__).parents[1] / "examples/sample.log.gz"
+NONAME = 12345
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path) -> Iterator[Path]:
+    """A folder that all can enter, and the usual umask."""
+    before = os.umask(0o022)
+    tmp_path.chmod(0o755)
+    log = b"".join(gzip.decompress(SAMPLE.read_bytes()).splitlines(keepends=True)[:300])
+    (tmp_path / "log").write_bytes(log)
+    yield tmp_path
+    os.umask(before)
+
+
+def bits(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def found(root: Path) -> dict[str, set[int]]:
+    """The modes of what is below a folder, by the name of what is next to it."""
+    modes: dict[str, set[int]] = {}
+    for path in root.rglob("*"):
+        top = path.relative_to(root).parts[0].partition("_")[0]
+        modes.setdefault(f"{top} {'folder' if path.is_dir() else 'file'}", set()).add(bits(path))
+    return modes
+
+
+def run(place: Path, *words: str) -> None:
+    sinks = (f"parquet:{place}/p", f"raw:{place}/r")
+    assert cli.main(["run", f"file:{place}/log", *sinks, *words]) == 0
+
+
+def test_new_folders(place: Path) -> None:
+    run(place)
+    events = found(place / "p")
+    assert events["EventError folder"] == {0o750} and events["EventError file"] == {0o640}
+    assert events["Edit folder"] == {0o755} and events["Edit file"] == {0o644}
+    assert bits(place / "p") == 0o755
+    raw = found(place / "r")
+    assert bits(place / "r") == 0o750
+    assert raw["year=2019 folder"] == {0o750} and raw["year=2019 file"] == {0o640}
+    assert raw[" file"] == {0o640} and raw[" folder"] == {0o750}  # of its ledger
+
+
+def test_what_is_there_keeps_its_readers(place: Path) -> None:
+    """New hours of an archive, and of EventErrors, that all could read before."""
+    for name in ("r", "p/EventError_14035058"):
+        (place / name).mkdir(parents=True)
+    run(place)
+    assert found(place / "r")["year=2019 file"] == {0o644}
+    events = found(place / "p")
+    assert events["EventError file"] == {0o644} and events["EventError folder"] == {0o755}
+    assert bits(place / "r") == 0o755
+
+
+def test_what_is_asked_for(place: Path) -> None:
+    (place / "p").mkdir(mode=0o700)
+    run(place, "--mode", "events=0664,private=0600")
+    raw = found(place / "r")
+    assert bits(place / "r") == 0o700 and raw["year=2019 file"] == {0o600}
+    events = found(place / "p")
+    assert events["EventError file"] == {0o600}
+
+
+def test_events_are_as_asked_for(place: Path) -> None:
+    run(place, "--mode", "events=0664")
+    events = found(place / "p")
+    assert events["Edit file"] == {0o664} and events["Edit folder"] == {0o775}
+    assert events["EventError file"] == {0o640}
+    assert found(place / "r")["year=2019 file"] == {0o640}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "644", "events", "events=", "events=888", "events=0755", "private=0040", "nope=0644",
+     "events=1644", "events=0644,events=0644", "events=0o644", "private=-640"],
+)  # fmt: skip
+def test_nonsense_is_refused_at_once(
+    value: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValueError, match=r"mode|files are written"):
+        modes(value)
+    call = ["run", f"file:{place}/log", f"parquet:{place}/p", "--mode", value]
+    assert cli.main(call) == 2 and "--mode" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        hours = ("--from", "2019-03-10", "--to", "2019-03-10")
+        cli.main(["backfill", "plan", "/r", "parquet:/p", *hours, "--mode", value])
+    assert ended.value.code == 2
+
+
+def test_a_state_is_of_its_group(place: Path) -> None:
+    make_private([f"{place}/state"])
+    filesystem.make_folder(f"{place}/state/topics/raw")
+    filesystem.create(f"{place}/state/topics/raw/1.json", b"{}")
+    assert found(place / "state") == {"topics folder": {0o750}, "topics file": {0o640}}
+    make_private([str(place)])
+    assert bits(place) == 0o755, "what is there stays as it is"
+
+
+def test_a_stricter_umask_counts(place: Path) -> None:
+    os.umask(0o077)
+    run(place)
+    assert bits(place / "r") == 0o700
+    assert found(place / "r")["year=2019 file"] == {0o600}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives folders away")
+def test_the_group_is_that_of_the_folder(place: Path) -> None:
+    os.chown(place, -1, NONAME)
+    make_private([f"{place}/state"])
+    filesystem.create(f"{place}/state/x", b"")
+    assert {each.stat().st_gid for each in (place / "state", place / "state/x")} == {NONAME}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root becomes somebody else")
+@pytest.mark.parametrize("member", [True, False])
+def test_readers_of_a_folder_that_we_are_not_of(place: Path, member: bool) -> None:
+    """Its group reads what we write there: as its group, or else as others, as before."""
+    folder = place / "data"
+    folder.mkdir(mode=0o750)
+    folder.chmod(0o750)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.chdir(folder)  # pytest's own can't be entered by others
+            os.chown(".", NONAME, NONAME + 1)
+            os.setgroups([NONAME + 1] if member else [])
+            os.setgid(NONAME)
+            os.setuid(NONAME)
+            filesystem.write("./x", b"x")
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    os.chown(folder, 0, 0)  # root may not be almighty in a container
+    status = (folder / "x").stat()
+    wanted = (NONAME + 1, 0o640) if member else (NONAME, 0o644)
+    assert (status.st_gid, stat.S_IMODE(status.st_mode)) == wanted
+
+
+def test_names_of_private_folders() -> None:
+    """`filesystem` knows them, though it knows no layout."""
+    for name in (layout.TEMPORARY, layout.REPLACED, "EventError_14035058"):
+        with making(Modes(private=0o600)):
+            assert filesystem._PRIVATE.fullmatch(name)
+
+
+def test_check_names_an_archive_that_all_can_read(place: Path) -> None:
+    (place / "open").mkdir()
+    make_private([f"{place}/closed"])
+    levels = [each.level for each in check.access([f"{place}/open", f"{place}/closed"])]
+    assert levels == ["problem", "ok"]
