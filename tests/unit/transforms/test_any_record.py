@@ -173,7 +173,7 @@ def check(rnd: Random, folder: Path, *, count: int, beam: bool) -> None:
         assert got == {place: value.removesuffix(b"\n") for place, value in enumerate(values)}
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False))
 def test_each_record_becomes_an_event_or_an_event_error(
     tmp_path_factory: pytest.TempPathFactory, rnd: Random

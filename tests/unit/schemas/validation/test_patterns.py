@@ -55,7 +55,7 @@ def any_text(rnd: Random, longest: int) -> str:
     return "".join(rnd.choices(CHARACTERS, k=rnd.randint(0, longest)))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False))
 def test_re2_says_what_re_says(rnd: Random) -> None:
     pattern = any_pattern(rnd, ATOMS)
@@ -133,7 +133,7 @@ def seconds_of(search: Search, text: str) -> float:
     return min(found)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False))
 def test_what_only_re_can_search_has_a_limit_that_holds(rnd: Random) -> None:
     atoms = ["a", "b", "[ab]", "a?", "b*", ".", "a{2}", *UNTRANSLATABLE]
