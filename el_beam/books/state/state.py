@@ -270,8 +270,8 @@ class State:
         previous, known = self.previous, self._source_cluster()
         bound = self._bound(cluster_id if known in ("", _FENCE) else known)
         if not known:
-            source = _Source(cluster_id if previous else _FENCE)
-            filesystem.create(self._source, SOURCE.dump(source))
+            known = cluster_id if previous else _FENCE
+            filesystem.create(self._source, SOURCE.dump(_Source(known)))
         if bound != cluster_id:
             raise StateError(
                 f"{self.path} is about the Kafka cluster {bound}, these brokers are {cluster_id}: "
@@ -281,17 +281,15 @@ class State:
     def id(self) -> str:
         """What no other state is called, wherever it is moved."""
         if not self.known_id():
-            filesystem.create(
-                f"{self.path}/identity.json", IDENTITY.dump(_Identity(uuid.uuid4().hex))
-            )
+            new = IDENTITY.dump(_Identity(uuid.uuid4().hex))
+            filesystem.create(f"{self.path}/identity.json", new)
         return self.known_id()
 
     def known_id(self) -> str:
         """As `id`; '' where it has none, or isn't there."""
         path = f"{self.path}/identity.json"
-        if not filesystem.exists(path):
-            return ""
-        return IDENTITY.load(filesystem.read(path), path).id
+        there = filesystem.exists(path)
+        return IDENTITY.load(filesystem.read(path), path).id if there else ""
 
     def new_id(self) -> None:
         """Let it be a state of its own, if it was a copy. Its lease must be held."""
@@ -312,8 +310,8 @@ class State:
 
     def folders(self) -> list[str]:
         """All folders that it has."""
-        topics = (f"{self.path}/topics/{name}" for name in self.topics())
-        return [self.path, f"{self.path}/lease", *topics]
+        topics = (f"topics/{name}" for name in self.topics())
+        return [self.path, *(f"{self.path}/{each}" for each in ("lease", *topics))]
 
     def topic(self, name: str) -> TopicState:
         return TopicState(f"{self.path}/topics/{name}", name, self._kept, self.previous)

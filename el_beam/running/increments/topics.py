@@ -2,9 +2,9 @@
 
 from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
-from shlex import quote
 from typing import Final
 
+from el_beam.advice import command, typed
 from el_beam.running.increments.planning import TopicFacts, places
 from transforms.errors import UnreadableInput
 from transforms.io.kafka.broker import broker_of, matching
@@ -136,12 +136,13 @@ class SourceTopics:
             if (done, place) in self._named or (age < _LONG and not done):
                 continue
             self._named.add((done, place))
+            partition = f"{place.topic}/{place.partition}"
             self._notes.append(
                 f"a transaction that begins at {place} doesn't end: its first record is "
                 f"{age / 60:,.0f} minutes old, and nobody can read what follows it; "
                 + ("hours close without it, and open again when it ends" if done else
-                   f"hours wait for it, or `el state release {quote(state)} {place.topic}/"
-                   f"{place.partition}` closes them without it")
+                   f"hours wait for it, or `{command('state', 'release', typed(state), partition)}`"
+                   " closes them without it")
             )  # fmt: skip
 
     def _at(self, offsets: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], LastRecord]:
