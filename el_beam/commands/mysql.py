@@ -16,7 +16,15 @@ from el_beam.connectors.contract import StoredError, selection_of
 from el_beam.connectors.mysql import server_of
 from el_beam.terminal.console import live, printable
 from el_beam.upkeep.mysql.migrations import TablePlan, apply, plans
-from el_beam.upkeep.mysql.purge import Pace, PurgeTarget, check_rights, purge, targets, without_time
+from el_beam.upkeep.mysql.purge import (
+    ISOLATION,
+    Pace,
+    PurgeTarget,
+    check_rights,
+    purge,
+    targets,
+    without_time,
+)
 from el_beam.upkeep.mysql.tables import tables
 from el_beam.upkeep.retention.keep_list import read_keep
 from el_beam.uris import parse_uri
@@ -171,7 +179,8 @@ def _apply(args: argparse.Namespace) -> int:
 def _purge(args: argparse.Namespace) -> int:
     with _database(args) as (server, registry):
         before = datetime.now(UTC) - args.older_than
-        selection, database = selection_of(None, None, args.schema), engine(server, keep=True)
+        selection = selection_of(None, None, args.schema)
+        database = engine(server, keep=True, isolation=ISOLATION)
         found, problems = targets(database, registry, read_keep(args.keep), selection.schema)
         _check_any(args, [*found, *problems])
         if args.yes:

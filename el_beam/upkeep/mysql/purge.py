@@ -32,6 +32,8 @@ _FEWEST: Final = 10  # rows of one
 _FIRST: Final = 200
 _AWAY: Final = 600.0  # seconds that a server is waited for
 _LOCKED: Final = 120.0  # seconds that a table is waited for
+ISOLATION: Final = "READ COMMITTED"
+"""Of an engine that purges: nothing but the rows themselves is locked, no gap between them."""
 _TIMES: Final = ("dt", "timestamp")
 """The first is the server's. The second may be the client's, and counts where the first isn't
 there, as in EventLogging's oldest tables."""
@@ -205,8 +207,7 @@ class Walk:
     where the rows that are meant are few among others, those are read and passed over."""
 
     def __init__(self, engine: sa.Engine, of: PurgeTarget, before: datetime, place: int) -> None:
-        # So that nothing but the rows themselves is locked, no gap between them.
-        self._engine = engine.execution_options(isolation_level="READ COMMITTED")
+        self._engine = engine
         self._of, self._kept = of, of.kept or Kept((), {}, frozenset())
         self._clock, self._first = of.clocks[place], of.clocks[0]
         times = [each.column for each in of.clocks]

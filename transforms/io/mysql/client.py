@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pymysql
 import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import IsolationLevel
 
 from schemas.errors import ElBeamError
 from schemas.storage.sql import ColumnFacts, Index, TableFacts, owner_of
@@ -88,16 +89,21 @@ _MEANS: Final = {code: kind for kind, codes in _CODES.items() for code in codes}
 
 
 def engine(
-    server: MysqlServer, *, answer: float = _ANSWER, lock: int | None = None, keep: bool = False
-) -> sa.Engine:
+    server: MysqlServer, *, answer: float = _ANSWER, lock: int | None = None, keep: bool = False,
+    isolation: IsolationLevel | None = None,
+) -> sa.Engine:  # fmt: skip
     """A new engine, whose connections are in strict mode, UTC and utf8mb4, and make transactions.
 
     `answer` is for how many seconds a statement may be silent, `lock` how many of them it may wait
     for a lock. With `keep` there is one connection, tried before each use; without it each use
-    makes one."""
+    makes one. `isolation` is that of all transactions, unless it is the server's. It is set when a
+    connection is made: if an engine's `execution_options` have it, SQLAlchemy sets it at each use,
+    and if the server dies then, keeps the connection for as long as anybody has the error."""
     pool: dict[str, Any] = {"poolclass": sa.NullPool}
     if keep:
         pool = {"pool_size": 1, "max_overflow": 0, "pool_pre_ping": True}
+    if isolation:
+        pool["isolation_level"] = isolation
     session = _SESSION.format(lock or _LOCK) + (_KEPT if keep else "")
     return sa.create_engine(
         "mysql+pymysql://", creator=lambda: _connect(server, answer, session), **pool
