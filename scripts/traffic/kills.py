@@ -136,11 +136,18 @@ def small_disk(folder: Path, size: str) -> Iterator[None]:
 
 @contextmanager
 def full(disk: Path, leave: int) -> Iterator[None]:
-    """A disk has only so many bytes left while the block runs."""
-    ballast, about = disk / "ballast", os.statvfs(disk)
-    with ballast.open("wb") as file, suppress(OSError):
-        os.posix_fallocate(file.fileno(), 0, about.f_bavail * about.f_frsize - leave)
+    """A disk has at most so many bytes left while the block runs."""
+    ballast = disk / "ballast"
     try:
+        with ballast.open("wb") as file:
+            while (room := _room(disk) - leave) > 0:  # others write there meanwhile
+                with suppress(OSError):
+                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, room)
         yield
     finally:
         ballast.unlink()
+
+
+def _room(disk: Path) -> int:
+    about = os.statvfs(disk)
+    return about.f_bavail * about.f_frsize

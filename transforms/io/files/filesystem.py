@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
-from transforms.io.files.base import Access, FileInfo, Files, FolderAccess, ask
+from transforms.io.files.base import Access, FileAway, FileInfo, Files, FolderAccess, ask
 from transforms.io.files.local import LocalFiles
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
@@ -212,6 +212,8 @@ def create(path: str, content: bytes) -> bool:
     temporary = f"{folder}/_{name}.{uuid.uuid4().hex}"
     try:
         write(temporary, content)
+    except FileAway:
+        raise  # who doesn't answer isn't asked again, for as long
     except OSError:  # a full disk keeps a part of it
         with suppress(OSError):
             remove(temporary)
