@@ -55,9 +55,13 @@ def _oldest_attempt(self: Any) -> Any:
 # What is prepared
 
 
-def _sweep_all(self: Any, *_: Any) -> None:
-    for sink, _ in self._sinks:
-        filesystem.remove(f"{sink.root}/_temporary/{self._id[:16]}")
+def _sweep_first(self: Any, sinks: Any, state: Any, *more: Any) -> None:
+    for sink, _ in sinks:
+        filesystem.remove(f"{sink.root}/_temporary/{state.id()[:16]}")
+    _init(self, sinks, state, *more)
+
+
+_init = folders.ImportFolders.__init__
 
 
 def _sweep_of_everybody(self: Any, *_: Any) -> None:
@@ -178,7 +182,7 @@ BREAKS: dict[str, tuple[int, Break]] = {  # kind, what is broken
         1, _put(log.Log, "_fold", _fold_before_it_is_written)),
     "an older attempt counts": (1, _put(state.TopicState, "_newest", _oldest_attempt)),
     "a sweep takes what waits for its name": (
-        2, _put(folders.ImportFolders, "sweep", _sweep_all)),
+        2, _put(folders.ImportFolders, "__init__", _sweep_first)),
     "a sweep takes what is of others": (
         2, _put(folders.ImportFolders, "sweep", _sweep_of_everybody)),
     "files that are gone are entered": (
