@@ -533,6 +533,21 @@ def test_two_increments_of_one_number(lab: History) -> None:
     lab.check()
 
 
+def test_a_change_that_wakes_up_after_another_has_replaced_its_files(lab: History) -> None:
+    """Who took it for dead has finished it; what it replaced isn't brought back."""
+    for _ in range(2):
+        put(lab, 3, hours_ago=0)
+        assert told(lab.imported()) == []
+    lab.until("C", r"p/_ledger/change-compact-[0-9a-f]+\.json$")
+    lab.do(("go", "C", 4))  # it has read what it is to do
+    lab.do(("pause", "C"))
+    lab.do(("wait", 100))
+    lab.do(("go", "F2", 5000))
+    lab.do(("go", "C", 1000))
+    assert lab.visible("p").total() == 6
+    lab.check()
+
+
 def test_what_an_archive_lacks_is_not_replaced(lab: History) -> None:
     """It was restored from an older copy; everything of an hour is to be made again."""
     put_and_import(lab, 1)
