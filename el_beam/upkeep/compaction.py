@@ -167,7 +167,7 @@ def _whole(root: str, file: LedgerFile) -> pa.Table:
     content = filesystem.read(f"{root}/{file.path}")
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise ValueError("it has other content than was written")
-    return pq.read_table(pa.BufferReader(content), partitioning=None)
+    return pq.ParquetFile(pa.BufferReader(content)).read()
 
 
 def _alike(tables: Iterable[pa.Table]) -> bool:

@@ -2,9 +2,11 @@
 hold. A history that fails is printed as its fewest steps; `python -m lab SEED` plays it again."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 import pytest
 from lab.expected import Violation
+from lab.handovers import PAIRS, handovers
 from lab.history import play, quiet
 from lab.seeds import steps_of
 from lab.shrink import shortest
@@ -27,6 +29,13 @@ def test_histories(part: int) -> None:
             steps, why = shortest(seed, steps_of(seed))
             told = (" ".join(map(str, each)) for each in steps)
             pytest.fail("\n".join([f"seed {seed}: {why}", *told]))
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+def test_hand_overs(pair: tuple[str, str]) -> None:
+    """Some of them: `scripts/soak lab --handovers` plays all."""
+    for _, steps in islice(handovers(*pair), 20, None, 60):
+        play(0, steps)
 
 
 def test_a_history_goes_the_same_way_again() -> None:

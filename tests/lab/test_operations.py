@@ -2,6 +2,7 @@
 lab/history.py has the actors, and what must hold."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -514,6 +515,38 @@ def test_an_older_backfill_that_is_taken_up_after_a_newer_one(lab: History) -> N
     lab.changed("F2")
     assert lab.visible("p").total() == 6
     lab.changed("F")
+    lab.check()
+
+
+def test_two_increments_of_one_number(lab: History) -> None:
+    """The first was given up after one folder had it, as another import had put the same into the
+    other one; a backfill that knows nothing of the second replaces the counts of the first."""
+    lab.do(("put", "one", "raw", 0, 1, 0))
+    lab.until("A", r"p/_ledger/imports/raw-\w+/00000001\.commit\.json$")
+    lab.do(("kill", "A"))
+    lab.do(("obey", "D"))
+    lab.until("F", r"p/_ledger/plan-[0-9a-f]+\.json$")
+    lab.do(("kill", "F"))
+    lab.do(("put", "one", "raw", 1, 1, 0))
+    assert told(lab.imported()) == []
+    names = Counter(each.name for each in read_ledger(f"{lab.base}/p").entries)
+    assert [*names.values()] == [2]
+    lab.changed("F")
+    lab.check()
+
+
+def test_a_change_that_wakes_up_after_another_has_replaced_its_files(lab: History) -> None:
+    """Who took it for dead has finished it; what it replaced isn't brought back."""
+    for _ in range(2):
+        put(lab, 3, hours_ago=0)
+        assert told(lab.imported()) == []
+    lab.until("C", r"p/_ledger/change-compact-[0-9a-f]+\.json$")
+    lab.do(("go", "C", 4))  # it has read what it is to do
+    lab.do(("pause", "C"))
+    lab.do(("wait", 100))
+    lab.do(("go", "F2", 5000))
+    lab.do(("go", "C", 1000))
+    assert lab.visible("p").total() == 6
     lab.check()
 
 

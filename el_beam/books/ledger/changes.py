@@ -154,6 +154,8 @@ def _finish(root: str, name: str, others: Iterable[str]) -> bool:
     made = in_root(change.summary, root)
     meets = any(_meet(change, CHANGES.read(root, each)) for each in others if each != name)
     if meets or not all(filesystem.at_once(root, _is_there, made)):
+        if filesystem.exists(CHANGES.path(root, name, DONE)):
+            return True  # by who has taken us for dead, and has replaced the new files since
         if not meets:  # what others have replaced since stays away
             _bring_back(root, name, change.removed)
         filesystem.move(CHANGES.path(root, name), f"{root}/{LEDGER}/{_GIVEN_UP}{uuid.uuid4().hex}")

@@ -299,7 +299,11 @@ def read_imports(ledger: Ledger, selected: HourFilter, *, since: float = 0.0) ->
             holes[entry.sink, entry.topic] += entry.missing
             if entry.why:
                 continue
-            ledger.entries.append(_entry(entry.name, entry.committed, entry.summary, "", selected))
+            known = _entry(entry.name, entry.committed, entry.summary, "", selected)
+            # An increment whose number was given up after one folder had it, or that an older copy
+            # of the state counts again, has the name of another one.
+            id_ = f"{log.folder.rpartition('/')[2]} {entry.number}"
+            ledger.entries.append(replace(known, id=id_))
         if last := log.last():
             waiting = unfinished(last, ledger.root)
             ledger.naming |= {_below(file.path, ledger.root) for file in waiting}

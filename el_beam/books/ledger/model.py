@@ -51,7 +51,7 @@ class FilePart(NamedTuple):
 class EntryHour(NamedTuple):
     """What an entry counts of an hour."""
 
-    entry: str  # its name
+    entry: str  # its id
     hour: str
 
 
@@ -86,6 +86,7 @@ class Entry:
     written: int = 0  # rows that these became
     removed: frozenset[str] = frozenset()  # paths of other entries' files
     instead_of: frozenset[EntryHour] = frozenset()  # whose counts don't count
+    id: str = ""  # that no other entry has; '' where the name is that
 
 
 @dataclass
@@ -180,7 +181,7 @@ class Ledger:
         replaced = {each for entry in self.entries for each in entry.instead_of}
         for entry in self.entries:
             for key, count in entry.counts.items():
-                if (entry.name, key.hour) in replaced:
+                if not replaced.isdisjoint([(entry.id, key.hour), (entry.name, key.hour)]):
                     continue
                 if key.reason:
                     book(key.hour, key.schema).bad += count

@@ -335,5 +335,5 @@ def _instead_of(hour: str, removed: list[str], index: _Index) -> list[EntryHour]
     for entry in {id(each): each for part in gone for each in index.entries[part]}.values():
         alone = all(index.made_of[part] == gone[part] for part in _parts(entry))
         hours = {key.hour for key in entry.counts} if alone else {hour}
-        found |= {EntryHour(entry.name, each) for each in hours}
+        found |= {EntryHour(entry.id or entry.name, each) for each in hours}
     return sorted(found)

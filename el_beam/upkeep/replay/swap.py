@@ -169,7 +169,7 @@ def _without(path: str, gone: set[int]) -> tuple[bytes, int]:
     """The content of a file without some rows, and how many are left."""
     with filesystem.open_file(path) as file:
         if path.endswith(PARQUET):
-            table = pq.read_table(file, partitioning=None)
+            table = pq.ParquetFile(file).read()
             rest = table.filter([row not in gone for row in range(table.num_rows)])
             return parquet(rest), rest.num_rows
         lines = [line for row, line in enumerate(gzip.GzipFile(fileobj=file)) if row not in gone]

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from unittest import mock
 
+import pyarrow as pa
+
 from el_beam.books.ledger.model import LedgerError
 from el_beam.books.state import lease
 from el_beam.running.increments import increments
@@ -29,6 +31,7 @@ from lab.disk import ROOT
 from lab.expected import CLUSTERS, Place, Sent, Step, Violation
 from lab.operators import Operators
 from transforms.io.kafka.broker import standing_in
+from transforms.write import encodings
 
 
 @dataclass
@@ -239,17 +242,24 @@ def in_world(history: History) -> Iterator[None]:
         yield
 
 
+_PLAIN = {"compression": "none", "compression_level": None, "use_dictionary": False,
+          "write_statistics": False}  # fmt: skip
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Nothing is said of what goes wrong on purpose, and garbage is what histories make."""
-    before = logging.root.manager.disable
+    """Nothing is said of what goes wrong on purpose, garbage is what histories make, and their
+    files of a few rows cost what such files need: a quarter of a history's time."""
+    before, threads = logging.root.manager.disable, pa.cpu_count()
     logging.disable(logging.WARNING)
     gc.freeze()
+    pa.set_cpu_count(1)
     try:
-        with warnings.catch_warnings():
+        with mock.patch.dict(encodings._PARQUET, _PLAIN), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
+        pa.set_cpu_count(threads)
         gc.unfreeze()
         logging.disable(before)
 
