@@ -4,7 +4,8 @@ import argparse
 import os
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import grpc
@@ -72,7 +73,8 @@ def options(
 ) -> PipelineOptions:
     """Pipeline options for `workers` slots, each with a Python process of its own.
 
-    `more` are options of Beam's and Flink's; they win. Raises JarMissing."""
+    `more` are options of Beam's and Flink's; they win, but for the job's name, by which we find it
+    at the cluster: it is `name`, else one that no other job has. Raises JarMissing."""
     ours = {
         "flink_master": os.environ.get(ADDRESS, "[local]"),
         "flink_job_server_jar": jar("flink-job-server"),
@@ -87,14 +89,14 @@ def options(
         ours |= {"environment_type": "LOOPBACK"}
     if cluster(more) is None:
         ours["flink_conf_dir"] = str(_LOCAL)
-    ours["job_name"] = name or f"el run {uuid.uuid4().hex}"  # by which it is found at the cluster
     if streaming:
         ours |= _CONTINUOUS
     if savepoint:
         ours["savepoint_path"] = savepoint
     given = {option.lstrip("-").partition("=")[0] for option in more}
     ours = {option: value for option, value in ours.items() if option not in given}
-    return PipelineOptions([*(_flag(*each) for each in ours.items()), *more])
+    name = name or f"{value_of(more, 'job_name') or 'el run'} {uuid.uuid4().hex}"
+    return PipelineOptions([*(_flag(*each) for each in ours.items()), *more, f"--job_name={name}"])
 
 
 _servers: dict[str, LaunchedJobServer] = {}  # by master
@@ -164,14 +166,47 @@ def cancel(more: Sequence[str], beginning: str, patience: float = 240.0) -> list
     return end_jobs(at, lambda job: job.name.startswith(beginning), patience=patience)
 
 
-def end_failed(options: PipelineOptions, error: Exception) -> str:
+_awaited: list[PipelineOptions] = []  # of bounded jobs on clusters, while somebody waits for them
+
+
+@contextmanager
+def awaited(options: PipelineOptions) -> Iterator[None]:
+    """While the block runs, this process waits for a bounded job: `abandon` ends it."""
+    if not options.view_as(FlinkRunnerOptions).flink_master.startswith("["):
+        _awaited.append(options)
+    try:
+        yield
+    except KeyboardInterrupt:
+        abandon()
+        raise
+    finally:
+        with suppress(ValueError):
+            _awaited.remove(options)
+
+
+def abandon(tell: Callable[[str], object] = lambda _: None) -> str:
+    """End what clusters do of the jobs that this process waits for: it ends now. Returns what the
+    message adds of that. It may take a while, so `tell` says first that it begins."""
+    if not _awaited:
+        return ""
+    tell("interrupted; what Flink has of the job is cancelled. Ctrl-C again: at once")
+    for server in _servers.values():
+        server.kill()  # what comes to Flink from now on was on its way
+    also = ""
+    while _awaited:
+        also += end_failed(_awaited.pop())
+    return also
+
+
+def end_failed(options: PipelineOptions, error: Exception | None = None) -> str:
     """End what a cluster still does of a bounded job of ours whose run has ended with an error, as
-    when the job server dies. Returns what is to be added to the error."""
+    when the job server dies; without one it was interrupted. Returns what is to be added to the
+    error."""
     master = options.view_as(FlinkRunnerOptions).flink_master
+    if master.startswith("["):
+        return ""  # it has died with the job server
     name = str(options.get_all_options()["job_name"])
-    if master.startswith("[") or not name.startswith(("el run ", "el import ")):
-        return ""  # it has died with the job server; or others may be called so, too
-    seconds = SETTLES if isinstance(error, grpc.RpcError) else 0.0
+    seconds = SETTLES if error is None or isinstance(error, grpc.RpcError) else 0.0
     try:
         ended = end_jobs(FlinkCluster(master), lambda job: job.name == name, seconds=seconds)
     except FlinkError as its:

@@ -5,6 +5,7 @@ import os
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from typing import Any, NamedTuple
 
 from schemas.errors import ElBeamError
@@ -158,7 +159,7 @@ class FlinkCluster:
             if error.code == 503:  # a JobManager that isn't the leader yet
                 raise FlinkAway(f"{self.address} is starting") from error
             raise FlinkError(f"{self.address} refuses {path}: {_reason(error)}") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             raise FlinkAway(f"no Flink answers at {self.address}: {error}") from error
 
 

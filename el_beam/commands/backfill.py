@@ -13,7 +13,7 @@ from el_beam.config.options import ConfigError, from_arguments
 from el_beam.config.run_config import GraphConfig
 from el_beam.connectors.contract import selection_of
 from el_beam.job import Execution, Rules
-from el_beam.running.process import for_job
+from el_beam.running.process import for_job, interruptible
 from el_beam.terminal.console import ResultTable, results
 from el_beam.upkeep.backfill.apply import apply
 from el_beam.upkeep.backfill.plan import (
@@ -174,6 +174,6 @@ def _apply(args: argparse.Namespace) -> int:
             print(f"{hour.hour}: {summary.valid:,} valid, {summary.bad:,} bad "
                   f"({number} of {len(plan.hours)})", file=sys.stderr)  # fmt: skip
 
-    with for_job(args.scratch):
+    with for_job(args.scratch), interruptible(args.scratch):
         apply(plan, sinks, rules, execution, show)
     return 0

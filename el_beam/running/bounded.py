@@ -1,7 +1,7 @@
 """Run a job to its end, on a runner, and bring home its summary."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
 from typing import Any
 
@@ -74,11 +74,13 @@ def run(job: Job, execution: Execution) -> dict[str, Summary]:
         runner = import_module(f"runners.{execution.runner}")
         pipeline = beam.Pipeline(runner.RUNNER, options=options)
         build(pipeline, job)
-        try:
-            pipeline.run().wait_until_finish()
-        except Exception as error:
-            also = runner.end_failed(options, error) if execution.runner == "flink" else ""
-            raise job_failed(error, also) from error
+        flink = runner if execution.runner == "flink" else None
+        with flink.awaited(options) if flink else nullcontext():
+            try:
+                pipeline.run().wait_until_finish()
+            except Exception as error:
+                also = flink.end_failed(options, error) if flink else ""
+                raise job_failed(error, also) from error
         books = load_summaries(job.summary or "")
         done = (each for each in books.values() if not each.deferred)
         if imbalances := total(done, [str(sink) for sink in sinks]).imbalances:

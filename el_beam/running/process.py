@@ -192,9 +192,9 @@ def diverted(path: str) -> Iterator[None]:
 
 @contextmanager
 def interruptible(scratch: str) -> Iterator[None]:
-    """While the block runs, Ctrl-C or a request to end ends this process at once, as a kill would:
-    a runner would wait for its workers, and every sink is safe from kills. Only the folder
-    `scratch` is removed. Workers end when they miss us."""
+    """While the block runs, Ctrl-C or a request to end ends this process at once, see `leave`: a
+    runner would wait for its workers, and every sink is safe from kills. Workers end when they miss
+    us."""
     people = _descriptor() or 2
     with _signals(lambda: leave(scratch, people)):
         yield
@@ -241,15 +241,23 @@ def _signals(act: Callable[[], object]) -> Iterator[None]:
 
 
 def leave(scratch: str, people: int | None = None) -> NoReturn:
-    """End this process at once, as a kill would, but for the folder `scratch`, which is removed."""
-    from el_beam.terminal.console import console
+    """End this process at once, as a kill would, but for the folder `scratch`, which is removed,
+    and for a job on a Flink cluster, which would go on: it is cancelled. Called again meanwhile,
+    this doesn't wait for that."""
+    from el_beam.terminal.console import console, printable
 
-    console().show_cursor()  # the live line hides it
-    message = b"el: interrupted; start the same command again and it will be finished\n"
-    with suppress(OSError):  # nobody is there any more
-        os.write(people or _descriptor() or 2, message)
-    shutil.rmtree(scratch, ignore_errors=True)
-    os._exit(1)
+    def tell(message: str) -> None:
+        with suppress(OSError):  # nobody is there any more
+            os.write(people or _descriptor() or 2, f"el: {printable(message)}\n".encode())
+
+    try:
+        console().show_cursor()  # the live line hides it
+        flink = sys.modules.get("runners.flink")
+        also = flink.abandon(tell) if flink else ""
+        tell(f"interrupted{also}; start the same command again and it will be finished")
+        shutil.rmtree(scratch, ignore_errors=True)
+    finally:
+        os._exit(1)
 
 
 def _descriptor() -> int | None:

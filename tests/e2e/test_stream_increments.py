@@ -1,6 +1,8 @@
-"""Increments on a Flink cluster: a job that outlived its driver, or the job server, is cancelled
-before its increment is done again."""
+"""Bounded jobs on a Flink cluster outlive their driver: it cancels them if it is interrupted, the
+next one if it was killed."""
 
+import gzip
+import signal
 import time
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from jobs_here import ImportingHere
 
 from runners.flink_rest import FlinkCluster
 from runners.local_stack import Stack
+from traffic.started import ROOT, start
 
 OPTIONS = ("--runner", "flink", "--workers", "2")
 
@@ -48,3 +51,20 @@ def test_flink(servers: Stack, tmp_path: Path) -> None:
     assert {cluster.job(each).state for each in (left, mine)} == {"CANCELED"}
     job.once(*OPTIONS)
     assert job.check() == job.lines
+
+
+def test_a_file_that_is_interrupted(servers: Stack, tmp_path: Path) -> None:
+    cluster = FlinkCluster(servers.flink.endpoint())
+    where = {"FLINK": cluster.address, "WORKERS": servers.workers.endpoint()}
+    older = {each.id for each in cluster.jobs()}
+    log = tmp_path / "a.log"
+    log.write_bytes(gzip.decompress((ROOT / "examples/sample.log.gz").read_bytes()) * 10)
+    with start("run", f"file:{log}", f"jsonl:{tmp_path}/j", *OPTIONS, env=where) as run:
+        while not (new := [each for each in cluster.jobs() if each.id not in older]):
+            assert run.poll() is None, run.communicate()[1]
+            time.sleep(0.05)
+        run.send_signal(signal.SIGTERM)
+        _, told = run.communicate(timeout=60)
+    (job,) = new
+    assert (run.returncode, cluster.job(job.id).state) == (1, "CANCELED")
+    assert f"interrupted; the job that Flink still had ({job.id}) was cancelled; start " in told

@@ -14,6 +14,7 @@ from lab.broker import LabBroker
 from lab.disk import ROOT
 from lab.history import History, in_world, quiet
 from lab.operators import commands_in
+from lab.sim import Process
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import read_ledger
@@ -595,3 +596,34 @@ def test_two_folders_lack_something_else(lab: History) -> None:
     reports = lab.imported()
     assert (read(reports), told(reports)) == (6, [])
     lab.check()
+
+
+# Workers that outlive their import
+
+
+def orphan(lab: History) -> Process:
+    """The worker of an import that was killed, in the middle of its work."""
+    put(lab, 4)
+    lab.do(("orphan", "A", 4))
+    (found,) = (each for each in lab.world.processes if each.orphaned)
+    return found
+
+
+def test_what_a_dead_import_has_started_is_ended(lab: History) -> None:
+    """By the next one on that machine."""
+    worker = orphan(lab)
+    lab.until("A", "lease/00000002.json")
+    lab.go("A", 5)
+    assert not worker.alive
+    lab.end()
+
+
+def test_what_a_dead_import_has_started_elsewhere_does_no_harm(lab: History) -> None:
+    """It can't be seen from there, and goes on beside the next import."""
+    worker = orphan(lab)
+    lab.world.wait(40)
+    lab.until("A2", "manifest")
+    lab.do(("orphans", 1000))
+    assert worker.ended and not worker.dead
+    lab.do(("go", "A2", 1000))
+    lab.end()

@@ -21,6 +21,7 @@ class FakeFlink:
     names: dict[str, str] = field(default_factory=dict)  # of jobs, by their ids
     states: dict[str, str] = field(default_factory=dict)
     hangs: bool = False  # a job that is cancelled never ends
+    dies: bool = False  # before it has said all
 
     @property
     def cluster(self) -> FlinkCluster:
@@ -54,9 +55,11 @@ def fake_flink() -> Iterator[FakeFlink]:
             self._answer({})
 
         def _answer(self, content: dict[str, Any]) -> None:
+            answer = json.dumps(content).encode()
             self.send_response(200)
+            self.send_header("Content-Length", str(len(answer) + flink.dies))
             self.end_headers()
-            self.wfile.write(json.dumps(content).encode())
+            self.wfile.write(answer)
 
         def log_message(self, *_: object) -> None:
             pass

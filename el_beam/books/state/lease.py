@@ -109,14 +109,15 @@ class Lease:
         return sorted(int(name[:-5]) for name in names if re.fullmatch(r"\d+\.json", name))
 
     def _refuse_if_held(self, number: int) -> None:
-        path = f"{self._folder}/{number:08d}.beat"
+        path = f"{self._folder}/{number:08d}"
         now = self._now()  # before we look at the sign: if we are held up then, it isn't older
-        beat = filesystem.find(path)
-        if not beat or filesystem.read(path) == b"released":
+        sign = filesystem.find(f"{path}.beat")
+        if sign and filesystem.read(f"{path}.beat") == b"released":
             return
+        signs = sign or filesystem.find(f"{path}.json")  # a sign that is lost proves no death
         holder = self._holder(number)
         alive = self._processes.alive(holder)
-        age = now - beat[0].updated
+        age = now - signs[0].updated
         if alive is False or (alive is None and age > DEAD):
             return
         message = f"{holder} works on this state (last sign of life {max(age, 0):.0f} s ago)"
@@ -150,9 +151,8 @@ class Lease:
         filesystem.write(self._sign, sign.encode())
 
     def _live(self) -> None:
-        files = filesystem.files_of(self._folder)
-        with suppress(OSError, *files.faults):  # the next one may be written, and comes soon
-            files.write(self._sign, b"held")
+        with suppress(Exception):  # whatever it is, the next one may be written, and comes soon
+            filesystem.files_of(self._folder).write(self._sign, b"held")
 
 
 def _started() -> float:

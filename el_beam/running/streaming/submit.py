@@ -157,19 +157,16 @@ def submit(
         pipeline = beam.Pipeline(flink.RUNNER, options=options)
         build(pipeline, stream.job)
         older = {each.id for each in stream.cluster.jobs()}
-        return _started(stream.cluster, stream.name, older, _run(pipeline), clock)
+        job = _started(stream.cluster, stream.name, older, _run(pipeline), clock)
+        flink.end_job_servers()  # a cluster that has taken a job needs them no more
+        return job
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            logging.getLogger("el_beam").info("interrupted: what Flink has of the job is cancelled")
-        flink.end_job_servers()  # what comes to Flink from now on was on its way
-        also = "" if older is None else _withdrawn(stream, older, error)
+        also = _withdrawn(stream, older, error)
         if isinstance(error, KeyboardInterrupt):
             raise JobFailed(f"interrupted{also or '; Flink has not got the job'}") from error
         if isinstance(error, Exception):  # a runner's may be any
             raise job_failed(error, also) from error
         raise
-    finally:
-        flink.end_job_servers()  # a cluster that has taken a job needs them no more
 
 
 def _run(pipeline: beam.Pipeline) -> Callable[[], str]:
@@ -191,13 +188,21 @@ def _run(pipeline: beam.Pipeline) -> Callable[[], str]:
     return state
 
 
-def _withdrawn(stream: Stream, older: set[str], error: BaseException) -> str:
-    """End what has come to Flink. Returns what is to be added to the error."""
-    seconds = flink.SETTLES if isinstance(error, KeyboardInterrupt) else 0.0
+def _withdrawn(stream: Stream, older: set[str] | None, error: BaseException) -> str:
+    """End what has come to Flink, unless another interruption comes. Returns what is to be added to
+    the error."""
+    seconds = 0.0
     try:
+        if isinstance(error, KeyboardInterrupt):
+            logging.getLogger("el_beam").info("interrupted: what Flink has of the job is cancelled")
+            seconds = flink.SETTLES
+        flink.end_job_servers()  # what comes to Flink from now on was on its way
+        if older is None:
+            return ""
         ended = flink.end_jobs(stream.cluster, _new(stream.name, older), seconds=seconds)
-    except FlinkError as its:
-        return f"; look whether Flink has the job ({stream.name}): {its}"
+    except (FlinkError, KeyboardInterrupt) as its:
+        why = str(its) or "interrupted again"
+        return f"; look whether Flink has the job ({stream.name}): {why}"
     return f"; the job that Flink had ({', '.join(ended)}) was cancelled" if ended else ""
 
 

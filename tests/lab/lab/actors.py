@@ -93,7 +93,7 @@ class Actors(Expected):
     def run(self, job: Job, execution: Execution) -> dict[str, Summary]:
         """A job."""
         loses, self.loses = self.loses, False
-        return plain_runner.run(job, execution, loses=loses)
+        return plain_runner.run(job, execution, loses=loses, worked=self.world.worked)
 
     def state_of(self, slot: str) -> str:
         """The path of an import's state."""
@@ -123,7 +123,9 @@ class Actors(Expected):
         self.go(slot, 0)
         process, found = self.slots[slot], re.compile(pattern)
         while not any(found.search(path) for path, _ in self.world.disk.files(ROOT)):
-            assert process.alive and not process.asleep, f"{pattern} doesn't come: {process.error}"
+            assert process.alive and not process.working.asleep, (
+                f"{pattern} doesn't come: {process.error}"
+            )
             self.world.go(process, 1)
         self.look(("until", slot, pattern))
 

@@ -53,6 +53,21 @@ class History(Operators):
         if process := self.slots.get(slot):
             process.kill()
 
+    def _orphan(self, slot: str, operations: int) -> None:
+        """A process is killed when its worker has done so many operations."""
+        self.go(slot, 1)
+        process = self.slots[slot]
+        while process.goes and process.asleep <= self.world.now and process.working is process:
+            self.world.go(process, 1)
+        self.world.go(process, operations)
+        process.kill()
+
+    def _orphans(self, operations: int) -> None:
+        """The workers of dead and of paused processes do so many operations."""
+        for each in [*self.world.processes]:
+            if each.orphaned:
+                self.world.go(each, operations)
+
     def _pause(self, slot: str) -> None:
         if process := self.slots.get(slot):
             process.paused = True

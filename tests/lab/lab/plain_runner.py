@@ -1,6 +1,6 @@
 """A job without Beam: its lines go through the same functions, one after the other."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
 from el_beam.job import Execution, Job
@@ -31,8 +31,12 @@ from transforms.write.sink import Tally
 _parser = cache(line_parser)
 
 
-def run(job: Job, _: Execution, *, loses: bool = False) -> dict[str, Summary]:
-    """As `bounded.run`. A bundle is a split. With `loses` a line vanishes after it was read."""
+def run(
+    job: Job, _: Execution, *, loses: bool = False,
+    worked: Callable[[Callable[[], None]], object] = lambda work: work(),
+) -> dict[str, Summary]:  # fmt: skip
+    """As `bounded.run`. A bundle is a split. With `loses` a line vanishes after it was read. What
+    workers do is given to `worked`."""
     sinks = [sink for sink, _ in job.sinks]
     try:
         for sink in sinks:
@@ -40,12 +44,8 @@ def run(job: Job, _: Execution, *, loses: bool = False) -> dict[str, Summary]:
                 sink.prepare()
             except SinkError as error:
                 raise NotReady(str(error), like=error) from error
-        found: dict[str, Summary] = {}
-        for part in _parts(job, loses=loses):
-            found.setdefault(part.split, Summary()).add(part)  # type: ignore[union-attr]
-        assert job.summary
-        filesystem.write(job.summary, SUMMARIES.dump(SplitSummaries(dict(sorted(found.items())))))
-        books = load_summaries(job.summary)
+        worked(lambda: _work(job, loses=loses))
+        books = load_summaries(job.summary or "")
         done = (each for each in books.values() if not each.deferred)
         if imbalances := total(done, [str(sink) for sink in sinks]).imbalances:
             raise JobFailed("the books do not balance: " + "; ".join(imbalances))
@@ -56,6 +56,14 @@ def run(job: Job, _: Execution, *, loses: bool = False) -> dict[str, Summary]:
         clean_up(sinks)
         raise JobFailed(str(error)) from error
     return books
+
+
+def _work(job: Job, *, loses: bool) -> None:
+    found: dict[str, Summary] = {}
+    for part in _parts(job, loses=loses):
+        found.setdefault(part.split, Summary()).add(part)  # type: ignore[union-attr]
+    assert job.summary
+    filesystem.write(job.summary, SUMMARIES.dump(SplitSummaries(dict(sorted(found.items())))))
 
 
 def _splits(job: Job) -> Iterator[tuple[str, Lines]]:

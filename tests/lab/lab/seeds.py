@@ -41,12 +41,18 @@ def steps_of(seed: int) -> list[Step]:
         slots.append("D")
     for _ in range(chance.randint(5, 40)):
         kind = chance.choices(
-            ["go", "put", "kill", "wait", "pause", "act", "obey"],
-            [50, 15, 12, 8, 5, 0 if calm else 15, 0 if calm else 6],
+            ["go", "put", "kill", "orphan", "orphans", "wait", "pause", "act", "obey"],
+            [50, 15, 9, 5, 3, 8, 5, 0 if calm else 15, 0 if calm else 6],
         )[0]
         slot = chance.choice(slots)
         if kind == "go":
             found.append(("go", slot, int(2 ** chance.uniform(0, 10))))
+        elif kind == "orphan":
+            found.append(("orphan", slot, int(2 ** chance.uniform(0, 6))))
+            found.append(("go", chance.choice(slots), int(2 ** chance.uniform(0, 10))))
+            found.append(("orphans", int(2 ** chance.uniform(0, 8))))
+        elif kind == "orphans":
+            found.append(("orphans", int(2 ** chance.uniform(0, 8))))
         elif kind == "put":
             place = chance.choice(_RAW)
             if chance.random() < 0.1:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from greenlet import getcurrent, greenlet
 
+from el_beam.running.failures import JobFailed
 from lab.disk import ROOT, LabDisk
 from runners.orphans import Processes, ProcessId
 from transforms.io.files.base import Files
@@ -44,10 +45,15 @@ class Machine:
 
 
 class Process:
-    """A piece of work on a machine."""
+    """A piece of work on a machine. It may wait for one that it has started, a worker, which lives
+    on when it dies."""
 
-    def __init__(self, world: World, name: str, machine: Machine, work: Callable[[], Any]) -> None:
-        self.world, self.name, self.machine = world, name, machine
+    def __init__(
+        self, world: World, name: str, machine: Machine, work: Callable[[], Any],
+        starter: Process | None = None,
+    ) -> None:  # fmt: skip
+        self.world, self.name, self.machine, self.starter = world, name, machine, starter
+        self.worker: Process | None = None
         self.pid, self.boot = world.next_pid(), machine.boot
         self.begun = world.now
         self.woken = 0.0  # when it was paused no more
@@ -62,6 +68,20 @@ class Process:
     @property
     def alive(self) -> bool:
         return not (self.dead or self.ended)
+
+    @property
+    def working(self) -> Process:
+        """The one that goes on if this one is let: it itself, or its worker."""
+        return self.worker if self.worker and self.worker.alive else self
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether nobody lets it go on but itself."""
+        return bool(self.alive and self.starter and not self.starter.goes)
+
+    @property
+    def goes(self) -> bool:
+        return self.alive and not self.paused
 
     def _run(self) -> None:
         try:
@@ -138,6 +158,9 @@ class LabProcesses(Processes):
     def here(self) -> ProcessId:
         process = self._world.current
         assert process is not None
+        return self._known(process)
+
+    def _known(self, process: Process) -> ProcessId:
         machine = process.machine
         return ProcessId(
             machine.host, process.boot, process.pid, machine.namespaces, self.ticks(process)
@@ -153,6 +176,13 @@ class LabProcesses(Processes):
         for each in dead:
             if self._world.who(each.pid).alive:
                 self._world.wrong.append(f"what {each} has started is ended, though it lives")
+        marks = {each.mark for each in dead}
+        here = self._world.current
+        assert here is not None
+        for process in self._world.processes:
+            its = process.starter
+            if its and process.machine is here.machine and self._known(its).mark in marks:
+                process.kill()
 
 
 class World:
@@ -202,6 +232,21 @@ class World:
         self.processes.append(process)
         return process
 
+    def worked(self, work: Callable[[], Any]) -> Any:
+        """What a worker gives that the current process starts, and waits for. Raises its error."""
+        starter = self.current
+        assert starter is not None
+        worker = Process(self, f"the worker of {starter.name}", starter.machine, work, starter)
+        starter.worker = worker
+        self.processes.append(worker)
+        while worker.alive:
+            self.pause()
+        if worker.dead:
+            raise JobFailed("a worker process has died")
+        if worker.error:
+            raise worker.error
+        return worker.result
+
     def pause(self) -> None:
         """Called by a process before each operation: somebody else may go on now."""
         process = self.current
@@ -218,18 +263,18 @@ class World:
         if process.paused:
             process.paused, process.woken = False, self.now
         for _ in range(operations):
-            if not process.alive or process.asleep > self.now:
+            if not process.alive or process.working.asleep > self.now:
                 return
-            process.step()
+            process.working.step()
 
     def finish(self, process: Process, most: int = 100_000) -> None:
         """Let a process come to its end; time passes while it sleeps."""
         for _ in range(most):
             if not process.alive:
                 return
-            if process.asleep > self.now:
-                self.wait(process.asleep - self.now)
-            process.step()
+            if process.working.asleep > self.now:
+                self.wait(process.working.asleep - self.now)
+            process.working.step()
         raise AssertionError(f"{process.name} comes to no end")
 
     def wait(self, seconds: float) -> None:

@@ -16,7 +16,7 @@ from el_beam.books.state.state import Attempt, State
 from el_beam.job import Execution
 from el_beam.running.increments.jobs import ImportJobs
 from runners import flink
-from runners.flink_rest import FlinkError
+from runners.flink_rest import FlinkAway, FlinkError
 from runners.jars import FOLDER, JarMissing, jar
 
 
@@ -164,6 +164,50 @@ def test_a_bounded_job_that_nobody_waits_for_is_ended(at: FakeFlink) -> None:
     assert told == "; the job that Flink still had (new) was cancelled"
     assert at.states == {"old": "RUNNING", "new": "CANCELED"}
     assert flink.end_failed(options, RuntimeError()) == ""
+
+
+def test_a_job_is_called_as_nobody_elses() -> None:
+    """A name that is given for Beam is a part of it; that of a continuous job is its group's."""
+    given = ["--job_name=mine", "--flink_master=f:1"]
+    names = [str(flink.options(1, given).get_all_options()["job_name"]) for _ in range(2)]
+    assert names[0] != names[1] and all(name.startswith("mine ") for name in names)
+    stream = flink.options(1, given, name="el g", streaming=True)
+    assert stream.get_all_options()["job_name"] == "el g"
+
+
+@pytest.mark.parametrize("comes", [0.0, 0.5])
+def test_an_interrupted_job_is_ended(at: FakeFlink, comes: float) -> None:
+    """Also one that comes to the cluster when its driver is at its end; of others, that are done or
+    run inside the job server, nothing is asked."""
+    done, ours, local = (flink.options(1, [f"--flink_master={where}"])
+                         for where in (at.address, at.address, "[local]"))  # fmt: skip
+    names = [str(each.get_all_options()["job_name"]) for each in (done, ours)]
+    told: list[str] = []
+    with flink.awaited(done):
+        at.begin("done", names[0])
+    with flink.awaited(local):
+        assert flink.abandon(told.append) == "" == "".join(told)
+    with flink.awaited(ours):
+        threading.Timer(comes, at.begin, ("new", names[1])).start()
+        assert flink.abandon(told.append) == "; the job that Flink still had (new) was cancelled"
+        assert flink.abandon(told.append) == "", "it is under way already"
+    assert at.states == {"done": "RUNNING", "new": "CANCELED"}
+    assert len(told) == 1
+
+
+def test_a_job_is_ended_where_ctrl_c_is_an_exception(at: FakeFlink) -> None:
+    """As in a notebook."""
+    options = flink.options(1, [f"--flink_master={at.address}"])
+    at.begin("new", str(options.get_all_options()["job_name"]))
+    with pytest.raises(KeyboardInterrupt), flink.awaited(options):
+        raise KeyboardInterrupt
+    assert at.states == {"new": "CANCELED"}
+
+
+def test_a_job_manager_that_dies_as_it_answers_is_away(at: FakeFlink) -> None:
+    at.dies = True
+    with pytest.raises(FlinkAway, match="no Flink answers at"):
+        at.cluster.jobs()
 
 
 def test_whether_a_job_is_left_may_be_unknown() -> None:

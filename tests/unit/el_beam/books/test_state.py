@@ -251,11 +251,32 @@ def test_the_lease_of_a_process_that_nobody_can_see_ends(
             Lease(state).__enter__()
 
 
+@pytest.mark.parametrize(("age", "free"), [(5, False), (31, True)])
+def test_a_lost_sign_of_life_is_no_proof_of_death(state: State, age: float, free: bool) -> None:
+    """As a power cut loses it, of the machine that has the files, or somebody who tidies up."""
+    with Lease(state):
+        Path(state.path, "lease", "00000001.beat").unlink()
+        with pytest.raises(
+            StateError, match=r"works on this state \(last sign of life \d s ago\):"
+        ):
+            Lease(state).__enter__()
+    folder = Path(state.path, "lease")
+    _held(folder, HOLDER.dump(UNSEEN[0](Holder(**vars(Processes().here())))), age)
+    (folder / "00000001.beat").unlink()
+    if free:
+        with Lease(state) as lease:
+            assert lease.number == 2
+    else:
+        with pytest.raises(StateError, match="its lease ends 30 s"):
+            Lease(state).__enter__()
+
+
 def _held(folder: Path, holder: bytes, age: float) -> None:
     (folder / "00000001.json").write_bytes(holder)
     (folder / "00000001.beat").write_text("held")
     then = time.time() - age
-    os.utime(folder / "00000001.beat", (then, then))
+    for path in folder.iterdir():
+        os.utime(path, (then, then))
 
 
 @pytest.mark.parametrize(("age", "free"), [(5, False), (31, True)])
@@ -324,14 +345,17 @@ def test_signs_of_life(state: State) -> None:
     assert beat.read_text() == "released"
 
 
-def test_a_sign_of_life_is_given_as_soon_as_there_is_a_file_system_again(state: State) -> None:
+@pytest.mark.parametrize("error", [FileAway("no answer"), RuntimeError("a client's own")])
+def test_a_sign_of_life_is_given_as_soon_as_there_is_a_file_system_again(
+    state: State, error: Exception
+) -> None:
     """Each is tried once: the next one comes in time, while repeats come later and later."""
     tried: list[float] = []
 
     def away(name: str, path: str) -> BaseException | None:
         if name == "write" and path.endswith(".beat") and threading.current_thread() is not main:
             tried.append(time.monotonic())
-            return FileAway("no answer")
+            return error
         return None
 
     main = threading.current_thread()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import grpc
 import pytest
@@ -135,6 +136,38 @@ def test_ctrl_c_before(at: FakeFlink, submitted: Any) -> None:
     with pytest.raises(JobFailed, match=r"^interrupted; Flink has not got the job"):
         submitted(run)
     assert at.states == {"older": "RUNNING"}
+
+
+def test_ctrl_c_when_flink_has_it(
+    at: FakeFlink, submitted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the job server ends, which may take it some seconds; it is ended again then."""
+    moments = iter([KeyboardInterrupt])
+
+    def end() -> None:
+        for error in moments:
+            raise error
+
+    def run() -> SimpleNamespace:
+        at.begin("new", NAME)
+        return SimpleNamespace(state="RUNNING")
+
+    monkeypatch.setattr(flink, "end_job_servers", end)
+    with pytest.raises(JobFailed, match=r"^interrupted; the job that Flink had \(new\) was canc"):
+        submitted(run)
+    assert at.states == {"older": "RUNNING", "new": "CANCELED"}
+
+
+def test_ctrl_c_twice(at: FakeFlink, submitted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """People don't wait, but they know where to look."""
+
+    def run() -> None:
+        at.begin("new", NAME)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(flink, "end_jobs", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(JobFailed, match=r"^interrupted; look whether Flink has the job \(el g"):
+        submitted(run)
 
 
 def test_a_job_that_flink_does_not_take(submitted: Any) -> None:
