@@ -301,8 +301,8 @@ def records_at(
         heard = CLOCK.monotonic()
         while silent:
             if CLOCK.monotonic() - heard > _FIRM:
-                topic, number = min(silent)
-                raise UnreadableInput(f"no answer for {_FIRM:.0f} s: what is at {topic}/{number}?")
+                where = "{}/{}".format(*min(silent))
+                raise UnreadableInput(f"no broker says in {_FIRM:.0f} s what is in {where}")
             for message in consumer.consume(len(silent), _WAIT):
                 topic, number = message.topic(), message.partition()
                 place = str(topic), -1 if number is None else number
