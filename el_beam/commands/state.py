@@ -19,6 +19,7 @@ from el_beam.terminal.console import ResultTable, printable, results
 from el_beam.uris import UriError, given_path
 from transforms.io.files import filesystem
 from transforms.layout import LEDGER
+from transforms.write.topics import checked_topic
 
 _EXAMPLE = """examples:
   el state show hdfs://namenode:9870/el/state
@@ -109,6 +110,7 @@ def _reset(args: argparse.Namespace) -> int:
     state = State(given_path(args.state))
     if args.again and args.after is None:
         raise UriError("--again needs --after N, so that it is done once: see `el state show`")
+    checked_topic(args.topic)  # a folder is named after it
     if args.topic not in state.topics() and args.after != 0:  # 0: a lost state, as it was told
         there_are = ", ".join(state.topics()) or "none"
         raise UriError(f"no topic {args.topic!r} in {args.state}; there are {there_are}")
@@ -134,7 +136,10 @@ def _release(args: argparse.Namespace) -> int:
     topic, _, partition = args.place.rpartition("/")
     if not (topic and re.fullmatch(r"[0-9]{1,9}", partition)):
         raise UriError(f"{args.place!r} is not a partition: write TOPIC/PARTITION, as raw/0")
-    Transactions(given_path(args.state)).release(topic, int(partition))
+    state = given_path(args.state)
+    if not _is_state(state):
+        raise UriError(f"there is no state in {args.state}")
+    Transactions(state).release(topic, int(partition))
     return 0
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from in_process import Called, call
 
 from runners.addresses import ask_json
 from runners.local_stack import Stack
+from traffic.feed import lines
 from traffic.job import StreamJob, wait_for
 from traffic.truth import records
 from transforms.io.kafka import broker
@@ -136,6 +138,21 @@ def test_a_producer_that_counts_nanoseconds_stops_nothing(running: tuple[StreamJ
         job.lines += 1
     assert producer.flush(30) == 0
     job.put(100)
+    job.settled(60)
+    assert job.check() == 0
+
+
+def test_a_transaction_that_was_given_up_is_not_read(running: tuple[StreamJob, Any]) -> None:
+    job, _ = running
+    settings = {"bootstrap.servers": job.kafka, "transactional.id": job.name, "log_level": 0}
+    producer = Producer(settings)
+    producer.init_transactions()
+    producer.begin_transaction()
+    for line in islice(lines(job.lines + 10_000), 50):
+        producer.produce(job.raw, line, partition=0)
+    assert producer.flush(30) == 0
+    producer.abort_transaction()
+    job.put(100)  # behind it
     job.settled(60)
     assert job.check() == 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin._acl import AclBinding, AclBindingFilter, AclOperation, AclPermissionType
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
@@ -16,6 +16,7 @@ from confluent_kafka.cimpl import NewTopic
 from import_job import ImportJob, problems
 from in_process import call as el
 
+from el_beam.books.state.state import State
 from runners.local_stack import Stack
 from traffic.feed import lines as lines_of_now
 from traffic.feed import make_topic
@@ -239,3 +240,36 @@ def test_a_transaction_that_stays_open(job: ImportJob) -> None:
     assert el("state", "release", job.state.path, f"{topic}/0").code == 0
     writer.commit_transaction()
     assert job.run()[1][0].summary.read == 20
+
+
+def test_commits_are_lost_and_their_records_have_expired(job: ImportJob) -> None:
+    """The folders know what they have; nobody needs the records again."""
+    topic = f"{job.name}.a"
+    for lost in ((2,), (3, 4)):
+        for _ in range(3 if lost == (2,) else 1):
+            job.put(50, partitions=1)
+            assert job.run()[1][0].summary.read == 50
+        for number in lost:
+            Path(job.state.path, "topics", topic, f"{number:08d}.commit.json").unlink()
+        place = TopicPartition(topic, 0, job.sent - 30)
+        job.admin.delete_records([place])[place].result(10)
+        ok, reports = job.run()
+        assert (ok, sum(report.summary.read for report in reports)) == (True, 0)
+    job.put(10, partitions=1)
+    assert job.run()[1][0].summary.read == 10
+    assert sum(job.uuids().values()) == len(job.uuids()) == 210
+    assert el("ledger", f"{job.folder}/p").code == 0
+
+
+def test_moved_to_another_disk(job: ImportJob, tmp_path: Path) -> None:
+    """State and folders together: the import goes on there, and takes nothing for unknown."""
+    for name in ("old", "new"):
+        if name == "new":
+            job.folder.rename(tmp_path / name)
+        job.folder, job.state = tmp_path / name, State(f"{tmp_path}/{name}/state")
+        job.folder.mkdir(exist_ok=True)
+        job.put(50, partitions=1)
+        assert job.run()[1][0].summary.read == 50
+    for sink in ("p", "r"):
+        assert el("ledger", f"{job.folder}/{sink}", "--put-away").code == 0
+    job.check()

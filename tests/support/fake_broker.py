@@ -48,8 +48,9 @@ class FakeBroker:
     def unstable(self, counts: Mapping[str, int]) -> dict[Partition, int]:
         return self.open
 
-    def newest(self, counts: Mapping[str, int]) -> float:
-        return self.time if any(any(self.topics[name]) for name in counts) else 0.0
+    def newest(self, counts: Mapping[str, int]) -> dict[Partition, float]:
+        return {(name, number): self.time for name, count in counts.items()
+                for number in range(count) if self.topics[name][number]}  # fmt: skip
 
     def members(self, group: str) -> int:
         return 0

@@ -27,14 +27,7 @@ from confluent_kafka import (
 from schemas.event import Origin, RawLine
 from schemas.times import record_time
 from transforms.errors import UnreadableInput
-from transforms.io.kafka.broker import (
-    REQUEST_TIMEOUT,
-    KafkaRecord,
-    Partition,
-    StandIn,
-    broker_of,
-    stand_in_of,
-)
+from transforms.io.kafka.broker import KafkaRecord, Partition, StandIn, broker_of, stand_in_of
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.errors import ErrorKind, denied, kind_of
 from transforms.io.world import CLOCK
@@ -47,6 +40,7 @@ if TYPE_CHECKING:
     import apache_beam as beam
 
 SPLIT_RECORDS: Final = 250_000  # unless the source says otherwise
+LONG_TRANSACTION: Final = 60.0  # seconds that one may be open until people hear of it
 _TOGETHER: Final = 2_000  # records that are asked for at once
 _PATIENCE: Final = 600.0  # seconds without a record, while brokers are away
 _FIRM: Final = 30.0  # the same, while a broker gives an answer that lasts
@@ -287,8 +281,9 @@ def records_at(
     cluster: KafkaCluster, places: Mapping[Partition, int], *, committed: bool = True
 ) -> dict[Partition, LastRecord]:
     """What partitions have at these offsets, or next after them; transactions that are open count
-    if it needn't be `committed`. Partitions of which the brokers say nothing in 10 seconds are left
-    out, and those whose records are gone or may not be read."""
+    if it needn't be `committed`. Partitions whose records are gone or can't be read are left out.
+
+    Raises UnreadableInput where the brokers say nothing of any for half a minute."""
     found: dict[Partition, LastRecord] = {}
     if stand_in := stand_in_of(cluster):
         for place, offset in places.items():
@@ -298,22 +293,27 @@ def records_at(
         return found
     silent = {*places}
     small = {
-        "fetch.message.max.bytes": 1,  # a batch at a time
+        "fetch.message.max.bytes": 64 * 1024,  # of each partition, or a batch
         "isolation.level": "read_committed" if committed else "read_uncommitted",
     }
     with _reading(cluster, ", ".join(sorted({topic for topic, _ in places})), **small) as consumer:
         consumer.assign([TopicPartition(*place, offset) for place, offset in places.items()])
-        until = CLOCK.monotonic() + REQUEST_TIMEOUT
-        while silent and CLOCK.monotonic() < until:
+        heard = CLOCK.monotonic()
+        while silent:
+            if CLOCK.monotonic() - heard > _FIRM:
+                where = "{}/{}".format(*min(silent))
+                raise UnreadableInput(f"no broker says in {_FIRM:.0f} s what is in {where}")
             for message in consumer.consume(len(silent), _WAIT):
                 topic, number = message.topic(), message.partition()
                 place = str(topic), -1 if number is None else number
-                if error := message.error():
-                    if kind_of(error).transient:
-                        continue
-                elif place in silent:
+                error = message.error()
+                if place not in silent or (error and kind_of(error).transient):
+                    continue
+                if not error:
                     found[place] = _last(message)
                 silent.discard(place)
+                consumer.pause([TopicPartition(*place)])  # what follows would be fetched, too
+                heard = CLOCK.monotonic()
     return found
 
 
@@ -324,7 +324,7 @@ def unread(cluster: KafkaCluster, counts: Mapping[str, int]) -> list[UnreadPlace
         return []
     first = records_at(cluster, starts, committed=False)
     return [
-        UnreadPlace(topic, number, offset, its.time / 1000 if its else 0.0)
+        UnreadPlace(topic, number, offset, record_time(its.time) if its else 0.0)
         for (topic, number), offset in sorted(starts.items())
         for its in (first.get((topic, number)),)
     ]

@@ -18,7 +18,7 @@ LONGEST_TOPIC: Final = 249  # characters; Kafka's own limit
 LONGEST_KEY: Final = 1024  # bytes; clients write what they like into fields
 KEY_FIELDS: Final = tuple(sorted(set(CAPSULE["properties"]) - {"event", "userAgent"}))
 _TOPIC_FIELDS: Final = ("schema", "revision")
-_TOPIC_CHARACTERS: Final = re.compile(r"[a-zA-Z0-9._-]*")
+_TOPIC_CHARACTERS: Final = re.compile(r"[a-zA-Z0-9._-]+")
 
 
 class TopicError(WrongCall, ValueError):
@@ -41,6 +41,21 @@ def _parts(what: str, text: str, known: Iterable[str]) -> list[tuple[str, str]]:
     return parts
 
 
+def checked_topic(name: str) -> str:
+    """The name of a topic. Raises TopicError where Kafka allows no such name."""
+    if not _TOPIC_CHARACTERS.fullmatch(name):
+        raise TopicError(
+            f"{name!r} is not a valid topic: there may be letters, digits, `.`, `_`, `-`"
+        )
+    if len(name) > LONGEST_TOPIC:
+        raise TopicError(
+            f"{name!r} is not a valid topic: it has more than {LONGEST_TOPIC} characters"
+        )
+    if name in (".", "..") or name.startswith("__"):
+        raise TopicError(f"{name!r} is not a topic of ours: Kafka keeps such names for itself")
+    return name
+
+
 class TopicTemplate:
     """Names topics, as `eventlogging_{schema}_{revision}`. Without fields all share one topic."""
 
@@ -54,18 +69,7 @@ class TopicTemplate:
     def name(self, destination: Destination) -> str:
         """The topic of a destination. Raises TopicError where Kafka allows no such name."""
         values = {"schema": destination.schema, "revision": str(destination.revision), "": ""}
-        name = "".join(plain + values[field] for plain, field in self._parts)
-        if not _TOPIC_CHARACTERS.fullmatch(name):
-            raise TopicError(
-                f"{name!r} is not a valid topic: there may be letters, digits, `.`, `_`, `-`"
-            )
-        if len(name) > LONGEST_TOPIC:
-            raise TopicError(
-                f"{name!r} is not a valid topic: it has more than {LONGEST_TOPIC} characters"
-            )
-        if name in (".", "..") or name.startswith("__"):
-            raise TopicError(f"{name!r} is not a topic of ours: Kafka keeps such names for itself")
-        return name
+        return checked_topic("".join(plain + values[field] for plain, field in self._parts))
 
 
 class KeyTemplate:

@@ -172,10 +172,11 @@ def unread_hours(root: str) -> dict[str, tuple[UnreadPlace, ...]]:
     return {hour: UNREAD_HOURS.read(root, hour).places for hour in UNREAD_HOURS.names(root)}
 
 
-def source_time(newest: float, now: float, came: float = 0.0) -> float:
-    """The time of a source all of which has been read: that of its newest record, by the brokers
-    (unix seconds), however late it flows. If nothing `came` for an hour, that of our clock an hour
-    ago; never the future, in which a record may claim to be."""
+def source_time(records: Iterable[float], now: float, came: float = 0.0) -> float:
+    """The time of a source all of which has been read: that of its newest record (unix seconds),
+    however late it flows. If nothing `came` for an hour, that of our clock an hour ago; never the
+    future, in which a record may claim to be: one that is far ahead says nothing."""
+    newest = max((each for each in records if each <= now + SKEW), default=0.0)
     return min(now, newest if now - came < QUIET else max(newest, now - QUIET))
 
 
@@ -263,23 +264,15 @@ class Closing:
         self._sinks = [sink for sink in sinks if sink.root]
         self._not_before: dict[tuple[str, str], float] = {}  # hours that lack files
 
-    def any_due(self, asked: float) -> bool:
-        """Whether an hour may be complete, as early as can be. Raises OSError."""
-        return any(due(self._sinks, asked))
-
     def close(
-        self, newest: Callable[[], float], asked: float, came: float = 0.0,
-        awaited: Collection[UnreadPlace] = (), given_up: Collection[UnreadPlace] = (),
-    ) -> tuple[list[str], dict[str, str]]:  # fmt: skip
-        """Say which hours are complete, now that all is read that was there when the brokers were
-        `asked`, and that can be: but for what open transactions hide, which are `awaited` or
-        `given_up`. The last record `came` then (all in unix seconds). Returns the hours, and by
-        sink what keeps an hour open. Raises OSError."""
-        if not self.any_due(asked):
-            return [], {}
+        self, reached: float, asked: float, given_up: Collection[UnreadPlace] = ()
+    ) -> tuple[list[str], dict[str, str]]:
+        """Say which hours are complete, now that the source is read to the time `reached`: all that
+        was there when the brokers were `asked` (unix seconds), but for what the open transactions
+        hide that are `given_up`. Returns the hours, and by sink what keeps an hour open. Raises
+        OSError."""
         closed, problems = set(), {}
-        reached = source_time(newest(), asked, came)
-        for sink, hour in due(self._sinks, min([reached, *(each.time for each in awaited)])):
+        for sink, hour in due(self._sinks, reached):
             unread = (*(each for each in given_up if not passed(hour, each.time)),)
             if self._not_before.get((sink.root, hour), 0.0) > asked:
                 continue

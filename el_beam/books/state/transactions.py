@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from el_beam.books.state.state import StateError
 from schemas.durable import DocumentFormat
 from transforms.io.files import filesystem
-from transforms.layout import check_below
+from transforms.layout import safe_name
 from transforms.read.offsets import UnreadPlace
 
 
@@ -77,6 +77,4 @@ class Transactions:
 
 
 def _name(place: UnreadPlace) -> str:
-    name = f"{place.topic}.{place.partition}.{place.offset}"
-    check_below(name)
-    return name
+    return f"{safe_name(place.topic)}.{place.partition}.{place.offset}"

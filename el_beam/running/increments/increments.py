@@ -22,7 +22,6 @@ from el_beam.books.state.state import (
     State,
     StateError,
 )
-from el_beam.books.state.transactions import Transactions
 from el_beam.job import Execution, Job
 from el_beam.running.bounded import clean_up, options_of, run
 from el_beam.running.failures import JobFailed, NotReady
@@ -30,9 +29,9 @@ from el_beam.running.hooks import Hook
 from el_beam.running.increments.folders import Entries, ImportFolders, Logs
 from el_beam.running.increments.intents import Intents
 from el_beam.running.increments.jobs import ImportJobs
-from el_beam.running.increments.planning import ImportedTopic, IncrementsOptions, came, reached
+from el_beam.running.increments.planning import ImportedTopic, IncrementsOptions, reached
 from el_beam.running.increments.report import Problem, Report, Watcher
-from el_beam.running.increments.topics import Partitions, SourceTopics
+from el_beam.running.increments.topics import Partitions, Seen, SourceTopics
 from runners.flink_rest import FlinkError
 from runners.orphans import Processes
 from runners.worker_pool import about
@@ -76,9 +75,8 @@ class Increments:
         self._execution, self._options, self._after_commit = execution, options, after_commit
         self._state = State(options.state, kept=options.kept, previous=options.previous)
         self._lease = Lease(self._state, clock, processes)
-        self._there = SourceTopics(job.source)
+        self._there = SourceTopics(job.source, options)
         self._kafka = self._there.kafka
-        self._transactions = Transactions(self._state.path)
         self._topics: dict[str, ImportedTopic] = {}
         self._jobs, self._runs = ImportJobs(execution, job.source.group, self._state), 0
         self._notes: list[str] = []  # for the next report
@@ -161,13 +159,13 @@ class Increments:
         report = Report(total((), [str(sink) for sink, _ in self._job.sinks]))
         report.notes, self._notes = self._notes, []
         report.problems += [Problem("sink", *each) for each in self._folders.damaged.items()]
-        asked = self._clock.time()
         partitions = self._kafka.partitions()
+        seen = self._there.look(partitions, self._clock.time())
         self._look_for_vanished(partitions, report)
         self._work([*self._plan([*self._due(partitions, report)], partitions, report)], report)
         self._sweep()
         report.reopened = self._folders.reopened()
-        self._close_hours(partitions, asked, report)
+        self._close_hours(seen, report)
         report.notes += self._there.notes()
         gc.collect()  # a pipeline that has run is one large cycle, and collecting is rare here
         self._commit_group(report)
@@ -367,19 +365,11 @@ class Increments:
         last = topic.state.last()
         return self._folders.prepared(intent, manifest, last.ends if last else {}, logs), logs
 
-    def _close_hours(self, partitions: Partitions, asked: float, report: Report) -> None:
-        counts = {name: partitions[name] for name in self._topics if name in partitions}
-        unread = self._there.unread(counts)
-        since = self._transactions.seen(unread, asked)
-        given_up = [each for each in unread if asked - since[each] >= self._options.patience]
-        self._there.note_unread(since, given_up, self._state.path, asked)
-        if report.problems or report.lag:  # not all is read that was there when we asked
+    def _close_hours(self, seen: Seen, report: Report) -> None:
+        if report.problems or report.lag:  # not all is read that was there when we looked
             return
-        awaited = [each for each in unread if each not in given_up]
-        report.closed, open_ = self._folders.hours.close(
-            lambda: self._kafka.newest(counts), asked, came(self._topics.values()),
-            awaited, given_up,
-        )  # fmt: skip
+        reached = seen.reached(self._topics.values())
+        report.closed, open_ = self._folders.hours.close(reached, seen.at, seen.given_up)
         report.problems += [Problem("sink", sink, text) for sink, text in open_.items()]
 
     def _failed(self, topic: ImportedTopic, problem: str, report: Report) -> None:

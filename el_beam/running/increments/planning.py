@@ -64,12 +64,6 @@ def reached(topics: Iterable[ImportedTopic]) -> dict[tuple[str, int], int]:
     return {(name, each): end for name, last in commits if last for each, end in last.ends.items()}
 
 
-def came(topics: Iterable[ImportedTopic]) -> float:
-    """When something came last of any topic (unix seconds); 0 where nothing did."""
-    last = (topic.state.last() for topic in topics)
-    return max((each.committed for each in last if each and not each.why), default=0.0)
-
-
 class TopicPlan(NamedTuple):
     """What a topic shall do now."""
 

@@ -2,28 +2,49 @@
 
 from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
-from typing import Final
+from typing import NamedTuple
 
 from el_beam.advice import command, typed
-from el_beam.running.increments.planning import TopicFacts, places
+from el_beam.books.ledger.hours import source_time
+from el_beam.books.state.transactions import Transactions
+from el_beam.running.increments.planning import ImportedTopic, IncrementsOptions, TopicFacts, places
+from schemas.times import record_time
 from transforms.errors import UnreadableInput
 from transforms.io.kafka.broker import broker_of, matching
 from transforms.io.kafka.errors import KafkaAway, KafkaDenied
 from transforms.read.kafka import KafkaSource
-from transforms.read.kafka_ranges import records_at, unread
+from transforms.read.kafka_ranges import LONG_TRANSACTION, records_at, unread
 from transforms.read.offsets import UnreadPlace
 from transforms.read.receipt import LastRecord
 
-_LONG: Final = 60.0  # seconds that a transaction may take until people hear of it
 Partitions = Mapping[str, int]  # how many each topic has
 
 
-class SourceTopics:
-    """The topics of a source. Methods raise KafkaAway."""
+class Seen(NamedTuple):
+    """A source before it is planned what is read of it: what comes after that completes no hour,
+    nor does a transaction that ends after it."""
 
-    def __init__(self, source: KafkaSource) -> None:
+    at: float  # unix seconds
+    times: tuple[float, ...]  # of the newest record of each partition
+    awaited: tuple[float, ...]  # since when transactions are open that hours wait for
+    given_up: tuple[UnreadPlace, ...]  # those that none waits for
+
+    def reached(self, topics: Iterable[ImportedTopic]) -> float:
+        """The time of the source, once all is read that it had (unix seconds)."""
+        commits = [last for topic in topics if (last := topic.state.last())]
+        # The brokers' newest record may be one of a time to come: what was read last isn't then.
+        times = [*self.times, *(record_time(its.time) for each in commits for its in each.last)]
+        came = max((each.committed for each in commits if not each.why), default=0.0)
+        return min([source_time(times, self.at, came), *self.awaited])
+
+
+class SourceTopics:
+    """The topics of a source. Methods raise KafkaAway; `look` OSError and DocumentError, too."""
+
+    def __init__(self, source: KafkaSource, options: IncrementsOptions) -> None:
         self.kafka = broker_of(source.cluster)
-        self._source = source
+        self._source, self._options = source, options
+        self._transactions = Transactions(options.state)
         self._notes: list[str] = []
         self._unclear: set[str] = set()  # of which it was said that they may be compacted
         self._named: set[tuple[bool, UnreadPlace]] = set()  # transactions, and whether given up
@@ -39,6 +60,17 @@ class SourceTopics:
         pattern = self._source.pattern
         return matching(partitions, pattern) if pattern else self._source.topics
 
+    def look(self, partitions: Partitions, now: float) -> Seen:
+        """See how far the source is, and which transactions are open, and note those that don't
+        end."""
+        counts = {each: partitions[each] for each in self.names(partitions) if each in partitions}
+        times = (*self.kafka.newest(counts).values(),)
+        since = self._transactions.seen(self._unread(counts), now)
+        given_up = (*(each for each in since if now - since[each] >= self._options.patience),)
+        self._note_unread(since, given_up, now)
+        awaited = (min(each.time, since[each]) for each in since if each not in given_up)
+        return Seen(now, times, (*awaited,), given_up)
+
     def why_absent(self, name: str) -> str:
         """Why a topic is not among those of the brokers."""
         with suppress(KafkaAway):
@@ -53,8 +85,8 @@ class SourceTopics:
         their pattern only, so nothing waits for them."""
         gone = {*matching(ends, self._source.pattern or "")} - partitions.keys()
         self._notes += [
-            f"{name} is not at the brokers any more: it was read to {places(ends[name])}, and what "
-            "it had after that is lost"
+            f"{name} was read to {places(ends[name])}, and nobody can read what it had after that: "
+            f"{self.why_absent(name)}"
             for name in sorted(gone - self._vanished)
         ]
         self._vanished = gone
@@ -118,22 +150,21 @@ class SourceTopics:
             left -= {(name, each) for (name, _), each in asked.items()}
         return found
 
-    def unread(self, counts: Partitions) -> list[UnreadPlace]:
-        """Where partitions can't be read to their ends, for a transaction is open."""
+    def _unread(self, counts: Partitions) -> list[UnreadPlace]:
         try:
             return unread(self._source.cluster, counts)
         except UnreadableInput as error:
             raise KafkaAway(str(error)) from error
 
-    def note_unread(
-        self, since: Mapping[UnreadPlace, float], given_up: Container[UnreadPlace],
-        state: str, now: float,
-    ) -> None:  # fmt: skip
+    def _note_unread(
+        self, since: Mapping[UnreadPlace, float], given_up: Container[UnreadPlace], now: float
+    ) -> None:
         """Note which transactions don't end, since when each is known, and that hours don't wait
         any more for those that are `given_up`. Short ones are left out."""
+        state = typed(self._options.state)
         for place, seen in since.items():
             done, age = place in given_up, now - min(seen or now, place.time or now)
-            if (done, place) in self._named or (age < _LONG and not done):
+            if (done, place) in self._named or (age < LONG_TRANSACTION and not done):
                 continue
             self._named.add((done, place))
             partition = f"{place.topic}/{place.partition}"
@@ -141,7 +172,7 @@ class SourceTopics:
                 f"a transaction that begins at {place} doesn't end: its first record is "
                 f"{age / 60:,.0f} minutes old, and nobody can read what follows it; "
                 + ("hours close without it, and open again when it ends" if done else
-                   f"hours wait for it, or `{command('state', 'release', typed(state), partition)}`"
+                   f"hours wait for it, or `{command('state', 'release', state, partition)}`"
                    " closes them without it")
             )  # fmt: skip
 

@@ -10,10 +10,9 @@ from transforms.io.kafka.broker import Position, broker_of, matching
 from transforms.io.kafka.errors import KafkaAway
 from transforms.io.world import CLOCK
 from transforms.read.kafka import KafkaSource
-from transforms.read.kafka_ranges import unread
+from transforms.read.kafka_ranges import LONG_TRANSACTION, unread
 from transforms.read.offsets import UnreadPlace
 
-_LONG_TRANSACTION = 300.0  # seconds
 _OLD_CHECKPOINT = 120.0  # seconds, and at least ten intervals
 Places = Mapping[tuple[str, int], Position]
 
@@ -98,7 +97,7 @@ def of_transactions(hidden: Iterable[UnreadPlace], now: float) -> Iterator[Findi
     them. `now` is in unix seconds."""
     for place in hidden:
         age = now - place.time
-        if place.time and age > _LONG_TRANSACTION:
+        if place.time and age > LONG_TRANSACTION:
             yield Finding(
                 "warning", "transactions",
                 f"one that begins at {place} doesn't end: its first record is {age / 60:,.0f} "

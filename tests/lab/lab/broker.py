@@ -1,4 +1,4 @@
-"""The lab's Kafka: topics that grow, expire, lose their ends, and are made anew."""
+"""The lab's Kafka: topics with transactions that grow, expire, lose their ends, are made anew."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class _Topic:
         self.low = [0] * partitions
         self.high = [0] * partitions
         self.epoch = [0] * partitions
+        self.open: dict[int, int] = {}  # where a transaction is, and begins
 
 
 class LabBroker:
@@ -51,7 +52,8 @@ class LabBroker:
     def expire(self, topic: str, partition: int, before: int) -> None:
         """Forget the records before an offset."""
         its = self.topics[topic]
-        its.low[partition] = max(its.low[partition], min(before, its.high[partition]))
+        before = min(before, its.open.get(partition, its.high[partition]))
+        its.low[partition] = max(its.low[partition], before)
         for offset in [each for each in its.records[partition] if each < its.low[partition]]:
             del its.records[partition][offset]
 
@@ -62,6 +64,17 @@ class LabBroker:
         its.high[partition] = max(its.low[partition], its.high[partition] - count)
         for offset in [each for each in its.records[partition] if each >= its.high[partition]]:
             del its.records[partition][offset]
+        if its.open.get(partition, 0) >= its.high[partition]:
+            self.ended(topic, partition)
+
+    def begun(self, topic: str, partition: int) -> None:
+        """What comes next is of a transaction, or after its first record: nobody can read it."""
+        its = self.topics[topic]
+        its.open.setdefault(partition, its.high[partition])
+
+    def ended(self, topic: str, partition: int) -> None:
+        """A transaction is committed, if any is open."""
+        self.topics[topic].open.pop(partition, None)
 
     def cluster_id(self) -> str:
         return self._cluster
@@ -76,16 +89,19 @@ class LabBroker:
         return dict.fromkeys(topics, False)
 
     def bounds(self, counts: Mapping[str, int]) -> dict[Partition, tuple[int, int]]:
-        return {(name, number): (self.topics[name].low[number], self.topics[name].high[number])
-                for name, count in counts.items() for number in range(count)}  # fmt: skip
+        return {(name, number): (its.low[number], its.open.get(number, its.high[number]))
+                for name, count in counts.items() for its in (self.topics[name],)
+                for number in range(count)}  # fmt: skip
 
     def unstable(self, counts: Mapping[str, int]) -> dict[Partition, int]:
-        return {}
+        return {(name, number): offset
+                for name in counts for number, offset in self.topics[name].open.items()
+                if offset < self.topics[name].high[number]}  # fmt: skip
 
-    def newest(self, counts: Mapping[str, int]) -> float:
-        times = (record.time for name in counts for part in self.topics[name].records
-                 for record in part.values())  # fmt: skip
-        return max(times, default=0.0)
+    def newest(self, counts: Mapping[str, int]) -> dict[Partition, float]:
+        return {(name, number): max(record.time for record in part.values())
+                for name in counts for number, part in enumerate(self.topics[name].records)
+                if part}  # fmt: skip
 
     def members(self, group: str) -> int:
         return 0

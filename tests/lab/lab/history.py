@@ -110,6 +110,14 @@ class History(Operators):
         else:
             self.bad = -1
 
+    def _begin(self, cluster: str, topic: str, partition: int) -> None:
+        """A producer begins a transaction; others go on behind it."""
+        if partition < self.brokers[cluster].partitions()[topic]:
+            self.brokers[cluster].begun(topic, partition)
+
+    def _commit(self, cluster: str, topic: str, partition: int) -> None:
+        self.brokers[cluster].ended(topic, partition)
+
     def _expire(self, cluster: str, topic: str, partition: int, before: int) -> None:
         if partition < self.brokers[cluster].partitions()[topic]:
             self.brokers[cluster].expire(topic, partition, before)
@@ -222,6 +230,10 @@ class History(Operators):
         if "q" in self.folders():
             self.sinks = "pqr"
         self.choose(None)
+        for broker in self.brokers.values():
+            for topic, partitions in broker.partitions().items():
+                for partition in range(partitions):
+                    broker.ended(topic, partition)
         self.recover()
         for cluster, broker in self.brokers.items():  # all is able to go on
             for topic, count in broker.partitions().items():

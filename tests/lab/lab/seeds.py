@@ -67,4 +67,15 @@ def steps_of(seed: int) -> list[Step]:
             found += _ACTS[chance.choice(acts)](chance)
         else:
             found.append((kind, slot))
+    return _with_transactions(found, seed) if seed % 5 == 2 else found
+
+
+def _with_transactions(found: list[Step], seed: int) -> list[Step]:
+    """Other steps, with transactions between them that may end before the history does."""
+    chance = random.Random(f"transactions {seed}")
+    for _ in range(chance.randint(1, 3)):
+        place, begin = chance.choice(_RAW), chance.randrange(len(found))
+        end = chance.randint(begin, 2 * len(found))
+        found = [*found[:begin], ("begin", *place), *found[begin:end], ("commit", *place),
+                 *found[end:]]  # fmt: skip
     return found

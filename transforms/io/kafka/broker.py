@@ -21,7 +21,6 @@ from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourceType
 
-from schemas.times import record_time
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.errors import ErrorKind, KafkaAway, KafkaDenied, denied, kind_of
 
@@ -31,6 +30,11 @@ _SILENT.addHandler(logging.NullHandler())
 _SILENT.propagate = False
 Result = TypeVar("Result")
 _MUST_BE_THERE: Any = object()
+_NOT_THERE: Final = (
+    KafkaError.GROUP_ID_NOT_FOUND,
+    KafkaError._UNSUPPORTED_FEATURE,
+    KafkaError.UNSUPPORTED_VERSION,
+)
 Partition = tuple[str, int]  # topic, its partition
 
 
@@ -62,7 +66,7 @@ class Broker(Protocol):
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]: ...
     def compacted(self, topics: Iterable[str]) -> dict[str, bool | None]: ...
     def bounds(self, counts: Mapping[str, int]) -> dict[Partition, tuple[int, int]]: ...
-    def newest(self, counts: Mapping[str, int]) -> float: ...
+    def newest(self, counts: Mapping[str, int]) -> dict[Partition, float]: ...
     def unstable(self, counts: Mapping[str, int]) -> dict[Partition, int]: ...
     def members(self, group: str) -> int: ...
     def positions(self, topics: Iterable[str], group: str) -> dict[Partition, Position]: ...
@@ -126,22 +130,20 @@ class KafkaTopics:
         high = self._offsets(wanted, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)  # type: ignore[no-untyped-call]
         return {place: (low[place], high[place]) for place in high}
 
-    def newest(self, counts: Mapping[str, int]) -> float:
-        """The latest time of any record (unix seconds) in topics with these numbers of partitions:
-        its broker's or its producer's, as the topic is set; 0 where there is none, or the brokers
-        can't tell (before Kafka 3.0)."""
+    def newest(self, counts: Mapping[str, int]) -> dict[Partition, float]:
+        """(topic, partition) -> the latest time of any record (unix seconds), whatever it claims,
+        for topics with these numbers of partitions: its broker's or its producer's, as the topic
+        is set. Left out are partitions without records; all where the brokers can't tell (before
+        Kafka 3.0)."""
         wanted = _places(counts)
         if not wanted:
-            return 0.0
+            return {}
         latest: Any = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]
-        futures = self._admin.list_offsets(
-            dict.fromkeys(wanted, latest), request_timeout=REQUEST_TIMEOUT
+        found = self._answers(
+            self._admin.list_offsets, dict.fromkeys(wanted, latest), "Describe on topic", default={}
         )
-        try:
-            times: list[int] = [future.result().timestamp for future in futures.values()]
-        except KafkaException:
-            return 0.0
-        return max(0.0, *map(record_time, times))
+        return {(place.topic, place.partition): told.timestamp / 1000
+                for place, told in found.items() if told.timestamp >= 0}  # fmt: skip
 
     def unstable(self, counts: Mapping[str, int]) -> dict[Partition, int]:
         """(topic, partition) -> where its first open transaction begins: readers see nothing from
@@ -235,15 +237,16 @@ class KafkaTopics:
         return self._asked(answers, default)
 
     def _asked(self, call: Callable[[], Result], default: Any = _MUST_BE_THERE) -> Result:
-        """What a request gives; `default` where the group isn't known. Transient errors are
-        retried, with a new request: a young cluster has no coordinator until somebody asks."""
+        """What a request gives; `default` where the group isn't known, or the brokers are too old.
+        Transient errors are retried, with a new request: a young cluster has no coordinator until
+        somebody asks."""
         end = time.monotonic() + REQUEST_TIMEOUT
         while True:
             try:
                 return call()
             except KafkaException as exception:
                 error = exception.args[0]
-                if default is not _MUST_BE_THERE and error.code() == KafkaError.GROUP_ID_NOT_FOUND:
+                if default is not _MUST_BE_THERE and error.code() in _NOT_THERE:
                     found: Result = default
                     return found
                 if kind_of(error) is not ErrorKind.MOVING or time.monotonic() > end:

@@ -204,11 +204,12 @@ def test_when_an_hour_is_passed(imported: Import, time: float, is_passed: bool) 
         (END, END + 10, END),  # what goes on: the brokers' time
         (END - 2 * QUIET, END, END - QUIET),  # old records: our clock, behind
         (0.0, END, END - QUIET),  # nothing there
-        (END + 1e9, END, END),  # a record from the future
+        (END + 60, END, END),  # a clock that is ahead of ours
+        (END + 1e9, END, END - QUIET),  # a record from the future
     ],
 )
 def test_the_time_of_a_source(newest: float, now: float, expected: float) -> None:
-    assert source_time(newest, now) == expected
+    assert source_time([newest], now) == expected
 
 
 @pytest.mark.parametrize(
@@ -216,7 +217,8 @@ def test_the_time_of_a_source(newest: float, now: float, expected: float) -> Non
 )
 def test_the_time_of_a_source_that_flows_late(came: float, expected: float) -> None:
     """A mirror that is hours behind, while it brings anything: our clock says nothing of it."""
-    assert source_time(END - 3 * QUIET, END, came) == expected
+    for records in ([END - 3 * QUIET], [END - 3 * QUIET, 1e15], [END - 4 * QUIET, END - 3 * QUIET]):
+        assert source_time(records, END, came) == expected
 
 
 def test_the_last_import_to_pass_an_hour_closes_it(imported: Import, tmp_path: Path) -> None:
@@ -233,16 +235,16 @@ def test_the_last_import_to_pass_an_hour_closes_it(imported: Import, tmp_path: P
 
     mine, theirs = closing(imported.state, imported.log), closing(other, log)
     late = END + LATENESS
-    assert mine.close(lambda: late, late) == ([], {}), "the other one is behind"
+    assert mine.close(late, late) == ([], {}), "the other one is behind"
     assert imported.marks() == {"Edit_1": ""}
-    assert theirs.close(lambda: END, END) == ([], {}), "it hasn't passed the hour"
-    assert theirs.close(lambda: late, late) == ([SEVEN], {})
+    assert theirs.close(END, END) == ([], {}), "it hasn't passed the hour"
+    assert theirs.close(late, late) == ([SEVEN], {})
     assert imported.marks() == {"Edit_1": "complete"}
     assert (OPEN_HOURS.names(imported.root), PASSED_HOURS.names(imported.root)) == ([], [])
 
     imported.increment("Edit_1", "b")
-    assert theirs.close(lambda: late, late) == ([], {}), "what was said before no longer counts"
-    assert mine.close(lambda: late, late) == ([SEVEN], {})
+    assert theirs.close(late, late) == ([], {}), "what was said before no longer counts"
+    assert mine.close(late, late) == ([SEVEN], {})
 
 
 def test_an_import_that_is_gone_is_told_and_retired(imported: Import, tmp_path: Path) -> None:
@@ -258,7 +260,7 @@ def test_an_import_that_is_gone_is_told_and_retired(imported: Import, tmp_path: 
 
     def at(hours: float) -> tuple[list[str], dict[str, str]]:
         now = END + LATENESS + hours * 3600
-        return closing.close(lambda: now, now)
+        return closing.close(now, now)
 
     assert at(5) == ([], {})
     closed, problems = at(7)

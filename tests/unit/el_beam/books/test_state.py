@@ -26,6 +26,7 @@ from el_beam.books.state.state import (
     State,
     StateError,
 )
+from el_beam.books.state.transactions import Transactions
 from runners.orphans import Processes, ProcessId
 from transforms.counts.summary import Summary
 from transforms.io.files.base import FileAway
@@ -34,7 +35,7 @@ from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.retry import LONGEST_REQUEST
 from transforms.io.world import Clock
 from transforms.read.kafka_ranges import splits_of
-from transforms.read.offsets import OffsetRange
+from transforms.read.offsets import OffsetRange, UnreadPlace
 
 SEVEN, EIGHT = Attempt(7, 1), Attempt(8, 1)
 SPLITS = tuple(splits_of("raw", 1, [OffsetRange(0, 5, 700), OffsetRange(1, 0, 3)], size=500))
@@ -378,6 +379,16 @@ def test_show_and_reset(state: State) -> None:
     last = again.last()
     assert last is not None
     assert (last.ends, last.topic_id, again.pending()) == ({0: 0, 1: 0}, "", (None, None))
+
+
+def test_transactions_of_the_longest_topic(tmp_path: Path) -> None:
+    """Its name is as long as one of a file may be."""
+    place, known = UnreadPlace("t" * 249, 3, 10**12, 5.0), Transactions(str(tmp_path))
+    assert known.seen([place], 7.0) == known.seen([place], 9.0) == {place: 7.0}
+    known.release(place.topic, place.partition)
+    assert known.seen([place], 9.0) == {place: 0.0}
+    assert known.seen([], 9.0) == {}
+    assert [*tmp_path.rglob("*.json")] == []
 
 
 def test_what_is_prepared_is_not_reset(state: State) -> None:

@@ -1,5 +1,7 @@
 """`el state reset`: what it says, and what it refuses."""
 
+from pathlib import Path
+
 import pytest
 from fake_broker import FakeBroker
 
@@ -46,6 +48,19 @@ def test_a_topic_that_the_state_does_not_know(
     assert "no topic 'raw' in" in capsys.readouterr().err
     assert reset(state, "--again", "--after", "0", "--yes") == 0
     assert [each.again for each in State(state.path).topic("raw").history()] == [True]
+
+
+@pytest.mark.parametrize("name", ["../../evil", "a/b", "..", "", "a" * 250])
+def test_names_that_no_topic_has(state: State, name: str, tmp_path: Path) -> None:
+    """A folder of the state would be named so."""
+    before = {*tmp_path.rglob("*")}
+    assert reset(state, "--topic", name, "--after", "0", "--yes") == 2
+    assert {*tmp_path.rglob("*")} == before
+
+
+def test_there_is_nothing_to_release(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["state", "release", f"{tmp_path}/nowhere", "raw/0"]) == 2
+    assert f"there is no state in {tmp_path}/nowhere" in capsys.readouterr().err
 
 
 NONSENSE = {

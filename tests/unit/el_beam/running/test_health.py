@@ -36,7 +36,7 @@ def test_new_partitions() -> None:
 
 def test_transactions() -> None:
     """One that doesn't end is told; short ones come and go."""
-    hidden = [UnreadPlace("raw", 0, 10, 1_000.0), UnreadPlace("raw", 1, 4, 4_500.0)]
+    hidden = [UnreadPlace("raw", 0, 10, 1_000.0), UnreadPlace("raw", 1, 4, 4_541.0)]
     (finding,) = of_transactions(hidden, 4_600.0)
     assert (finding.level, finding.what) == ("warning", "transactions")
     assert finding.told.startswith(

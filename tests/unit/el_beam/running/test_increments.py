@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -18,8 +19,12 @@ from el_beam.config.assemble import assemble
 from el_beam.running.increments.increments import Increments
 from el_beam.running.increments.planning import MOST_RECORDS, IncrementsOptions
 from el_beam.running.increments.report import Report
+from el_beam.running.increments.topics import SourceTopics
 from traffic.feed import lines
+from transforms.io.kafka.broker import KafkaRecord, Partition
+from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.world import Clock, ticking
+from transforms.read.kafka import KafkaSource
 
 BROKERS = "broker:1"
 
@@ -85,7 +90,8 @@ def test_a_topic_that_vanished_under_a_pattern(tmp_path: Path, sent: list[bytes]
         (report,) = job.run("pattern=[abc]")
         (nothing,) = job.run("topics=a")
     assert report.notes == [
-        "b is not at the brokers any more: it was read to 0:10, and what it had after that is lost"
+        "b was read to 0:10, and nobody can read what it had after that: the brokers have no such "
+        "topic"
     ]
     assert (report.topics, report.problems, nothing.notes) == (["a"], [], [])
 
@@ -179,6 +185,52 @@ def test_hours_wait_for_an_open_transaction_but_not_for_ever(
         assert run()[1] == {b""}
         assert main(["ledger", f"{tmp_path}/p"]) == 0
         assert "unread: " not in capsys.readouterr().err
+
+
+class Mirror(FakeBroker):
+    """While it is read, more comes, and its transactions end."""
+
+    ahead = 0.0  # seconds that its newest record is later than what is read
+    comes = 0.0  # the same, once anything was read
+
+    def newest(self, counts: Mapping[str, int]) -> dict[Partition, float]:
+        return {place: time + self.ahead for place, time in super().newest(counts).items()}
+
+    def records(self, place: Partition, start: int, end: int) -> Iterator[KafkaRecord]:
+        yield from super().records(place, start, end)
+        if end - start > 1:
+            self.ahead, self.open = max(self.ahead, self.comes), {}
+
+
+@pytest.mark.parametrize("which", ["records", "a transaction"])
+def test_what_comes_while_it_is_read_completes_no_hour(
+    tmp_path: Path, sent: list[bytes], which: str
+) -> None:
+    """More records, or the end of a transaction: what they bring isn't in the folders yet."""
+    job, clock, now = Import(tmp_path), Later(), time.time()
+    broker = Mirror({"raw": [sent]}, time=now)
+    if which == "records":
+        broker.comes = 3 * 3600
+    else:
+        broker.ahead, broker.open = 3 * 3600, {("raw", 0): 20}
+    clock.ahead = 10 * 3600
+    with broker.at(BROKERS), ticking(clock):
+        assert job.run()[0].closed == []
+        assert job.run()[0].closed
+
+
+def test_records_of_a_time_to_come_hold_up_no_hour(tmp_path: Path, sent: list[bytes]) -> None:
+    """The brokers' newest record may be one of the year 2096, for a week: then what was read last
+    says how far the source is. A transaction with such a record is as old as we know it."""
+    job, clock, now = Import(tmp_path), Later(), time.time()
+    broker = Mirror({"raw": [sent]}, time=now + 3 * 3600)
+    broker.ahead, clock.ahead = 4e9, 10 * 3600
+    with broker.at(BROKERS), ticking(clock):
+        assert job.run()[0].closed
+        broker.time, broker.open = 4e9, {("raw", 0): 20}
+        options = IncrementsOptions(job.state.path)
+        source = KafkaSource(KafkaCluster(BROKERS), ("raw",), "g", "")
+        assert SourceTopics(source, options).look({"raw": 1}, now).awaited == (now,)
 
 
 def test_people_release_what_hours_wait_for(tmp_path: Path, sent: list[bytes]) -> None:

@@ -3,10 +3,14 @@
 import math
 import pickle
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.read.kafka_ranges import splits_of
+from transforms.errors import UnreadableInput
+from transforms.io.kafka.cluster import KafkaCluster
+from transforms.io.world import Clock, ticking
+from transforms.read.kafka_ranges import records_at, splits_of
 from transforms.read.offsets import OffsetRange
 
 RANGES = st.lists(
@@ -55,3 +59,17 @@ def test_names() -> None:
 def test_nothing_new() -> None:
     assert splits_of("raw", 1, []) == []
     assert splits_of("raw", 1, [OffsetRange(0, 7, 7)]) == []
+
+
+class _Hurried(Clock):
+    """A minute of it takes a second."""
+
+    def monotonic(self) -> float:
+        return super().monotonic() * 60
+
+
+def test_silence_is_no_answer() -> None:
+    """Where nobody says what is there, nobody may take it for what was there."""
+    cluster = KafkaCluster("127.0.0.1:9")
+    with ticking(_Hurried()), pytest.raises(UnreadableInput, match="no broker says in 30 s what"):
+        records_at(cluster, {("raw", 0): 5})
