@@ -205,8 +205,8 @@ STEADY = r"^(?:a|a){16}\b"  # 65536 ways at most, in any text
         ({"items": {"pattern": STEADY}}, ["a" * 17] * 50_000),
         ({"items": {"type": [{"pattern": EVIL}, {"pattern": EVIL, "minLength": 2}]}},
          [SHORT + str(n) for n in range(50_000)]),
-        ({"patternProperties": {EVIL[:-3] + f"[!0-9]+{n}$": {} for n in range(9)}},
-         {f"aaaaaa!{n}": 1 for n in range(50_000)}),
+        ({"patternProperties": {EVIL: {}}},
+         {f"{SHORT[6:]}{n:06}": 1 for n in range(50_000)}),
     ],
     ids=lambda value: str(value)[:60],
 )  # fmt: skip
