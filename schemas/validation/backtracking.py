@@ -14,17 +14,31 @@ from math import inf, log2
 from re._constants import _NamedIntConstant as Op  # type: ignore[import-not-found]
 from typing import Any, Final, NamedTuple
 
-_QUICK: Final = 1e5  # steps that any search may take
-_QUICK_EACH: Final = 200.0  # and for each character
+EACH: Final = 200  # steps for each character (and one more), which any search may take
 _COUNTED: Final = 1_000  # turns of a loop; one that may have more counts as if it had no end
+_LONGEST: Final = 1_024  # characters of a text whose steps are counted
+_LONGEST_PATTERN: Final = 10_000  # characters; counting the steps of one may take 10 s
+_MANY: Final = 1e100  # of which no product is infinite
 
 
 def is_quick(tree: Any) -> bool:
-    """Whether `re` surely needs steps in proportion to the text, however long it is."""
-    growth = _sequence(tree).steps
-    if not _is_anchored(tree, tree.state.flags):
-        growth *= _LENGTH
-    return growth.power <= 1 and growth.factor <= (_QUICK_EACH if growth.power else _QUICK)
+    """Whether `re` surely needs EACH steps for each character at most, however long a text is."""
+    growth = _growth(tree)
+    if growth.power <= 1 and growth.factor <= EACH:
+        return True
+    return is_quick_in_long(tree) and len(excess(tree, 0)) > _LONGEST
+
+
+def is_quick_in_long(tree: Any) -> bool:
+    """The same of texts whose steps aren't counted."""
+    growth = _growth(tree)
+    return not growth.power and growth.factor <= EACH * _LONGEST
+
+
+def _growth(tree: Any) -> _Growth:
+    # At each turn of a loop `re` keeps the places of all groups, in 16 bytes each.
+    growth = _sequence(tree).steps * _Growth(tree.state.groups)
+    return growth if _is_anchored(tree, tree.state.flags) else growth * _LENGTH
 
 
 class _Growth(NamedTuple):
@@ -125,7 +139,7 @@ def _is_anchored(nodes: Any, flags: int) -> bool:
     return False
 
 
-# --- in how long a text does `re` surely need no more than so many steps?
+# --- how many steps, exactly, in a text of so many characters?
 
 Vector = Any  # numpy's, with an item for each number of characters
 
@@ -137,16 +151,21 @@ class _Count(NamedTuple):
     steps: Vector  # by the characters that are left
 
 
-def longest(tree: Any, steps: float) -> int:
-    """Returns the length of the longest text in which `re` needs at most so many steps."""
+def excess(tree: Any, most: float) -> list[float]:
+    """Returns by the length of a text how many steps `re` may need beyond EACH for each character,
+    as far as they are at most `most`: of no length, if the pattern is too long to be counted."""
     import numpy as np
 
-    for length in (32, 256, 1024):
-        count = _Counter(length).sequence(tree).steps
+    if len(tree.state.str) > _LONGEST_PATTERN:
+        return []
+    for length in (32, 256, _LONGEST):
+        count = _Counter(length).sequence(tree).steps * (0.8 + tree.state.groups / 5)  # as measured
         totals = count if _is_anchored(tree, tree.state.flags) else np.cumsum(count)
-        if totals[-1] > steps:
+        beyond = np.maximum(totals - EACH * np.arange(1, length + 2), 0)
+        if (beyond > most).any():
+            beyond = beyond[: int(np.argmax(beyond > most))]
             break
-    return max(int(np.searchsorted(totals, steps, side="right")) - 1, 0)
+    return [float(each) for each in beyond]
 
 
 class _Counter:
@@ -197,12 +216,18 @@ class _Counter:
                 self._loops -= 1
                 count = self._repeated(argument[0], argument[1], body)
                 return self._in_one_way(count) if operator == "POSSESSIVE_REPEAT" else count
-        return _Count(self._one * inf, self._one * inf)
+        return _Count(self._one * _MANY, self._one * _MANY)
 
     def _repeated(self, least: int, most: int, body: _Count) -> _Count:
         """Counts turn after turn. After one that took nothing, `re` begins another only if it is
         one of the least."""
         more = body.ways * (1 - self._nothing)
+        if least > _COUNTED and body.ways[0]:  # `re` begins all of them, whatever they take
+            return _Count(self._one * _MANY, self._one * _MANY)
+        if (body.ways == self._character).all():  # the usual loop: what follows, at once
+            taken = self._left - 1
+            ways = 1.0 * ((taken >= least) & (taken <= most))
+            return _Count(ways, self._one + self._then(1.0 * (taken < most), body.steps))
         turns, ways, begun = self._nothing, self._none, self._none
         for turn in range(most + 1):
             if turn >= least:
@@ -228,4 +253,4 @@ class _Counter:
 
     def _then(self, ways: Vector, others: Vector) -> Vector:
         cut: Vector = self._convolve(ways, others)[: len(ways)]
-        return self._minimum(cut, 1e100)  # so that no product is infinite
+        return self._minimum(cut, _MANY)

@@ -14,7 +14,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import Draft3Validator, extend
 from referencing import Registry
 
-from schemas.validation.patterns import joined, pattern_of
+from schemas.validation.patterns import joined, one_event, pattern_of
 
 Json = dict[str, Any]
 
@@ -72,19 +72,6 @@ def _shown(value: object) -> str:
     return f"{{{text}}}" if isinstance(value, dict) else f"[{text}]"
 
 
-def _same(one: object, two: object) -> bool:
-    """Compares as Python does, except that a boolean by itself equals no number."""
-    if isinstance(one, bool) or isinstance(two, bool):
-        return one is two
-    return one == two
-
-
-def _enum(_: Any, enum: list[Any], instance: object, __: Json) -> Iterator[ValidationError]:
-    # Release 4 distinguishes true from 1 at any depth, 3.2 only at the top: [true] is in [[1]].
-    if not any(_same(each, instance) for each in enum):
-        yield ValidationError(f"{_shown(instance)} is not one of {_shown(enum)}")
-
-
 def _divisible_by(
     validator: Any, divisor: float, instance: Any, __: Json
 ) -> Iterator[ValidationError]:
@@ -130,7 +117,7 @@ def _additional_properties(
 
 def _pattern(_: Any, pattern: str, instance: object, __: Json) -> Iterator[ValidationError]:
     if isinstance(instance, str) and not pattern_of(pattern).search(instance):
-        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+        yield ValidationError(f"{_shown(instance)} does not match {pattern!r}")
 
 
 def _pattern_properties(
@@ -155,6 +142,19 @@ class _Judged:
         same `$ref`, the innermost value would else be judged 2 ** levels times."""
         self._numbers: dict[int, tuple[int]] = {}
         self._same: dict[Hashable, tuple[int]] = {}
+        self._members: dict[int, set[Hashable]] = {}
+
+    def apart(self, values: list[Any]) -> set[Hashable]:
+        """Returns keys of values of which two are the same if Python calls them equal, except that
+        a boolean equals no number. (Within lists and objects it does: release 4 distinguishes them
+        at any depth, 3.2 only at the top. [true] is in [[1]], [[1], [true]] has a repeat.)"""
+        return {(bool, x) if isinstance(x, bool) else self.identity(x) for x in values}
+
+    def members(self, enum: list[Any]) -> set[Hashable]:
+        """Returns what `apart` does for the values of an enum, which are looked at once."""
+        if (found := self._members.get(id(enum))) is None:
+            found = self._members[id(enum)] = self.apart(enum)
+        return found
 
     def identity(self, value: object) -> Hashable:
         """Returns a key that two values share exactly if Python calls them equal: of a list or an
@@ -180,18 +180,23 @@ def one_value() -> Iterator[None]:
     """While it lasts, AUTHORITY judges one value, which stays as it is."""
     token = _JUDGED.set(_Judged())
     try:
-        yield
+        with one_event():
+            yield
     finally:
         _JUDGED.reset(token)
 
 
+def _enum(_: Any, enum: list[Any], instance: object, __: Json) -> Iterator[ValidationError]:
+    judged = _JUDGED.get()
+    if judged.members(enum).isdisjoint(judged.apart([instance])):
+        yield ValidationError(f"{_shown(instance)} is not one of {_shown(enum)}")
+
+
 def _unique_items(_: Any, unique: object, instance: object, __: Json) -> Iterator[ValidationError]:
-    # As for enum: [[1], [true]] has a repeat in release 3.2, none in 4.
-    if unique and isinstance(instance, list):
-        identity = _JUDGED.get().identity
-        seen = {(bool, x) if isinstance(x, bool) else identity(x) for x in instance}
-        if len(seen) < len(instance):
-            yield ValidationError(f"{_shown(instance)} has non-unique elements")
+    if not unique or not isinstance(instance, list):
+        return
+    if len(_JUDGED.get().apart(instance)) < len(instance):
+        yield ValidationError(f"{_shown(instance)} has non-unique elements")
 
 
 def _ref(validator: Any, ref: str, instance: object, schema: Json) -> Iterator[ValidationError]:

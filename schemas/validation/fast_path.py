@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, Final
 
-from schemas.validation.patterns import joined, pattern_of
+from schemas.validation.patterns import joined, one_event, pattern_of
 
 Json = dict[str, Any]
 Verdict = Callable[[object], bool]
@@ -54,7 +54,7 @@ def compile_schema(schema: Json) -> Verdict | None:
     except (_Unproved, SyntaxError, RecursionError, MemoryError, ValueError, re.error):
         return None
     verdict: Verdict = code.names[name]
-    return verdict
+    return one_event()(verdict) if code.counted else verdict
 
 
 class _VerdictWriter:
@@ -134,6 +134,8 @@ class _VerdictWriter:
 
 class _Code(_VerdictWriter):
     """Writes the checks of each keyword of a schema."""
+
+    counted = False  # whether it has a pattern whose searches in one event may be too many
 
     def verdict_on(self, schema: object) -> str:
         """Writes a function that is True for values that surely fit; returns its name."""
@@ -336,7 +338,9 @@ class _Code(_VerdictWriter):
         """Binds the search of a pattern; returns its name."""
         if not isinstance(pattern, str):
             raise _Unproved
-        return self.bind(pattern_of(pattern).search)
+        how = pattern_of(pattern)
+        self.counted |= how.counted
+        return self.bind(how.search)
 
 
 def _listed(value: object) -> list[object]:

@@ -5,8 +5,8 @@ each pattern is judged once, by its syntax tree:
 
 - If `re` needs steps in proportion to the value at most, `re` it is: most patterns.
 - Else, if it says the same in RE2's syntax, RE2 searches it, in linear time.
-- Else `re` searches it, but only in values that are short enough for `SECONDS`; a longer value
-  raises ValueTooLong.
+- Else `re` searches it, but only as long as all such searches in an event surely end within
+  `SECONDS`; the next one raises SearchTooLong.
 
 tests/unit/schemas/validation/test_patterns.py compares the engines over drawn patterns and values.
 The syntax tree is private to Python: docs/decisions/011-syntax-trees-of-patterns.md.
@@ -16,34 +16,50 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, lru_cache
 from math import inf
 from re import _compiler, _parser  # type: ignore[attr-defined]
 from re._constants import _NamedIntConstant as Op  # type: ignore[import-not-found]
 from typing import Any, Final, NamedTuple
 
-from schemas.validation.backtracking import is_quick, longest
+from schemas.validation.backtracking import excess, is_quick, is_quick_in_long
 
 Search = Callable[[str], object]  # the result is true if the pattern is in the text
 Ranges = tuple[tuple[int, int], ...]  # of code points, both ends included
 
-SECONDS: Final = 0.01  # that one search may take, beyond what is in proportion to the value
+SECONDS: Final = 0.01  # for all searches in an event, beyond what is in proportion to its texts
 _STEP: Final = 10e-9  # s that one step of `re` takes at most
-_SHORT: Final = 20e-6  # s for which `re` is asked all the same: RE2's own costs are 5e-6
+_FEW: Final = 500  # steps, for which `re` is asked all the same: as long as any call of RE2 takes
 _LARGEST_PROGRAM: Final = 5_000  # instructions of RE2, which it may try at each character
 _MOST_REPEATS: Final = 1_000  # in RE2's syntax
 _MOST_PATTERNS: Final = 10_000  # judged patterns kept
 
 
-class ValueTooLong(ValueError):
-    """A value is too long for a pattern that can't be searched in linear time."""
+class SearchTooLong(ValueError):
+    """An event has longer texts, or more of them, than a pattern can be searched in."""
 
 
 class Pattern(NamedTuple):
     search: Search
-    longest: float = inf  # characters that it searches; a longer text raises ValueTooLong
+    longest: float = inf  # characters that it searches; a longer text raises SearchTooLong
     engine: str = "re"
+    counted: bool = False  # whether its searches in one event may be too many
+
+
+_TAKEN: Final[ContextVar[list[float]]] = ContextVar("taken")
+
+
+@contextmanager
+def one_event() -> Iterator[None]:
+    """While it lasts, all searches together may take SECONDS; else each may."""
+    token = _TAKEN.set([0.0])
+    try:
+        yield
+    finally:
+        _TAKEN.reset(token)
 
 
 @lru_cache(maxsize=_MOST_PATTERNS)
@@ -54,16 +70,17 @@ def pattern_of(text: str) -> Pattern:
     try:
         return _judged(text, search, _parser.parse(text))
     except RecursionError:  # hundreds of groups in groups
-        return _limited(text, search, 0)
+        return _counted(text, search, [], -1)
 
 
 def _judged(text: str, search: Search, tree: Any) -> Pattern:
     if is_quick(tree):
         return Pattern(search)
+    steps = excess(tree, SECONDS / _STEP)
+    longest = inf if steps and is_quick_in_long(tree) else len(steps) - 1
+    counted = _counted(text, search, steps, longest)
     search_long = re2_search(text)
-    if search_long is None:
-        return _limited(text, search, longest(tree, SECONDS / _STEP))
-    return _either_engine(search, search_long, longest(tree, _SHORT / _STEP))
+    return _either_engine(search, search_long, counted.search, steps) if search_long else counted
 
 
 def limited(document: object) -> list[str]:
@@ -94,23 +111,39 @@ def _patterns(schema: object) -> Iterable[str]:
             yield from _patterns(each)
 
 
-def _either_engine(search: Search, search_long: Search, short: int) -> Pattern:
+def _either_engine(
+    search: Search, search_long: Search, counted: Search, steps: list[float]
+) -> Pattern:
     def search_any(value: str) -> object:
-        return search(value) if len(value) <= short else search_long(value)
+        if (size := len(value)) < len(steps) and steps[size] <= _FEW:
+            return search(value)
+        try:
+            return search_long(value)
+        except UnicodeEncodeError:  # a lone surrogate, which RE2 has no bytes for
+            return counted(value)
 
     return Pattern(search_any, engine="re2")
 
 
-def _limited(text: str, search: Search, most: int) -> Pattern:
-    def search_in_short(value: str) -> object:
-        if len(value) > most:
-            raise ValueTooLong(
-                f"a text of {len(value)} characters is too long to look for the pattern {text!r}, "
-                f"which could take for ever: {most} at most"
+def _counted(text: str, search: Search, steps: list[float], longest: float) -> Pattern:
+    """Returns a search that counts its steps, which are known by the length of the value."""
+
+    def search_in_time(value: str) -> object:
+        if (size := len(value)) > longest:
+            raise SearchTooLong(
+                f"a text of {size} characters is too long to look for the pattern {text!r}, "
+                f"which could take for ever: {max(longest, 0)} at most"
+            )
+        taken = _TAKEN.get([0.0])
+        taken[0] += steps[size] if size < len(steps) else 0
+        if taken[0] > SECONDS / _STEP:
+            raise SearchTooLong(
+                f"these are too many texts to look for the pattern {text!r}, which could take for "
+                "ever: shorter ones, or fewer of them, are possible"
             )
         return search(value)
 
-    return Pattern(search_in_short, most)
+    return Pattern(search_in_time, longest, counted=True)
 
 
 # --- the same pattern for RE2
@@ -155,7 +188,8 @@ def _node(operator: Op, argument: Any, flags: int, last: bool) -> str:
             return _anchor(str(argument), flags, last)
         case "SUBPATTERN":
             _, added, removed, body = argument
-            return f"(?:{_translated(body, (flags | added) & ~removed, last)})"
+            if not added & _parser.TYPE_FLAGS:  # `re` itself confuses both alphabets of (?a:\W)
+                return f"(?:{_translated(body, (flags | added) & ~removed, last)})"
         case "BRANCH":
             return f"(?:{'|'.join(_translated(each, flags, last) for each in argument[1])})"
         case "MAX_REPEAT" | "MIN_REPEAT":  # which one is tried first changes no verdict

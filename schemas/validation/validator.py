@@ -24,7 +24,7 @@ from schemas.validation.draft3 import (
     printable,
 )
 from schemas.validation.fast_path import compile_schema
-from schemas.validation.patterns import ValueTooLong
+from schemas.validation.patterns import SearchTooLong
 
 MOST_VIOLATIONS: Final = 20
 _COUNTED: Final = 1000  # violations counted, not shown: from there it is "at least"
@@ -106,7 +106,7 @@ def _failure(error: Exception) -> Violation:
         what = f"the schema has a type that draft 3 doesn't know: {error.type!r}"
     elif isinstance(error, RecursionError):
         what = "the event or the schema's $ref nests too deep to be checked"
-    elif isinstance(error, ValueTooLong):
+    elif isinstance(error, SearchTooLong):
         return Violation("", printable(str(error), LONGEST_MESSAGE), "pattern")
     else:
         what = f"the schema can't be applied: {type(error).__name__}: {error}"

@@ -42,6 +42,8 @@ def seconds_and_verdict(document: Json, event: object) -> tuple[float, bool]:
         ({"type": [{"items": {"type": "string"}}, {"items": {"type": "null"}}]},
          [1] * 500_000, False),
         ({"items": {"type": [{"enum": [{"a": n}]} for n in range(9)]}}, [{"a": 1}] * 9_000, True),
+        ({"items": {"enum": [*map(str, range(3_000))]}}, ["2999"] * 30_000 + ["x"], False),
+        ({"items": {"enum": [{"a": n} for n in range(3_000)]}}, [{"a": 2_999}] * 30_000, True),
     ],
     ids=lambda value: str(value)[:60],
 )  # fmt: skip

@@ -18,7 +18,7 @@ from schemas.registry import DirectoryRegistry
 from schemas.validation.patterns import (
     SECONDS,
     Search,
-    ValueTooLong,
+    SearchTooLong,
     limited,
     pattern_of,
     re2_search,
@@ -89,6 +89,9 @@ def test_re2_says_what_re_says(rnd: Random) -> None:
         (r"\bé", " é", None),
         (r"(a)\1", "aa", None),
         (r"a(?=b)", "ab", None),
+        (r"(?a:\d)+", "٣", None),
+        (r"(?a:\W)", "é", None),  # which `re` doesn't find, though it is one
+        (r"(?a)(?u:\d)+", "٣", None),
     ],
 )  # fmt: skip
 def test_a_pattern_means_the_same_or_is_left_to_re(
@@ -166,6 +169,64 @@ def test_a_longer_value_makes_the_event_bad_and_names_the_pattern() -> None:
     assert "41 characters" in violation.message
 
 
+@pytest.mark.parametrize("pattern", ["^(a+)+$", r"^(\w+\s?)*[\ud800-\udbff]$", "^(a+|[^a])*$"])
+def test_re_decides_on_lone_surrogates(pattern: str) -> None:
+    """RE2 takes bytes, and there are none for them."""
+    search = pattern_of(pattern).search
+    for text in ("\ud800", "aaaaaaaaaa\ud800", "aaaaaaaaaa\udfff"):
+        assert bool(search(text)) is bool(re.search(pattern, text))
+    with pytest.raises(SearchTooLong, match="1001 characters"):
+        search("a" * 1_000 + "\ud800")
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"(?:a?){4294967294}\b", r"(?:(?:a?){1000}){1000}\b", "(?:x*|y*)*" * 1_000 + r"\b"]
+)
+def test_what_takes_for_ever_in_any_text_is_never_searched(pattern: str) -> None:
+    begun = time.thread_time()
+    with pytest.raises(SearchTooLong):
+        pattern_of(pattern).search("")
+    assert time.thread_time() - begun < 2
+
+
+def test_many_groups_take_no_more_memory_than_a_line_is_worth() -> None:
+    """`re` would keep the places of all of them at each turn of the loop."""
+    assert pattern_of("^" + "(a)" * 50 + "(?:ab)*$").engine == "re2"
+
+
+SHORT = "a" * int(pattern_of(EVIL).longest - 1) + "!"
+STEADY = r"^(?:a|a){16}\b"  # 65536 ways at most, in any text
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"items": {"pattern": EVIL}}, [SHORT] * 50_000),
+        ({"items": {"pattern": STEADY}}, ["a" * 17] * 50_000),
+        ({"items": {"type": [{"pattern": EVIL}, {"pattern": EVIL, "minLength": 2}]}},
+         [SHORT + str(n) for n in range(50_000)]),
+        ({"patternProperties": {EVIL: {}}},
+         {f"{SHORT[6:]}{n:06}": 1 for n in range(50_000)}),
+    ],
+    ids=lambda value: str(value)[:60],
+)  # fmt: skip
+def test_many_values_take_no_longer_than_one(schema: dict[str, Any], value: Any) -> None:
+    validator = Validator(schema | {"additionalProperties": True})
+    event = CAPSULE | {"event": value}
+    begun = time.thread_time()
+    assert not validator.accepts(event)
+    found = validator.violations(event)
+    assert time.thread_time() - begun < 0.5
+    assert found[-1].keyword == "pattern"
+    assert [*validator.violations(event)] == found  # each event has its own time
+
+
+def test_a_few_values_of_a_pattern_that_takes_long_are_judged() -> None:
+    validator = Validator({"items": {"pattern": EVIL}})
+    for _ in range(100):
+        assert validator.accepts(CAPSULE | {"event": ["aaaaaa"] * 100})
+
+
 @pytest.mark.parametrize(
     "schema",
     [
@@ -217,5 +278,5 @@ def test_patterns_are_found_where_a_schema_has_them() -> None:
 
 def test_groups_in_groups_end_with_a_limit() -> None:
     pattern = "(" * 90 + "a" + ")*" * 90 + r"\b"
-    with pytest.raises(ValueTooLong):
+    with pytest.raises(SearchTooLong):
         pattern_of(pattern).search("a" * 100)
