@@ -44,13 +44,10 @@ def check_apart(paths: Iterable[str]) -> None:
     """Raises NestedFolders where a folder of files, or a state, is in one that keeps books, or has
     one in it, by whatever call that was written. Raises OSError."""
     for path in paths:
-        place = filesystem.absolute(path).rstrip("/")
-        top = len(place) - len(place.partition("://")[2].partition("/")[2]) if "://" in place else 1
-        above = place.rpartition("/")[0]
-        while len(above) > top:
+        place = filesystem.real(path)
+        for above in filesystem.folders_above(place):
             if filesystem.exists(f"{above}/{LEDGER}"):
                 raise NestedFolders(path, above)
-            above = above.rpartition("/")[0]
         if filesystem.exists(f"{place}/{LEDGER}"):
             continue
         for name in filesystem.names(place):

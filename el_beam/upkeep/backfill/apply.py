@@ -61,8 +61,9 @@ def apply(
             if not left:
                 continue
             theirs = [
-                sink.attempt(leases[sink.root].attempt(hour.hour)) if sink.root
-                else sink.attempt(f"{plan.name}/{hour.hour}")
+                sink.attempt(leases[sink.root].attempt(hour.hour),
+                             targets[sink.root][number].removed)
+                if sink.root else sink.attempt(f"{plan.name}/{hour.hour}")
                 for sink in left
             ]  # fmt: skip
             job = Job(plan.source(hour), tuple((sink, plan.choice) for sink in theirs),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from transforms.io.files import filesystem
 from transforms.io.files.filesystem import Modes, making
 
 SAMPLE = Path(cli.__file__).parents[1] / "examples/sample.log.gz"
+SCHEMAS = Path(cli.__file__).parents[1] / "schemas/catalog"
 NONAME = 12345
 
 
@@ -27,10 +30,14 @@ def place(tmp_path: Path) -> Iterator[Path]:
     """A folder that all can enter, and the usual umask."""
     before = os.umask(0o022)
     tmp_path.chmod(0o755)
-    log = b"".join(gzip.decompress(SAMPLE.read_bytes()).splitlines(keepends=True)[:300])
-    (tmp_path / "log").write_bytes(log)
+    (tmp_path / "log").write_bytes(sample(0, 300))
     yield tmp_path
     os.umask(before)
+
+
+def sample(first: int, end: int) -> bytes:
+    lines = gzip.decompress(SAMPLE.read_bytes()).splitlines(keepends=True)
+    return b"".join(lines[first:end])
 
 
 def bits(path: Path) -> int:
@@ -46,9 +53,9 @@ def found(root: Path) -> dict[str, set[int]]:
     return modes
 
 
-def run(place: Path, *words: str) -> None:
+def run(place: Path, *words: str, log: str = "log") -> None:
     sinks = (f"parquet:{place}/p", f"raw:{place}/r")
-    assert cli.main(["run", f"file:{place}/log", *sinks, *words]) == 0
+    assert cli.main(["run", f"file:{place}/{log}", *sinks, *words]) == 0
 
 
 def test_new_folders(place: Path) -> None:
@@ -89,6 +96,42 @@ def test_events_are_as_asked_for(place: Path) -> None:
     assert events["Edit file"] == {0o664} and events["Edit folder"] == {0o775}
     assert events["EventError file"] == {0o640}
     assert found(place / "r")["year=2019 file"] == {0o640}
+
+
+HOURS = ("--from", "2019-03-10", "--to", "2019-03-10")
+CHANGES = {
+    "compact": ("compact", "P/p"),
+    "purge": ("purge", "P/p", "--older-than", "90d", "--keep", "P/keep.yaml", "--yes"),
+    "backfill": ("backfill", "apply", "P/r", "parquet:P/p", *HOURS),
+    "replay": ("bad", "replay", "parquet:P/p", "parquet:P/p", "--schemas", "P/schemas", "--apply"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_takes_the_place_of_files_is_like_them(place: Path, change: str) -> None:
+    """Whoever could read the import's files, and nobody else, reads those that replace them."""
+    schemas, asked = place / "schemas", ("--mode", "events=0664,private=0660")
+    shutil.copytree(SCHEMAS, schemas)
+    edit = (schemas / "Edit/17541122.json").read_text()
+    (schemas / "Edit/17541122.json").write_text(json.dumps({"properties": {"event": {"type": 7}}}))
+    run(place, *asked, "--schemas", str(schemas))
+    (schemas / "Edit/17541122.json").write_text(edit)
+    (place / "log2").write_bytes(sample(300, 400))
+    run(place, *asked, log="log2")
+    for path in (place / "p").glob("NavigationTiming_*/**/*.parquet"):
+        path.chmod(0o600)  # what somebody has closed stays so
+    (place / "keep.yaml").write_text("Popups: [event.action]\nNavigationTiming: []\n"
+                                     "EventError: [event.code]\n")  # fmt: skip
+    before = {path: bits(path) for path in (place / "p").glob("*_*/**/*.parquet")}
+    assert cli.main([word.replace("P/", f"{place}/") for word in CHANGES[change]]) == 0
+    new = {path: bits(path) for path in (place / "p").glob("*_*/**/*.parquet")
+           if path not in before and "_replaced" not in path.parts}  # fmt: skip
+    wanted = {"NavigationTiming": 0o600, "EventError": 0o660}
+    assert {path.name: bits for path, bits in new.items()} == {
+        path.name: wanted.get(path.relative_to(place / "p").parts[0].partition("_")[0], 0o664)
+        for path in new
+    }
+    assert new
 
 
 @pytest.mark.parametrize(
