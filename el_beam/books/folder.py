@@ -19,6 +19,12 @@ class _Folder:
     id: str
 
 
+_MOVED = (
+    "One that is there already goes on where you move it: stop what writes there, move it, and "
+    "give its new path to what writes and reads it (docs/upgrade.md)"
+)
+
+
 class NestedFolders(WrongCall):
     """A folder inside another: what keeps one in order would take the files of the other for its
     own, or for unknown ones."""
@@ -26,7 +32,7 @@ class NestedFolders(WrongCall):
     def __init__(self, inner: str, outer: str) -> None:
         super().__init__(
             f"{inner} is inside {outer}, and `el run` writes to both: give each its own folder, "
-            "beside the other"
+            f"beside the other. {_MOVED}"
         )
 
 
@@ -53,6 +59,11 @@ def check_apart(paths: Iterable[str]) -> None:
         for name in filesystem.names(place):
             if not is_hidden(name) and filesystem.exists(f"{place}/{name}/{LEDGER}"):
                 raise NestedFolders(f"{place}/{name}", path)
+
+
+def nested_sentence(root: str, inner: str) -> str:
+    """What to do about a folder with books, or a state, that is below a root."""
+    return f"{root}/{inner} is a folder of its own and belongs beside {root}, not in it. {_MOVED}"
 
 
 def make_private(paths: Iterable[str]) -> None:

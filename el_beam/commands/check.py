@@ -79,7 +79,10 @@ def _command(args: argparse.Namespace) -> int:
     looks = probes(source, cluster_of(args.flink), args.lag)
     if "state" in given:  # an import has no job that goes on
         del looks["job"]
-    archives, tables = [*map(given_path, args.raw), *_folders(given, "raw")], _folders(given, "parquet", "jsonl")
+    archives, tables = (
+        [*map(given_path, args.raw), *_folders(given, "raw")],
+        _folders(given, "parquet", "jsonl"),
+    )
     found = [*look(looks | {"access": partial(access, archives, tables)})]
     if args.json:
         print(json.dumps([each._asdict() for each in found]))

@@ -19,5 +19,6 @@ def nested(folders: Mapping[str, str], state: str | None = None) -> Iterator[str
                 continue
             if f"{path}/".startswith(f"{above}/"):
                 yield (
-                    f"{name} is inside the folder of {other}: give each its own, beside the other"
+                    f"{name} is inside the folder of {other}: give each its own, beside the other; "
+                    "one that is there already can be moved (docs/upgrade.md)"
                 )

@@ -119,9 +119,7 @@ def is_prepared(root: str, name: str) -> bool:
     return filesystem.exists(CHANGES.path(root, name))
 
 
-def written(
-    changing: Changing, path: str, files: Sequence[LedgerFile], table: pa.Table
-) -> Receipt:
+def written(changing: Changing, path: str, files: Sequence[LedgerFile], table: pa.Table) -> Receipt:
     """Write a table that is to be at `path`, below the root, under a name that nobody sees: instead
     of `files`, of one schema and hour, for those who may use all of these. Raises SinkError."""
     root, content, file = changing.root, parquet(table), files[0]

@@ -41,7 +41,8 @@ def test_in_one_call(
     assert el("run", source, *here) == 2
     inner, outer = (each.replace("D/", f"{tmp_path}/") for each in (inner, outer))
     assert capsys.readouterr().err == (
-        f"el run: {inner} is inside the folder of {outer}: give each its own, beside the other\n"
+        f"el run: {inner} is inside the folder of {outer}: give each its own, beside the other; "
+        "one that is there already can be moved (docs/upgrade.md)\n"
     )
     assert [*(tmp_path / "el").iterdir()] == [] and not (tmp_path / "s").exists()
 
@@ -69,6 +70,9 @@ def test_by_different_calls(tmp_path: Path) -> None:
     with pytest.raises(NestedFolders, match=f"{tmp_path}/el is inside {tmp_path}, and"):
         check_apart([str(tmp_path)])
     check_apart([f"{tmp_path}/el", f"{tmp_path}/el2"])
+    (tmp_path / "link").symlink_to("el")
+    with pytest.raises(NestedFolders, match=f"is inside {tmp_path}/el, and"):
+        check_apart([f"{tmp_path}/link/raw"])
 
 
 def test_a_run_into_a_folder_inside_another(
