@@ -31,7 +31,7 @@ class NestedFolders(WrongCall):
 
     def __init__(self, inner: str, outer: str) -> None:
         super().__init__(
-            f"{inner} is inside {outer}, and `el run` writes to both: give each its own folder, "
+            f"{inner} is inside {outer}, and each has its own books: give each its own folder, "
             f"beside the other. {_MOVED}"
         )
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from el_beam.books.folder import check_apart
 from el_beam.books.ledger.changes import Changing, changing, finish, prepare
 from el_beam.connectors.contract import Selection, Store, StoredError
 from el_beam.connectors.event_errors import BadLine, bad_lines
@@ -95,6 +96,8 @@ def replay(
     event that is read.
 
     Raises StoredError, JobFailed, SinkError, StateError, UriError, OSError."""
+    if apply:
+        check_apart(sink.root for sink in sinks.values() if sink.root)
     with ExitStack() as stack:
         leases = {}
         for sink in sinks.values():

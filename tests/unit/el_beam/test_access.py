@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -159,6 +160,21 @@ def test_a_state_is_of_its_group(place: Path) -> None:
     assert found(place / "state") == {"topics folder": {0o750}, "topics file": {0o640}}
     make_private([str(place)])
     assert bits(place) == 0o755, "what is there stays as it is"
+
+
+def test_a_disk_without_permissions(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can go on goes on; what people have asked for fails, with the path."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    for name in ("fchmod", "fchown"):
+        monkeypatch.setattr(os, name, refused)
+    make_private([f"{place}/state"])
+    filesystem.write(f"{place}/state/x", b"x")
+    with making(Modes(private=0o600)), pytest.raises(OSError, match="not permitted") as error:
+        make_private([f"{place}/other"])
+    assert error.value.filename == f"{place}/other"
 
 
 def test_a_stricter_umask_counts(place: Path) -> None:

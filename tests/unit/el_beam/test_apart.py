@@ -1,5 +1,6 @@
 """Folders inside each other are refused before anything is read."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,20 @@ def test_a_run_into_a_folder_inside_another(
     assert el("run", f"file:{tmp_path}/log", f"raw:{tmp_path}/el/raw") == 2
     assert f"{tmp_path}/el/raw is inside {tmp_path}/el, and" in capsys.readouterr().err
     assert not (tmp_path / "el/raw").exists()
+
+
+def test_what_is_made_again_into_a_folder_inside_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "log").write_text('{"schema": "Edit"}\n')
+    os.utime(tmp_path / "log", (1552201200, 1552201200))  # 2019-03-10T07
+    run = (f"file:{tmp_path}/log", f"jsonl:{tmp_path}/el", f"raw:{tmp_path}/raw")
+    assert el("run", *run, "--format", "json") == 0
+    capsys.readouterr()
+    hours = ("--from", "2019-03-10", "--to", "2019-03-10")
+    sink = f"jsonl:{tmp_path}/el/inner"
+    assert el("backfill", "apply", f"{tmp_path}/raw", sink, *hours) == 2
+    assert f"{tmp_path}/el/inner is inside {tmp_path}/el, and" in capsys.readouterr().err
+    assert el("bad", "replay", f"jsonl:{tmp_path}/el", sink, "--apply") == 2
+    assert f"{tmp_path}/el/inner is inside {tmp_path}/el, and" in capsys.readouterr().err
+    assert not (tmp_path / "el/inner").exists()

@@ -22,6 +22,7 @@ from transforms.io.files.base import Access, FileAway, FileInfo, Files, FoundAcc
 from transforms.io.files.local import LocalFiles
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
+_TOP = re.compile(rf"(?:{_SCHEME.pattern}[^/]*)?")
 PRIVATE: Final = 0o640
 _PRIVATE = re.compile(r"_temporary|_replaced|EventError_\d+")  # folders: see transforms/layout.py
 _PRIVATE_PART = re.compile(rf"/(?:{_PRIVATE.pattern})(?=/|$)")
@@ -91,9 +92,8 @@ def real(path: str) -> str:
 
 def folders_above(path: str) -> Iterator[str]:
     """The folders that a whole path is in, from the next one on; not the root of its files."""
-    scheme = _SCHEME.match(path)
-    top = path.find("/", scheme.end()) if scheme else 0
-    while len(path := path.rpartition("/")[0]) > top:
+    top = _TOP.match(path)
+    while top and len(path := path.rpartition("/")[0]) > top.end():
         yield path
 
 

@@ -14,7 +14,7 @@ from typing import IO, Any
 from transforms.io.files.base import Access, FileInfo, Files, FoundAccess
 
 _REFUSED = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.EACCES}
-"""What a file system says that doesn't have links, or renames without replacing."""
+"""What a file system says that doesn't have links, renames without replacing, or permissions."""
 _HERE, _NOREPLACE = -100, 1  # AT_FDCWD, RENAME_NOREPLACE
 _TRIES = 4  # while others remove folders that are empty
 
@@ -143,7 +143,11 @@ def _restrict(descriptor: int, access: Access, *, folder: bool) -> None:
     usual = stat.S_IMODE(status.st_mode)
     bits = (usual & ~0o777) | access.bits(usual & 0o777, folder=folder)
     if bits != usual:
-        os.fchmod(descriptor, bits)
+        try:
+            os.fchmod(descriptor, bits)
+        except OSError as error:  # exFAT and the like have no permissions
+            if access.exact or error.errno not in _REFUSED:
+                raise
 
 
 class LocalFiles(Files):
