@@ -20,6 +20,8 @@ from el_beam.config.options import modes
 from transforms import layout
 from transforms.io.files import filesystem
 from transforms.io.files.filesystem import Modes, making
+from transforms.io.files.hdfs import HdfsFiles
+from transforms.io.world import Clock
 
 SAMPLE = Path(cli.__file__).parents[1] / "examples/sample.log.gz"
 SCHEMAS = Path(cli.__file__).parents[1] / "schemas/catalog"
@@ -231,3 +233,42 @@ def test_check_names_an_archive_that_all_can_read(place: Path) -> None:
     make_private([f"{place}/closed"])
     levels = [each.level for each in check.access([f"{place}/open", f"{place}/closed"])]
     assert levels == ["problem", "ok"]
+
+
+class _NameNode:
+    """What WebHDFS says of folders and files, and what it is asked to make."""
+
+    def __init__(self) -> None:
+        self.there = {"/": "755", "/el": "755", "/el/raw": "750", "/el/raw/f": "640",
+                      "/shut": "700", "/shut/raw": "755"}  # fmt: skip
+        self.made: dict[str, str | None] = {}
+
+    def status(self, path: str, strict: bool) -> dict[str, str] | None:
+        return {"permission": self.there[path]} if path in self.there else None
+
+    def write(self, path: str, data: bytes, overwrite: bool, permission: str | None) -> None:
+        self.made[path] = permission
+
+
+class _Later(Clock):
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_on_hdfs() -> None:
+    """Permissions are asked for, as they are then, and sent along."""
+    root, node = "hdfs://loader@h:1", _NameNode()
+    files = HdfsFiles("loader@h:1")
+    files.client, files.clock = node, (clock := _Later())
+    with filesystem.mount(root, files):
+        open_ = [filesystem.open_to_others(f"{root}{each}") for each in ("/el/raw", "/shut/raw")]
+        assert open_ == [False, False] and filesystem.open_to_others(f"{root}/none") is None
+        filesystem.write(f"{root}/el/new", b"", like=[f"{root}/el/raw/f", f"{root}/el/raw/gone"])
+        filesystem.write(f"{root}/el/EventError_1/new", b"")
+        filesystem.write(f"{root}/el/Edit_1/new", b"")
+        assert [*node.made.values()] == ["640", "640", None]
+        node.there["/el/raw"] = "755"
+        clock.now = 61.0
+        assert filesystem.open_to_others(f"{root}/el/raw")
