@@ -19,14 +19,20 @@ class _Folder:
     id: str
 
 
+_MOVED = (
+    "One that is there already goes on where you move it: stop what writes there, move it, and "
+    "give its new path to what writes and reads it (docs/upgrade.md)"
+)
+
+
 class NestedFolders(WrongCall):
     """A folder inside another: what keeps one in order would take the files of the other for its
     own, or for unknown ones."""
 
     def __init__(self, inner: str, outer: str) -> None:
         super().__init__(
-            f"{inner} is inside {outer}, and `el run` writes to both: give each its own folder, "
-            "beside the other"
+            f"{inner} is inside {outer}, and each has its own books: give each its own folder, "
+            f"beside the other. {_MOVED}"
         )
 
 
@@ -44,18 +50,20 @@ def check_apart(paths: Iterable[str]) -> None:
     """Raises NestedFolders where a folder of files, or a state, is in one that keeps books, or has
     one in it, by whatever call that was written. Raises OSError."""
     for path in paths:
-        place = filesystem.absolute(path).rstrip("/")
-        top = len(place) - len(place.partition("://")[2].partition("/")[2]) if "://" in place else 1
-        above = place.rpartition("/")[0]
-        while len(above) > top:
+        place = filesystem.real(path)
+        for above in filesystem.folders_above(place):
             if filesystem.exists(f"{above}/{LEDGER}"):
                 raise NestedFolders(path, above)
-            above = above.rpartition("/")[0]
         if filesystem.exists(f"{place}/{LEDGER}"):
             continue
         for name in filesystem.names(place):
             if not is_hidden(name) and filesystem.exists(f"{place}/{name}/{LEDGER}"):
                 raise NestedFolders(f"{place}/{name}", path)
+
+
+def nested_sentence(root: str, inner: str) -> str:
+    """What to do about a folder with books, or a state, that is below a root."""
+    return f"{root}/{inner} is a folder of its own and belongs beside {root}, not in it. {_MOVED}"
 
 
 def make_private(paths: Iterable[str]) -> None:

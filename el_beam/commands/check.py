@@ -1,8 +1,8 @@
-"""`el check`: whether a continuous job works as it should."""
+"""`el check`: whether a continuous job, or an import, works as it should."""
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,9 @@ from el_beam.running.streaming.health import probes
 from el_beam.terminal.console import printable
 from el_beam.uris import UriError, given_path, path_of
 from runners.flink_rest import cluster_of
+from schemas.bad_event import EVENT_ERROR
 from transforms.io.files import filesystem
+from transforms.layout import schema_in
 from transforms.read.kafka import KafkaSource
 
 _MOST_LAG = 1_000_000  # records
@@ -29,8 +31,8 @@ Exit code 1 if there is any problem, so that a timer can alert people.
 
 def register(add_parser: Any) -> None:
     parser = add_parser(
-        description="Looks at the brokers, at how far the job's group has read, and at the job on "
-        "Flink.",
+        description="Looks at the brokers, at how far the job's group has read, at the job on "
+        "Flink if it is a continuous one, and at who can read raw lines.",
         epilog=_EXAMPLE,
     )
     add = parser.add_argument
@@ -39,27 +41,33 @@ def register(add_parser: Any) -> None:
     add_flink(parser)
     add("--lag", type=int, default=_MOST_LAG, metavar="RECORDS",
         help=f"it is a problem if more than these are unread (default {_MOST_LAG:,})")  # fmt: skip
-    add("--raw", action="append", default=[], type=given_path, metavar="ROOT",
+    add("--raw", action="append", default=[], metavar="ROOT",
         help="a raw archive: it is a problem if others than its group can read it")  # fmt: skip
     add("--json", action="store_true", help="the findings as JSON")
     parser.set_defaults(command=_command)
 
 
-def _archives(sinks: object) -> Iterator[str]:
-    """The folders of the raw archives of a job."""
-    for text in [sinks] if isinstance(sinks, str) else sinks if isinstance(sinks, list) else ():
-        uri = checked_uri("sink", str(text))
-        if uri.scheme == "raw":
-            yield path_of(uri)
+def _folders(given: Mapping[str, Given], *schemes: str) -> list[str]:
+    """The folders of the sinks of a job, of these schemes."""
+    values = [given[name].value for name in ("sinks", "errors") if name in given]
+    texts = [text for each in values for text in (each if isinstance(each, list) else [each])]
+    uris = (checked_uri("sink", str(text)) for text in texts)
+    return [path_of(uri) for uri in uris if uri.scheme in schemes]
 
 
-def access(roots: list[str]) -> Iterator[Finding]:
-    for root in roots:
-        if filesystem.open_to_others(root):
-            yield Finding("problem", "access", f"all users can enter {root}, which has raw lines: "
-                          "take that from it, or let them (docs/access.md)")  # fmt: skip
+def access(archives: Iterable[str], tables: Iterable[str] = ()) -> Iterator[Finding]:
+    """Who can enter the folders of raw lines: archives, and EventErrors beside other `tables`."""
+    errors = (f"{root}/{name}" for root in tables for name in filesystem.names(root)
+              if (found := schema_in(name)) and found.schema == EVENT_ERROR.schema)  # fmt: skip
+    for folder in (*archives, *errors):
+        is_open = filesystem.open_to_others(folder)
+        if is_open is None:
+            yield Finding("warning", "access", f"no folder is at {folder}, or none that we see")
+        elif is_open:
+            yield Finding("problem", "access", f"all users can enter {folder}, which has raw "
+                          "lines: take that from them, or let them (docs/access.md)")  # fmt: skip
         else:
-            yield Finding("ok", "access", f"only its group can enter {root}")
+            yield Finding("ok", "access", f"only its group can enter {folder}")
 
 
 def _command(args: argparse.Namespace) -> int:
@@ -68,9 +76,14 @@ def _command(args: argparse.Namespace) -> int:
     source = source_of(checked_uri("source", text))
     if not isinstance(source, KafkaSource):
         raise UriError(f"{source} ends by itself: give the kafka: source of a job")
-    archives = [*args.raw, *_archives(given.get("sinks", Given("", ())).value)]
-    looks = {"access": partial(access, archives)} if archives else {}
-    found = [*look(probes(source, cluster_of(args.flink), args.lag) | looks)]
+    looks = probes(source, cluster_of(args.flink), args.lag)
+    if "state" in given:  # an import has no job that goes on
+        del looks["job"]
+    archives, tables = (
+        [*map(given_path, args.raw), *_folders(given, "raw")],
+        _folders(given, "parquet", "jsonl"),
+    )
+    found = [*look(looks | {"access": partial(access, archives, tables)})]
     if args.json:
         print(json.dumps([each._asdict() for each in found]))
     else:

@@ -187,7 +187,7 @@ def _replace(files: list[LedgerFile], table: pa.Table, repeated: int, changing: 
     kept = {name.kept for name in names}
     name = names[0]._replace(compacted=digest, kept=kept.pop() if len(kept) == 1 else "")
     path = name.beside(files[0].path)
-    receipt = written(changing, path, files[0], table)
+    receipt = written(changing, path, files, table)
     parts = sorted({part for file in files for part in file.of})
     change = Change(
         f"compact-{digest}", f"{len(files)} files made one",

@@ -21,6 +21,8 @@ LINES = 2_000
 NO_LINKS = """
 #include <errno.h>
 int link(const char *a, const char *b) { errno = EPERM; return -1; }
+int fchmod(int f, unsigned m) { errno = EPERM; return -1; }
+int fchown(int f, unsigned u, unsigned g) { errno = EPERM; return -1; }
 int linkat(int x, const char *a, int y, const char *b, int f) { errno = EPERM; return -1; }
 """
 NO_RENAMES = """
@@ -70,7 +72,8 @@ def test_a_disk_without_hard_links(log: Path, tmp_path: Path, code: str) -> None
     subprocess.run(build, check=True)
     out = tmp_path / "out"
     for _ in range(2):  # again it finds all there
-        told = el("run", f"file:{log}", f"parquet:{out}", env={"LD_PRELOAD": str(library)})
+        sinks = (f"parquet:{out}", f"raw:{tmp_path}/raw")  # these would be private elsewhere
+        told = el("run", f"file:{log}", *sinks, env={"LD_PRELOAD": str(library)})
         assert told.returncode == 0, told.stderr
         assert rows(out) == LINES
     assert el("ledger", out, "--content").returncode == 0

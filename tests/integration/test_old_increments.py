@@ -101,6 +101,31 @@ def test_an_import_goes_on(old: OldImport) -> None:
     assert names == [f"0000000{number}.commit.json" for number in (1, 2, 3)]
 
 
+@pytest.mark.parametrize("old", ["decided"], indirect=True)
+def test_one_whose_folders_were_inside_each_other(
+    old: OldImport, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """d61c54f has let that be. It is refused, and goes on where it is moved, as docs/upgrade.md
+    says."""
+    outer = old.root / "parquet"
+    inner = {name: outer / name for name in ("raw", "state")}
+    for name, path in inner.items():
+        (old.root / name).rename(path)
+    for path in old.root.rglob("*.json*"):
+        replace(path, {f"{old.root}/{name}": str(path) for name, path in inner.items()})
+    source = f"kafka://{old.kafka}/?topics={old.topic}&group={old.topic}"
+    for sinks in ([f"parquet:{outer}", f"raw:{inner['raw']}"], [f"raw:{inner['raw']}"]):
+        assert main(["run", source, *sinks, "--state", str(inner["state"]), "--once"]) == 2
+        assert "docs/upgrade.md" in capsys.readouterr().err
+    assert main(["ledger", str(outer)]) == 1
+    shown = capsys.readouterr().err
+    assert shown.count("nested: ") == 2 and "unknown: " not in shown
+    for name, path in inner.items():
+        path.rename(old.root / name)
+    old.once()
+    old.check(11)
+
+
 @pytest.mark.parametrize("old", ["intended", "decided"], indirect=True)
 def test_what_an_old_attempt_has_left_is_swept_up(old: OldImport) -> None:
     old.once()

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from typing import IO, TypeVar
 
-from transforms.io.files.base import Access, FileInfo, Files, FolderAccess
+from transforms.io.files.base import Access, FileInfo, Files, FoundAccess
 from transforms.io.files.filesystem import files_of, mount
 from transforms.io.world import Clock
 
@@ -110,8 +110,8 @@ class FaultyFiles(Files):
     def info(self, path: str) -> FileInfo | None:
         return self._do("info", path, lambda: self._below.info(path))
 
-    def access(self, folder: str) -> FolderAccess | None:
-        return self._below.access(folder)
+    def access(self, path: str) -> FoundAccess | None:
+        return self._below.access(path)
 
     def make_folder(self, path: str, access: Access | None = None) -> None:
         self._do("make_folder", path, lambda: self._below.make_folder(path, access))

@@ -114,7 +114,10 @@ class _SplitFiles:
 
     def _write(self, item: tuple[NewFile, bytes]) -> None:
         file, content = item
-        filesystem.write(file.temporary, content, file.path, self._sink.modes)
+        folder = file.path.rpartition("/")[0]
+        others = (f"{self._sink.root}/{path}" for path in self._sink.like)
+        like = [path for path in others if path.rpartition("/")[0] == folder]
+        filesystem.write(file.temporary, content, file.path, self._sink.modes, like)
 
 
 class _FileBundle(Bundle):
@@ -160,6 +163,7 @@ class FileSink(Sink, Writer):
         self.encoding = encoding
         self.temporary = f"{self.root}/{TEMPORARY}/{job}"
         self.modes = filesystem.asked_modes()
+        self.like: tuple[str, ...] = ()  # paths below the root
 
     def folder(self, destination: Destination, hour: int) -> str:
         return f"{self.root}/{Partition(destination, hour_name(hour))}"
@@ -170,9 +174,10 @@ class FileSink(Sink, Writer):
     def bundle(self) -> Bundle:
         return _FileBundle(self)
 
-    def attempt(self, name: str) -> FileSink:
+    def attempt(self, name: str, like: Iterable[str] = ()) -> FileSink:
         other = copy.copy(self)
         other.temporary = f"{self.root}/{TEMPORARY}/{name}"
+        other.like = tuple(like)
         return other
 
     def prepare(self) -> None:

@@ -159,9 +159,10 @@ class Sink(ABC):
         an attempt of the same job left half done. Raises SinkError."""
         return
 
-    def attempt(self, name: str) -> Sink:
+    def attempt(self, name: str, like: Iterable[str] = ()) -> Sink:
         """This sink for one of several attempts, which must not meet: each has a name, which is a
-        path. To finish it finishes all below it."""
+        path. To finish it finishes all below it. Those may use a new file who may use the files
+        that it is `like`: those of these paths, below the root, that are in its folder."""
         return self
 
     def deferring(self) -> Sink:

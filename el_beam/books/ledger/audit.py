@@ -1,14 +1,19 @@
 """The inventory of a folder: what of its ledger is there, and what is there besides."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from el_beam.advice import command, typed, typed_uri
+from el_beam.books.folder import nested_sentence
 from el_beam.books.ledger.entries import ACCEPTABLE, read_ledger, settle_accepted
 from el_beam.books.ledger.model import RAW, HourFilter, Ledger, Trouble
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileInfo
-from transforms.layout import COMPLETE, REOPENED, Partition, hour_folder, hour_in, is_hidden
+from transforms.layout import COMPLETE, LEDGER, REOPENED, Partition, hour_folder, hour_in, is_hidden
 
+_NESTED = re.compile(  # what is in a folder of files, or in a state, that has this path
+    rf"((?:[^_/][^/]*/)*[^_/][^/]*)/(?:{LEDGER}/|lease/\d{{8}}\.|topics/[^/]+/\d{{8}}\.)", re.DOTALL
+)
 _MARKS = {REOPENED: "reopened", COMPLETE: "complete"}  # the last one counts
 
 
@@ -17,16 +22,20 @@ def compare(
     hours: Iterable[str] | None = None,
 ) -> None:  # fmt: skip
     """Look at what is in the folder, and note what isn't as it should be: files that are lost, not
-    of their size, or unknown; with `content` also those of other bytes. Where `hours` are given
-    only their folders are looked at. Raises OSError."""
+    of their size, or unknown; folders of sinks and states in it; with `content` also files of other
+    bytes. Where `hours` are given only their folders are looked at. Raises OSError."""
     known = ledger.files
-    present = {}
+    present, nested = {}, set()
     for path, found in _present(ledger.root, hours):
         name = path.rpartition("/")[2]
+        if inner := _NESTED.match(path):
+            nested.add(inner[1])
         if name in _MARKS:
             _mark(ledger, path, name)
         elif not any(part.startswith("_") for part in path.split("/")):
             present[path] = found.size
+    for inner in sorted(nested):
+        ledger.troubles.append(Trouble("nested", inner, "", nested_sentence(ledger.root, inner)))
     for path, file in sorted(known.items()):
         where = f"{path}, {file.rows:,} rows of {file.schema}"
         if path not in present and path in ledger.naming:
@@ -41,7 +50,8 @@ def compare(
         else:
             continue
         ledger.troubles.append(trouble)
-    unknown = {path for path in present.keys() - known.keys() if selected(hour_in(path))}
+    unknown = {path for path in present.keys() - known.keys() if selected(hour_in(path))
+               and nested.isdisjoint(_above(path))}  # fmt: skip
     if unknown:  # a writer may have noted it since the ledger was read, which was before we looked
         now = read_ledger(ledger.root, selected=selected)
         unknown -= now.files.keys() | now.naming
@@ -49,6 +59,11 @@ def compare(
         sentence = f"{path}: no run has written it under this name"
         ledger.troubles.append(Trouble("unknown", path, hour_in(path), sentence))
     settle_accepted(ledger)
+
+
+def _above(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 def _present(root: str, hours: Iterable[str] | None) -> Iterator[tuple[str, FileInfo]]:

@@ -14,7 +14,7 @@ wrote may have left some.
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -119,15 +119,16 @@ def is_prepared(root: str, name: str) -> bool:
     return filesystem.exists(CHANGES.path(root, name))
 
 
-def written(changing: Changing, path: str, file: LedgerFile, table: pa.Table) -> Receipt:
-    """Write a table that is to be at `path`, below the root, under a name that nobody sees: of the
-    schema and hour of `file`. Raises SinkError."""
-    root, content = changing.root, parquet(table)
+def written(changing: Changing, path: str, files: Sequence[LedgerFile], table: pa.Table) -> Receipt:
+    """Write a table that is to be at `path`, below the root, under a name that nobody sees: instead
+    of `files`, of one schema and hour, for those who may use all of these. Raises SinkError."""
+    root, content, file = changing.root, parquet(table), files[0]
+    like = [f"{root}/{each.path}" for each in files]
     new = NewFile(f"{changing.temporary}/{uuid.uuid4().hex}", f"{root}/{path}", file.hour,
                   hashlib.sha256(content).hexdigest())  # fmt: skip
     with for_people(root):
         filesystem.make_folder(changing.temporary)
-        filesystem.write(new.temporary, content, new.path)
+        filesystem.write(new.temporary, content, new.path, like=like)
     return Receipt("", "", *file.destination, new.path, table.num_rows, table.num_rows,
                    size=len(content), file=new)  # fmt: skip
 

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from el_beam.advice import command, typed
-from el_beam.books.ledger.model import Ledger, Trouble
+from el_beam.books.ledger.model import Ledger, LedgerFile, Trouble
 from schemas import strict_json
 from transforms.io.files import filesystem
+from transforms.io.files.base import FileAway
 from transforms.layout import ARCHIVE, JSON_LINES, FileName, Partition
 
 _ROWS = 10_000  # of a file that are in memory at once
@@ -73,20 +74,32 @@ def in_partition(ledger: Ledger, path: str) -> list[DataFile]:
             and (name := FileName.parse(each))]  # fmt: skip
 
 
+def _is_whole(root: str, file: LedgerFile) -> bool:
+    """Whether a file has the bytes that were written; those of a size may be others."""
+    try:
+        return filesystem.digest(f"{root}/{file.path}") == file.sha256
+    except FileAway:
+        raise
+    except OSError:
+        return False
+
+
 def why_it_stays(ledger: Ledger, unknown: Trouble, made: Iterable[DataFile] = ()) -> str:
     """Why an unknown file can't be put away: it may have what nothing else has. `made` are files
     that are about to be there. A sentence for people; '' where it can go. Raises OSError."""
     path = f"{ledger.root}/{unknown.what}"
     digest = filesystem.digest(path)
     gone = {each.what: each.hour for each in ledger.troubles if each.kind in ("lost", "damaged")}
-    for entry in ledger.entries:
-        for file in entry.files:
-            if file.sha256 != digest:
-                continue
-            if file.path in gone:
-                return f"{path} is the {file.path} that is missing: move it to there"
-            if file.path in ledger.files or file.hour not in gone.values():
-                return ""  # a copy, or what a change has replaced, and nothing of that is missing
+    for file in (each for entry in ledger.entries for each in entry.files):
+        if file.sha256 != digest:
+            continue
+        if file.path in gone or (file.path in ledger.files and not _is_whole(ledger.root, file)):
+            return f"{path} is the {file.path} that is missing or damaged: move it to there"
+        if file.path in ledger.files:
+            return ""  # a copy
+        hour = [each for each in ledger.files.values() if each.hour == file.hour]
+        if file.hour not in gone.values() and all(_is_whole(ledger.root, each) for each in hour):
+            return ""  # what a change has replaced, and nothing of that is missing
     keep = command("ledger", typed(ledger.root), accept=unknown.what, why="WHY IT STAYS SO")
     keep = f"`{keep}` keeps it"
     name = FileName.parse(unknown.what)

@@ -50,7 +50,7 @@ from transforms.read.offsets import united
 from transforms.write.sink import NewFile, Receipt, Sink
 
 T = TypeVar("T")
-ACCEPTABLE = frozenset({"lost", "damaged", "surplus", "unknown"})  # others have their own commands
+ACCEPTABLE = frozenset({"lost", "damaged", "surplus", "unknown", "nested"})
 _LONGEST_NAMING = 3600.0  # seconds: then a run is dead that gives its files their names
 
 

@@ -112,7 +112,7 @@ class HourBook:
 class Trouble(NamedTuple):
     """Something that isn't as the ledger has it."""
 
-    kind: str  # lost | damaged | unknown | unfinished | gap | surplus | away
+    kind: str  # lost | damaged | unknown | nested | unfinished | gap | surplus | away
     what: str  # a path below the root, or an entry
     hour: str  # '' where it concerns none
     sentence: str

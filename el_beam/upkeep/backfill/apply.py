@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
+from el_beam.books.folder import check_apart
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.changes import changing, finish, prepare
 from el_beam.books.ledger.copies import DataFile, why_it_stays
@@ -46,10 +47,12 @@ def apply(
     """Make the hours again, one after the other, for sinks by their URIs; `report` is called after
     each. Killed, and started again, it goes on where it was.
 
-    Raises BackfillError, JobFailed, SinkError, StateError, LedgerError, StoredError, OSError."""
+    Raises BackfillError, NestedFolders, JobFailed, SinkError, StateError, LedgerError, StoredError,
+    OSError."""
     files = [sink for sink in sinks.values() if sink.root]
     tables = {uri: sink for uri, sink in sinks.items() if not sink.root}
     home = home_of(plan.raw, files)
+    check_apart(sink.root for sink in files)
     with ExitStack() as held:
         leases = {sink.root: held.enter_context(changing(sink.root)) for sink in files}
         PLANS.create(home, plan.name, plan)
@@ -61,8 +64,9 @@ def apply(
             if not left:
                 continue
             theirs = [
-                sink.attempt(leases[sink.root].attempt(hour.hour)) if sink.root
-                else sink.attempt(f"{plan.name}/{hour.hour}")
+                sink.attempt(leases[sink.root].attempt(hour.hour),
+                             targets[sink.root][number].removed)
+                if sink.root else sink.attempt(f"{plan.name}/{hour.hour}")
                 for sink in left
             ]  # fmt: skip
             job = Job(plan.source(hour), tuple((sink, plan.choice) for sink in theirs),

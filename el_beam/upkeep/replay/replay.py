@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from el_beam.books.folder import check_apart
 from el_beam.books.ledger.changes import Changing, changing, finish, prepare
 from el_beam.connectors.contract import Selection, Store, StoredError
 from el_beam.connectors.event_errors import BadLine, bad_lines
@@ -95,6 +96,8 @@ def replay(
     event that is read.
 
     Raises StoredError, JobFailed, SinkError, StateError, UriError, OSError."""
+    if apply:
+        check_apart(sink.root for sink in sinks.values() if sink.root)
     with ExitStack() as stack:
         leases = {}
         for sink in sinks.values():
@@ -190,7 +193,7 @@ class _Replay:
         Returns how many these are."""
         number, sink, lines = target.number, target.sink, self.lines
         if sink.root:
-            return self._change(target, sink.attempt(_ATTEMPT))
+            return self._change(target)
         if lines.lack(number):
             raws = self._raw_files(Path(self.folder, str(number)), None)
             book = self._run(sink, raws).sinks[str(sink)]
@@ -203,10 +206,11 @@ class _Replay:
             return 0
         return sink.delete_rows((table, error) for table, _, error in lines.errors(number))
 
-    def _change(self, target: _Target, sink: Sink) -> int:
+    def _change(self, target: _Target) -> int:
         number, lines = target.number, self.lines
         hours = {*lines.error_hours(), *(hour for _, hour, _ in lines.counts())}
-        known = Provenance(self.store.root, sink, hours, same=target.same)
+        known = Provenance(self.store.root, target.sink, hours, same=target.same)
+        sink = target.sink.attempt(_ATTEMPT, known.ledger.files)
         summary, raws = Summary(), list[RawFile]()
         if lines.lack(number):
             raws = self._raw_files(Path(self.folder, str(number)), known)

@@ -161,7 +161,7 @@ def _rest(name: str, sink: Sink, place: str, gone: set[int], known: Provenance) 
     temporary = f"{sink.temporary}/{uuid.uuid4().hex}"
     new = NewFile(temporary, path, hour_in(path), hashlib.sha256(content).hexdigest())
     with for_people(sink.root):
-        filesystem.write(temporary, content, path)
+        filesystem.write(temporary, content, path, like=[place])
     return Receipt(str(sink), "", *EVENT_ERROR, path, rows, rows, size=len(content), file=new)
 
 

@@ -104,7 +104,7 @@ def purge(step: Step, changing: Changing) -> dict[str, str]:
             name = name_of(file.path)
             assert name is not None  # only tables have fields
             path = name._replace(kept=kept_mark(step.keep)).beside(file.path)
-            receipt = written(changing, path, file, table)
+            receipt = written(changing, path, [file], table)
             made.files[receipt.where] = receipt
             of[path] = list(file.of)
         removed.append(file.path)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from transforms.io.files.base import Access, FileInfo, FolderAccess
+from transforms.io.files.base import Access, FileInfo, FoundAccess
 from transforms.io.files.local import Disk
 
 if TYPE_CHECKING:
@@ -141,8 +141,8 @@ class LabDisk(Disk):
     def is_folder(self, path: str) -> bool:
         return path.rstrip("/") in self.folders
 
-    def access(self, folder: str) -> FolderAccess | None:
-        return FolderAccess(0o755, None) if folder.rstrip("/") in self.folders else None
+    def access(self, path: str) -> FoundAccess | None:
+        return FoundAccess(0o755, None) if path.rstrip("/") in self.folders else None
 
     def make_folder(self, path: str, access: Access | None = None) -> None:
         self._do("make_folder", path)

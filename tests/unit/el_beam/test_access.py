@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import json
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +20,11 @@ from el_beam.config.options import modes
 from transforms import layout
 from transforms.io.files import filesystem
 from transforms.io.files.filesystem import Modes, making
+from transforms.io.files.hdfs import HdfsFiles
+from transforms.io.world import Clock
 
 SAMPLE = Path(cli.__file__).parents[1] / "examples/sample.log.gz"
+SCHEMAS = Path(cli.__file__).parents[1] / "schemas/catalog"
 NONAME = 12345
 
 
@@ -27,10 +33,14 @@ def place(tmp_path: Path) -> Iterator[Path]:
     """A folder that all can enter, and the usual umask."""
     before = os.umask(0o022)
     tmp_path.chmod(0o755)
-    log = b"".join(gzip.decompress(SAMPLE.read_bytes()).splitlines(keepends=True)[:300])
-    (tmp_path / "log").write_bytes(log)
+    (tmp_path / "log").write_bytes(sample(0, 300))
     yield tmp_path
     os.umask(before)
+
+
+def sample(first: int, end: int) -> bytes:
+    lines = gzip.decompress(SAMPLE.read_bytes()).splitlines(keepends=True)
+    return b"".join(lines[first:end])
 
 
 def bits(path: Path) -> int:
@@ -46,9 +56,9 @@ def found(root: Path) -> dict[str, set[int]]:
     return modes
 
 
-def run(place: Path, *words: str) -> None:
+def run(place: Path, *words: str, log: str = "log") -> None:
     sinks = (f"parquet:{place}/p", f"raw:{place}/r")
-    assert cli.main(["run", f"file:{place}/log", *sinks, *words]) == 0
+    assert cli.main(["run", f"file:{place}/{log}", *sinks, *words]) == 0
 
 
 def test_new_folders(place: Path) -> None:
@@ -91,6 +101,42 @@ def test_events_are_as_asked_for(place: Path) -> None:
     assert found(place / "r")["year=2019 file"] == {0o640}
 
 
+HOURS = ("--from", "2019-03-10", "--to", "2019-03-10")
+CHANGES = {
+    "compact": ("compact", "P/p"),
+    "purge": ("purge", "P/p", "--older-than", "90d", "--keep", "P/keep.yaml", "--yes"),
+    "backfill": ("backfill", "apply", "P/r", "parquet:P/p", *HOURS),
+    "replay": ("bad", "replay", "parquet:P/p", "parquet:P/p", "--schemas", "P/schemas", "--apply"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_takes_the_place_of_files_is_like_them(place: Path, change: str) -> None:
+    """Whoever could read the import's files, and nobody else, reads those that replace them."""
+    schemas, asked = place / "schemas", ("--mode", "events=0664,private=0660")
+    shutil.copytree(SCHEMAS, schemas)
+    edit = (schemas / "Edit/17541122.json").read_text()
+    (schemas / "Edit/17541122.json").write_text(json.dumps({"properties": {"event": {"type": 7}}}))
+    run(place, *asked, "--schemas", str(schemas))
+    (schemas / "Edit/17541122.json").write_text(edit)
+    (place / "log2").write_bytes(sample(300, 400))
+    run(place, *asked, log="log2")
+    for path in (place / "p").glob("NavigationTiming_*/**/*.parquet"):
+        path.chmod(0o600)  # what somebody has closed stays so
+    (place / "keep.yaml").write_text("Popups: [event.action]\nNavigationTiming: []\n"
+                                     "EventError: [event.code]\n")  # fmt: skip
+    before = {path: bits(path) for path in (place / "p").glob("*_*/**/*.parquet")}
+    assert cli.main([word.replace("P/", f"{place}/") for word in CHANGES[change]]) == 0
+    new = {path: bits(path) for path in (place / "p").glob("*_*/**/*.parquet")
+           if path not in before and "_replaced" not in path.parts}  # fmt: skip
+    wanted = {"NavigationTiming": 0o600, "EventError": 0o660}
+    assert {path.name: bits for path, bits in new.items()} == {
+        path.name: wanted.get(path.relative_to(place / "p").parts[0].partition("_")[0], 0o664)
+        for path in new
+    }
+    assert new
+
+
 @pytest.mark.parametrize(
     "value",
     ["", "644", "events", "events=", "events=888", "events=0755", "private=0040", "nope=0644",
@@ -116,6 +162,21 @@ def test_a_state_is_of_its_group(place: Path) -> None:
     assert found(place / "state") == {"topics folder": {0o750}, "topics file": {0o640}}
     make_private([str(place)])
     assert bits(place) == 0o755, "what is there stays as it is"
+
+
+def test_a_disk_without_permissions(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can go on goes on; what people have asked for fails, with the path."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    for name in ("fchmod", "fchown"):
+        monkeypatch.setattr(os, name, refused)
+    make_private([f"{place}/state"])
+    filesystem.write(f"{place}/state/x", b"x")
+    with making(Modes(private=0o600)), pytest.raises(OSError, match="not permitted") as error:
+        make_private([f"{place}/other"])
+    assert error.value.filename == f"{place}/other"
 
 
 def test_a_stricter_umask_counts(place: Path) -> None:
@@ -172,3 +233,42 @@ def test_check_names_an_archive_that_all_can_read(place: Path) -> None:
     make_private([f"{place}/closed"])
     levels = [each.level for each in check.access([f"{place}/open", f"{place}/closed"])]
     assert levels == ["problem", "ok"]
+
+
+class _NameNode:
+    """What WebHDFS says of folders and files, and what it is asked to make."""
+
+    def __init__(self) -> None:
+        self.there = {"/": "755", "/el": "755", "/el/raw": "750", "/el/raw/f": "640",
+                      "/shut": "700", "/shut/raw": "755"}  # fmt: skip
+        self.made: dict[str, str | None] = {}
+
+    def status(self, path: str, strict: bool) -> dict[str, str] | None:
+        return {"permission": self.there[path]} if path in self.there else None
+
+    def write(self, path: str, data: bytes, overwrite: bool, permission: str | None) -> None:
+        self.made[path] = permission
+
+
+class _Later(Clock):
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_on_hdfs() -> None:
+    """Permissions are asked for, as they are then, and sent along."""
+    root, node = "hdfs://loader@h:1", _NameNode()
+    files = HdfsFiles("loader@h:1")
+    files.client, files.clock = node, (clock := _Later())
+    with filesystem.mount(root, files):
+        open_ = [filesystem.open_to_others(f"{root}{each}") for each in ("/el/raw", "/shut/raw")]
+        assert open_ == [False, False] and filesystem.open_to_others(f"{root}/none") is None
+        filesystem.write(f"{root}/el/new", b"", like=[f"{root}/el/raw/f", f"{root}/el/raw/gone"])
+        filesystem.write(f"{root}/el/EventError_1/new", b"")
+        filesystem.write(f"{root}/el/Edit_1/new", b"")
+        assert [*node.made.values()] == ["640", "640", None]
+        node.there["/el/raw"] = "755"
+        clock.now = 61.0
+        assert filesystem.open_to_others(f"{root}/el/raw")

@@ -1,5 +1,6 @@
 """Folders inside each other are refused before anything is read."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,8 @@ def test_in_one_call(
     assert el("run", source, *here) == 2
     inner, outer = (each.replace("D/", f"{tmp_path}/") for each in (inner, outer))
     assert capsys.readouterr().err == (
-        f"el run: {inner} is inside the folder of {outer}: give each its own, beside the other\n"
+        f"el run: {inner} is inside the folder of {outer}: give each its own, beside the other; "
+        "one that is there already can be moved (docs/upgrade.md)\n"
     )
     assert [*(tmp_path / "el").iterdir()] == [] and not (tmp_path / "s").exists()
 
@@ -69,6 +71,9 @@ def test_by_different_calls(tmp_path: Path) -> None:
     with pytest.raises(NestedFolders, match=f"{tmp_path}/el is inside {tmp_path}, and"):
         check_apart([str(tmp_path)])
     check_apart([f"{tmp_path}/el", f"{tmp_path}/el2"])
+    (tmp_path / "link").symlink_to("el")
+    with pytest.raises(NestedFolders, match=f"is inside {tmp_path}/el, and"):
+        check_apart([f"{tmp_path}/link/raw"])
 
 
 def test_a_run_into_a_folder_inside_another(
@@ -79,3 +84,20 @@ def test_a_run_into_a_folder_inside_another(
     assert el("run", f"file:{tmp_path}/log", f"raw:{tmp_path}/el/raw") == 2
     assert f"{tmp_path}/el/raw is inside {tmp_path}/el, and" in capsys.readouterr().err
     assert not (tmp_path / "el/raw").exists()
+
+
+def test_what_is_made_again_into_a_folder_inside_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "log").write_text('{"schema": "Edit"}\n')
+    os.utime(tmp_path / "log", (1552201200, 1552201200))  # 2019-03-10T07
+    run = (f"file:{tmp_path}/log", f"jsonl:{tmp_path}/el", f"raw:{tmp_path}/raw")
+    assert el("run", *run, "--format", "json") == 0
+    capsys.readouterr()
+    hours = ("--from", "2019-03-10", "--to", "2019-03-10")
+    sink = f"jsonl:{tmp_path}/el/inner"
+    assert el("backfill", "apply", f"{tmp_path}/raw", sink, *hours) == 2
+    assert f"{tmp_path}/el/inner is inside {tmp_path}/el, and" in capsys.readouterr().err
+    assert el("bad", "replay", f"jsonl:{tmp_path}/el", sink, "--apply") == 2
+    assert f"{tmp_path}/el/inner is inside {tmp_path}/el, and" in capsys.readouterr().err
+    assert not (tmp_path / "el/inner").exists()

@@ -43,8 +43,8 @@ class Access(NamedTuple):
         return most if self.exact else usual & most
 
 
-class FolderAccess(NamedTuple):
-    """Who may use a folder that is there."""
+class FoundAccess(NamedTuple):
+    """Who may use a file or folder that is there."""
 
     bits: int
     group: int | None
@@ -72,8 +72,8 @@ class Files(ABC):
         """Whether a file or folder is there."""
         return self.info(path) is not None
 
-    def access(self, folder: str) -> FolderAccess | None:
-        """Who may use a folder; None where there is none, or where folders have no such thing."""
+    def access(self, path: str) -> FoundAccess | None:
+        """Who may use a file or folder; None where nothing is, or where there is no such thing."""
         return None
 
     @abstractmethod

@@ -7,19 +7,22 @@ A caller that wants other files than those of the machine mounts them (docs/deci
 """
 
 import hashlib
+import os
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import and_
 from pathlib import Path
 from typing import Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
-from transforms.io.files.base import Access, FileAway, FileInfo, Files, FolderAccess, ask
+from transforms.io.files.base import Access, FileAway, FileInfo, Files, FoundAccess, ask
 from transforms.io.files.local import LocalFiles
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
+_TOP = re.compile(rf"(?:{_SCHEME.pattern}[^/]*)?")
 PRIVATE: Final = 0o640
 _PRIVATE = re.compile(r"_temporary|_replaced|EventError_\d+")  # folders: see transforms/layout.py
 _PRIVATE_PART = re.compile(rf"/(?:{_PRIVATE.pattern})(?=/|$)")
@@ -80,6 +83,18 @@ def mount(prefix: str, files: Files) -> Iterator[None]:
 def absolute(path: str) -> str:
     """A path that means the same wherever this process is."""
     return str(Path(path).absolute()) if is_local(path) else path
+
+
+def real(path: str) -> str:
+    """A path by which a folder is the same whatever links lead to it, where we can know that."""
+    return os.path.realpath(path) if is_local(path) else path.rstrip("/")
+
+
+def folders_above(path: str) -> Iterator[str]:
+    """The folders that a whole path is in, from the next one on; not the root of its files."""
+    top = _TOP.match(path)
+    while top and len(path := path.rpartition("/")[0]) > top.end():
+        yield path
 
 
 def is_local(path: str) -> bool:
@@ -153,22 +168,27 @@ def make_folder(path: str, *, private: bool = False) -> None:
     ask(files_of(path), path, lambda files: files.make_folder(path, *_given(access)))
 
 
-def write(path: str, content: bytes, name: str = "", modes: Modes | None = None) -> None:
+def write(
+    path: str, content: bytes, name: str = "", modes: Modes | None = None, like: Iterable[str] = ()
+) -> None:
     """A file with this content, whatever was there: see Files.write. Those may use
-    it who may if it has another name later, as files do that have a temporary one."""
-    access = _access(name or path, modes or asked_modes())
+    it who may if it has another name later, as files do that have a temporary one; or, unless
+    people ask for something else, those who may use all the files that it is to be `like`."""
+    access = _access(name or path, modes or asked_modes(), like=like)
     ask(files_of(path), path, lambda files: files.write(path, content, *_given(access)))
 
 
-def _access_of(folder: str) -> Callable[[Files], FolderAccess | None]:
-    return lambda files: files.access(folder)
+def _access_of(path: str) -> Callable[[Files], FoundAccess | None]:
+    return lambda files: files.access(path)
 
 
 def _given(access: Access | None) -> tuple[Access, ...]:
     return (access,) if access else ()
 
 
-def _access(path: str, modes: Modes, *, private: bool = False) -> Access | None:
+def _access(
+    path: str, modes: Modes, *, private: bool = False, like: Iterable[str] = ()
+) -> Access | None:
     """Who may use what is made at a path. None: as umask or HDFS have it."""
     above, files = path.rpartition("/")[0], files_of(path)
     while above and (found := ask(files, above, _access_of(above))) is None:
@@ -182,15 +202,23 @@ def _access(path: str, modes: Modes, *, private: bool = False) -> Access | None:
     group = found.group if found else None
     if bits is not None:
         return Access(bits, True, group)
+    if others := [each for one in like if (each := ask(files_of(one), one, _access_of(one)))]:
+        groups = {each.group for each in others}
+        most = reduce(and_, (each.bits for each in others))
+        return Access(most, True, groups.pop() if len(groups) == 1 else group)
     if named:
         return Access(PRIVATE & (found.bits if found and closed else 0o777), False, group)
     return Access(found.bits & 0o666, False, group, True) if found and closed else None
 
 
-def open_to_others(folder: str) -> bool:
-    """Whether those who are not of its group can enter a folder that is there."""
-    found = ask(files_of(folder), folder, _access_of(folder))
-    return found is not None and bool(found.bits & 0o007)
+def open_to_others(folder: str) -> bool | None:
+    """Whether those who are not of its group can enter a folder; None where we see none."""
+    path = real(folder)
+    found = ask(files_of(path), path, _access_of(path))
+    if found is None or not found.bits & 0o005:
+        return found and False
+    above = (ask(files_of(each), each, _access_of(each)) for each in folders_above(path))
+    return all(each is None or each.bits & 0o001 for each in above)
 
 
 def at_once(root: str, call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:

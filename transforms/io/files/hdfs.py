@@ -5,17 +5,20 @@ import io
 import os
 import re
 from collections.abc import Iterator
+from math import inf
 from typing import IO, Any
 from urllib.parse import urlsplit
 
 import hdfs
 import requests
 
-from transforms.io.files.base import Access, FileInfo, Files, FolderAccess, ask
+from transforms.io.files.base import Access, FileInfo, Files, FoundAccess, ask
 from transforms.io.retry import LONGEST_REQUEST
 
 HDFS_PORT = 9870  # of WebHDFS, unless a path says otherwise
 _READ_AHEAD = 8 * 1024 * 1024  # bytes of one request
+_REMEMBERED = 60.0  # seconds: people change permissions seldom, and a NameNode is asked much
+_MOST_REMEMBERED = 10_000
 _TRANSIENT = re.compile(
     "Failed to find datanode|EOFException|safe mode|SafeMode|startup mode|StandbyException"
     "|RetriableException|could only be (?:replicated|written) to 0|NoRouteToHost"
@@ -38,7 +41,7 @@ class HdfsFiles(Files):
             raise OSError(f"hdfs://{authority}: {error}") from error
         user = at.username or os.environ.get("HADOOP_USER_NAME") or _user(authority)
         self._prefix = f"hdfs://{authority}"
-        self._access: dict[str, FolderAccess] = {}
+        self._access: dict[str, tuple[float, FoundAccess]] = {}  # when we asked for it, and it
         self.client = hdfs.InsecureClient(url, user=user, timeout=LONGEST_REQUEST)
 
     def is_transient(self, error: Exception) -> bool:
@@ -53,13 +56,17 @@ class HdfsFiles(Files):
         status = self.client.status(self._path(path), strict=False)
         return _info(path, status) if status else None
 
-    def access(self, folder: str) -> FolderAccess | None:
-        if folder not in self._access:  # which people change seldom, and a NameNode is asked much
-            status = self.client.status(self._path(folder), strict=False)
+    def access(self, path: str) -> FoundAccess | None:
+        asked, known = self._access.get(path, (-inf, None))
+        if asked < (now := self.clock.monotonic()) - _REMEMBERED:
+            status = self.client.status(self._path(path), strict=False)
             if not status:
                 return None
-            self._access[folder] = FolderAccess(int(status["permission"], 8) & 0o777, None)
-        return self._access[folder]
+            known = FoundAccess(int(status["permission"], 8) & 0o777, None)
+            if len(self._access) >= _MOST_REMEMBERED:
+                self._access.clear()
+            self._access[path] = now, known
+        return known
 
     def make_folder(self, path: str, access: Access | None = None) -> None:
         bits = f"{access.bits(0o755, folder=True):o}" if access else None

@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from transforms.io.files.base import Access, FileInfo, Files, FolderAccess
+from transforms.io.files.base import Access, FileInfo, Files, FoundAccess
 
 _REFUSED = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.EACCES}
-"""What a file system says that doesn't have links, or renames without replacing."""
+"""What a file system says that doesn't have links, renames without replacing, or permissions."""
 _HERE, _NOREPLACE = -100, 1  # AT_FDCWD, RENAME_NOREPLACE
 _TRIES = 4  # while others remove folders that are empty
 
@@ -41,13 +41,13 @@ class Disk:
         """Whether a folder is there, or a link to one."""
         return Path(path).is_dir()
 
-    def access(self, folder: str) -> FolderAccess | None:
-        """Who may use a folder; None where there is none that we see."""
+    def access(self, path: str) -> FoundAccess | None:
+        """Who may use a file or folder; None where there is none that we see."""
         try:
-            status = Path(folder).stat()
+            status = Path(path).stat()
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
-        return FolderAccess(stat.S_IMODE(status.st_mode) & 0o777, status.st_gid)
+        return FoundAccess(stat.S_IMODE(status.st_mode) & 0o777, status.st_gid)
 
     def make_folder(self, path: str, access: Access | None = None) -> None:
         """One folder, in one that is there."""
@@ -143,7 +143,11 @@ def _restrict(descriptor: int, access: Access, *, folder: bool) -> None:
     usual = stat.S_IMODE(status.st_mode)
     bits = (usual & ~0o777) | access.bits(usual & 0o777, folder=folder)
     if bits != usual:
-        os.fchmod(descriptor, bits)
+        try:
+            os.fchmod(descriptor, bits)
+        except OSError as error:  # exFAT and the like have no permissions
+            if access.exact or error.errno not in _REFUSED:
+                raise
 
 
 class LocalFiles(Files):
@@ -158,8 +162,8 @@ class LocalFiles(Files):
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def access(self, folder: str) -> FolderAccess | None:
-        return self._disk.access(folder)
+    def access(self, path: str) -> FoundAccess | None:
+        return self._disk.access(path)
 
     def make_folder(self, path: str, access: Access | None = None) -> None:
         above = path.rpartition("/")[0]

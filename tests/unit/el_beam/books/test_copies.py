@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from el_beam.books.ledger.audit import compare
-from el_beam.books.ledger.changes import put_away_untracked
+from el_beam.books.ledger.changes import changing, finish, prepare, put_away_untracked
 from el_beam.books.ledger.entries import accept, enter_run, naming, read_ledger
-from el_beam.books.ledger.model import Ledger
+from el_beam.books.ledger.model import Change, Ledger
 from schemas.registry import open_registry
 from transforms.counts.summary import Summary
 from transforms.layout import ARCHIVE, JSON_LINES, PARQUET
@@ -60,14 +60,15 @@ class Folder:
             )  # fmt: skip
         return path
 
+    def receipt(self, path: Path) -> Receipt:
+        content = path.read_bytes()
+        new = NewFile(f"{self.root}/_temporary/{path.name}", str(path), "2019-03-10T07",
+                      hashlib.sha256(content).hexdigest())  # fmt: skip
+        return Receipt(str(self.sink), "a", "Edit", 1, str(path), 3, 3,
+                       size=len(content), file=new)  # fmt: skip
+
     def ran(self, *paths: Path) -> None:
-        files = {}
-        for path in paths:
-            content = path.read_bytes()
-            new = NewFile(f"{self.root}/_temporary/{path.name}", str(path), "2019-03-10T07",
-                          hashlib.sha256(content).hexdigest())  # fmt: skip
-            files[path.name] = Receipt(str(self.sink), "a", "Edit", 1, str(path), 3, 3,
-                                       size=len(content), file=new)  # fmt: skip
+        files = {path.name: self.receipt(path) for path in paths}
         enter_run([self.sink], "file:a", {"a": Summary(3 * len(files), files=files)})
 
     def put_away(self) -> list[str]:
@@ -130,9 +131,8 @@ def test_what_nobody_can_read_stays(folder: Folder) -> None:
 
 
 def test_what_is_not_of_events_stays(folder: Folder) -> None:
-    """As the state of an import, which somebody has put there."""
     folder.ran(folder.file("a", "abc"))
-    other = folder.root / "state/topics/raw/00000001.commit.json"
+    other = folder.root / "notes/why.json"
     other.parent.mkdir(parents=True)
     other.write_text("{}")
     (why,) = folder.put_away()
@@ -146,7 +146,62 @@ def test_a_lost_file_under_another_name(folder: Folder) -> None:
     moved = path.rename(path.with_name(f"moved{folder.ending}"))
     (why,) = folder.put_away()
     below = path.relative_to(folder.root)
-    assert moved.exists() and why == f"{moved} is the {below} that is missing: move it to there"
+    assert moved.exists()
+    assert why == f"{moved} is the {below} that is missing or damaged: move it to there"
+    moved.rename(path)
+    assert folder.put_away() == [] and folder.look().troubles == []
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_copy_of_what_is_damaged_stays(folder: Folder, replaced: bool) -> None:
+    """The listed file has its size, but nobody knows its rows any more: nor those of what took
+    its place."""
+    path = folder.file("a", "abc")
+    folder.ran(path)
+    copy = shutil.copy(path, folder.hour / f"copy{folder.ending}")
+    if replaced:
+        new = folder.file("new", "abc")
+        (folder.root / "_temporary").mkdir()
+        with changing(str(folder.root)) as change:
+            receipt = folder.receipt(new)
+            summary, below = Summary(files={"new": receipt}), str(path.relative_to(folder.root))
+            prepare(Change("c", "again", summary, {}, (below,)), change)
+            finish("c", change)
+        path = new
+    size = path.stat().st_size
+    path.write_bytes(bytes(size))
+    (why,) = folder.put_away()
+    assert copy.exists() and (replaced or "missing or damaged: move it to there" in why)
+
+
+def test_folders_inside_stay_as_they_are(folder: Folder) -> None:
+    """A sink's of the same events, and a state: none of their files is put away, one by one or
+    all; where they were moved nothing of them lacks."""
+    folder.ran(folder.file("a", "abc"))
+    inner = Folder(folder.root / "deep/inner", folder.ending)
+    inner.ran(inner.file("a", "abc"), inner.file("b", "x"))
+    beat = folder.root / "state/lease/00000001.json"
+    beat.parent.mkdir(parents=True)
+    beat.write_text("{}")
+    before = {path for path in folder.root.rglob("*") if "_ledger/lease" not in str(path)}
+    assert folder.put_away() == [] and before <= {*folder.root.rglob("*")}
+    troubles = [(each.kind, each.what) for each in folder.look().troubles]
+    assert troubles == [("nested", "deep/inner"), ("nested", "state")]
+    assert f"{folder.root}/deep/inner is a folder of its own" in folder.look().troubles[0].sentence
+    for each in ("deep/inner", "state"):
+        (folder.root / each).rename(folder.root.parent / Path(each).name)
+    assert folder.look().troubles == []
+    moved = read_ledger(str(folder.root.parent / "inner"))
+    compare(moved, content=True)
+    assert moved.troubles == [] and moved.totals["files"] == 2
+
+
+def test_a_folder_inside_may_be_accepted(folder: Folder) -> None:
+    folder.ran(folder.file("a", "abc"))
+    inner = Folder(folder.root / "inner", folder.ending)
+    inner.ran(inner.file("a", "abc"))
+    accept(folder.look(), "inner", "its readers can't follow")
+    assert folder.look().troubles == []
 
 
 def test_files_of_a_run_that_died_stay_with_its_note(folder: Folder) -> None:
