@@ -28,8 +28,8 @@ def compare(
     present, nested = {}, set()
     for path, found in _present(ledger.root, hours):
         name = path.rpartition("/")[2]
-        if inner := _NESTED.match(path):
-            nested.add(inner[1])
+        if found_nested := _NESTED.match(path):
+            nested.add(found_nested[1])
         if name in _MARKS:
             _mark(ledger, path, name)
         elif not any(part.startswith("_") for part in path.split("/")):

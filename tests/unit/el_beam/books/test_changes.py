@@ -48,7 +48,7 @@ def seen(root: Path | str) -> dict[str, str]:
 def change(right: Changing, name: str, new: str, *removed: str) -> Change:
     """A file `new` instead of others. Its row has the name of the change."""
     like = LedgerFile(path_of(new), "Edit_1", "2019-03-10T07", 1, 0, "", ())
-    receipt = written(right, path_of(new), like, pa.table({"uuid": [name]}))
+    receipt = written(right, path_of(new), [like], pa.table({"uuid": [name]}))
     paths = tuple(map(path_of, removed))
     return Change(name, "a test", Summary(files={receipt.where: receipt}), {}, paths)
 

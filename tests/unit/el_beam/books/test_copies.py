@@ -158,7 +158,8 @@ def test_a_copy_of_what_is_damaged_stays(folder: Folder, replaced: bool) -> None
     its place."""
     path = folder.file("a", "abc")
     folder.ran(path)
-    copy = shutil.copy(path, folder.hour / f"copy{folder.ending}")
+    copy = folder.hour / f"copy{folder.ending}"
+    shutil.copy(path, copy)
     if replaced:
         new = folder.file("new", "abc")
         (folder.root / "_temporary").mkdir()
