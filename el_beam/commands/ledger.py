@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from el_beam.books.imports import offsets
+from el_beam.books.ledger.accepted import accept
 from el_beam.books.ledger.audit import compare, repairs
 from el_beam.books.ledger.changes import put_away_untracked
-from el_beam.books.ledger.entries import accept, read_ledger
+from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.hours import retire, unread_hours
 from el_beam.books.ledger.model import Ledger
 from el_beam.commands.common import add_hours

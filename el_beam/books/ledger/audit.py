@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 
 from el_beam.advice import command, typed, typed_uri
 from el_beam.books.folder import nested_sentence
-from el_beam.books.ledger.entries import ACCEPTABLE, read_ledger, settle_accepted
+from el_beam.books.ledger.accepted import ACCEPTABLE, settle_accepted
+from el_beam.books.ledger.entries import read_ledger
 from el_beam.books.ledger.model import RAW, HourFilter, Ledger, Trouble
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileInfo

@@ -2,8 +2,6 @@
 file and hour holds. See model.py.
 """
 
-import hashlib
-import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,8 +12,8 @@ from typing import Any, TypeVar
 
 from el_beam.advice import command, typed
 from el_beam.books.imports import logs, scheme_of, unfinished
+from el_beam.books.ledger.accepted import settle_accepted
 from el_beam.books.ledger.model import (
-    ACCEPTED,
     CHANGES,
     DONE,
     NAMINGS,
@@ -23,7 +21,6 @@ from el_beam.books.ledger.model import (
     RUNS,
     STATES,
     STRAYS,
-    AcceptedTrouble,
     Change,
     Entry,
     FilePart,
@@ -36,6 +33,7 @@ from el_beam.books.ledger.model import (
     RunNote,
     StateNote,
     Trouble,
+    note_name,
 )
 from el_beam.books.state.state import State, StateError
 from schemas.durable import DocumentFormat
@@ -50,7 +48,6 @@ from transforms.read.offsets import united
 from transforms.write.sink import NewFile, Receipt, Sink
 
 T = TypeVar("T")
-ACCEPTABLE = frozenset({"lost", "damaged", "surplus", "unknown", "nested"})
 _LONGEST_NAMING = 3600.0  # seconds: then a run is dead that gives its files their names
 
 
@@ -62,9 +59,9 @@ def naming(files: Iterable[NewFile]) -> Iterator[None]:
     notes = []
     for root, paths in _by_root(files).items():
         below = sorted(file.path.removeprefix(f"{root}/") for file in paths)
-        notes.append(NAMINGS.path(root, _digest(below)))
+        notes.append(NAMINGS.path(root, note_name(below)))
         filesystem.remove(notes[-1])
-        _enter(root, NAMINGS, _digest(below), NamingNote(CLOCK.time(), tuple(below)))
+        _enter(root, NAMINGS, note_name(below), NamingNote(CLOCK.time(), tuple(below)))
     yield
     for note in notes:
         filesystem.remove(note)
@@ -94,13 +91,13 @@ def enter_run(
             )
             made = sorted((file.path, file.sha256) for each in mine.files.values()
                           if (file := each.file))  # fmt: skip
-            digests = f"{run_name(name, split)}-{_digest(made, summary.read)}"
+            digests = f"{run_name(name, split)}-{note_name(made, summary.read)}"
             _enter(sink.root, RUNS, digests, note)
 
 
 def run_name(sink: str, split: str) -> str:
     """How the names of a run's notes of a split begin."""
-    return _digest(sink, split)
+    return note_name(sink, split)
 
 
 def archives_of(sinks: Iterable[Sink]) -> tuple[str, ...]:
@@ -134,7 +131,7 @@ def enter_state(
     for note, name in zip(notes, names, strict=True):
         if state.previous:  # as the release before has it
             note = replace(note, id="", token="")
-            name = _digest({"root": note.root, "sink": note.sink, "state": note.state})
+            name = note_name({"root": note.root, "sink": note.sink, "state": note.state})
         if name in STATES.names(note.root):
             if STATES.read(note.root, name) == note:
                 continue
@@ -150,16 +147,12 @@ def instance_in(sink: Sink, state: str) -> str:
 
 
 def _name_of(sink: Sink, note: StateNote) -> str:
-    return _digest(note.id, scheme_of(sink))
+    return note_name(note.id, scheme_of(sink))
 
 
 def _enter(root: str, notes: Notes[T], name: str, note: T) -> None:
     filesystem.make_folder(f"{root}/{LEDGER}")
     notes.create(root, name, note)
-
-
-def _digest(*what: object) -> str:
-    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
 
 def _by_root(files: Iterable[NewFile]) -> dict[str, list[NewFile]]:
@@ -258,28 +251,6 @@ def _surplus(entries: Iterable[Entry]) -> Iterator[Trouble]:
         if entry.written > most:
             sentence = f"{entry.name}: wrote {entry.written:,} rows, but had {most:,}"
             yield Trouble("surplus", entry.name, "", sentence)
-
-
-def settle_accepted(ledger: Ledger) -> None:
-    """Take out the troubles that somebody has accepted. Raises OSError."""
-    if names := ACCEPTED.names(ledger.root):
-        ledger.accepted = [ACCEPTED.read(ledger.root, name) for name in names]
-        known = {(each.kind, each.what) for each in ledger.accepted}
-        ledger.troubles = [each for each in ledger.troubles if (each.kind, each.what) not in known]
-
-
-def accept(ledger: Ledger, what: str, why: str) -> None:
-    """Find a trouble to be as it is for good. Raises LedgerError, OSError."""
-    lasting = {each.what: each for each in ledger.troubles if each.kind in ACCEPTABLE}
-    if what not in lasting:
-        raise LedgerError(
-            f"{ledger.root} has no trouble of {what} that can be accepted; there are: "
-            + (", ".join(sorted(lasting)) or "none")
-        )
-    trouble = lasting[what]
-    note = AcceptedTrouble(trouble.kind, what, trouble.sentence, why, CLOCK.time())
-    _enter(ledger.root, ACCEPTED, _digest(trouble.kind, what), note)
-    settle_accepted(ledger)
 
 
 _Increment = tuple[str, str, int, float | str]

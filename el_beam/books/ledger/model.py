@@ -11,6 +11,8 @@ But for that, nothing in it is ever overwritten or removed. See entries.py for w
 it, audit.py for what of it is there.
 """
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -273,6 +275,11 @@ def _migrate_change(old: Document) -> Document:
 def parts_by_name(parts: list[Any]) -> list[Document]:
     """Parts of files as format 2 holds them, of how format 1 did."""
     return [dict(zip(FilePart._fields, each, strict=True)) for each in parts]
+
+
+def note_name(*what: object) -> str:
+    """The name of the note of something: the same for the same."""
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

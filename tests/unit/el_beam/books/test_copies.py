@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from el_beam.books.ledger.accepted import accept
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.changes import changing, finish, prepare, put_away_untracked
-from el_beam.books.ledger.entries import accept, enter_run, naming, read_ledger
+from el_beam.books.ledger.entries import enter_run, naming, read_ledger
 from el_beam.books.ledger.model import Change, Ledger
 from schemas.registry import open_registry
 from transforms.counts.summary import Summary

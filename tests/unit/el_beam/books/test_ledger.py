@@ -10,9 +10,10 @@ import pytest
 from faulty_files import deaths
 
 from el_beam.books.imports import ImportEntry, ImportLog, below_root
+from el_beam.books.ledger.accepted import accept
 from el_beam.books.ledger.audit import compare, repairs
 from el_beam.books.ledger.changes import changing, finish, is_prepared, prepare, put_away_untracked
-from el_beam.books.ledger.entries import accept, enter_run, naming, not_replaced, read_ledger
+from el_beam.books.ledger.entries import enter_run, naming, not_replaced, read_ledger
 from el_beam.books.ledger.hours import put
 from el_beam.books.ledger.model import (
     STATES,
