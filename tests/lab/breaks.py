@@ -182,7 +182,6 @@ BREAKS: dict[str, tuple[int, Break]] = {  # kind, what is broken
         2, _put(folders.ImportFolders, "enter", _never_given_up)),
     "files have their names before the folder knows them": (
         2, _put(folders.ImportFolders, "enter", _names_before_the_entry)),
-    "two changes replace the same files": (2, _put(changes, "_meet", lambda *_: False)),
     "what was half put away stays": (2, _put(changes, "put_away", _put_away_what_is_not_there)),
     "a change that was left half done is never finished": (
         2, _put(folders, "finish_left", lambda *_, **__: None)),
@@ -219,7 +218,7 @@ def found_by(name: str, most: int = MOST) -> str:
                 return f"history {seed + 1}"
         for pair in PAIRS:
             for number, steps in handovers(*pair):
-                if _fails(0, steps):
+                if _fails(number, steps):
                     return f"{' to '.join(pair)} after {number}"
     return ""
 
