@@ -98,6 +98,8 @@ def _noted(root: str, *, previous: bool = False) -> str:
     if not filesystem.exists(path):
         filesystem.make_folder(f"{root}/{LEDGER}")
         names = filesystem.names(f"{root}/{LEDGER}")
+        if "folder.json" in names:  # another one has begun it just now
+            return path
         old = any(name.endswith(".json") for name in names) and "imports" not in names
         if previous or old:
             filesystem.create(_mark(root), b"{}")

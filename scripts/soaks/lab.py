@@ -29,8 +29,8 @@ def play_handovers() -> int:
     for first, second in PAIRS:
         number = 0
         try:
-            for number, steps in handovers(first, second):  # noqa: B007  # told below
-                play(0, steps)
+            for number, steps in handovers(first, second):
+                play(number, steps)
         except Violation as error:
             failed += 1
             print(f"{first} is stopped after {number} operations, {second} works on: {error}")

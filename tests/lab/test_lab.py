@@ -34,8 +34,8 @@ def test_histories(part: int) -> None:
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
 def test_hand_overs(pair: tuple[str, str]) -> None:
     """Some of them: `scripts/soak lab --handovers` plays all."""
-    for _, steps in islice(handovers(*pair), 20, None, 60):
-        play(0, steps)
+    for number, steps in islice(handovers(*pair), 20, None, 60):
+        play(number, steps)
 
 
 def test_a_history_goes_the_same_way_again() -> None:

@@ -565,6 +565,20 @@ def test_what_an_archive_lacks_is_not_replaced(lab: History) -> None:
     lab.check()
 
 
+def test_an_intent_of_which_nothing_is_left(lab: History) -> None:
+    """Its records have expired, and another import has brought what came after them."""
+    put(lab, 7, hours_ago=0)
+    lab.until("A", r"state/topics/raw/.+\.intent\.json$")
+    lab.do(("kill", "A"))
+    lab.do(("expire", "one", "raw", 0, 6))
+    lab.skip_expired = True
+    lab.do(("obey", "D"))
+    lab.do(("put", "one", "raw", 1, 1, 0))
+    reports = lab.imported()
+    assert (read(reports), told(reports)) == (1, [])
+    lab.check()
+
+
 # Folders that lack something
 
 

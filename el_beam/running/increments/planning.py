@@ -216,6 +216,9 @@ def intend(
     known = united((*skipped, *expired, *wanted))
     ends = done | {each.partition: each.end for each in known}
     if not wanted and not expired:
+        if before and not skipped:  # nobody needs it any more: others have brought it, say
+            return intend(number, done, None, there, held, skip=skip, most=most,
+                          all_keep_books=all_keep_books)  # fmt: skip
         return TopicPlan(None, ends if skipped else None, skipped)
     if before and not expired and not skipped and not _any_held(before, held):
         return TopicPlan(before)

@@ -186,11 +186,14 @@ class Expected:
             self.may_miss[name] |= {number for number, each in self.sent.items()
                                     if each.cluster == "one" and number not in seen}  # fmt: skip
 
-    def cut(self, topic_id: str, partition: int, high: int, end: int) -> None:
-        """A broker has lost the last records of a partition, from `high` to `end`."""
-        self.untold |= {number for number, each in self.sent.items()
-                        if each.place[:2] == (topic_id, partition)
-                        and high <= each.place.offset < end}  # fmt: skip
+    def cut(
+        self, topic_id: str, partition: int, high: int, end: int, before: dict[int, Place]
+    ) -> None:
+        """A broker has lost the last records of a partition, from `high` to `end`; the events that
+        brokers had `before`."""
+        self.untold |= {number for number, place in before.items()
+                        if place[:2] == (topic_id, partition)
+                        and high <= place.offset < end}  # fmt: skip
         its = topic_id, partition
         for ends in (self.reused, *self.stale.values()):
             ends[its] = max(end, ends.get(its, 0))

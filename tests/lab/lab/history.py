@@ -132,9 +132,9 @@ class History(Operators):
         """A broker loses its newest records."""
         if partition < self.brokers[cluster].partitions()[topic]:
             its = self.brokers[cluster].topics[topic]
-            end = its.high[partition]
+            end, before = its.high[partition], self.at_brokers()
             self.brokers[cluster].cut(topic, partition, count)
-            self.cut(its.id, partition, its.high[partition], end)
+            self.cut(its.id, partition, its.high[partition], end, before)
 
     # People
 

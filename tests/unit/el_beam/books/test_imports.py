@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from faulty_files import deaths
 
-from el_beam.books.folder import folder_id
+from el_beam.books.folder import folder_id, is_previous
 from el_beam.books.imports import (
     ImportEntry,
     ImportLog,
@@ -214,3 +214,16 @@ def test_what_a_summary_says_of_one_sink(tmp_path: Path) -> None:
 def test_offsets_for_people() -> None:
     ranges = (OffsetRange(0, 17, 43), OffsetRange(2, 5, 6))
     assert offsets(ranges) == "17 to 42 of partition 0, 5 to 5 of partition 2"
+
+
+def test_two_that_begin_a_folder_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a new one for both, whichever comes first."""
+    root, make = str(tmp_path / "new"), filesystem.make_folder
+
+    def made(path: str) -> None:
+        make(path)
+        monkeypatch.undo()
+        folder_id(root)  # the other one
+
+    monkeypatch.setattr(filesystem, "make_folder", made)
+    assert folder_id(root) and not is_previous(root)
