@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -228,11 +229,15 @@ def test_names_of_private_folders() -> None:
             assert filesystem._PRIVATE.fullmatch(name)
 
 
-def test_check_names_an_archive_that_all_can_read(place: Path) -> None:
-    (place / "open").mkdir()
-    make_private([f"{place}/closed"])
-    levels = [each.level for each in check.access([f"{place}/open", f"{place}/closed"])]
-    assert levels == ["problem", "ok"]
+def test_check_names_an_archive_that_all_can_read() -> None:
+    with tempfile.TemporaryDirectory(
+        dir="/tmp"
+    ) as place:  # whose parents are open, unlike pytest's
+        Path(place).chmod(0o755)
+        Path(place, "open").mkdir()
+        make_private([f"{place}/closed"])
+        levels = [each.level for each in check.access([f"{place}/open", f"{place}/closed"])]
+        assert levels == ["problem", "ok"]
 
 
 class _NameNode:
