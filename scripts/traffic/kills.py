@@ -145,7 +145,7 @@ def full(disk: Path, leave: int) -> Iterator[None]:
                     os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, room)
         yield
     finally:
-        ballast.unlink()
+        ballast.unlink(missing_ok=True)
 
 
 def _room(disk: Path) -> int:

@@ -12,12 +12,13 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import mortal
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -174,29 +175,10 @@ class Reader:
 
 
 def killed(call: list[object], root: str, stage: str, rng: random.Random) -> None:
-    """Start a command and kill it soon after it has come to a stage of a change."""
-
-    def changes() -> tuple[set[str], set[str]]:
-        names = {each for each in filesystem.names(f"{root}/_ledger")
-                 if each.startswith("change-")}  # fmt: skip
-        done = {each for each in names if each.endswith(".done.json")}
-        return names - done, done
-
-    wanted = len(changes()[1]) + rng.randint(1, 3)
-    stages: dict[str, Callable[[], bool]] = {
-        "writing": lambda: bool(filesystem.names(f"{root}/_temporary/changes")),
-        "decided": lambda: len(changes()[0]) > len(changes()[1]),
-        "done": lambda: len(changes()[1]) >= wanted,
-    }
-    reached = stages[stage]
-    with el(*call) as process:
-        while not reached():
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.005)
-        time.sleep(rng.uniform(0, 0.05))
-        process.kill()
-        process.communicate()
-    assert process.returncode == -9
+    """Run a command that is killed at a stage of its changes."""
+    moment = {"writing": "write .*/_temporary/changes/", "decided": "move .*/_replaced/",
+              "done": r"move .*/change-.*\.done\.json"}[stage]  # fmt: skip
+    mortal.killed(root, moment, *call, number=rng.randint(1, 3))
 
 
 def assert_whole(root: str) -> Ledger:

@@ -2,15 +2,9 @@
 replayed again, while the import goes on."""
 
 import json
-import os
-import random
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +12,7 @@ from typing import Any
 import pytest
 from in_process import call
 from jobs_here import ImportingHere
+from mortal import killed
 
 from el_beam.books.ledger.audit import compare
 from el_beam.books.ledger.entries import read_ledger
@@ -28,17 +23,9 @@ from traffic.feed import lines
 from traffic.truth import delivered, truth
 
 ROOT = Path(__file__).parents[2]
-SEED = int(os.environ.get("EL_SEED", "20261123"))
 EDIT = "Edit_17541122"
 ERRORS = "EventError_14035058"
 EDITS = 130  # of the first lines
-
-
-def el(home: Path, *arguments: object) -> subprocess.Popen[str]:
-    """Start `el`, whose temporary files are in a folder."""
-    return subprocess.Popen([sys.executable, "-m", "el_beam.cli", *map(str, arguments)], cwd=ROOT,
-                            env={**os.environ, "TMPDIR": str(home)}, stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
 
 
 def done(*arguments: object) -> Any:
@@ -46,15 +33,6 @@ def done(*arguments: object) -> Any:
     ended = call(*arguments)
     assert ended.code == 0, ended.err
     return json.loads(ended.out)
-
-
-def killed(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
-    """Kill it as soon as it is there."""
-    while not reached():
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.002)
-    process.kill()
-    process.communicate()
 
 
 @pytest.fixture
@@ -76,7 +54,6 @@ def there(uri: str) -> Counter[tuple[str, str]]:
 
 @pytest.mark.usefixtures("kafka")
 def test_while_the_import_goes_on(stack: Stack, tmp_path: Path, broken: Path) -> None:
-    rng = random.Random(SEED)
     job = ImportingHere(stack, "replay", str(tmp_path / "out"))
     root = f"{job.root}/parquet"
     folder = Path(root)
@@ -89,13 +66,10 @@ def test_while_the_import_goes_on(stack: Stack, tmp_path: Path, broken: Path) ->
         run.communicate(timeout=60)
         run = job.start("--every", "1s")
         try:
-            first = el(tmp_path, *replay)
-            killed(first, lambda: any((folder / "_temporary" / "replay").rglob("*")))
-            assert first.returncode == -signal.SIGKILL
+            killed(root, f"sync {root}/_temporary/replay", *replay)
             assert there(f"parquet:{root}")
-            second = el(tmp_path, *replay)
-            killed(second, lambda: any((folder / "_ledger").glob("change-*")))
-            time.sleep(rng.uniform(0, 1))
+            killed(root, f"move {root}/{EDIT}", *replay)
+            assert any((folder / "_ledger").glob("change-*"))
             finished, again = done(*replay), done(*replay)
             assert finished["applied"] and again["valid"] == 0
             assert all(each["lacked"] == each["removed"] == 0 for each in again["sinks"])

@@ -35,7 +35,10 @@ def test_histories(part: int) -> None:
 def test_hand_overs(pair: tuple[str, str]) -> None:
     """Some of them: `scripts/soak lab --handovers` plays all."""
     for number, steps in islice(handovers(*pair), 20, None, 60):
-        play(number, steps)
+        try:
+            play(number, steps)
+        except Violation as error:
+            pytest.fail(f"{pair[0]} is stopped after {number} operations: {error}")
 
 
 def test_a_history_goes_the_same_way_again() -> None:

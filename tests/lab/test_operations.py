@@ -24,6 +24,7 @@ from el_beam.books.state.state import LeaseLost, StateError
 from el_beam.running.increments.report import Report
 from transforms.counts.summary import Summary
 from transforms.errors import UnreadableInput
+from transforms.read.offsets import OffsetRange
 
 FOLDERS = ("p", "r")
 HELD = "are in all folders already"
@@ -565,17 +566,38 @@ def test_what_an_archive_lacks_is_not_replaced(lab: History) -> None:
     lab.check()
 
 
-def test_an_intent_of_which_nothing_is_left(lab: History) -> None:
-    """Its records have expired, and another import has brought what came after them."""
+@pytest.mark.parametrize("skip", [False, True])
+def test_an_intent_of_which_nothing_is_left(lab: History, skip: bool) -> None:
+    """Its records have expired, and another import has brought what came after them: people are
+    told, and it goes on."""
     put(lab, 7, hours_ago=0)
     lab.until("A", r"state/topics/raw/.+\.intent\.json$")
     lab.do(("kill", "A"))
     lab.do(("expire", "one", "raw", 0, 6))
-    lab.skip_expired = True
     lab.do(("obey", "D"))
     lab.do(("put", "one", "raw", 1, 1, 0))
+    lab.skip_expired = skip
+    reports = [*lab.imported(), *lab.imported()]
+    expired = "offsets 0 to 5 of raw/0 expired before they were read; --on-expired skip goes on"
+    assert read(reports) == skip
+    assert all(expired in each for each in told(reports)) and len(told(reports)) == 2 * (not skip)
+    ledger = read_ledger(f"{lab.base}/p")
+    assert ledger.expired["raw"] == ((OffsetRange(0, 0, 6),) if skip else ())
+    if skip:
+        lab.check()
+
+
+def test_an_intent_that_others_have_done(lab: History) -> None:
+    """Its records have expired since: all folders have them, so there is nothing to be told."""
+    put_and_import(lab, 1)
+    put(lab, 3)
+    lab.until("A", r"state/topics/raw/00000002.+\.intent\.json$")
+    lab.do(("kill", "A"))
+    lab.do(("obey", "D"))
+    lab.do(("expire", "one", "raw", 0, 6))
+    put(lab, 2)
     reports = lab.imported()
-    assert (read(reports), told(reports)) == (1, [])
+    assert (read(reports), told(reports)) == (2, [])
     lab.check()
 
 

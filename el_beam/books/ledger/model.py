@@ -53,7 +53,7 @@ class FilePart(NamedTuple):
 class EntryHour(NamedTuple):
     """What an entry counts of an hour."""
 
-    entry: str  # its id
+    entry: str  # its id, or its name where that is its id; older changes have all by name
     hour: str
 
 

@@ -209,16 +209,12 @@ def intend(
             f"offsets {told} expired before they were read; --on-expired skip goes on without "
             "them, and the books say so"
         )
+    skipped = common(wanted, everywhere)  # expired or not
     cut = (each._replace(start=max(each.start, there.bounds[each.partition][0])) for each in wanted)
-    wanted = united(cut)
-    skipped = common(wanted, everywhere)
-    wanted = without(wanted, everywhere)
+    wanted = without(united(cut), everywhere)
     known = united((*skipped, *expired, *wanted))
     ends = done | {each.partition: each.end for each in known}
     if not wanted and not expired:
-        if before and not skipped:  # nobody needs it any more: others have brought it, say
-            return intend(number, done, None, there, held, skip=skip, most=most,
-                          all_keep_books=all_keep_books)  # fmt: skip
         return TopicPlan(None, ends if skipped else None, skipped)
     if before and not expired and not skipped and not _any_held(before, held):
         return TopicPlan(before)
@@ -275,8 +271,11 @@ def _new(done: dict[int, int], there: TopicFacts, most: int, everywhere: Ranges)
 
 
 def _expired(wanted: Ranges, done: dict[int, int], there: TopicFacts) -> Ranges:
-    """What was to be read, or comes after what was, and isn't there any more."""
-    starts = {**{each.partition: each.start for each in reversed(wanted)}, **done}
+    """What was to be read, or comes after what was, and isn't there any more. `done` is behind what
+    was to be read where others have gone on there."""
+    starts = {**done}
+    for each in wanted:
+        starts[each.partition] = min(each.start, starts.get(each.partition, each.start))
     gone = (OffsetRange(partition, start, there.bounds.get(partition, (start, 0))[0])
             for partition, start in sorted(starts.items()))  # fmt: skip
     return united(gone)

@@ -16,9 +16,9 @@ _BEFORE: Final[list[Step]] = [  # files to be made one, replaced, purged
 ]  # fmt: skip
 _POWER: Final = "power"
 PAIRS: Final = [
-    ("A", "A2"), ("A", "B"), ("A", "C2"), ("A", "F2"), ("B", "A"), ("C", "C2"), ("C", "F2"),
-    ("C", "U"), ("F", "C2"), ("F", "F2"), ("F", "U"), ("P", "C2"), ("P", "F2"), ("U", "C2"),
-    ("A", _POWER), ("C", _POWER), ("F", _POWER), ("P", _POWER),
+    ("A", _POWER), ("C", _POWER), ("F", _POWER), ("P", _POWER), ("A", "A2"), ("A", "B"),
+    ("A", "C2"), ("A", "F2"), ("B", "A"), ("C", "C2"), ("C", "F2"), ("C", "U"), ("F", "C2"),
+    ("F", "F2"), ("F", "U"), ("P", "C2"), ("P", "F2"), ("U", "C2"),
 ]  # fmt: skip
 
 
