@@ -5,6 +5,9 @@ import json
 import sys
 from typing import Any
 
+from el_beam.books.ledger.audit import backfill
+from el_beam.books.ledger.entries import read_ledger
+from el_beam.books.ledger.model import LedgerError
 from el_beam.commands.common import WRONG_CALL, add_hours, counting
 from el_beam.connectors.contract import Store, selection_of
 from el_beam.connectors.reconcile import Comparison, Difference, HourPair, advice, compare
@@ -67,7 +70,7 @@ def as_json(found: Comparison, a: Store, b: Store) -> dict[str, Any]:
             for each in found.differences
         ],
         "limit": _NAMED_JSON,
-        "advice": advice(found, a, b),
+        "advice": advice(found, a, b, _backfill),
     }
 
 
@@ -79,8 +82,15 @@ def _show(found: Comparison, a: Store, b: Store) -> None:
         print(*map(printable, _lines(each)), sep="\n")
     if more := sum(pair.wrong for pair in found.hours) - len(found.differences):
         print(f"and {more:,} more: --json names {_NAMED_JSON:,}")
-    for sentence in advice(found, a, b):
+    for sentence in advice(found, a, b, _backfill):
         print(printable(sentence), file=sys.stderr)
+
+
+def _backfill(store: Store, first: str, last: str) -> str:
+    try:
+        return backfill(read_ledger(store.root), [str(store)], first, last)
+    except (LedgerError, OSError):  # others have written the files, or took them away
+        return ""
 
 
 def _table(found: Comparison) -> ResultTable:

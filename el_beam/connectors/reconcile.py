@@ -14,7 +14,6 @@ from contextlib import closing, suppress
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from el_beam.advice import command
 from el_beam.connectors.contract import Selection, Store, StoredError
 from schemas.storage.sql import table_name
 
@@ -197,7 +196,11 @@ def _as_table(schema: str) -> str:
     return table_name(match["schema"], int(match["revision"])) if match else schema
 
 
-def advice(found: Comparison, a: Store, b: Store) -> list[str]:
+Backfill = Callable[[Store, str, str], str]
+"""Returns the command that makes hours of a store again, the first and the last; '' for none."""
+
+
+def advice(found: Comparison, a: Store, b: Store, backfill: Backfill) -> list[str]:
     """What to do about the differences: a sentence each."""
     differing = found.differing
     hours = sorted({each.hour for each in differing if each.hour})
@@ -209,7 +212,7 @@ def advice(found: Comparison, a: Store, b: Store) -> list[str]:
     sentences = []
     for store, lacks, repeats in zip((a, b), lacking, twice, strict=True):
         if lacks:
-            sentences.append(f"{store} lacks events: {_if_lacking(store, hours)}")
+            sentences.append(f"{store} lacks events: {_if_lacking(store, hours, backfill)}")
         if repeats and not store.at_least_once:
             sentences.append(f"{store} has events twice: {_IF_TWICE[store.tables]}")
     return sentences
@@ -221,13 +224,13 @@ _IF_TWICE = {
 }
 
 
-def _if_lacking(store: Store, hours: list[str]) -> str:
+def _if_lacking(store: Store, hours: list[str], backfill: Backfill) -> str:
     if store.at_least_once:
         return "where they have expired, compare from a later hour on"
     if store.tables:
         return "read these hours of the raw archive again; what is in a table stays as it is"
-    again = command("backfill", "apply", "RAW", str(store), from_=hours[0], to=hours[-1])
+    again = backfill(store, hours[0], hours[-1])
     return (
         "while an import is under way, compare up to an earlier hour; else make these hours again "
-        f"from the raw archive: `{again}`"
+        + (f"from the raw archive: `{again}`" if again else "from their lines, by `el backfill`")
     )

@@ -84,7 +84,7 @@ def test_what_was_imported_and_what_was_not(imported: Imported) -> None:
         (True, schema), (False, "EventError_14035058"),
     }  # fmt: skip
     assert len(told["differences"]) == 2
-    assert "el backfill apply RAW" in told["advice"][0]
+    assert f"`el backfill apply {imported.raw} {imported.files} --from" in told["advice"][0]
 
     imported.load()  # which has the repeat, too: an import doesn't drop what comes twice
     code, told = imported.reconcile(imported.topics, imported.tables)

@@ -89,6 +89,19 @@ def _mark(ledger: Ledger, path: str, name: str) -> None:
             ledger.marks[key] = _MARKS[name]
 
 
+def backfill(ledger: Ledger, sinks: Iterable[str], first: str, last: str) -> str:
+    """The command that makes hours of sinks again, for a shell; '' if nobody knows a raw archive
+    with their lines. Raises OSError."""
+    archives = (each.removeprefix(RAW) for each in sorted(ledger.archives))
+    archive = next(filter(filesystem.exists, archives), "")  # some may have been moved
+    uris = [typed_uri(*each.split(":", 1)) for each in sinks]
+    if not archive or not uris:
+        return ""
+    more = (each.removeprefix("--") for each in ledger.options)
+    options = dict(zip(more, more, strict=True))
+    return command("backfill", "apply", typed(archive), *uris, from_=first, to=last, **options)
+
+
 def repairs(ledger: Ledger) -> list[str]:
     """The commands that repair what is wrong, for a shell."""
     by_kind: dict[str, list[str]] = {}
@@ -96,15 +109,9 @@ def repairs(ledger: Ledger) -> list[str]:
         by_kind.setdefault(each.kind, []).append(each.hour)
     commands = []
     if hours := sorted(by_kind.get("lost", []) + by_kind.get("damaged", [])):
-        archives = (each.removeprefix(RAW) for each in sorted(ledger.archives))
-        archive = next(filter(filesystem.exists, archives), "")  # some may have been moved
         sinks = sorted(each for each in ledger.sinks if not each.startswith(RAW))
-        if sinks and archive:
-            uris = (typed_uri(*each.split(":", 1)) for each in sinks)
-            more = (each.removeprefix("--") for each in ledger.options)
-            options = dict(zip(more, more, strict=True))
-            commands.append(command("backfill", "apply", typed(archive), *uris,
-                                    from_=hours[0], to=hours[-1], **options))  # fmt: skip
+        if again := backfill(ledger, sinks, hours[0], hours[-1]):
+            commands.append(again)
     lasting = [each for each in ledger.troubles if each.kind in ACCEPTABLE - {"unknown"}]
     if lasting and not commands:
         commands.append(command("ledger", typed(ledger.root), accept=lasting[0].what,

@@ -245,10 +245,14 @@ def retire(root: str, state: str) -> None:
 def _awaits(root: str, hour: str, states: Iterable[str]) -> str:
     notes = (STATES.read(root, name) for name in STATES.names(root))
     paths = {note.id: note.state for note in notes}
-    others = ", ".join(f"{each} ({paths.get(each, 'nobody knows where')})" for each in states)
+    others = ", ".join(
+        f"{paths.get(each, 'nobody knows where')} (`{command('ledger', typed(root), retire=each)}` "
+        "if it is gone for good)"
+        for each in states
+    )
     return (
         f"{hour} stays open: the imports of these states write here, too, and haven't passed it: "
-        f"{others}. One that is gone for good: `{command('ledger', typed(root), retire='ID')}`"
+        f"{others}"
     )
 
 

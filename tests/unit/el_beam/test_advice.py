@@ -180,3 +180,19 @@ def test_no_message_makes_a_command_by_itself() -> None:
         for each in re.findall(r"`(el [^`]+)`", text):
             name = re.sub(r" (?:--?[a-z]|[A-Z]).*", "", each)
             assert name in known, f"{where}: there is no `{each}`"
+
+
+def test_no_command_has_a_word_that_people_must_replace() -> None:
+    """But for the reason of what they accept, which is theirs."""
+    calls = [
+        node
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "command"
+    ]
+    assert len(calls) > 10
+    values = [*(each for call in calls for each in call.args),
+              *(each.value for call in calls for each in call.keywords)]  # fmt: skip
+    texts = {str(each.value) for each in values if isinstance(each, ast.Constant)}
+    assert {text for text in texts if text != text.lower()} == {"WHY IT STAYS SO"}

@@ -264,9 +264,8 @@ def test_an_import_that_is_gone_is_told_and_retired(imported: Import, tmp_path: 
 
     assert at(5) == ([], {})
     closed, problems = at(7)
-    command = f"`el ledger {imported.root} --retire ID`"
-    assert not closed and theirs in problems[str(imported.sink)]
-    assert problems[str(imported.sink)].endswith(command)
+    command = f"{other.state.path} (`el ledger {imported.root} --retire {theirs}`"
+    assert not closed and command in problems[str(imported.sink)]
     with pytest.raises(LedgerError, match=f"there are .*{theirs}"):
         retire(imported.root, "nobody")
     retire(imported.root, theirs)

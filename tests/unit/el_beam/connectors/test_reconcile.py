@@ -30,7 +30,7 @@ class Fake(Store):
     def __init__(self, kind: str, rows: list[Row], name: str = "x") -> None:
         super().__init__(f"{kind}:/{name}")
         self.at_least_once, self.tables = kind == "kafka", kind == "sqlite"
-        self.rows = rows
+        self.rows, self.root = rows, f"/{name}"
 
     def read(self, selection: Selection, fields: Fields) -> Iterator[StoredEvent]:
         for number, (schema, hour, uuid) in enumerate(self.rows):
@@ -129,7 +129,10 @@ def test_no_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def told(a: Store, b: Store) -> str:
-    return "\n".join(advice(compare(a, b, Selection(), 0), a, b))
+    def backfill(store: Store, first: str, last: str) -> str:
+        return f"el backfill {store.root} {first} {last}" if store.root == "/it's" else ""
+
+    return "\n".join(advice(compare(a, b, Selection(), 0), a, b, backfill))
 
 
 def test_what_to_do() -> None:
@@ -137,9 +140,10 @@ def test_what_to_do() -> None:
     topic, files, tables = (Fake(kind, rows, "it's") for kind in ("kafka", "parquet", "sqlite"))
     assert told(topic, files) == told(tables, files) == ""
     nothing = Fake("parquet", [], "it's")
-    redo = f"el backfill apply RAW 'parquet:/it'\"'\"'s' --from {HOURS[0]} --to {HOURS[1]}"
+    redo = f"el backfill /it's {HOURS[0]} {HOURS[1]}"
     assert told(topic, nothing).startswith("parquet:/it's lacks events: ")
     assert told(nothing, tables).endswith(f"`{redo}`")
+    assert told(Fake("parquet", [], "no"), tables).endswith("from their lines, by `el backfill`")
     assert "have expired" in told(Fake("kafka", []), files)
     assert "is in a table stays" in told(files, Fake("sqlite", []))
     assert "`el ledger`" in told(Fake("parquet", rows + rows), topic)
