@@ -73,8 +73,9 @@ def options(
 ) -> PipelineOptions:
     """Pipeline options for `workers` slots, each with a Python process of its own.
 
-    `more` are options of Beam's and Flink's; they win, but for the job's name, by which we find it
-    at the cluster: it is `name`, else one that no other job has. Raises JarMissing."""
+    `more` are options of Beam's and Flink's; they win, but for the job's name: it is `name`, if
+    there is one, and what no other submission has, by which we find the job at the cluster
+    (`submitted`). Raises JarMissing."""
     ours = {
         "flink_master": os.environ.get(ADDRESS, "[local]"),
         "flink_job_server_jar": jar("flink-job-server"),
@@ -95,8 +96,14 @@ def options(
         ours["savepoint_path"] = savepoint
     given = {option.lstrip("-").partition("=")[0] for option in more}
     ours = {option: value for option, value in ours.items() if option not in given}
-    name = name or f"{value_of(more, 'job_name') or 'el run'} {uuid.uuid4().hex}"
+    name = f"{name or value_of(more, 'job_name') or 'el run'} {uuid.uuid4().hex}"
     return PipelineOptions([*(_flag(*each) for each in ours.items()), *more, f"--job_name={name}"])
+
+
+def submitted(options: PipelineOptions) -> Callable[[FlinkJob], bool]:
+    """Whether a job is the one that was submitted with these options."""
+    name = str(options.get_all_options()["job_name"])
+    return lambda job: f"{job.name} {job.submission}" == name
 
 
 _servers: dict[str, LaunchedJobServer] = {}  # by master
@@ -205,11 +212,11 @@ def end_failed(options: PipelineOptions, error: Exception | None = None) -> str:
     master = options.view_as(FlinkRunnerOptions).flink_master
     if master.startswith("["):
         return ""  # it has died with the job server
-    name = str(options.get_all_options()["job_name"])
     seconds = SETTLES if error is None or isinstance(error, grpc.RpcError) else 0.0
     try:
-        ended = end_jobs(FlinkCluster(master), lambda job: job.name == name, seconds=seconds)
+        ended = end_jobs(FlinkCluster(master), submitted(options), seconds=seconds)
     except FlinkError as its:
+        name = options.get_all_options()["job_name"]
         return f"; look whether Flink still has its job ({name}): {its}"
     return f"; the job that Flink still had ({', '.join(ended)}) was cancelled" if ended else ""
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 import urllib.error
 import urllib.request
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 from schemas.errors import ElBeamError
 
+_SUBMISSION = re.compile(r" ([0-9a-f]{32})\Z")  # at the end of a job's name
 _TIMEOUT = 10.0  # seconds of one request
 _PATIENCE = 600.0  # seconds that a savepoint may take
 ENDED = frozenset({"FINISHED", "FAILED", "CANCELED", "SUSPENDED"})
@@ -34,6 +36,7 @@ class FlinkJob(NamedTuple):
     started: float  # unix seconds
     running: int  # tasks
     tasks: int
+    submission: str = ""  # what no other one of the name has; empty for jobs that aren't ours
 
     @property
     def ended(self) -> bool:
@@ -43,6 +46,12 @@ class FlinkJob(NamedTuple):
     def works(self) -> bool:
         """Whether all its tasks run."""
         return self.state == "RUNNING" and 0 < self.tasks == self.running
+
+
+def _listed(job: dict[str, Any]) -> FlinkJob:
+    name, *rest = _SUBMISSION.split(job["name"])
+    return FlinkJob(job["jid"], name, job["state"], job["start-time"] / 1000,
+                    job["tasks"]["running"], job["tasks"]["total"], *rest[:1])  # fmt: skip
 
 
 class FlinkCluster:
@@ -61,13 +70,7 @@ class FlinkCluster:
 
     def jobs(self) -> list[FlinkJob]:
         """All jobs, newest first. Raises FlinkError."""
-        found = [
-            FlinkJob(
-                each["jid"], each["name"], each["state"], each["start-time"] / 1000,
-                each["tasks"]["running"], each["tasks"]["total"],
-            )
-            for each in self._ask("/jobs/overview")["jobs"]
-        ]  # fmt: skip
+        found = map(_listed, self._ask("/jobs/overview")["jobs"])
         return sorted(found, key=lambda job: -job.started)
 
     def job(self, wanted: str) -> FlinkJob:

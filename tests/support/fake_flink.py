@@ -20,6 +20,7 @@ class FakeFlink:
     address: str
     names: dict[str, str] = field(default_factory=dict)  # of jobs, by their ids
     states: dict[str, str] = field(default_factory=dict)
+    started: dict[str, float] = field(default_factory=dict)  # unix seconds
     hangs: bool = False  # a job that is cancelled never ends
     dies: bool = False  # before it has said all
 
@@ -27,13 +28,14 @@ class FakeFlink:
     def cluster(self) -> FlinkCluster:
         return FlinkCluster(self.address)
 
-    def begin(self, id_: str, name: str, state: str = "RUNNING") -> None:
+    def begin(self, id_: str, name: str, state: str = "RUNNING", started: float = 0.0) -> None:
         """A job has come, or runs now."""
-        self.names[id_], self.states[id_] = name, state
+        self.names[id_], self.states[id_], self.started[id_] = name, state, started
 
     def overview(self) -> dict[str, Any]:
         return {"jobs": [
-            {"jid": each, "name": name, "state": self.states[each], "start-time": 0,
+            {"jid": each, "name": name, "state": self.states[each],
+             "start-time": self.started[each] * 1000,
              "tasks": {"running": int(self.states[each] == "RUNNING"), "total": 1}}
             for each, name in self.names.items()
         ]}  # fmt: skip

@@ -31,6 +31,7 @@ from transforms.io.kafka.errors import KafkaAway
 from transforms.io.world import CLOCK, Clock
 from transforms.read.kafka import KafkaSource
 
+Mine = Callable[[FlinkJob], bool]  # whether a job is the one that was submitted
 _FAILOVER = "jobmanager.execution.failover-strategy"
 _TICK = 0.5  # seconds between looks
 _STARTING = 180.0  # seconds that a job may take until all its tasks run
@@ -144,10 +145,11 @@ def submit(
     stream: Stream, execution: Execution, savepoint: str | None = None, clock: Clock = CLOCK
 ) -> FlinkJob:
     """Submit the job, to go on from a savepoint where one is given, and return it once all its
-    tasks run. If that fails, or is interrupted, Flink is left without the job.
+    tasks run. If that fails, or is interrupted, or another one of the group was submitted at the
+    same moment and came first, Flink is left without the job.
 
     Raises JobFailed."""
-    older: set[str] | None = None
+    mine: Mine | None = None
     try:
         for sink, _ in stream.job.sinks:
             sink.prepare()
@@ -156,12 +158,13 @@ def submit(
         )
         pipeline = beam.Pipeline(flink.RUNNER, options=options)
         build(pipeline, stream.job)
-        older = {each.id for each in stream.cluster.jobs()}
-        job = _started(stream.cluster, stream.name, older, _run(pipeline), clock)
+        mine = flink.submitted(options)
+        job = _started(stream.cluster, mine, _run(pipeline), clock)
+        _refuse_second(stream, job)
         flink.end_job_servers()  # a cluster that has taken a job needs them no more
         return job
     except BaseException as error:
-        also = _withdrawn(stream, older, error)
+        also = _withdrawn(stream, mine, error)
         if isinstance(error, KeyboardInterrupt):
             raise JobFailed(f"interrupted{also or '; Flink has not got the job'}") from error
         if isinstance(error, Exception):  # a runner's may be any
@@ -188,7 +191,7 @@ def _run(pipeline: beam.Pipeline) -> Callable[[], str]:
     return state
 
 
-def _withdrawn(stream: Stream, older: set[str] | None, error: BaseException) -> str:
+def _withdrawn(stream: Stream, mine: Mine | None, error: BaseException) -> str:
     """End what has come to Flink, unless another interruption comes. Returns what is to be added to
     the error."""
     seconds = 0.0
@@ -197,26 +200,28 @@ def _withdrawn(stream: Stream, older: set[str] | None, error: BaseException) -> 
             logging.getLogger("el_beam").info("interrupted: what Flink has of the job is cancelled")
             seconds = flink.SETTLES
         flink.end_job_servers()  # what comes to Flink from now on was on its way
-        if older is None:
+        if mine is None:
             return ""
-        ended = flink.end_jobs(stream.cluster, _new(stream.name, older), seconds=seconds)
+        ended = flink.end_jobs(stream.cluster, mine, seconds=seconds)
     except (FlinkError, KeyboardInterrupt) as its:
         why = str(its) or "interrupted again"
         return f"; look whether Flink has the job ({stream.name}): {why}"
     return f"; the job that Flink had ({', '.join(ended)}) was cancelled" if ended else ""
 
 
-def _new(name: str, older: set[str]) -> Callable[[FlinkJob], bool]:
-    return lambda job: job.name == name and job.id not in older
+def _refuse_second(stream: Stream, mine: FlinkJob) -> None:
+    """The checks before have seen none of them, if two were submitted at once."""
+    of_group = [job for job in stream.cluster.jobs() if job.name == stream.name and not job.ended]
+    first = min([mine, *of_group], key=lambda job: (job.started, job.id))
+    if first.id != mine.id:
+        raise JobFailed(f"another el run has just submitted a job of the group ({first.id})")
 
 
-def _started(
-    cluster: FlinkCluster, name: str, older: set[str], state: Callable[[], str], clock: Clock
-) -> FlinkJob:
+def _started(cluster: FlinkCluster, mine: Mine, state: Callable[[], str], clock: Clock) -> FlinkJob:
     end = clock.monotonic() + _STARTING
     found, comes = None, end  # until then, if it comes at all
     while clock.monotonic() < (end if found else comes):
-        found = next(filter(_new(name, older), cluster.jobs()), None)
+        found = next(filter(mine, cluster.jobs()), None)
         if found and found.works:
             return found
         if found and found.ended:

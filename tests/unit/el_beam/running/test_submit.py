@@ -11,6 +11,7 @@ from unittest.mock import Mock
 
 import grpc
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineRunner
 from fake_flink import FakeFlink, fake_flink
 from run_configs import run_config
@@ -24,7 +25,7 @@ from runners.flink_rest import FlinkJob
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.read.kafka import KafkaSource
 
-NAME = "el g"
+NAME = f"el g {'0' * 32}"
 
 
 class Died(grpc.RpcError):
@@ -44,7 +45,7 @@ class Refused(grpc.RpcError):
 @pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeFlink]:
     monkeypatch.setattr(flink, "SETTLES", 1.5)
-    monkeypatch.setattr(flink, "options", lambda *_, **__: None)
+    monkeypatch.setattr(flink, "options", lambda *_, **__: PipelineOptions(job_name=NAME))
     with fake_flink() as cluster:
         cluster.begin("older", "el another")
         yield cluster
@@ -59,7 +60,7 @@ def submitted(
     config = run_config(source=f"file:{tmp_path}/log", sinks=("stdout:",))
     job: Job = assemble(config, str(tmp_path))[0]
     source = KafkaSource(KafkaCluster("localhost:1"), ("raw",), "", "g")
-    stream = Stream(job, source, NAME, at.cluster, ())
+    stream = Stream(job, source, "el g", at.cluster, ())
 
     def begin(run: Callable[[], Any]) -> FlinkJob:
         class Runner(PipelineRunner):
@@ -173,3 +174,24 @@ def test_ctrl_c_twice(at: FakeFlink, submitted: Any, monkeypatch: pytest.MonkeyP
 def test_a_job_that_flink_does_not_take(submitted: Any) -> None:
     with pytest.raises(JobFailed, match=r"^Flink didn't take the job"):
         submitted(lambda: SimpleNamespace(state="FAILED"))
+
+
+@pytest.mark.parametrize(("started", "which"), [(1.0, "theirs"), (3.0, "new")])
+def test_two_are_submitted_at_once(
+    at: FakeFlink, submitted: Any, started: float, which: str
+) -> None:
+    """The one that came first stays, and nobody takes it for the other."""
+
+    def run() -> SimpleNamespace:
+        at.begin("theirs", f"el g {'1' * 32}", started=started)
+        at.begin("new", NAME, started=2.0)
+        return SimpleNamespace(state="RUNNING")
+
+    if which == "new":
+        assert submitted(run).id == "new"
+        assert at.states == dict.fromkeys(at.names, "RUNNING")
+        return
+    told = r"^another el run has just submitted .* \(theirs\); the job that Flink had \(new\) was c"
+    with pytest.raises(JobFailed, match=told):
+        submitted(run)
+    assert at.states == {"older": "RUNNING", "theirs": "RUNNING", "new": "CANCELED"}
