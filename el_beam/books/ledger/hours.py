@@ -269,12 +269,13 @@ class Closing:
         self._not_before: dict[tuple[str, str], float] = {}  # hours that lack files
 
     def close(
-        self, reached: float, asked: float, given_up: Collection[UnreadPlace] = ()
-    ) -> tuple[list[str], dict[str, str]]:
+        self, reached: float, asked: float, given_up: Collection[UnreadPlace] = (),
+        ended: Collection[UnreadPlace] = (),
+    ) -> tuple[list[str], dict[str, str]]:  # fmt: skip
         """Say which hours are complete, now that the source is read to the time `reached`: all that
         was there when the brokers were `asked` (unix seconds), but for what the open transactions
-        hide that are `given_up`. Returns the hours, and by sink what keeps an hour open. Raises
-        OSError."""
+        hide that are `given_up`. Nothing is behind those any more that have `ended`. Returns the
+        hours, and by sink what keeps an hour open. Raises OSError."""
         closed, problems = set(), {}
         for sink, hour in due(self._sinks, reached):
             unread = (*(each for each in given_up if not passed(hour, each.time)),)
@@ -295,4 +296,18 @@ class Closing:
                 problems[str(sink)] = wrong
             else:
                 closed.add(hour)
+        for sink in self._sinks if ended else ():
+            try:
+                _settle(sink.root, ended)
+            except (DocumentError, OSError) as error:
+                problems.setdefault(str(sink), str(error))
         return sorted(closed), problems
+
+
+def _settle(root: str, ended: Collection[UnreadPlace]) -> None:
+    """Let complete hours lack no more what was behind some places; open ones come to that."""
+    gone, open_ = {each[:3] for each in ended}, open_hours(root)
+    for hour, places in unread_hours(root).items():
+        left = [each for each in places if each[:3] not in gone]
+        if hour not in open_ and len(left) < len(places):
+            close(root, hour, (), left)

@@ -3,7 +3,8 @@
     STATE/transactions/raw.0.10.json            the import has seen one that begins at raw/0@10
                        raw.0.10.released.json   people wait for it no longer
 
-A note is made when the transaction is first seen, and removed once it has ended.
+A note is made when the transaction is first seen, and removed once it has ended and nobody takes
+hours for incomplete because of it.
 """
 
 from collections.abc import Iterable
@@ -34,13 +35,14 @@ class Transactions:
     def __init__(self, state: str) -> None:
         self._path, self._none = f"{state}/transactions", False  # as far as this knows
 
-    def seen(self, places: Iterable[UnreadPlace], now: float) -> dict[UnreadPlace, float]:
-        """Note those that are open. Returns since when each is known (unix seconds): 0 where people
-        have released it."""
+    def seen(
+        self, places: Iterable[UnreadPlace], now: float
+    ) -> tuple[dict[UnreadPlace, float], list[UnreadPlace]]:
+        """Note those that are open. Returns since when each is known (unix seconds), 0 where people
+        have released it; and those that have ended and aren't forgotten."""
         places = [*places]
         if self._none and not places:
-            return {}
-        self._none = not places
+            return {}, []
         left, found = {*filesystem.names(self._path)}, dict[UnreadPlace, float]()
         for each in places:
             name = _name(each)
@@ -51,9 +53,16 @@ class Transactions:
             since = self._read(name + _OPEN).since
             found[each] = 0.0 if name + _RELEASED in left else since
             left -= {name + _OPEN, name + _RELEASED}
-        for name in left:
-            filesystem.remove(f"{self._path}/{name}")
-        return found
+        self._none = not places and not left
+        ended = [name for name in left if not name.endswith(_RELEASED)]
+        return found, [self._read(name).place for name in sorted(ended)]
+
+    def forget(self, ended: Iterable[UnreadPlace]) -> None:
+        """Remove the notes of transactions."""
+        for each in ended:
+            for end in (_RELEASED, _OPEN):
+                if filesystem.exists(path := f"{self._path}/{_name(each)}{end}"):
+                    filesystem.remove(path)
 
     def release(self, topic: str, partition: int) -> None:
         """Let no hour wait for what is open in a partition. Raises StateError where nothing is."""

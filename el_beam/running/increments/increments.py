@@ -369,7 +369,10 @@ class Increments:
         if report.problems or report.lag:  # not all is read that was there when we looked
             return
         reached = seen.reached(self._topics.values())
-        report.closed, open_ = self._folders.hours.close(reached, seen.at, seen.given_up)
+        hours = self._folders.hours
+        report.closed, open_ = hours.close(reached, seen.at, seen.given_up, seen.ended)
+        if not open_:
+            self._there.forget(seen.ended)
         report.problems += [Problem("sink", sink, text) for sink, text in open_.items()]
 
     def _failed(self, topic: ImportedTopic, problem: str, report: Report) -> None:

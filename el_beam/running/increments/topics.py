@@ -28,6 +28,7 @@ class Seen(NamedTuple):
     times: tuple[float, ...]  # of the newest record of each partition
     awaited: tuple[float, ...]  # since when transactions are open that hours wait for
     given_up: tuple[UnreadPlace, ...]  # those that none waits for
+    ended: tuple[UnreadPlace, ...]  # those that were open before
 
     def reached(self, topics: Iterable[ImportedTopic]) -> float:
         """The time of the source, once all is read that it had (unix seconds)."""
@@ -65,11 +66,16 @@ class SourceTopics:
         end."""
         counts = {each: partitions[each] for each in self.names(partitions) if each in partitions}
         times = (*self.kafka.newest(counts).values(),)
-        since = self._transactions.seen(self._unread(counts), now)
+        since, ended = self._transactions.seen(self._unread(counts), now)
         given_up = (*(each for each in since if now - since[each] >= self._options.patience),)
         self._note_unread(since, given_up, now)
         awaited = (min(each.time, since[each]) for each in since if each not in given_up)
-        return Seen(now, times, (*awaited,), given_up)
+        return Seen(now, times, (*awaited,), given_up, (*ended,))
+
+    def forget(self, ended: Iterable[UnreadPlace]) -> None:
+        """Look no more for hours that lack what these transactions had: they have it, or there is
+        nothing to have. Raises OSError."""
+        self._transactions.forget(ended)
 
     def why_absent(self, name: str) -> str:
         """Why a topic is not among those of the brokers."""
@@ -171,7 +177,7 @@ class SourceTopics:
             self._notes.append(
                 f"a transaction that begins at {place} doesn't end: its first record is "
                 f"{age / 60:,.0f} minutes old, and nobody can read what follows it; "
-                + ("hours close without it, and open again when it ends" if done else
+                + ("hours close without it, and open again for what it brings" if done else
                    f"hours wait for it, or `{command('state', 'release', state, partition)}`"
                    " closes them without it")
             )  # fmt: skip

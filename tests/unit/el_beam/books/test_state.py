@@ -384,10 +384,13 @@ def test_show_and_reset(state: State) -> None:
 def test_transactions_of_the_longest_topic(tmp_path: Path) -> None:
     """Its name is as long as one of a file may be."""
     place, known = UnreadPlace("t" * 249, 3, 10**12, 5.0), Transactions(str(tmp_path))
-    assert known.seen([place], 7.0) == known.seen([place], 9.0) == {place: 7.0}
+    assert known.seen([place], 7.0) == known.seen([place], 9.0) == ({place: 7.0}, [])
     known.release(place.topic, place.partition)
-    assert known.seen([place], 9.0) == {place: 0.0}
-    assert known.seen([], 9.0) == {}
+    assert known.seen([place], 9.0) == ({place: 0.0}, [])
+    for _ in range(2):
+        assert known.seen([], 9.0) == ({}, [place])
+    known.forget([place])
+    assert known.seen([], 9.0) == Transactions(str(tmp_path)).seen([], 9.0) == ({}, [])
     assert [*tmp_path.rglob("*.json")] == []
 
 

@@ -187,6 +187,28 @@ def test_hours_wait_for_an_open_transaction_but_not_for_ever(
         assert "unread: " not in capsys.readouterr().err
 
 
+def test_hours_lack_nothing_of_a_transaction_that_was_aborted(
+    tmp_path: Path, sent: list[bytes]
+) -> None:
+    """It brings nothing: no hour opens again, and none is said to lack anything any more."""
+    job, clock = Import(tmp_path), Later()
+    broker = FakeBroker({"raw": [sent[:20], sent[20:30]]}, time=time.time() - 3 * 3600)
+    broker.open = {("raw", 0): 20}
+
+    def run() -> set[bytes]:
+        assert not job.run()[0].problems
+        return {each.read_bytes() for each in (tmp_path / "p").rglob("_SUCCESS")}
+
+    with broker.at(BROKERS), ticking(clock):
+        run()
+        clock.ahead = 3 * 3600
+        assert run() == {b'{"unread": ["raw/0@20"]}'}
+        broker.open = {}
+        assert run() == {b""}
+        assert not [*(tmp_path / "p").rglob("_REOPENED")]
+        assert not [*Path(job.state.path, "transactions").iterdir()]
+
+
 class Mirror(FakeBroker):
     """While it is read, more comes, and its transactions end."""
 
