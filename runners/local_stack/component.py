@@ -14,7 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -93,7 +93,8 @@ class ServerProcess:
             self._child.poll()  # or it stays a zombie
         with suppress(OSError, DocumentError):
             noted = SERVER_NOTE.load(self.pid_file.read_bytes(), str(self.pid_file))
-            return noted.pid if Processes().alive(noted) else None
+            here = Processes().here().host  # whatever this machine is called now
+            return noted.pid if Processes().alive(replace(noted, host=here)) else None
         return None
 
     @property

@@ -1,13 +1,16 @@
 """A stack's folder, and what goes wrong before a server is started."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from runners.local_stack import ServerProcess, Stack, StackError
+from runners.local_stack.component import SERVER_NOTE
 from runners.local_stack.stack import NoSuchComponent
+from runners.orphans import Processes
 
 
 def test_it_is_below_the_users_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,6 +56,15 @@ def test_notes_without_a_format_are_read(tmp_path: Path) -> None:
     assert server.pid == me.pid and server.is_ready
     server.pid_file.write_text(json.dumps({"pid": me.pid, "started": me.create_time() - 1}))
     assert server.pid is None and not server.is_ready
+
+
+def test_the_machine_has_another_name_now(tmp_path: Path) -> None:
+    server, its = ServerProcess("this", tmp_path, [], lambda: True), Processes().here()
+    server.pid_file.parent.mkdir()
+    server.pid_file.write_bytes(SERVER_NOTE.dump(replace(its, host="before")))
+    assert server.pid == its.pid
+    server.pid_file.write_bytes(SERVER_NOTE.dump(replace(its, boot="before")))
+    assert server.pid is None
 
 
 def test_a_newer_stack_is_left_alone(tmp_path: Path) -> None:
