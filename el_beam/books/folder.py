@@ -5,7 +5,6 @@ ROOT/_ledger/folder.json      what no other folder is called, wherever this one 
 """
 
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from schemas.durable import DocumentFormat
@@ -46,19 +45,18 @@ def folder_id(root: str, *, previous: bool = False) -> str:
     return FOLDER.load(filesystem.read(path), path).id
 
 
-def check_apart(paths: Iterable[str]) -> None:
+def check_apart(path: str) -> None:
     """Raises NestedFolders where a folder of files, or a state, is in one that keeps books, or has
     one in it, by whatever call that was written. Raises OSError."""
-    for path in paths:
-        place = filesystem.real(path)
-        for above in filesystem.folders_above(place):
-            if filesystem.exists(f"{above}/{LEDGER}"):
-                raise NestedFolders(path, above)
-        if filesystem.exists(f"{place}/{LEDGER}"):
-            continue
-        for name in filesystem.names(place):
-            if not is_hidden(name) and filesystem.exists(f"{place}/{name}/{LEDGER}"):
-                raise NestedFolders(f"{place}/{name}", path)
+    place = filesystem.real(path)
+    for above in filesystem.folders_above(place):
+        if filesystem.exists(f"{above}/{LEDGER}"):
+            raise NestedFolders(path, above)
+    if filesystem.exists(f"{place}/{LEDGER}"):
+        return
+    for name in filesystem.names(place):
+        if not is_hidden(name) and filesystem.exists(f"{place}/{name}/{LEDGER}"):
+            raise NestedFolders(f"{place}/{name}", path)
 
 
 def nested_sentence(root: str, inner: str) -> str:
@@ -66,12 +64,11 @@ def nested_sentence(root: str, inner: str) -> str:
     return f"{root}/{inner} is a folder of its own and belongs beside {root}, not in it. {_MOVED}"
 
 
-def make_private(paths: Iterable[str]) -> None:
-    """Make states and folders of archives, for their group alone, if they aren't there: all that
-    is made in them is, too. Raises OSError."""
-    for path in paths:
-        if not filesystem.exists(path):
-            filesystem.make_folder(path, private=True)
+def make_private(path: str) -> None:
+    """Make a state or the folder of an archive, for its group alone, if it isn't there: all that is
+    made in it is, too. Raises OSError."""
+    if not filesystem.exists(path):
+        filesystem.make_folder(path, private=True)
 
 
 def is_previous(root: str) -> bool:

@@ -1,21 +1,30 @@
 """What is looked at, and made, before a job writes into folders."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from el_beam.books.folder import check_apart, make_private
 from el_beam.books.ledger.entries import run_name
 from el_beam.books.ledger.model import RAW, RUNS, LedgerError
 from transforms.read.files import FileMark, begins_with
+from transforms.write.files import for_people
 from transforms.write.sink import Sink
 
 
-def make_ready(sinks: Iterable[Sink], state: str = "") -> None:
+def make_ready(sinks: Collection[Sink], state: str = "") -> None:
     """Make the folders of a state and of raw archives, which are for their group, where they aren't
-    there. Raises NestedFolders where a folder is inside another, OSError."""
-    sinks = list(sinks)
-    check_apart(sorted({state, *(sink.root for sink in sinks)} - {""}))
-    archives = [sink.root for sink in sinks if str(sink).startswith(RAW)]
-    make_private([state, *archives] if state else archives)
+    there. Raises NestedFolders where a folder is inside another, SinkError; OSError of a state."""
+    roots = sorted({sink.root for sink in sinks} - {""})
+    archives = {sink.root for sink in sinks if str(sink).startswith(RAW)}
+    if state:
+        check_apart(state)
+    for root in roots:
+        with for_people(root):
+            check_apart(root)
+    if state:
+        make_private(state)
+    for root in archives:
+        with for_people(root):
+            make_private(root)
 
 
 def check_rotated(sinks: Iterable[Sink], marks: Mapping[str, FileMark]) -> None:

@@ -89,7 +89,7 @@ class Increments:
         Raises StateError where the state can't be used, SinkError; without `every`
         KafkaAway, FileAway, FlinkError and NotReady too."""
         every = self._options.every
-        make_ready((sink for sink, _ in self._job.sinks), self._state.path)
+        make_ready([sink for sink, _ in self._job.sinks], self._state.path)
         with self._lease:
             begun = False
             while True:

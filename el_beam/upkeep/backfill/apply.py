@@ -52,7 +52,8 @@ def apply(
     files = [sink for sink in sinks.values() if sink.root]
     tables = {uri: sink for uri, sink in sinks.items() if not sink.root}
     home = home_of(plan.raw, files)
-    check_apart(sink.root for sink in files)
+    for sink in files:
+        check_apart(sink.root)
     with ExitStack() as held:
         leases = {sink.root: held.enter_context(changing(sink.root)) for sink in files}
         PLANS.create(home, plan.name, plan)

@@ -97,7 +97,8 @@ def replay(
 
     Raises StoredError, JobFailed, SinkError, StateError, UriError, OSError."""
     if apply:
-        check_apart(sink.root for sink in sinks.values() if sink.root)
+        for root in {sink.root for sink in sinks.values()} - {""}:
+            check_apart(root)
     with ExitStack() as stack:
         leases = {}
         for sink in sinks.values():

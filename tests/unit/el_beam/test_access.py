@@ -157,11 +157,11 @@ def test_nonsense_is_refused_at_once(
 
 
 def test_a_state_is_of_its_group(place: Path) -> None:
-    make_private([f"{place}/state"])
+    make_private(f"{place}/state")
     filesystem.make_folder(f"{place}/state/topics/raw")
     filesystem.create(f"{place}/state/topics/raw/1.json", b"{}")
     assert found(place / "state") == {"topics folder": {0o750}, "topics file": {0o640}}
-    make_private([str(place)])
+    make_private(str(place))
     assert bits(place) == 0o755, "what is there stays as it is"
 
 
@@ -173,10 +173,10 @@ def test_a_disk_without_permissions(place: Path, monkeypatch: pytest.MonkeyPatch
 
     for name in ("fchmod", "fchown"):
         monkeypatch.setattr(os, name, refused)
-    make_private([f"{place}/state"])
+    make_private(f"{place}/state")
     filesystem.write(f"{place}/state/x", b"x")
     with making(Modes(private=0o600)), pytest.raises(OSError, match="not permitted") as error:
-        make_private([f"{place}/other"])
+        make_private(f"{place}/other")
     assert error.value.filename == f"{place}/other"
 
 
@@ -190,7 +190,7 @@ def test_a_stricter_umask_counts(place: Path) -> None:
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives folders away")
 def test_the_group_is_that_of_the_folder(place: Path) -> None:
     os.chown(place, -1, NONAME)
-    make_private([f"{place}/state"])
+    make_private(f"{place}/state")
     filesystem.create(f"{place}/state/x", b"")
     assert {each.stat().st_gid for each in (place / "state", place / "state/x")} == {NONAME}
 
@@ -235,7 +235,7 @@ def test_check_names_an_archive_that_all_can_read() -> None:
     ) as place:  # whose parents are open, unlike pytest's
         Path(place).chmod(0o755)
         Path(place, "open").mkdir()
-        make_private([f"{place}/closed"])
+        make_private(f"{place}/closed")
         levels = [each.level for each in check.access([f"{place}/open", f"{place}/closed"])]
         assert levels == ["problem", "ok"]
 

@@ -67,13 +67,14 @@ def test_by_different_calls(tmp_path: Path) -> None:
     (tmp_path / "el/_ledger").mkdir(parents=True)
     for inner in ("el/raw", "el/a/b"):
         with pytest.raises(NestedFolders, match=f"{inner} is inside {tmp_path}/el, and"):
-            check_apart([f"{tmp_path}/{inner}"])
+            check_apart(f"{tmp_path}/{inner}")
     with pytest.raises(NestedFolders, match=f"{tmp_path}/el is inside {tmp_path}, and"):
-        check_apart([str(tmp_path)])
-    check_apart([f"{tmp_path}/el", f"{tmp_path}/el2"])
+        check_apart(str(tmp_path))
+    check_apart(f"{tmp_path}/el")
+    check_apart(f"{tmp_path}/el2")
     (tmp_path / "link").symlink_to("el")
     with pytest.raises(NestedFolders, match=f"is inside {tmp_path}/el, and"):
-        check_apart([f"{tmp_path}/link/raw"])
+        check_apart(f"{tmp_path}/link/raw")
 
 
 def test_a_run_into_a_folder_inside_another(
