@@ -240,7 +240,9 @@ def _check_whole(cluster: KafkaCluster, topic: str, wanted: OffsetRange) -> None
         until = CLOCK.monotonic() + _FIRM
         while True:
             for snapshot in snapshots:
-                counts = json.loads(snapshot)["topics"][topic]["partitions"][f"{partition}"]
+                known = json.loads(snapshot)["topics"].get(topic, {"partitions": {}})["partitions"]
+                if (counts := known.get(f"{partition}")) is None:
+                    continue  # the brokers have not answered yet
                 given = counts["app_offset"]
                 if given >= end and given == counts["next_offset"]:
                     if missing := given - start - counts["rxmsgs"]:
