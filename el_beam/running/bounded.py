@@ -5,7 +5,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
 from typing import Any
 
-from el_beam.books.ledger.beginning import check_rotated, make_ready
+from el_beam.books.ledger.beginning import check_rotated, check_same, make_ready
 from el_beam.books.ledger.entries import enter_run, naming, not_replaced
 from el_beam.books.ledger.hours import put
 from el_beam.job import Execution, Job
@@ -29,6 +29,7 @@ def execute(job: Job, execution: Execution) -> Summary:
     with _cleaned_up(sinks):
         _check_whole(marks.values())
         try:
+            check_same(sinks, books, job.options)
             summary = total(books.values(), [*map(str, sinks)])
             files = [*not_replaced(each.file for each in summary.files.values() if each.file)]
             with naming(files):

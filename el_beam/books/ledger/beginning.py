@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
+from el_beam.advice import quoted
 from el_beam.books.folder import check_apart, make_private
-from el_beam.books.ledger.entries import run_name
-from el_beam.books.ledger.model import RAW, RUNS, LedgerError
+from el_beam.books.ledger.entries import runs_of
+from el_beam.books.ledger.model import RAW, LedgerError, RunNote
+from transforms.counts.summary import Summary
 from transforms.read.files import FileMark, begins_with
 from transforms.write.files import for_people
 from transforms.write.sink import Sink
@@ -32,15 +34,47 @@ def check_rotated(sinks: Iterable[Sink], marks: Mapping[str, FileMark]) -> None:
     the files and entries that are made of both would have the same names. Raises OSError,
     UnreadableInput."""
     for sink in sinks:
-        known: dict[str, list[str]] = {}
-        for name in RUNS.names(sink.root) if sink.root and marks else ():
-            known.setdefault(name.partition("-")[0], []).append(name)
-        for split, mark in marks.items():
-            for name in known.get(run_name(str(sink), split), ()):
-                head = RUNS.read(sink.root, name).head
-                if head and not begins_with(mark.path, head):
-                    raise LedgerError(
-                        f"{mark.path} is not the file that was read into {sink.root} before: it "
-                        "was rotated, or written anew. Nothing was read: give it a name that no "
-                        "other log has had, as one with its date, and read it by that"
-                    )
+        for note in runs_of(sink, marks):
+            path = marks[note.split].path
+            if note.head and not begins_with(path, note.head):
+                raise LedgerError(
+                    f"{path} is not the file that was read into {sink.root} before: it was "
+                    "rotated, or written anew. Nothing was read: give it a name that no other "
+                    "log has had, as one with its date, and read it by that"
+                )
+
+
+def check_same(
+    sinks: Iterable[Sink], summaries: Mapping[str, Summary], options: tuple[str, ...]
+) -> None:
+    """Raises LedgerError where an earlier run has made a file of a split that this one has made
+    otherwise, or not at all: its lines would be there twice. `options` are those of this run's
+    format and schemas. Raises OSError."""
+    for sink in sinks:
+        for note in runs_of(sink, summaries):
+            summary = summaries[note.split]
+            mine = {file.below_root().path: file.sha256 for each in summary.files.values()
+                    if each.sink == str(sink) and (file := each.file)}  # fmt: skip
+            for file in sorted(each.file for each in note.summary.files.values() if each.file):
+                if mine.get(file.path) == file.sha256:
+                    continue
+                how = ("is there with other content" if file.path in mine
+                       else "is there, and would not be made any more")  # fmt: skip
+                raise LedgerError(
+                    f"{sink.root}/{file.path} {how}: {_since(note, summary, options)}. It stays as "
+                    "it is, and nothing was added: write to another place; `el backfill` makes "
+                    "hours again"
+                )
+
+
+def _since(note: RunNote, summary: Summary, options: tuple[str, ...]) -> str:
+    """What is not as it was when a split was read before."""
+    if note.summary.read != summary.read:
+        return (
+            f"the input has grown or changed since it was written, from {note.summary.read:,} to "
+            f"{summary.read:,} lines of {note.split}"
+        )
+    if note.options != options:
+        given = [" ".join(map(quoted, each)) or "no options" for each in (note.options, options)]
+        return f"it was written with {given[0]}, and not with {given[1]}"
+    return "the schemas, --only, or the version of el_beam have changed since it was written"

@@ -4,13 +4,14 @@ file and hour holds. See model.py.
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from el_beam.advice import command, typed
+from el_beam.books.folder import is_previous
 from el_beam.books.imports import logs, scheme_of, unfinished
 from el_beam.books.ledger.accepted import settle_accepted
 from el_beam.books.ledger.model import (
@@ -91,13 +92,26 @@ def enter_run(
             )
             made = sorted((file.path, file.sha256) for each in mine.files.values()
                           if (file := each.file))  # fmt: skip
-            digests = f"{run_name(name, split)}-{note_name(made, summary.read)}"
+            begin = run_name(name if is_previous(sink.root) else scheme_of(sink), split)
+            digests = f"{begin}-{note_name(made, summary.read)}"
             _enter(sink.root, RUNS, digests, note)
 
 
 def run_name(sink: str, split: str) -> str:
-    """How the names of a run's notes of a split begin."""
+    """How the names of a run's notes of a split begin. `sink` is how its URI begins, wherever its
+    folder is; earlier notes have the whole of it."""
     return note_name(sink, split)
+
+
+def runs_of(sink: Sink, splits: Collection[str]) -> Iterator[RunNote]:
+    """What earlier runs have noted of splits. Raises LedgerError, OSError."""
+    known: dict[str, list[str]] = {}
+    for name in RUNS.names(sink.root) if sink.root and splits else ():
+        known.setdefault(name.partition("-")[0], []).append(name)
+    for split in splits:
+        for mine in (scheme_of(sink), str(sink)):
+            for name in known.get(run_name(mine, split), ()):
+                yield RUNS.read(sink.root, name)
 
 
 def archives_of(sinks: Iterable[Sink]) -> tuple[str, ...]:
@@ -210,7 +224,7 @@ def _read_ledger(root: str, selected: HourFilter) -> Ledger:
     known = read_imports(ledger, selected)
     if not names and not ledger.entries:
         raise LedgerError(f"{root} has no ledger: nothing was written there by `el run`")
-    runs: dict[str, Entry] = {}
+    runs: dict[tuple[str, str], list[tuple[float, str, RunNote]]] = {}
     contents = filesystem.at_once(root, lambda name: filesystem.read(f"{folder}/{name}"), names)
     for name, content in zip(names, contents, strict=True):
         note = kinds[f"{name.partition('-')[0]}-"].load(content, f"{folder}/{name}")
@@ -225,13 +239,16 @@ def _read_ledger(root: str, selected: HourFilter) -> Ledger:
         elif isinstance(note, Change):
             ledger.entries.append(_change_entry(stem, note, selected))
         else:
-            stem = stem.rpartition("-")[0]
-            ledger.sinks.add(f"{note.sink.partition(':')[0]}:{root}")
+            scheme = note.sink.partition(":")[0]
+            ledger.sinks.add(f"{scheme}:{root}")
             ledger.options = note.options or ledger.options
             ledger.archives.update(note.archives)
-            if stem not in runs or runs[stem].at <= note.at:  # the same split, which has grown
-                runs[stem] = _entry(stem, note.at, note.summary, note.sink, selected)
-    ledger.entries += runs.values()
+            known_as = note.at, stem.rpartition("-")[0], note
+            runs.setdefault((scheme, note.split), []).append(known_as)
+    for notes in runs.values():  # of a split that has grown the last one counts, by its first name
+        notes.sort(key=lambda each: each[0])
+        (_, name, _), (at, _, note) = notes[0], notes[-1]
+        ledger.entries.append(_entry(name, at, note.summary, note.sink, selected))
     ledger.entries.sort(key=lambda entry: entry.at)
     ledger.troubles += _surplus(ledger.entries)
     settle_accepted(ledger)
