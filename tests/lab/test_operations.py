@@ -419,6 +419,20 @@ def test_others_have_the_offsets_of_what_was_lost(lab: History, behind: float) -
     lab.check()
 
 
+def test_others_have_some_of_the_offsets_of_what_was_lost(lab: History) -> None:
+    """They came before the import looked, and aren't as many: the command begins with them."""
+    put_and_import(lab, 2)
+    lab.do(("cut", "one", "raw", 0, 3))
+    put(lab, 1)
+    (problem,) = told(lab.imported())
+    assert "raw/0 ends at 4, but was read to 6, and others came from 3 on: a broker" in problem
+    lab.type(*commands_in([problem]))
+    reports = lab.imported()
+    assert (read(reports), told(reports)) == (1, [])
+    assert len(lab.visible("p")) == len(lab.visible("r")) == 7
+    lab.check()
+
+
 @pytest.mark.parametrize("act", ["restore", "lose"])
 def test_folders_have_what_a_broker_has_lost(lab: History, act: str) -> None:
     """The state that is older doesn't know it: people are told all the same."""

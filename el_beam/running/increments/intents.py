@@ -37,9 +37,18 @@ class Intents:
 
     def known(self, topic: ImportedTopic, intent: Intent) -> list[LastRecord]:
         """The last records that state and folders know of the partitions that will be read."""
-        logs = self._folders.logs(topic.name, intent.topic_id).values()
+        return [each for each in self._known(topic, intent.topic_id)
+                if each.partition in intent.starts]  # fmt: skip
+
+    def _known(self, topic: ImportedTopic, topic_id: str) -> list[LastRecord]:
+        logs = self._folders.logs(topic.name, topic_id).values()
         last = [topic.state.last(), *(log.log.last() for log in logs)]
-        return [each for its in last if its for each in its.last if each.partition in intent.starts]
+        return [each for its in last if its for each in its.last]
+
+    def _cuts(
+        self, topic: ImportedTopic, there: TopicFacts, ends: Mapping[int, int]
+    ) -> dict[int, int]:
+        return self._there.cuts(there, self._known(topic, there.id), ends)
 
     def why_not(self, topic: ImportedTopic, cuts: Mapping[int, int]) -> str:
         """Why a topic waits in which other records are from some offsets on than were read."""
@@ -61,14 +70,15 @@ class Intents:
             return None
         if conflict := self._folders.conflicts(logs):
             raise StateError(conflict)
-        check(topic.state.last(), there, reset)
+        cuts = partial(self._cuts, topic, there)
+        check(topic.state.last(), there, reset, cuts)
         if last := topic.state.last():
             report.notes += self._folders.settle(
                 last, topic.name, there.id, partial(self._there.unchanged, there)
             )
         held = {key: log.held for key, log in logs.items()}
         anew = partial(self._there.kafka.bounds, {topic.name: len(there.bounds)})
-        check_held(held, there, reset, topic.state.next - 1, anew)
+        check_held(held, there, reset, topic.state.next - 1, anew, cuts)
         known = last.last if last else ()
         planned = partial(
             plan, topic.state, there, held, skip=self._options.skip_expired,

@@ -123,7 +123,12 @@ def _lacking(ends: Mapping[int, int], held: Mapping[str, Ranges]) -> dict[str, R
     return found
 
 
-def check(last: Commit | None, there: TopicFacts, reset: str) -> None:
+Cuts = Callable[[Mapping[int, int]], Mapping[int, int]]
+"""Returns from where on partitions have other records than were read, for those that end before
+what was read: their ends, where nothing has come since."""
+
+
+def check(last: Commit | None, there: TopicFacts, reset: str, cuts: Cuts = dict) -> None:
     """Raises StateError where the offsets that we know are those of another time; `reset` is how
     the command begins that it advises then."""
     if last is None:
@@ -135,12 +140,12 @@ def check(last: Commit | None, there: TopicFacts, reset: str) -> None:
             f"{there.name} is not the topic that was read before, but a new one: "
             f"`{reset} --to {places(starts)} --yes` reads it from its start"
         )
-    _check_ends(last.ends, there, reset, last.number)
+    _check_ends(last.ends, there, reset, last.number, cuts)
 
 
 def check_held(
     held: Mapping[str, Ranges], there: TopicFacts, reset: str, number: int,
-    bounds: Callable[[], Mapping[tuple[str, int], tuple[int, int]]],
+    bounds: Callable[[], Mapping[tuple[str, int], tuple[int, int]]], cuts: Cuts = dict,
 ) -> None:  # fmt: skip
     """Raises StateError where folders have more than there is, whatever the state knows. The last
     increment is `number`, 0 before the first. `bounds` asks the brokers anew: another import may
@@ -148,16 +153,23 @@ def check_held(
     ends = _ends(each for ranges in held.values() for each in ranges)
     if _lost(ends, there):
         now = {partition: its for (_, partition), its in bounds().items()}
-        _check_ends(ends, there._replace(bounds=now), reset, number)
+        _check_ends(ends, there._replace(bounds=now), reset, number, cuts)
 
 
-def _check_ends(read: Mapping[int, int], there: TopicFacts, reset: str, number: int) -> None:
-    lost = _lost(read, there)
-    for partition, high in lost.items():
+def _check_ends(
+    read: Mapping[int, int], there: TopicFacts, reset: str, number: int, cuts: Cuts
+) -> None:
+    if lost := _lost(read, there):
+        starts = cuts(lost)
+        told = (
+            f"{there.name}/{partition} ends at {high}, but was read to {read[partition]}"
+            + (f", and others came from {starts[partition]} on" if starts[partition] < high else "")
+            for partition, high in lost.items()
+        )
         raise StateError(
-            f"{there.name}/{partition} ends at {high}, but was read to {read[partition]}: a broker "
-            f"has lost records; `{reset} --to {places(lost)} --again --after {number} --yes` goes "
-            "on with those that come from now on"
+            f"{'; '.join(told)}: a broker has lost records; "
+            f"`{reset} --to {places(starts)} --again --after {number} --yes` goes on with those "
+            "that came since"
         )
 
 

@@ -129,10 +129,23 @@ class SourceTopics:
         found: dict[str, dict[int, int]] = {}
         for name, record, now in self._now(known, facts):
             if self._differs(name, record, now):
-                cut = self._cut(name, facts[name].bounds[record.partition][0], record, now)
+                cut = record.offset
+                if -1 < record.epoch < now.epoch:
+                    cut = self._first_later(facts[name], record, cut)
                 its = found.setdefault(name, {})
                 its[record.partition] = min(cut, its.get(record.partition, cut))
         return found
+
+    def cuts(
+        self, there: TopicFacts, known: Iterable[LastRecord], ends: Mapping[int, int]
+    ) -> dict[int, int]:
+        """From where on partitions that end before what was read have other records: their ends,
+        where nothing has come since, or the brokers' epochs don't say it."""
+        last = {each.partition: each for each in sorted(known)}  # the newest of each
+        return {
+            partition: self._first_later(there, last[partition], end) if partition in last else end
+            for partition, end in ends.items()
+        }
 
     def unchanged(self, there: TopicFacts, known: Iterable[LastRecord]) -> frozenset[int]:
         """The partitions whose known records are there."""
@@ -197,15 +210,14 @@ class SourceTopics:
         as_before = known.epoch == now.epoch or known.offset != now.offset
         return not (as_before and self.kafka.compacted([name])[name] is not False)
 
-    def _cut(self, name: str, low: int, known: LastRecord, now: LastRecord) -> int:
-        """The first offset of a later epoch than that of a known record: each leader begins one,
-        and what was lost it had not."""
-        first, end = low, known.offset
-        if not -1 < known.epoch < now.epoch:
-            return end
+    def _first_later(self, there: TopicFacts, known: LastRecord, end: int) -> int:
+        """The first offset before an end of a later epoch than that of a known record: each leader
+        begins one, and what was lost it had not."""
+        place = there.name, known.partition
+        first = there.bounds[known.partition][0] if known.epoch > -1 else end
         while first < end:
             middle = (first + end) // 2
-            its = self._at({(name, known.partition): middle}).get((name, known.partition))
+            its = self._at({place: middle}).get(place)
             if its and its.epoch <= known.epoch and its.offset < end:
                 first = its.offset + 1
             else:

@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from confluent_kafka import (
     ConsumerGroupTopicPartitions,
     IsolationLevel,
-    KafkaError,
     KafkaException,
     TopicCollection,
     TopicPartition,
@@ -22,7 +21,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourceType
 
 from transforms.io.kafka.cluster import KafkaCluster
-from transforms.io.kafka.errors import ErrorKind, KafkaAway, KafkaDenied, denied, kind_of
+from transforms.io.kafka.errors import NOT_THERE, ErrorKind, KafkaAway, KafkaDenied, denied, kind_of
 
 REQUEST_TIMEOUT = 10.0  # seconds of one request
 _SILENT = logging.getLogger("el_beam.librdkafka")
@@ -30,11 +29,6 @@ _SILENT.addHandler(logging.NullHandler())
 _SILENT.propagate = False
 Result = TypeVar("Result")
 _MUST_BE_THERE: Any = object()
-_NOT_THERE: Final = (
-    KafkaError.GROUP_ID_NOT_FOUND,
-    KafkaError._UNSUPPORTED_FEATURE,
-    KafkaError.UNSUPPORTED_VERSION,
-)
 Partition = tuple[str, int]  # topic, its partition
 
 
@@ -246,7 +240,7 @@ class KafkaTopics:
                 return call()
             except KafkaException as exception:
                 error = exception.args[0]
-                if default is not _MUST_BE_THERE and error.code() in _NOT_THERE:
+                if default is not _MUST_BE_THERE and error.code() in NOT_THERE:
                     found: Result = default
                     return found
                 if kind_of(error) is not ErrorKind.MOVING or time.monotonic() > end:

@@ -76,6 +76,11 @@ _KINDS: Final = {
         KafkaError._INVALID_DIFFERENT_RECORD,
     ),
 }
+NOT_THERE: Final = (  # no such group, or the brokers are too old to be asked
+    KafkaError.GROUP_ID_NOT_FOUND,
+    KafkaError._UNSUPPORTED_FEATURE,
+    KafkaError.UNSUPPORTED_VERSION,
+)
 _KIND_OF: Final = {code: kind for kind, codes in _KINDS.items() for code in codes}
 _ADVICE: Final = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "this user needs the right to write to it (Write, and "
