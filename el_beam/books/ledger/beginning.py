@@ -53,18 +53,23 @@ def check_same(
     for sink in sinks:
         for note in runs_of(sink, summaries):
             summary = summaries[note.split]
-            mine = {file.below_root().path: file.sha256 for each in summary.files.values()
-                    if each.sink == str(sink) and (file := each.file)}  # fmt: skip
-            for file in sorted(each.file for each in note.summary.files.values() if each.file):
-                if mine.get(file.path) == file.sha256:
+            before, now = _files(note.summary, note.sink), _files(summary, str(sink))
+            for path in sorted(before):
+                if now.get(path) == before[path]:
                     continue
-                how = ("is there with other content" if file.path in mine
+                how = ("is there with other content" if path in now
                        else "is there, and would not be made any more")  # fmt: skip
                 raise LedgerError(
-                    f"{sink.root}/{file.path} {how}: {_since(note, summary, options)}. It stays as "
-                    "it is, and nothing was added: write to another place; `el backfill` makes "
-                    "hours again"
+                    f"{sink.root}/{path} {how}: {_since(note, summary, options)}. It stays as it "
+                    "is, and nothing was added: write to another place; `el backfill` makes hours "
+                    "again"
                 )
+
+
+def _files(summary: Summary, sink: str) -> dict[str, str]:
+    """The files of a sink: their paths below the root -> SHA-256 of their content."""
+    return {file.below_root().path: file.sha256 for each in summary.files.values()
+            if each.sink == sink and (file := each.file)}  # fmt: skip
 
 
 def _since(note: RunNote, summary: Summary, options: tuple[str, ...]) -> str:
