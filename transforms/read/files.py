@@ -9,7 +9,9 @@ import bz2
 import gzip
 import hashlib
 import os
+import posixpath
 import re
+import stat
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ import zstandard
 from schemas.event import LONGEST_LINE, Origin, RawLine
 from transforms.errors import UnreadableInput
 from transforms.io.files import filesystem
+from transforms.io.files.base import FileInfo
 from transforms.layout import ARCHIVE, RESERVED, file_split
 
 Read = Callable[[int], bytes]  # some bytes of a stream, of so many at most; none at its end
@@ -28,6 +31,7 @@ _CHUNK = 1024 * 1024
 _HEAD = 4096  # bytes at a file's beginning that tell it from others
 _COMPRESSED_CHUNK = 1024  # a hostile frame may unpack to 30,000 times as much
 _COMPRESSED = (".gz", ".bz2", ".zst")
+_OF_PROCESSES = ("/dev/", "/proc/")
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -42,10 +46,11 @@ class FileSplit(NamedTuple):
 
 
 def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[FileSplit]:
-    """The splits of all files that match the patterns (globs of any Beam file system), in order.
+    """The splits of all files that match the patterns (globs of any Beam file system), in order:
+    each file once, whatever names it has.
 
-    Raises UnreadableInput where a pattern matches nothing."""
-    splits: dict[str, FileSplit] = {}
+    Raises UnreadableInput where a pattern matches nothing, or what isn't a file."""
+    files: dict[object, FileInfo] = {}  # by what is the same for all names of one
     for pattern in patterns:
         try:
             there = filesystem.find(pattern) if pattern else []
@@ -54,23 +59,43 @@ def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[File
         found = [each for each in there if not _hidden(each.path, pattern)]
         if not found:
             raise UnreadableInput(f"no file matches {pattern}")
-        for path, size_, receipt in found:
-            local = filesystem.is_local(path)
-            if local and Path(path).is_dir():
-                raise UnreadableInput(f"{path} is a folder: write {path}/* for the files in it")
-            if not path.isprintable():
-                raise UnreadableInput(
-                    f"{path!r} is not a file name that a message can show: rename it"
-                )
-            if local:  # a line's identity may be its place: the same from any folder
-                path = os.path.normpath(filesystem.absolute(path))
-            whole = path.lower().endswith((*_COMPRESSED, ARCHIVE))
-            starts = [0] if whole else range(0, max(size_, 1), size)
-            for start in starts:
-                id_ = file_split(path, start)
-                end = None if whole else start + size
-                splits[id_] = FileSplit(id_, path, start, end, receipt)
-    return sorted(splits.values(), key=lambda split: (split.path, split.start))
+        for each in found:
+            key, path = _named(each.path)
+            file = each._replace(path=path)
+            files[key] = min(files.get(key, file), file)
+    splits = (split for each in files.values() for split in _splits_of(each, size))
+    return sorted(splits, key=lambda split: (split.path, split.start))
+
+
+def _named(path: str) -> tuple[object, str]:
+    """What is the same for all names of a file; and its path, by which its lines are known. Raises
+    UnreadableInput."""
+    if not path.isprintable():
+        raise UnreadableInput(f"{path!r} is not a file name that a message can show: rename it")
+    if not filesystem.is_local(path):
+        return posixpath.normpath(path), path
+    try:
+        known = Path(path).stat()
+        if path.startswith(_OF_PROCESSES) and stat.S_ISREG(known.st_mode):
+            path = os.path.realpath(path)  # a shell has given us an open file
+    except OSError as error:
+        raise UnreadableInput(f"cannot read {path}: {error.strerror}") from error
+    if stat.S_ISDIR(known.st_mode):
+        raise UnreadableInput(f"{path} is a folder: write {path}/* for the files in it")
+    if not stat.S_ISREG(known.st_mode):
+        raise UnreadableInput(
+            f"{path} is not a file, but a pipe or device, which can be read only once: give what "
+            "comes from it as stdin:"
+        )
+    # A line's identity may be its place: the same from any folder.
+    return (known.st_dev, known.st_ino), os.path.normpath(filesystem.absolute(path))
+
+
+def _splits_of(file: FileInfo, size: int) -> Iterator[FileSplit]:
+    whole = file.path.lower().endswith((*_COMPRESSED, ARCHIVE))
+    for start in [0] if whole else range(0, max(file.size, 1), size):
+        end = None if whole else start + size
+        yield FileSplit(file_split(file.path, start), file.path, start, end, file.updated)
 
 
 def _hidden(path: str, pattern: str) -> bool:

@@ -230,6 +230,36 @@ def test_what_is_not_there(pattern: str, says: str) -> None:
         find_splits((pattern,))
 
 
+def test_a_file_of_several_names_is_read_once(inside: Path) -> None:
+    """By the first of them, whatever order they are given in."""
+    (inside / "link.log").symlink_to("b.log")
+    (inside / "hard.log").hardlink_to(inside / "b.log")
+    (inside / "sub/up").symlink_to("..")
+    for names in (("link.log", "./b.log"), ("sub/up/b.log", "sub/../b.log", "link.log")):
+        assert [each.path for each in find_splits(names)] == [f"{inside}/b.log"]
+    assert [each.path for each in find_splits(("*.log",))] == [f"{inside}/a.log", f"{inside}/b.log"]
+    assert [each.path for each in find_splits(("hard.log",))] == [f"{inside}/hard.log"]
+
+
+def test_pipes_and_devices_are_refused_unread(inside: Path) -> None:
+    """Opened to see how long they are, they would keep us waiting, or lose what they have said."""
+    os.mkfifo(inside / "fifo.log")
+    receiving, sending = os.pipe()
+    os.write(sending, b"line\n")
+    for path in (f"{inside}/fifo.log", f"/dev/fd/{receiving}", "/dev/zero", "/dev/null"):
+        with pytest.raises(UnreadableInput, match=f"^{path} is not a file, but a pipe .* stdin:"):
+            find_splits((path,))
+    assert os.read(receiving, 9) == b"line\n"
+    os.close(receiving)
+    os.close(sending)
+
+
+def test_an_open_file_has_its_own_name(inside: Path) -> None:
+    with (inside / "a.log").open() as file:
+        (split,) = find_splits((f"/dev/fd/{file.fileno()}",))
+    assert split.path == f"{inside}/a.log"
+
+
 def test_a_file_that_goes_away_or_cannot_be_read(inside: Path) -> None:
     (split,) = find_splits(("a.log",))
     (inside / "a.log").unlink()
