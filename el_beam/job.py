@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from schemas.registry import Registry
 from transforms.counts.totals import KafkaMetrics
+from transforms.line_time import NEWEST, LineTimes
 from transforms.read.lines import Source
 from transforms.route import Choice
 from transforms.write.sink import Sink
@@ -22,6 +23,7 @@ class Job:
     progress: str | None = None  # folder of this machine
     metrics: KafkaMetrics | None = None  # counts topic, for a run without an end
     options: tuple[str, ...] = ()  # of its format and schemas, as on a command line
+    times: LineTimes = NEWEST  # of bad lines
 
 
 class Rules(NamedTuple):

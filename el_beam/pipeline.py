@@ -22,13 +22,13 @@ def build(pipeline: beam.Pipeline, job: Job) -> tuple[beam.PCollection, ...]:
     """
     read = pipeline | "Read" >> ReadEvents(job.source)
     lines, reads = read if job.source.bounded else (read, read | "Count lines" >> CountLines())
-    outcomes = lines | "Parse" >> ParseEvents(job.format)
-    outcomes = outcomes | "Validate" >> ValidateEvents(job.registry)
+    outcomes = lines | "Parse" >> ParseEvents(job.format, job.times)
+    outcomes = outcomes | "Validate" >> ValidateEvents(job.registry, job.times)
     routed = outcomes | "Route" >> RouteBySchema()
     routed = routed | "Window" >> WindowEvents()
 
     receipts = [
-        routed | f"Write {number} {sink}" >> WriteEvents(sink, choice)
+        routed | f"Write {number} {sink}" >> WriteEvents(sink, choice, job.times)
         for number, (sink, choice) in enumerate(job.sinks, 1)
     ]
     counts = routed | "Count" >> CountEvents(job.progress)

@@ -109,11 +109,12 @@ def named_in(raw: bytes) -> Destination:
                        int(revision[1]) if revision else UNKNOWN.revision)  # fmt: skip
 
 
-def _moment(bad: BadEvent) -> datetime:
+def moment_of(dt: str | None, line: RawLine) -> datetime:
+    """The time of a bad line: its own, else that of its receipt."""
     try:
-        return parse_time(bad.dt)
+        return parse_time(dt)
     except NotATime:  # the line has none, or it is a client's nonsense
-        return datetime.fromtimestamp(int(in_calendar(bad.line.origin.receipt)), UTC)
+        return datetime.fromtimestamp(int(in_calendar(line.origin.receipt)), UTC)
 
 
 def event_error(bad: BadEvent) -> Event:
@@ -130,7 +131,7 @@ def event_error(bad: BadEvent) -> Event:
         text = codecs.getincrementaldecoder("utf-8")().decode(raw, final=not truncated)
     except UnicodeDecodeError:
         text, encoding = base64.b64encode(raw).decode(), "base64"
-    moment = _moment(bad)
+    moment = moment_of(bad.dt, bad.line)
     data: dict[str, Any] = {
         "schema": EVENT_ERROR.schema,
         "revision": EVENT_ERROR.revision,

@@ -6,21 +6,22 @@ own userAgent takes precedence over the line's (BEHAVIOUR 3 and the deviations o
 """
 
 import json
-import re
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from schemas import strict_json
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, named_in
 from schemas.capsule import NotATime, capsule_uuid, uuid5_hex
 from schemas.event import LONGEST_LINE, Event, RawLine
-from schemas.line_format import TIME, BadField, Format, NotAnObject, edge_dt, object_in
+from schemas.line_format import BadField, Format, NotAnObject, object_in
 from schemas.user_agent import BadUserAgent, parse_user_agent
+from transforms.line_time import NEWEST, LineTimes, edge_time, event_dt, json_time
 
 Parse = Callable[[RawLine], Event | BadEvent]
 
 CLIENT_MARKERS: Final = ("clientValidated", "isTruncated")  # the client's notes to itself
-_EDGE_TIME = re.compile(rf"\s({TIME})(?=\s|$)".encode())
 
 
 def _reason(error: ValueError) -> tuple[Reason, str]:
@@ -46,22 +47,13 @@ def _reason(error: ValueError) -> tuple[Reason, str]:
     raise error
 
 
-def edge_time(raw: bytes) -> str | None:
-    """Finds the time of a line that can't be read as a whole: its first field that is a time. The
-    query string has no such field, because it has no white space."""
-    for found in _EDGE_TIME.findall(raw[:LONGEST_LINE]):
-        try:
-            return edge_dt(found.decode())
-        except NotATime:
-            continue
-    return None
-
-
-def _bad(line: RawLine, reason: Reason, message: str, path: str = "") -> BadEvent:
-    named = named_in(line.data)
-    return BadEvent(
-        line, Stage.PARSE, reason, message, path, named.schema, named.revision, edge_time(line.data)
-    )
+def _bad(
+    line: RawLine, times: LineTimes, own: str | None, reason: Reason, message: str, path: str = ""
+) -> BadEvent:
+    """`own` is the time that the event has, as far as it could be read."""
+    named, found = named_in(line.data), edge_time(line.data)
+    dt = times(line, (own or found, found))
+    return BadEvent(line, Stage.PARSE, reason, message, path, named.schema, named.revision, dt)
 
 
 def _identity(data: dict[str, Any], line: RawLine) -> str:
@@ -76,13 +68,16 @@ def _identity(data: dict[str, Any], line: RawLine) -> str:
     return original
 
 
-def line_parser(format_: str) -> Parse:
+def line_parser(format_: str, times: LineTimes = NEWEST) -> Parse:
     """Returns a function that parses lines of this format, or of `json`: events of schema topics,
-    which keep their uuid. Raises FormatError; the function never raises, for any line."""
-    return parse_json_event if format_ == "json" else _beacon_parser(Format(format_))
+    which keep their uuid. `times` chooses the times of bad lines. Raises FormatError; the function
+    never raises, for any line."""
+    if format_ == "json":
+        return partial(parse_json_event, times=times)
+    return _beacon_parser(Format(format_), times)
 
 
-def _beacon_parser(format_: Format) -> Parse:
+def _beacon_parser(format_: Format, times: LineTimes) -> Parse:
     places = {field.key: index for index, field in enumerate(format_.fields)}
     capsule_at, agent_at = places["capsule"], places.get("userAgent")
     decode, match, longest = format_.fields[capsule_at].cast, format_.match, format_.longest
@@ -92,18 +87,26 @@ def _beacon_parser(format_: Format) -> Parse:
         if field.key and index not in (capsule_at, agent_at)
     ]
 
+    def own_time(texts: tuple[str, ...], data: dict[str, Any]) -> str | None:
+        """Of a line whose fields were found, and of as much of its capsule as could be read."""
+        for index, key, cast in named:
+            if key in ("dt", "timestamp"):
+                with suppress(ValueError):
+                    data = data | {key: cast(texts[index])}
+        return event_dt(data)
+
     def parse(line: RawLine) -> Event | BadEvent:
         raw = line.data
         if len(raw) > longest:
-            return _too_long(line, longest)
+            return _too_long(line, times, longest)
         text = raw.decode("utf-8", "replace")
         found = match(text)
         if found is None:
-            return _bad(line, Reason.FORMAT_MISMATCH, format_.mismatch(text))
+            return _bad(line, times, None, Reason.FORMAT_MISMATCH, format_.mismatch(text))
         texts = found.groups()
-        key = ""
+        key, data = "", dict[str, Any]()
         try:
-            data: dict[str, Any] = decode(texts[capsule_at])
+            data = decode(texts[capsule_at])
             for index, key, cast in named:
                 data[key] = cast(texts[index])
             if agent_at is not None:  # the apps send their own: it takes precedence
@@ -114,30 +117,30 @@ def _beacon_parser(format_: Format) -> Parse:
             key = "timestamp"
             data["uuid"] = _identity(data, line)
         except ValueError as error:
-            return _bad(line, *_reason(error), path=key)
+            return _bad(line, times, own_time(texts, data), *_reason(error), path=key)
         if data.get("schema") == EVENT_ERROR.schema:  # people who query or replay them trust them
             message = "clients can't send EventErrors"
-            return _bad(line, Reason.RESERVED_SCHEMA, message, "schema")
+            own = own_time(texts, data)
+            return _bad(line, times, own, Reason.RESERVED_SCHEMA, message, "schema")
         return Event(data, line)
 
     return parse
 
 
-def parse_json_event(line: RawLine) -> Event | BadEvent:
+def parse_json_event(line: RawLine, times: LineTimes = NEWEST) -> Event | BadEvent:
     """Reads an event in JSON, as an earlier run wrote it: it keeps its uuid."""
     if len(line.data) > LONGEST_LINE:
-        return _too_long(line)
+        return _too_long(line, times)
     try:
         data = object_in(strict_json.loads(line.data.strip()))
         uuid = data.get("uuid")
         if not uuid or not isinstance(uuid, str):
             data["uuid"] = _identity(data, line)
     except ValueError as error:
-        return _bad(line, *_reason(error))
+        return _bad(line, times, json_time(line.data), *_reason(error))
     return Event(data, line)
 
 
-def _too_long(line: RawLine, longest: int = LONGEST_LINE) -> BadEvent:
-    return _bad(
-        line, Reason.LINE_TOO_LONG, f"the line has more than {longest:,} bytes: not an event"
-    )
+def _too_long(line: RawLine, times: LineTimes, longest: int = LONGEST_LINE) -> BadEvent:
+    message = f"the line has more than {longest:,} bytes: not an event"
+    return _bad(line, times, None, Reason.LINE_TOO_LONG, message)

@@ -14,6 +14,7 @@ from schemas.event import Event
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import Registry
 from transforms.batches import EachFn, GraphStep
+from transforms.line_time import NEWEST, LineTimes
 from transforms.parse import line_parser
 from transforms.read.lines import Source
 from transforms.route import route
@@ -31,20 +32,23 @@ class ReadEvents(GraphStep):
 class ParseEvents(GraphStep):
     """RawLine -> Event | BadEvent, by a format string or `json`. Raises FormatError."""
 
-    def __init__(self, format_: str = DEFAULT_FORMAT) -> None:
+    def __init__(self, format_: str = DEFAULT_FORMAT, times: LineTimes = NEWEST) -> None:
         line_parser(format_)  # refuses a wrong format now, not on a worker
-        super().__init__("Parse", beam.ParDo(EachFn(partial(line_parser, format_))))
+        super().__init__("Parse", beam.ParDo(EachFn(partial(line_parser, format_, times))))
 
 
 class ValidateEvents(GraphStep):
     """Event | BadEvent -> Event | BadEvent, by the schemas of a registry; a BadEvent passes."""
 
-    def __init__(self, registry: Registry) -> None:
-        super().__init__("Validate", beam.ParDo(EachFn(partial(_outcome_validator, registry))))
+    def __init__(self, registry: Registry, times: LineTimes = NEWEST) -> None:
+        make = partial(_outcome_validator, registry, times)
+        super().__init__("Validate", beam.ParDo(EachFn(make)))
 
 
-def _outcome_validator(registry: Registry) -> Callable[[Event | BadEvent], Event | BadEvent]:
-    validate = event_validator(registry)
+def _outcome_validator(
+    registry: Registry, times: LineTimes
+) -> Callable[[Event | BadEvent], Event | BadEvent]:
+    validate = event_validator(registry, times)
 
     def each(outcome: Event | BadEvent) -> Event | BadEvent:
         return outcome if isinstance(outcome, BadEvent) else validate(outcome)

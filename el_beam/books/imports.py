@@ -54,6 +54,7 @@ class ImportEntry:
     committed: float = 0.0  # unix seconds
     last: tuple[LastRecord, ...] = ()
     """Of each partition, what tells the last record of it that is here from others."""
+    time_rule: int = 1  # of its bad lines: see transforms/line_time.py
 
 
 IMPORT = DocumentFormat("import", ImportEntry)

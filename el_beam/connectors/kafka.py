@@ -35,6 +35,7 @@ from transforms.errors import UnreadableInput
 from transforms.io.kafka.cluster import SETTINGS, KafkaCluster
 from transforms.io.secrets import SettingsError
 from transforms.layout import hour_name
+from transforms.line_time import event_dt
 from transforms.parse import parse_json_event
 from transforms.read.kafka import KafkaSource
 from transforms.read.lines import Source
@@ -192,8 +193,7 @@ def _event_of(line: RawLine) -> tuple[str, Json]:
         try:
             check_scid(schema, revision)
         except BadIdentity as error:
-            dt = outcome.data.get("dt")
-            dt = dt if isinstance(dt, str) else None
+            dt = event_dt(outcome.data)
             outcome = BadEvent(line, Stage.VALIDATE, Reason.NO_SCHEMA, str(error), dt=dt)
         else:
             return f"{schema}_{revision}", outcome.data

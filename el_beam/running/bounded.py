@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from el_beam.books.ledger.beginning import check_rotated, check_same, make_ready
+from el_beam.books.ledger.beginning import check_rotated, check_same, make_ready, time_rules
 from el_beam.books.ledger.entries import enter_run, naming, not_replaced
 from el_beam.books.ledger.hours import put
 from el_beam.job import Execution, Job
@@ -25,6 +26,8 @@ def execute(job: Job, execution: Execution) -> Summary:
     make_ready(sinks)
     marks = job.source.marks()
     check_rotated(sinks, marks)
+    rules = time_rules(sinks, marks)
+    job = replace(job, times=rules)
     books = run(job, execution)
     with _cleaned_up(sinks):
         _check_whole(marks.values())
@@ -34,7 +37,7 @@ def execute(job: Job, execution: Execution) -> Summary:
             files = [*not_replaced(each.file for each in summary.files.values() if each.file)]
             with naming(files):
                 put(files)
-                enter_run(sinks, str(job.source), books, job.options, marks)
+                enter_run(sinks, str(job.source), books, job.options, marks, rules.of)
             for sink in sinks:
                 sink.finish()
         except OSError as error:  # the sentence is for people already

@@ -15,14 +15,15 @@ from apache_beam.utils.windowed_value import WindowedValue
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, event_error
 from schemas.event import Destination, Event
 from transforms.batches import Batch, BatchedFn
+from transforms.line_time import NEWEST, LineTimes, by_rules
 from transforms.route import Choice, Routed
 from transforms.window import in_minute
 from transforms.write.sink import Bundle, Rejected, Sink, Tally
 
 
 class _WriteFn(BatchedFn):
-    def __init__(self, sink: Sink, choice: Choice) -> None:
-        self._sink, self._choice = sink, choice
+    def __init__(self, sink: Sink, choice: Choice, times: LineTimes = NEWEST) -> None:
+        self._sink, self._choice, self._times = sink, choice, times
 
     def setup(self) -> None:
         self._wanted: dict[Destination, bool] = {}
@@ -73,16 +74,9 @@ class _WriteFn(BatchedFn):
         self._tally.rejected(event.line.origin.split, destination)
         if destination == EVENT_ERROR:
             raise error  # it can't hold even its error: the sink is broken, not the event
-        dt = event.data.get("dt")
-        bad = BadEvent(
-            event.line,
-            Stage.WRITE,
-            Reason.ROW_REJECTED,
-            str(error),
-            error.path,
-            *destination,
-            dt=dt if isinstance(dt, str) else None,
-        )
+        dt = self._times(event.line, by_rules(event.data))
+        reason = Reason.ROW_REJECTED
+        bad = BadEvent(event.line, Stage.WRITE, reason, str(error), error.path, *destination, dt)
         self._put(EVENT_ERROR, bad)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
@@ -103,11 +97,10 @@ class _WriteFn(BatchedFn):
 class WriteEvents(beam.PTransform):
     """(Destination, outcome) -> a Receipt for each durable write, in the global window."""
 
-    def __init__(self, sink: Sink, choice: Choice | None = None) -> None:
+    def __init__(self, sink: Sink, choice: Choice | None = None, times: LineTimes = NEWEST) -> None:
         super().__init__()
-        self._sink = sink
-        self._choice = choice or Choice()
+        self._sink, self._choice, self._times = sink, choice or Choice(), times
 
     def expand(self, routed: beam.PCollection) -> beam.PCollection:
-        receipts = routed | "Write" >> beam.ParDo(_WriteFn(self._sink, self._choice))
+        receipts = routed | "Write" >> beam.ParDo(_WriteFn(self._sink, self._choice, self._times))
         return receipts | "Receipts" >> beam.WindowInto(GlobalWindows())

@@ -3,10 +3,11 @@
 from collections.abc import Collection, Iterable, Mapping
 
 from el_beam.advice import quoted
-from el_beam.books.folder import check_apart, make_private
+from el_beam.books.folder import check_apart, is_previous, make_private
 from el_beam.books.ledger.entries import runs_of
 from el_beam.books.ledger.model import RAW, LedgerError, RunNote
 from transforms.counts.summary import Summary
+from transforms.line_time import ByRule
 from transforms.read.files import FileMark, begins_with
 from transforms.write.files import for_people
 from transforms.write.sink import Sink
@@ -42,6 +43,18 @@ def check_rotated(sinks: Iterable[Sink], marks: Mapping[str, FileMark]) -> None:
                     "rotated, or written anew. Nothing was read: give it a name that no other "
                     "log has had, as one with its date, and read it by that"
                 )
+
+
+def time_rules(sinks: Iterable[Sink], splits: Collection[str]) -> ByRule:
+    """By which rules the times of bad lines are found: those by which earlier runs have found them,
+    so that the same files are made. Raises LedgerError, OSError."""
+    found: dict[str, int] = {}
+    for sink in sinks:
+        known = {note.split: note.time_rule for note in runs_of(sink, splits)}
+        if sink.root and is_previous(sink.root):  # whose notes have no rule
+            known = dict.fromkeys(splits, 1)
+        found = {**found, **known}
+    return ByRule(found)
 
 
 def check_same(

@@ -4,7 +4,7 @@ file and hour holds. See model.py.
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
@@ -44,6 +44,7 @@ from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway
 from transforms.io.world import CLOCK
 from transforms.layout import LEDGER
+from transforms.line_time import NEWEST
 from transforms.read.files import FileMark
 from transforms.read.offsets import united
 from transforms.write.sink import NewFile, Receipt, Sink
@@ -71,11 +72,12 @@ def naming(files: Iterable[NewFile]) -> Iterator[None]:
 def enter_run(
     sinks: Iterable[Sink], source: str, summaries: Mapping[str, Summary],
     options: tuple[str, ...] = (), marks: Mapping[str, FileMark] = MappingProxyType({}),
+    rules: Callable[[str], int] = NEWEST.of,
 ) -> None:  # fmt: skip
     """Note what a bounded run has written, split by split, once its files have their names. The
     same run again finds its entries there; one over a split that has grown makes another, which
     counts instead. `options` are those of its format and schemas, `marks` tell by split which file
-    was read. Raises OSError."""
+    was read, and `rules` the rule of its bad lines' times. Raises OSError."""
     sinks = list(sinks)
     archives = archives_of(sinks)
     for sink in sinks:
@@ -88,8 +90,9 @@ def enter_run(
             mine = Summary(summary.read, summary.size, summary.counts, sinks_, files)
             head = marks[split].head if split in marks else ""
             note = RunNote(
-                sink.root, name, split, source, CLOCK.time(), mine, archives, options, head
-            )
+                sink.root, name, split, source, CLOCK.time(), mine, archives, options, head,
+                rules(split),
+            )  # fmt: skip
             made = sorted((file.path, file.sha256) for each in mine.files.values()
                           if (file := each.file))  # fmt: skip
             begin = run_name(name if is_previous(sink.root) else scheme_of(sink), split)

@@ -225,6 +225,7 @@ class RunNote:
     archives: tuple[str, ...] = ()  # raw: sinks of the same run
     options: tuple[str, ...] = ()  # of its format and schemas
     head: str = ""  # of the file that was read: see FileMark
+    time_rule: int = 1  # of its bad lines: see transforms/line_time.py
 
 
 @dataclass(frozen=True)
@@ -317,7 +318,8 @@ class Notes(Generic[T]):
 
 def _previous_run(note: RunNote) -> Document:
     document = vars(note) | previous_summary(note.summary)
-    del document["summary"], document["options"], document["head"]
+    for name in ("summary", "options", "head", "time_rule"):
+        del document[name]
     return document
 
 

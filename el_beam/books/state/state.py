@@ -60,6 +60,7 @@ class Intent:
     registry: str = ""  # digest of the schemas
     code: str = ""  # version that was to do it
     created: float = 0.0  # unix seconds
+    time_rule: int = 1  # of its bad lines: see transforms/line_time.py
 
     def __post_init__(self) -> None:
         for split in self.splits:  # files are named after them
@@ -159,7 +160,8 @@ def _migrate_commit(old: Document) -> Document:
 
 
 def _previous_intent(intent: Intent) -> Document:
-    return {name: its for name, its in vars(intent).items() if name != "held"}
+    new = ("held", "time_rule")
+    return {name: its for name, its in vars(intent).items() if name not in new}
 
 
 def _previous_manifest(manifest: Manifest) -> Document:

@@ -152,6 +152,7 @@ class ImportFolders:
             summary.holes, log.choice, "",
             archives_of(sink for sink, _ in self._sinks),
             self._id, intent.number, last=() if self._state.previous else summary.last,
+            time_rule=intent.time_rule,
         )  # fmt: skip
 
     def prepared(

@@ -42,6 +42,7 @@ from transforms.io.files import filesystem
 from transforms.io.files.base import FileAway
 from transforms.io.kafka.errors import KafkaAway
 from transforms.io.world import CLOCK, Clock
+from transforms.line_time import ByRule
 from transforms.read.kafka import KafkaSource
 from transforms.read.kafka_ranges import KafkaRanges
 from transforms.read.receipt import LastRecord, newest
@@ -287,7 +288,9 @@ class Increments:
             source=KafkaRanges(self._source.cluster, splits, str(self._source), whole),
             sinks=sinks,
             summary=f"{self._state.path}/books-{attempt}.json",
-        )
+            times=ByRule({split.id: intent.time_rule for _, intent in plans
+                          for split in intent.splits}),
+        )  # fmt: skip
 
     def _done(
         self, topic: ImportedTopic, intent: Intent, attempt: Attempt,

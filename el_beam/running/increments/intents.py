@@ -96,6 +96,9 @@ class Intents:
             )
         lacking = {self._folders.root(key): its for key, its in found.lacking.items()}
         report.problems += lacking_problems(there, lacking, self._state.path, reset)
-        return found.intent and replace(
-            found.intent, registry=self._registry, code=self._code, created=now
+        if not found.intent:
+            return None
+        rule = 1 if self._state.previous else found.intent.time_rule  # which has no word for it
+        return replace(
+            found.intent, registry=self._registry, code=self._code, created=now, time_rule=rule
         )

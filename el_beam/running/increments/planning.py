@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from el_beam.books.log import KEPT
 from el_beam.books.state.state import Commit, Intent, StateError, TopicState
+from transforms.line_time import NEWEST_RULE
 from transforms.read.kafka_ranges import KafkaSplit, splits_of
 from transforms.read.offsets import OffsetRange, Ranges, common, united, without
 
@@ -236,7 +237,10 @@ def intend(
         more = splits_of(there.name, number, ranges, origin=there.id, first=len(splits))
         holders |= {split.id: folders for split in more if folders}
         splits += more
-    intent = Intent(there.name, number, tuple(splits), ends, expired, holders, there.id)
+    rule = before.time_rule if before else NEWEST_RULE  # a folder may have a part of it already
+    intent = Intent(
+        there.name, number, tuple(splits), ends, expired, holders, there.id, time_rule=rule
+    )
     return TopicPlan(intent, None, skipped)
 
 

@@ -37,6 +37,7 @@ from schemas.registry import Registry
 from transforms.counts.summary import Summary, total
 from transforms.io.files import filesystem
 from transforms.layout import LEDGER, FileName
+from transforms.line_time import OfHour
 from transforms.write.sink import Sink
 
 
@@ -71,7 +72,8 @@ def apply(
                 for sink in left
             ]  # fmt: skip
             job = Job(plan.source(hour), tuple((sink, plan.choice) for sink in theirs),
-                      *rules, f"{home}/{LEDGER}/books-{name}.json")  # fmt: skip
+                      *rules, f"{home}/{LEDGER}/books-{name}.json",
+                      times=OfHour(hour.hour))  # fmt: skip
             summary = _run(job, execution)
             for uri, sink in tables.items():
                 if sink in left:

@@ -15,7 +15,7 @@ from schemas.bad_event import BadEvent, Reason
 from schemas.capsule import uuid5_hex
 from schemas.event import LONGEST_LINE, Event, Origin, RawLine
 from schemas.line_format import DEFAULT_FORMAT, FormatError, unquote
-from transforms.parse import edge_time, line_parser
+from transforms.parse import line_parser
 
 CAPSULE = {"schema": "S", "revision": 1, "wiki": "w", "event": {"a": 1}}
 BEACON = DEFAULT_FORMAT, "\tcp1\t5\t2019-03-10T07:00:00\t1.2.3.4\tMozilla/5.0"
@@ -224,14 +224,6 @@ def test_events_as_json_keep_their_uuid() -> None:
 def test_a_line_may_be_so_long(format_: str) -> None:
     assert bad(parse(format_, b"?" * LONGEST_LINE)).reason is not Reason.LINE_TOO_LONG
     assert bad(parse(format_, b"?" * (LONGEST_LINE + 1))).reason is Reason.LINE_TOO_LONG
-
-
-def test_the_time_of_an_unreadable_line() -> None:
-    assert edge_time(b"?2018-01-01T00:00:00; x 2019-03-10T07:00:00 2020-01-01T00:00:00") == (
-        "2019-03-10T07:00:00Z"
-    )
-    assert edge_time(b"? 2019-13-10T07:00:00 2020-01-01T00:00:00") == "2020-01-01T00:00:00Z"
-    assert edge_time(b"?x 2019-03-10T07:00:00.5") is None
 
 
 FORMATS = [DEFAULT_FORMAT, "json", "%q %t", "%{seqId}d EventLogging %j", "%q %{x}i %u", "%j"]
