@@ -38,11 +38,13 @@ class Import:
         (folder / "scratch").mkdir()
 
     def run(
-        self, which: str = "topics=raw", *, previous: bool = False, patience: float = 3600.0
-    ) -> Reports:
+        self, which: str = "topics=raw", *, previous: bool = False, patience: float = 3600.0,
+        format_: str | None = None,
+    ) -> Reports:  # fmt: skip
         config = run_config(
             source=f"kafka://{BROKERS}/?{which}&group=g",
             sinks=(f"parquet:{self.folder}/p",), state=self.state.path, once=True,
+            format=format_,
         )  # fmt: skip
         job, execution = assemble(config, str(self.folder / "scratch"))
         options = IncrementsOptions(
@@ -139,6 +141,20 @@ def test_the_release_before_gets_no_digests(tmp_path: Path, sent: list[bytes]) -
             job.run(previous=previous)
         written = [path.read_bytes() for path in folder.rglob("*.commit.json")]
         assert [b'"digest"' in each for each in written] == [not previous] * 2
+
+
+@pytest.mark.parametrize("previous", [True, False])
+def test_bad_lines_are_filed_by_the_rule_that_the_books_can_name(
+    tmp_path: Path, previous: bool
+) -> None:
+    job = Import(tmp_path)
+    with FakeBroker({"raw": [[b'{"timestamp": 1552201200, "cut']]}, time=1.7e9).at(BROKERS):
+        (report,) = job.run(previous=previous, format_="json")
+    assert report.summary.bad == 1
+    (path,) = (tmp_path / "p").glob("EventError_*/**/*.parquet")
+    assert ("year=2019" in str(path)) is not previous
+    entries = [path.read_text() for path in (tmp_path / "p/_ledger").rglob("*.commit.json")]
+    assert ['"time_rule":2' in each for each in entries] == [not previous] * len(entries)
 
 
 class Later(Clock):

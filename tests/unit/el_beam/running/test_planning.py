@@ -1,5 +1,6 @@
 """What increments read: every record once, whatever comes, expires or dies in between."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from el_beam.books.state.state import Attempt, Commit, Intent, State, StateError
 from el_beam.running.increments.planning import TopicFacts, TopicPlan, check, intend, plan
+from transforms.line_time import NEWEST_RULE
 from transforms.read.offsets import OffsetRange, Ranges, united
 
 Bounds = dict[int, tuple[int, int]]
@@ -54,6 +56,9 @@ def test_what_was_intended_comes_first() -> None:
     again = intended(None, before, topic({0: (0, 50), 1: (0, 7)}))
     assert before is not None and again is not None
     assert (again.splits, again.ends) == (before.splits, {0: 9})
+    assert again.time_rule == before.time_rule == NEWEST_RULE
+    old = intended(None, replace(before, time_rule=1), topic({0: (0, 9)}))
+    assert old is not None and old.time_rule == 1, "a folder may have a part of it already"
 
 
 def test_expired() -> None:
