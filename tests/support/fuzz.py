@@ -127,6 +127,8 @@ class Drawn:
 
     def _fitting(self, schema: Any) -> Any:
         """A value that a schema may well take."""
+        if not isinstance(schema, dict):
+            return self._any()
         if "enum" in schema:
             return self.rnd.choice(schema["enum"])
         kind = schema.get("type", "any")

@@ -61,6 +61,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "window stages",
         "route validate",
         "read parse",
+        "line_time",
         "io batches layout",
         "errors",
     ),

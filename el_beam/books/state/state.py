@@ -160,8 +160,7 @@ def _migrate_commit(old: Document) -> Document:
 
 
 def _previous_intent(intent: Intent) -> Document:
-    new = ("held", "time_rule")
-    return {name: its for name, its in vars(intent).items() if name not in new}
+    return {name: its for name, its in vars(intent).items() if name not in ("held", "time_rule")}
 
 
 def _previous_manifest(manifest: Manifest) -> Document:
