@@ -11,9 +11,8 @@
                        00000042.commit.json
                                            all is durable and to be seen: the next one starts there
 
-A file is made at once and never overwritten, so of two instances that want the same number one gets
-an error. What dies before its manifest has done nothing that anybody sees; what dies after it is
-finished by the next instance.
+A file is made at once and never overwritten: of two instances that want a number one gets an error.
+What dies before its manifest has done nothing that anybody sees; else the next instance finishes it.
 """
 
 from __future__ import annotations
