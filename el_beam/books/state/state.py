@@ -11,8 +11,8 @@
                        00000042.commit.json
                                            all is durable and to be seen: the next one starts there
 
-A file is made at once and never overwritten: of two instances that want a number one gets an error.
-What dies before its manifest has done nothing that anybody sees; else the next instance finishes it.
+A file is made at once and never overwritten: of two that want the same number one gets an error.
+What dies before its manifest has done nothing that anybody sees; else the next one finishes it.
 """
 
 from __future__ import annotations
