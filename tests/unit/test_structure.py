@@ -52,7 +52,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "capsule addresses durable",
         "errors times",
     ),
-    "schemas.registry": ("opening", "mediawiki", "folder", "base"),
+    "schemas.registry": ("opening", "mediawiki", "folder", "base documents"),
     "schemas.validation": ("validator", "draft3 fast_path", "patterns", "backtracking"),
     "schemas.storage": ("sql_rows", "arrow sql", "columns"),
     "transforms": (
