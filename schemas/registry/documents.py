@@ -7,16 +7,12 @@ texts as they are written (`on` is not a boolean), and a date is a text.
 
 import json
 import math
-import re
 from typing import Any, Final, NoReturn
 
 import yaml
 
 LARGEST_SCHEMA: Final = 1 << 20  # bytes
 _TEXT: Final = "tag:yaml.org,2002:str"
-_SLIP: Final = re.compile(r'"|(?:^|\s)/[/*]')
-"""What no name or value without quotes has where it stands in braces: part of a comment, or of a
-quoted text before which a comma is missing."""
 _LONGEST_NUMBER: Final = 1000  # characters: some take time by the square of them
 _NO_JSON: Final = ("binary", "omap", "pairs", "set")  # YAML's types that JSON hasn't
 
@@ -39,13 +35,14 @@ def parse_file(data: bytes, suffix: str) -> Any:
     try:
         return _json(text)
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}: {error.msg}"
+        place = f"line {error.lineno}, column {error.colno}"
+        if text.startswith(("//", "/*"), error.pos):  # YAML would take it for a name
+            raise BadDocument(f"{place}: JSON has no comments") from error
         try:
             return _yaml(text, strict=True)
-        except _Slip:
-            raise
         except BadDocument as no_yaml:
-            raise BadDocument(f"neither JSON ({place}) nor YAML ({no_yaml})") from error
+            why = f"neither JSON ({place}: {error.msg}) nor YAML ({no_yaml})"
+            raise BadDocument(why) from error
 
 
 class NotJson(BadDocument):
@@ -62,10 +59,6 @@ def parse_answer(data: bytes) -> Any:
             "empty" if not begin else "a page, not JSON" if begin == b"<" else f"not JSON: {error}"
         )
         raise NotJson(what) from error
-
-
-class _Slip(BadDocument):
-    """YAML would read something, but surely not what is meant."""
 
 
 def _json(text: str) -> Any:
@@ -145,7 +138,7 @@ def _error(what: str, node: yaml.Node) -> yaml.constructor.ConstructorError:
 
 
 def _yaml(text: str, *, strict: bool = False) -> Any:
-    """Raises BadDocument; a _Slip, if `strict`, for what looks like a mistake in JSON."""
+    """Raises BadDocument; if `strict`, also for what looks like a mistake in JSON."""
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
@@ -189,15 +182,12 @@ def _length(node: yaml.Node, known: dict[int, int]) -> int:
 
 
 def _check_slips(node: yaml.Node) -> None:
-    """Raises _Slip."""
+    """Raises BadDocument for a quote amid a text in braces that has none around it."""
     braces = isinstance(node, yaml.CollectionNode) and node.flow_style
     for part in _parts(node):
-        plain = isinstance(part, yaml.ScalarNode) and part.style is None
-        if braces and plain and _SLIP.search(part.value):
+        if braces and isinstance(part, yaml.ScalarNode) and not part.style and '"' in part.value:
             mark = part.start_mark
-            comment = "/" in part.value.partition('"')[0]
-            what = "JSON has no comments" if comment else "a comma is missing"
-            raise _Slip(f"line {mark.line + 1}, column {mark.column + 1}: {what}")
+            raise BadDocument(f"line {mark.line + 1}, column {mark.column + 1}: a comma is missing")
         _check_slips(part)
 
 

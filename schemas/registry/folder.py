@@ -31,7 +31,7 @@ from schemas.registry.base import (
 )
 from schemas.registry.documents import LARGEST_SCHEMA, parse_file
 from schemas.validation.draft3 import problem_with
-from schemas.validation.patterns import limited
+from schemas.validation.validator import reservations
 
 Key = tuple[str, int]
 
@@ -153,7 +153,7 @@ class DirectoryRegistry(Registry):
         found = []
         for schema, revision in self.list():
             with suppress(InvalidSchema):
-                limits = limited(self.get(schema, revision))
+                limits = reservations(self.get(schema, revision))
                 found += [f"schema {schema} revision {revision}: {each}" for each in limits]
         return found
 

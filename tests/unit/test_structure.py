@@ -53,7 +53,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "errors times",
     ),
     "schemas.registry": ("opening", "mediawiki", "folder", "base documents"),
-    "schemas.validation": ("validator", "draft3 fast_path", "patterns", "backtracking"),
+    "schemas.validation": ("validator", "draft3 fast_path references", "patterns", "backtracking"),
     "schemas.storage": ("sql_rows", "arrow sql", "columns"),
     "transforms": (
         "counts",
