@@ -7,12 +7,14 @@ texts as they are written (`on` is not a boolean), and a date is a text.
 
 import json
 import math
+import re
 from typing import Any, Final, NoReturn
 
 import yaml
 
 LARGEST_SCHEMA: Final = 1 << 20  # bytes
 _TEXT: Final = "tag:yaml.org,2002:str"
+_SLIP: Final = re.compile(r'"|(?:^|\s)/[/*]')  # a comma is missing, or it is a comment
 _LONGEST_NUMBER: Final = 1000  # characters: some take time by the square of them
 _NO_JSON: Final = ("binary", "omap", "pairs", "set")  # YAML's types that JSON hasn't
 
@@ -55,10 +57,8 @@ def parse_answer(data: bytes) -> Any:
         return _json(data.decode())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         begin = data.lstrip()[:1]
-        what = (
-            "empty" if not begin else "a page, not JSON" if begin == b"<" else f"not JSON: {error}"
-        )
-        raise NotJson(what) from error
+        kind = "a page, not JSON" if begin == b"<" else f"not JSON: {error}"
+        raise NotJson(kind if begin else "empty") from error
 
 
 def _json(text: str) -> Any:
@@ -182,12 +182,15 @@ def _length(node: yaml.Node, known: dict[int, int]) -> int:
 
 
 def _check_slips(node: yaml.Node) -> None:
-    """Raises BadDocument for a quote amid a text in braces that has none around it."""
+    """Raises BadDocument for what no text without quotes has in braces, if it is meant so."""
     braces = isinstance(node, yaml.CollectionNode) and node.flow_style
     for part in _parts(node):
-        if braces and isinstance(part, yaml.ScalarNode) and not part.style and '"' in part.value:
-            mark = part.start_mark
-            raise BadDocument(f"line {mark.line + 1}, column {mark.column + 1}: a comma is missing")
+        plain = isinstance(part, yaml.ScalarNode) and not part.style
+        if braces and plain and (slip := _SLIP.search(part.value)):
+            mark, what = part.start_mark, slip[0].strip()
+            raise BadDocument(
+                f"line {mark.line + 1}, column {mark.column + 1}: {what} is in a text"
+            )
         _check_slips(part)
 
 
