@@ -1,6 +1,7 @@
 """`el schema`: which schemas there are, and what one says."""
 
 import argparse
+import codecs
 import json
 import sys
 from collections import defaultdict
@@ -59,7 +60,8 @@ def show_schema(args: argparse.Namespace) -> int:
         document = registry.get(name, number)
     except SchemaError as error:
         raise SchemaError(f"{error}; `el schema list` shows what there is") from error
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    in_utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
+    print(json.dumps(document, indent=2, ensure_ascii=not in_utf8))
     if not args.json:
         _show_columns(document, name, number)
     return 0

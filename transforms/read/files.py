@@ -9,7 +9,6 @@ import bz2
 import gzip
 import hashlib
 import os
-import re
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ import zstandard
 from schemas.event import LONGEST_LINE, Origin, RawLine
 from transforms.errors import UnreadableInput
 from transforms.io.files import filesystem
+from transforms.io.files.base import FileInfo
 from transforms.layout import ARCHIVE, RESERVED, file_split
 
 Read = Callable[[int], bytes]  # some bytes of a stream, of so many at most; none at its end
@@ -28,7 +28,6 @@ _CHUNK = 1024 * 1024
 _HEAD = 4096  # bytes at a file's beginning that tell it from others
 _COMPRESSED_CHUNK = 1024  # a hostile frame may unpack to 30,000 times as much
 _COMPRESSED = (".gz", ".bz2", ".zst")
-_GLOB = re.compile(r"[*?\[]")
 
 
 class FileSplit(NamedTuple):
@@ -42,7 +41,7 @@ class FileSplit(NamedTuple):
 
 
 def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[FileSplit]:
-    """The splits of all files that match the patterns (globs of any Beam file system), in order.
+    """The splits of all files that match the patterns (globs of any file system), in order.
 
     Raises UnreadableInput where a pattern matches nothing."""
     splits: dict[str, FileSplit] = {}
@@ -51,33 +50,44 @@ def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[File
             there = filesystem.find(pattern) if pattern else []
         except OSError as error:
             raise UnreadableInput(f"cannot look for {pattern}: {error}") from error
-        found = [each for each in there if not _hidden(each.path, pattern)]
+        ours = RESERVED.difference(pattern.split("/"))  # what we keep for ourselves beside events
+        found = [each for each in there if ours.isdisjoint(each.path.split("/"))]
         if not found:
             raise UnreadableInput(f"no file matches {pattern}")
-        for path, size_, receipt in found:
-            local = filesystem.is_local(path)
-            if local and Path(path).is_dir():
-                raise UnreadableInput(f"{path} is a folder: write {path}/* for the files in it")
-            if not path.isprintable():
-                raise UnreadableInput(
-                    f"{path!r} is not a file name that a message can show: rename it"
-                )
-            if local:  # a line's identity may be its place: the same from any folder
-                path = os.path.normpath(filesystem.absolute(path))
-            whole = path.lower().endswith((*_COMPRESSED, ARCHIVE))
-            starts = [0] if whole else range(0, max(size_, 1), size)
-            for start in starts:
-                id_ = file_split(path, start)
-                end = None if whole else start + size
-                splits[id_] = FileSplit(id_, path, start, end, receipt)
+        for each in found:
+            splits |= {split.id: split for split in splits_of(each, size)}
     return sorted(splits.values(), key=lambda split: (split.path, split.start))
 
 
-def _hidden(path: str, pattern: str) -> bool:
-    """Whether what a glob has found is what we keep for ourselves beside events."""
-    named = _GLOB.split(pattern, maxsplit=1)[0].rpartition("/")[0]
-    found = path.removeprefix(named).split("/") if _GLOB.search(pattern) else []
-    return path.startswith(named) and not RESERVED.isdisjoint(found)
+def splits_of(file: FileInfo, size: int = SPLIT_BYTES) -> list[FileSplit]:
+    """The splits of a file. Raises UnreadableInput."""
+    path, size_, receipt = file
+    local = filesystem.is_local(path)
+    if local and Path(path).is_dir():
+        raise UnreadableInput(f"{path} is a folder: write {path}/* for the files in it")
+    if not path.isprintable():
+        raise UnreadableInput(f"{path!r} is not a file name that a message can show: rename it")
+    if local:  # a line's identity may be its place: the same from any folder
+        path = os.path.normpath(filesystem.absolute(path))
+    whole = path.lower().endswith((*_COMPRESSED, ARCHIVE))
+    starts = [0] if whole else range(0, max(size_, 1), size)
+    return [
+        FileSplit(file_split(path, start), path, start, None if whole else start + size, receipt)
+        for start in starts
+    ]
+
+
+def split_of(path: str) -> FileSplit:
+    """The only split of a whole file that is there, such as one of the raw archive. Raises
+    UnreadableInput."""
+    try:
+        found = filesystem.info(path)
+    except OSError as error:
+        raise UnreadableInput(f"cannot look for {path}: {error}") from error
+    if found is None:
+        raise UnreadableInput(f"there is no file {path}")
+    (split,) = splits_of(found)
+    return split
 
 
 class FileMark(NamedTuple):
