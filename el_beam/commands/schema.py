@@ -3,13 +3,18 @@
 import argparse
 import codecs
 import json
+import re
 import sys
 from collections import defaultdict
+from contextlib import suppress
 from typing import Any
 
 from el_beam.terminal.console import printable
 from schemas.event import Destination
 from schemas.registry import Registry, SchemaError, UnknownSchema, open_registry
+from transforms.layout import schema_in
+
+_PREFIX = re.compile("(?:eventlogging|event)[_.]", re.IGNORECASE)  # of topics and datasets
 
 
 def register(add_parser: Any) -> None:
@@ -19,7 +24,7 @@ def register(add_parser: Any) -> None:
     lister.set_defaults(command=list_schemas)
     shower = actions.add_parser("show", help="a schema, its columns and its SQL table")
     shower.add_argument("name", metavar="NAME[/REVISION]", help="by default the latest revision; "
-                        "as tables are called, too: Edit_13457736")  # fmt: skip
+                        "as tables, topics and folders are called, too: Edit_13457736")  # fmt: skip
     shower.add_argument("--json", action="store_true", help="only the schema itself, as JSON")
     shower.set_defaults(command=show_schema)
     for action in (lister, shower):
@@ -68,13 +73,31 @@ def show_schema(args: argparse.Namespace) -> int:
 
 
 def _table(registry: Registry, name: str) -> tuple[str, str]:
-    """(schema, revision) of Schema_revision, as tables, topics and folders are called; another name
-    as it is."""
+    """(schema, revision) of what tables, topics and folders are called, in any case; another name
+    as it is. Raises UnknownSchema where several may be meant."""
+    from schemas.storage.sql import table_name
+
     found = registry.list()
     if any(each.schema == name for each in found):
         return name, ""
-    of_table = next((each for each in found if str(each) == name), None)
-    return (of_table.schema, str(of_table.revision)) if of_table else (name, "")
+    if folder := schema_in(name):  # a wiki has no list
+        with suppress(SchemaError):
+            registry.get(*folder)
+            return folder.schema, str(folder.revision)
+    called = {_plain(name), _plain(_PREFIX.sub("", name))}
+    meant = {
+        *((each.schema, str(each.revision)) for each in found
+          if not called.isdisjoint((_plain(str(each)), _plain(table_name(*each))))),
+        *((each.schema, "") for each in found if _plain(each.schema) in called),
+    }  # fmt: skip
+    if len(meant) > 1:
+        shown = ", ".join("/".join(filter(None, each)) for each in sorted(meant))
+        raise UnknownSchema(f"{name!r:.100} may be {shown}")
+    return meant.pop() if meant else (name, "")
+
+
+def _plain(name: str) -> str:
+    return re.sub("[^a-z0-9]+", "_", name.casefold()).strip("_")
 
 
 def _latest(registry: Registry, name: str) -> int:
