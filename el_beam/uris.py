@@ -9,9 +9,11 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote
 
 from schemas.errors import WrongCall, need_extra
+from schemas.storage.columns import is_utf8
 from transforms.io.kafka.cluster import SECRETS as _OF_KAFKA
 
 SECRETS = (*_OF_KAFKA, "password")
@@ -115,7 +117,7 @@ def size(text: str) -> int:
 
 
 def path_of(uri: Uri) -> str:
-    """The path of a URI of files. Raises UriError."""
+    """The path of a URI of files. Raises UriError, ExtraMissing."""
     path = uri.rest.removeprefix("//") if uri.rest.startswith("///") else uri.rest
     if not path:
         raise UriError(f"{uri} has no path: write {uri.scheme}:PATH")
@@ -131,11 +133,26 @@ def given_path(text: str) -> str:
     return checked_path(filled(text))
 
 
+def at_home(path: str) -> str:
+    """A local path, in which `~/` and `~NAME/` begin a home, as in a shell: it doesn't see them
+    within a URI. Raises UriError."""
+    user, slash, rest = path.partition("/")
+    if user[:1] != "~" or not (slash or user == "~"):  # a file may be called ~x
+        return path
+    try:
+        return f"{Path(user).expanduser()}{slash}{rest}"
+    except RuntimeError as error:
+        what = f"{path}: nobody knows the home {user}; for a folder of this name write ./{path}"
+        raise UriError(what) from error
+
+
 def checked_path(path: str) -> str:
     """A path on a file system that there is. Raises UriError, ExtraMissing."""
     scheme, is_remote, rest = path.partition("://")
+    if not is_utf8(path):
+        raise UriError(f"{path} is not a name in UTF-8, in which paths are noted")
     if not is_remote:
-        return path
+        return at_home(path)
     if scheme == "mysql":
         raise UriError("these are tables, not files: see `el mysql`")
     if scheme not in FILE_SYSTEMS:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
+from unicodedata import decimal
 from urllib.parse import unquote_to_bytes
 
 from schemas import strict_json
@@ -94,7 +95,10 @@ def _edge_seconds(text: str) -> int:
 
 
 def _integer(text: str) -> int:
-    if len(text) > 19 or (value := int(text)) >= 2**63:
+    digits = text
+    if len(text) > 19:  # Python reads no integers of thousands of digits; \d is of all alphabets
+        digits = "".join(str(decimal(each)) for each in text).lstrip("0") or "0"
+    if len(digits) > 19 or (value := int(digits)) >= 2**63:
         raise BadField(f"{text[:40]}… is beyond 64 bits")
     return value
 

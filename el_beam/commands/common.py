@@ -6,9 +6,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 from el_beam.config.options import modes
 from el_beam.terminal.console import live, printable
+from el_beam.uris import UriError, at_home
 from transforms.io.files.filesystem import Modes
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
@@ -22,6 +24,14 @@ def add_hours(parser: argparse.ArgumentParser, *, required: bool = False) -> Non
         "--from", dest="first", required=required, metavar="HOUR", help="as 2019-03-10T07, or a day"
     )
     add("--to", dest="last", required=required, metavar="HOUR", help="the last hour, or day")
+
+
+def local_folder(text: str) -> Path:
+    """The type of an option that names a folder to be made."""
+    try:
+        return Path(at_home(text))
+    except UriError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def add_flink(parser: argparse.ArgumentParser) -> None:

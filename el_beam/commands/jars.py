@@ -3,9 +3,9 @@
 import argparse
 import shutil
 import sys
-from pathlib import Path
 from typing import Any
 
+from el_beam.commands.common import local_folder
 from runners import jars
 
 
@@ -16,7 +16,7 @@ def register(add_parser: Any) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     help_ = "build them with Maven, unless they are built; prints their folder"
     builder = actions.add_parser("build", help=help_, description=help_)
-    builder.add_argument("--to", metavar="DIR", type=Path,
+    builder.add_argument("--to", metavar="DIR", type=local_folder,
                          help="copy them there too, for EL_JARS on another machine")  # fmt: skip
     builder.set_defaults(command=_build)
 

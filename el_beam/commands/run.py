@@ -38,6 +38,7 @@ from el_beam.running.process import (
 )
 from el_beam.running.streaming.supervise import supervise
 from el_beam.terminal.console import console, hint, live, printable, show, watching
+from el_beam.uris import at_home
 from transforms.io.files.filesystem import Modes, making
 
 _EXAMPLE = """
@@ -113,6 +114,7 @@ def _command(args: argparse.Namespace) -> int:
 
 
 def _run(config: RunConfig, args: argparse.Namespace) -> int:
+    args.report = at_home(args.report or "")
     if args.report and config.source.scheme == "kafka":
         raise ConfigError(["--report is for runs that end: from files or standard input"])
     progress = Path(args.scratch, "progress")

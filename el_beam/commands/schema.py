@@ -1,14 +1,20 @@
 """`el schema`: which schemas there are, and what one says."""
 
 import argparse
+import codecs
 import json
+import re
 import sys
 from collections import defaultdict
+from contextlib import suppress
 from typing import Any
 
 from el_beam.terminal.console import printable
 from schemas.event import Destination
 from schemas.registry import Registry, SchemaError, UnknownSchema, open_registry
+from transforms.layout import schema_in
+
+_PREFIX = re.compile("(?:eventlogging|event)[_.]", re.IGNORECASE)  # of topics and datasets
 
 
 def register(add_parser: Any) -> None:
@@ -18,7 +24,7 @@ def register(add_parser: Any) -> None:
     lister.set_defaults(command=list_schemas)
     shower = actions.add_parser("show", help="a schema, its columns and its SQL table")
     shower.add_argument("name", metavar="NAME[/REVISION]", help="by default the latest revision; "
-                        "as tables are called, too: Edit_13457736")  # fmt: skip
+                        "as tables, topics and folders are called, too: Edit_13457736")  # fmt: skip
     shower.add_argument("--json", action="store_true", help="only the schema itself, as JSON")
     shower.set_defaults(command=show_schema)
     for action in (lister, shower):
@@ -59,20 +65,39 @@ def show_schema(args: argparse.Namespace) -> int:
         document = registry.get(name, number)
     except SchemaError as error:
         raise SchemaError(f"{error}; `el schema list` shows what there is") from error
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    in_utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
+    print(json.dumps(document, indent=2, ensure_ascii=not in_utf8))
     if not args.json:
         _show_columns(document, name, number)
     return 0
 
 
 def _table(registry: Registry, name: str) -> tuple[str, str]:
-    """(schema, revision) of Schema_revision, as tables, topics and folders are called; another name
-    as it is."""
+    """(schema, revision) of what tables, topics and folders are called, in any case; another name
+    as it is. Raises UnknownSchema where several may be meant."""
+    from schemas.storage.sql import table_name
+
     found = registry.list()
     if any(each.schema == name for each in found):
         return name, ""
-    of_table = next((each for each in found if str(each) == name), None)
-    return (of_table.schema, str(of_table.revision)) if of_table else (name, "")
+    if folder := schema_in(name):  # a wiki has no list
+        with suppress(SchemaError):
+            registry.get(*folder)
+            return folder.schema, str(folder.revision)
+    called = {_plain(name), _plain(_PREFIX.sub("", name))}
+    meant = {
+        *((each.schema, str(each.revision)) for each in found
+          if not called.isdisjoint((_plain(str(each)), _plain(table_name(*each))))),
+        *((each.schema, "") for each in found if _plain(each.schema) in called),
+    }  # fmt: skip
+    if len(meant) > 1:
+        shown = ", ".join("/".join(filter(None, each)) for each in sorted(meant))
+        raise UnknownSchema(f"{name!r:.100} may be {shown}")
+    return meant.pop() if meant else (name, "")
+
+
+def _plain(name: str) -> str:
+    return re.sub("[^a-z0-9]+", "_", name.casefold()).strip("_")
 
 
 def _latest(registry: Registry, name: str) -> int:

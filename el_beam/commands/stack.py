@@ -3,9 +3,9 @@
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
+from el_beam.commands.common import local_folder
 from runners.local_stack import Stack
 
 _EXAMPLE = """examples:
@@ -29,7 +29,7 @@ def register(add_parser: Any) -> None:
         ("env", "the endpoints as a shell's variables", _env),
     ):
         each = actions.add_parser(action, help=help_, description=help_)
-        each.add_argument("--dir", metavar="DIR", type=Path, help="the stack's folder "
+        each.add_argument("--dir", metavar="DIR", type=local_folder, help="the stack's folder "
                           "(default: ~/.local/state/el_beam/stack)")  # fmt: skip
         if action in ("up", "down"):
             each.add_argument("components", nargs="*", metavar="COMPONENT",

@@ -6,6 +6,7 @@ so a new option is a new field and nothing else.
 
 import argparse
 import re
+import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from el_beam.uris import at_home
 from schemas.errors import WrongCall
 from transforms.io.files.filesystem import Modes
 
@@ -94,7 +96,7 @@ def from_arguments(args: argparse.Namespace, config: type[Any]) -> dict[str, Giv
 def from_yaml(path: str, config: type[Any]) -> dict[str, Given]:
     """Read the options in a YAML file, by the fields of a dataclass. Raises ConfigError."""
     try:
-        content = yaml.safe_load(Path(path).read_text())
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError([f"cannot read {path}: {' '.join(str(error).split())}"]) from error
     if not isinstance(content, dict):
@@ -105,7 +107,7 @@ def from_yaml(path: str, config: type[Any]) -> dict[str, Given]:
         if key not in known:
             mistakes.append(f"{path}: unknown option {key!r}; there are {', '.join(sorted(known))}")
         elif not _is(value, kind := known[key][1].kind):
-            mistakes.append(f"{path}: {key} must be {_KINDS[kind]}, not {value!r}")
+            mistakes.append(f"{path}: {key} must be {_KINDS[kind]}, not {reprlib.repr(value)}")
         else:
             found[known[key][0]] = Given(f"{path}: {key}", value)
     if mistakes:
@@ -159,6 +161,11 @@ def table(*configs: type[Any]) -> Iterator[str]:
 def text(value: str) -> str:
     """Take any text."""
     return value
+
+
+def local_path(value: str) -> str:
+    """Take a local path. Raises UriError."""
+    return at_home(value)
 
 
 def pattern(value: str) -> re.Pattern[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
-from el_beam.config.options import count, duration, modes, one_of, option, pattern, text
+from el_beam.config.options import count, duration, local_path, modes, one_of, option, pattern, text
 from el_beam.connectors.registry import checked_uri, one_process, uses
 from el_beam.job import Execution
 from el_beam.uris import Uri, UriError, given_path, masked
@@ -48,8 +48,8 @@ class GraphConfig:
         "([events](events.md))", metavar="FMT",
     ))  # fmt: skip
     schemas: str | None = field(default=None, metadata=option(
-        text, "a folder with Name/revision.json, or the URL of a MediaWiki's api.php, instead of "
-        "the catalog ([schemas](schemas.md))", metavar="WHERE",
+        local_path, "a folder with Name/revision.json, or the URL of a MediaWiki's api.php, "
+        "instead of the catalog ([schemas](schemas.md))", metavar="WHERE",
     ))  # fmt: skip
     runner: str = field(default="direct", metadata=option(
         one_of("direct", "flink", "spark"), "`direct`: this machine (default); `flink` "

@@ -5,6 +5,7 @@ Paths are local, hdfs:// or gs://.
 
 import gzip
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -25,16 +26,19 @@ from el_beam.connectors.contract import (
     value_at,
     values_of,
 )
-from el_beam.uris import Uri, UriError, path_of, size
+from el_beam.uris import Uri, UriError, at_home, path_of, size
 from schemas import strict_json
 from schemas.registry import Registry
 from schemas.storage.columns import RESCUED
 from transforms.errors import UnreadableInput
 from transforms.io.files import filesystem
+from transforms.io.files.base import escaped
 from transforms.layout import JSON_LINES, PARQUET, deeper, is_hidden, is_hour, schema_in
 from transforms.read.lines import FileSource, Source
 from transforms.write.files import Encoding, FileSink
 from transforms.write.sink import Sink
+
+_COMMA: Final = re.compile(r",(?![^\[\]]*\])")  # between paths: not in a glob's brackets
 
 
 class FilesConnector(Connector):
@@ -52,7 +56,7 @@ class FilesConnector(Connector):
         path_of(uri), _split_bytes(uri)
 
     def source(self, uri: Uri) -> Source:
-        source = FileSource(tuple(path_of(uri).split(",")), **_split_bytes(uri))
+        source = FileSource(_patterns(uri), **_split_bytes(uri))
         source.splits()  # refuses what isn't there
         return source
 
@@ -76,6 +80,20 @@ class FilesConnector(Connector):
     def place(self, uri: Uri) -> tuple[str, ...] | None:
         path = path_of(uri)
         return uri.scheme, path if "://" in path else os.path.realpath(path)
+
+
+def _patterns(uri: Uri) -> tuple[str, ...]:
+    """Raises UriError."""
+    path = path_of(uri)
+    parts = _COMMA.split(path)
+    try:
+        if len(parts) == 1 or not filesystem.exists(path):
+            return tuple(map(at_home, parts))
+        if not any(filesystem.find(part) for part in filter(None, map(at_home, parts))):
+            return (escaped(path),)
+    except OSError as error:
+        raise UriError(f"cannot look for {path}: {error}") from error
+    raise UriError(f"{path} is the name of a file, and of several: write [,] for a comma of a name")
 
 
 def _split_bytes(uri: Uri) -> dict[str, int]:

@@ -50,7 +50,8 @@ class _People(io.TextIOWrapper):
 
 
 class _Results(io.TextIOWrapper):
-    """Standard output. What goes wrong with it says so: a system's errors don't."""
+    """Standard output. What goes wrong with it says so: a system's errors don't. Characters that
+    its encoding hasn't are escaped, as others are that can't be printed."""
 
     def write(self, text: str) -> int:
         with _named():
@@ -132,7 +133,7 @@ def _results() -> Iterator[None]:
     sys.stdout = _Results(
         file,
         ours.encoding,
-        ours.errors,
+        "backslashreplace",
         line_buffering=bool(ours.line_buffering),
         write_through=True,
     )
@@ -174,7 +175,7 @@ def diverted(path: str) -> Iterator[None]:
     ours, excepthook = sys.stderr, threading.excepthook
     with (
         _People(
-            io.FileIO(os.dup(2), "w"), errors="backslashreplace", line_buffering=True
+            io.FileIO(os.dup(2), "w"), _encoding(), "backslashreplace", line_buffering=True
         ) as people,
         Path(path).open("a", buffering=1, errors="backslashreplace") as noise,
     ):
@@ -248,7 +249,8 @@ def leave(scratch: str, people: int | None = None) -> NoReturn:
 
     def tell(message: str) -> None:
         with suppress(OSError):  # nobody is there any more
-            os.write(people or _descriptor() or 2, f"el: {printable(message)}\n".encode())
+            text = f"el: {printable(message)}\n".encode(_encoding(), "backslashreplace")
+            os.write(people or _descriptor() or 2, text)
 
     try:
         console().show_cursor()  # the live line hides it
@@ -258,6 +260,11 @@ def leave(scratch: str, people: int | None = None) -> NoReturn:
         shutil.rmtree(scratch, ignore_errors=True)
     finally:
         os._exit(1)
+
+
+def _encoding() -> str:
+    """That of the terminal: Python has its own where it reads files in UTF-8 only."""
+    return getattr(sys.stderr, "encoding", None) or "utf-8"
 
 
 def _descriptor() -> int | None:

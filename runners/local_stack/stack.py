@@ -3,6 +3,7 @@
 Two stacks know nothing of each other.
 """
 
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,6 +20,10 @@ from runners.local_stack.spark import Spark
 from runners.local_stack.workers import Workers
 from runners.user_folders import locked, state_folder
 from schemas.errors import WrongCall
+
+_ODD = re.compile(
+    r"""[:,;#%$&*?|<>()\[\]{}"'`\\\x00-\x1f\x7f]"""
+)  # class paths, URIs, XML, properties
 
 
 class NoSuchComponent(WrongCall):
@@ -57,7 +62,10 @@ class Stack:
         """Start components (all by default) and those they need; each is given as it is ready.
 
         What an earlier stack here, or a killed `el run`, left running is ended first. Raises
-        NoSuchComponent, ProgramFailed, StackError."""
+        NoSuchComponent, ProgramFailed, StackError; WrongCall for a folder that servers misread."""
+        if odd := _ODD.search(str(self.folder)):
+            what = f"{odd[0]!r} has a meaning in the settings of its servers"
+            raise WrongCall(f"{self.folder}: {what}: choose another folder (--dir)")
         needed = self._with_needs(names)
         with locked(self.folder / "lock"):
             self.sweep()

@@ -52,8 +52,8 @@ class Registry(ABC):
         return []
 
     def limits(self) -> Problems:
-        """Returns a line for each pattern of a schema that is searched in short texts only. Raises
-        RegistryError."""
+        """Returns a line for each part of a schema that makes events bad whatever they say, or just
+        for being long. Raises RegistryError."""
         return []
 
     @abstractmethod

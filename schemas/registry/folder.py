@@ -16,10 +16,9 @@ from contextlib import suppress
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-import yaml
-
+from schemas.capsule import BadIdentity, check_scid
 from schemas.event import Destination
 from schemas.registry.base import (
     Destinations,
@@ -30,12 +29,12 @@ from schemas.registry.base import (
     RegistryError,
     UnknownSchema,
 )
+from schemas.registry.documents import LARGEST_SCHEMA, parse_file
 from schemas.validation.draft3 import problem_with
-from schemas.validation.patterns import limited
+from schemas.validation.validator import reservations
 
 Key = tuple[str, int]
 
-LARGEST_SCHEMA: Final = 1 << 20  # bytes
 _SUFFIXES: Final = (".json", ".yaml", ".yml")
 _REVISION_FILE: Final = re.compile(r"([0-9]{1,18})\.(json|ya?ml)")
 
@@ -63,9 +62,9 @@ class SchemaFolder:
     def _read(self, key: Key, path: Path) -> str:
         """Reads one file; returns the text that counts for the digest."""
         try:
-            document = parse(_contents(path), path.suffix)
+            document = parse_file(_contents(path), path.suffix)
             content = json.dumps(document, sort_keys=True, allow_nan=False)
-        except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             self.broken[key] = f"{path.name}: {one_line(error)}"
             return self.broken[key]
         self.documents[key] = document
@@ -77,7 +76,7 @@ class SchemaFolder:
             raise RegistryError(f"{self.root}: there is no such folder of schemas")
         real, seen = self.root.resolve(), set()
         for folder, folders, names in os.walk(self.root, onerror=self._unreadable):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            folders[:] = sorted(name for name in folders if self._is_open(Path(folder, name)))
             for name in sorted(names):
                 path, match = Path(folder, name), _REVISION_FILE.fullmatch(name)
                 where = path.relative_to(self.root)
@@ -86,13 +85,25 @@ class SchemaFolder:
                         self.problems.append(f"{where}: not named Name/revision{path.suffix}")
                     continue
                 key = (where.parent.as_posix(), int(match[1]))
-                if not path.resolve().is_relative_to(real):
+                if problem := _problem_with_name(*key):
+                    self.problems.append(f"{where}: {problem}")
+                elif not path.resolve().is_relative_to(real):
                     self.problems.append(f"{where}: a link that leads out of the folder")
                 elif key in seen:
                     self.problems.append(f"{where}: there is another file of this revision")
                 else:
                     seen.add(key)
                     yield key, path
+
+    def _is_open(self, folder: Path) -> bool:
+        """Whether a folder is walked: hidden ones, such as .git, are not."""
+        if not folder.name.startswith("."):
+            return True
+        with suppress(OSError):
+            if any(_REVISION_FILE.fullmatch(each.name) for each in folder.iterdir()):
+                where = folder.relative_to(self.root)
+                self.problems.append(f"{where}: the schemas in a hidden folder are not read")
+        return False
 
     def _unreadable(self, error: OSError) -> None:
         if error.filename == str(self.root):
@@ -142,7 +153,7 @@ class DirectoryRegistry(Registry):
         found = []
         for schema, revision in self.list():
             with suppress(InvalidSchema):
-                limits = limited(self.get(schema, revision))
+                limits = reservations(self.get(schema, revision))
                 found += [f"schema {schema} revision {revision}: {each}" for each in limits]
         return found
 
@@ -154,6 +165,14 @@ class DirectoryRegistry(Registry):
         return SchemaFolder(self.root)
 
 
+def _problem_with_name(schema: str, revision: int) -> str:
+    try:
+        check_scid(schema, revision)
+    except BadIdentity as error:
+        return f"no event can name this schema: {error}"
+    return ""
+
+
 def _contents(path: Path) -> bytes:
     """Reads a regular file of sane size. Raises OSError or ValueError."""
     if not stat.S_ISREG(path.stat().st_mode):
@@ -163,17 +182,6 @@ def _contents(path: Path) -> bytes:
     if len(data) > LARGEST_SCHEMA:
         raise ValueError(f"larger than {LARGEST_SCHEMA} bytes")
     return data
-
-
-def parse(data: bytes, suffix: str = ".json") -> Any:
-    """Parses the document in a file or an answer. Raises ValueError, RecursionError or
-    YAMLError."""
-    text = data.decode("utf-8")
-    return json.loads(text, parse_constant=_no_json) if suffix == ".json" else yaml.safe_load(text)
-
-
-def _no_json(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def one_line(error: BaseException) -> str:

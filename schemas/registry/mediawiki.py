@@ -16,6 +16,7 @@ from urllib import request
 from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 
+from schemas.bad_event import EVENT_ERROR
 from schemas.event import Destination
 from schemas.registry.base import (
     Destinations,
@@ -27,13 +28,21 @@ from schemas.registry.base import (
     SchemaError,
     UnknownSchema,
 )
-from schemas.registry.folder import LARGEST_SCHEMA, one_line, parse
+from schemas.registry.documents import LARGEST_SCHEMA, BadDocument, NotJson, parse_answer
+from schemas.registry.folder import one_line
 from schemas.validation.draft3 import problem_with
 
 META_WIKIMEDIA: Final = "https://meta.wikimedia.org/w/api.php"
 _HEADERS: Final = {"User-Agent": "el_beam", "Accept": "application/json"}
 _PASSING: Final = ("ratelimited", "maxlag", "readonly", "internal_api_error")
-"""MediaWiki's error codes that mean "not now" rather than "there is no such schema"."""
+"""MediaWiki's error codes that mean "not now", as they begin."""
+_NO_SUCH: Final = (
+    *("nosuchrevid", "invalidtitle", "revwrongpage", "missing", "nosuch"),
+    *("bad", "integeroutofrange", "paramvalidator", "invalid"),
+)
+"""Those that mean "there is no such schema", as they begin."""
+_NO_SUCH_STATUS: Final = (400, 404, 410)  # of HTTP; the API has 400 beside its error codes
+_ODD_TTL: Final = 60.0  # seconds for which an odd answer to one question is taken for an accident
 
 
 class Opener(Protocol):
@@ -50,7 +59,7 @@ class _SafeRedirects(request.HTTPRedirectHandler):
     def redirect_request(self, req: request.Request, *rest: Any) -> request.Request | None:
         scheme = urlsplit(rest[-1]).scheme
         if scheme != "https" and scheme != req.type:
-            raise HTTPError(rest[-1], 400, f"redirected to {scheme}", rest[-2], rest[0])
+            raise HTTPError(rest[-1], rest[1], f"redirected to {scheme}", rest[-2], rest[0])
         return super().redirect_request(req, *rest)
 
 
@@ -64,6 +73,11 @@ def _http_opener() -> request.OpenerDirector:
     ):
         opener.add_handler(handler())
     return opener
+
+
+class _OddAnswer(RegistryUnavailable):
+    """An answer that is not the API's own: a page in HTML, nothing, a part, a refusal. A proxy may
+    have given it, or the wiki to this question alone."""
 
 
 class _Failure(NamedTuple):
@@ -80,7 +94,9 @@ class HttpRegistry(Registry):
 
     A revision never changes, so a schema is requested once. A missing or invalid schema is
     remembered too, for `negative_ttl` seconds: an event of an unknown schema costs one request,
-    not one for each event. Thread-safe; two threads may ask for the same at once."""
+    not one for each event. An odd answer means that the wiki is away, unless for a minute this one
+    question gets odd answers only, while the wiki answers another: else a client that names what a
+    proxy forbids would stop all. Thread-safe; two threads may ask for the same at once."""
 
     url: str = META_WIKIMEDIA
     timeout: float = 5.0  # seconds of a whole request
@@ -100,6 +116,7 @@ class HttpRegistry(Registry):
         self._schemas: OrderedDict[tuple[str, int], Json] = OrderedDict()
         # not the exceptions themselves: their tracebacks would keep whole answers alive
         self._failures: OrderedDict[tuple[str, int], _Failure] = OrderedDict()
+        self._odd: OrderedDict[tuple[str, int], tuple[float, float]] = OrderedDict()  # first, last
 
     def __reduce__(self) -> tuple[type[Registry], tuple[Any, ...]]:
         return type(self), tuple(getattr(self, each.name) for each in fields(self))
@@ -118,20 +135,47 @@ class HttpRegistry(Registry):
             raise failure.kind(failure.message)
         try:
             document = self._document(*key)
+        except _OddAnswer as error:
+            if not self._is_its_own(key):
+                raise
+            failure = _Failure(time.monotonic() + self.negative_ttl, InvalidSchema, str(error))
+            self._remember(self._failures, key, failure)
+            raise InvalidSchema(str(error)) from error
         except SchemaError as error:
-            with self._lock:
-                until = time.monotonic() + self.negative_ttl
-                self._failures[key] = _Failure(until, type(error), str(error))
-                self._failures.move_to_end(key)
-                while len(self._failures) > self.max_negative:
-                    self._failures.popitem(last=False)
+            failure = _Failure(time.monotonic() + self.negative_ttl, type(error), str(error))
+            self._remember(self._failures, key, failure)
             raise
         with self._lock:
             self._failures.pop(key, None)
+            self._odd.pop(key, None)
             self._schemas[key] = document
             while len(self._schemas) > self.max_schemas:
                 self._schemas.popitem(last=False)
         return document
+
+    def _remember(self, memory: OrderedDict[tuple[str, int], Any], key: Any, value: Any) -> None:
+        with self._lock:
+            memory[key] = value
+            memory.move_to_end(key)
+            while len(memory) > self.max_negative:
+                memory.popitem(last=False)
+
+    def _is_its_own(self, key: tuple[str, int]) -> bool:
+        """Whether odd answers belong to this question, and the wiki isn't away."""
+        now = time.monotonic()
+        first, last = self._odd.get(key, (now, now))
+        if now - last > _ODD_TTL:  # nobody has asked meanwhile
+            first = now
+        self._remember(self._odd, key, (first, now))
+        if now - first < _ODD_TTL:
+            return False
+        try:
+            self._document(*EVENT_ERROR)
+        except RegistryUnavailable:
+            return False
+        except SchemaError:  # an answer, too
+            pass
+        return True
 
     def list(self) -> Destinations:
         """Returns the schemas that this process has asked for: the API has no list."""
@@ -143,45 +187,48 @@ class HttpRegistry(Registry):
         return sha256(self.url.encode()).hexdigest()
 
     def _document(self, schema: str, revision: int) -> Json:
-        name = f"schema {schema!r:.100} revision {revision}"
-        try:
-            document = parse(self._ask(schema, revision))
-        except (ValueError, RecursionError) as error:
-            raise InvalidSchema(f"{name}: the answer is not JSON: {one_line(error)}") from error
-        if not isinstance(document, dict):
-            raise UnknownSchema(f"{name}: the answer is not an object")
-        failure = document.get("error")
-        if isinstance(failure, dict) and "properties" not in document:
-            info = f"{failure.get('code')}: {failure.get('info')}"
-            if str(failure.get("code")).startswith(_PASSING):
-                raise RegistryUnavailable(f"{self.url}: {info:.300}")
-            raise UnknownSchema(f"{name}: {info!r:.300}")
-        if problem := problem_with(document):
-            raise InvalidSchema(f"{name}: {problem}")
-        return document
-
-    def _ask(self, schema: str, revision: int) -> bytes:
-        """Returns the body of the API's answer, after at most `attempts` requests."""
+        """Asks for a schema. Raises SchemaError or RegistryUnavailable."""
         url = (
             f"{self.url}?action=jsonschema&title={quote(schema, safe='', errors='replace')}"
             f"&revid={revision}&formatversion=2&format=json"
         )
-        why = ""
+        name = f"schema {schema!r:.100} revision {revision}"
+        document = self._ask(url, name)
+        if not isinstance(document, dict):
+            raise UnknownSchema(f"{name}: the answer is not an object")
+        failure = document.get("error")
+        if isinstance(failure, dict) and "properties" not in document:
+            code = str(failure.get("code")).removeprefix("apierror-")
+            info = f"{failure.get('code')}: {failure.get('info')}"
+            if code.startswith(_NO_SUCH):
+                raise UnknownSchema(f"{name}: {info!r:.300}")
+            kind = RegistryUnavailable if code.startswith(_PASSING) else _OddAnswer
+            raise kind(f"{name}: {self.url}: {info:.300}")
+        if problem := problem_with(document):
+            raise InvalidSchema(f"{name}: {problem}")
+        return document
+
+    def _ask(self, url: str, name: str) -> Any:
+        """Returns the JSON of the API's answer, after at most `attempts` requests."""
+        why, kind = "", RegistryUnavailable
         for attempt in range(self.attempts):
             if attempt:
                 time.sleep(self.backoff * 2 ** (attempt - 1))
             try:
-                return self._fetch(url)
+                return parse_answer(self._fetch(url))
+            except NotJson as error:
+                why, kind = f"the answer is {error}", _OddAnswer
+            except BadDocument as error:
+                raise InvalidSchema(f"{name}: {error}") from error
             except HTTPError as error:
                 error.close()
-                if error.code < 500 and error.code not in (408, 429):
-                    raise UnknownSchema(
-                        f"schema {schema!r:.100} revision {revision}: HTTP {error.code}"
-                    ) from error
-                why = f"HTTP {error.code}"
+                if error.code in _NO_SUCH_STATUS:
+                    raise UnknownSchema(f"{name}: HTTP {error.code}") from error
+                passes = error.code >= 500 or error.code in (408, 429)
+                why, kind = f"HTTP {error.code}", RegistryUnavailable if passes else _OddAnswer
             except (OSError, HTTPException) as error:
-                why = one_line(error)
-        raise RegistryUnavailable(f"{url:.300}: {why} ({self.attempts} attempts)")
+                why, kind = one_line(error), RegistryUnavailable
+        raise kind(f"{name}: {url:.300}: {why} ({self.attempts} attempts)")
 
     def _fetch(self, url: str) -> bytes:
         """Sends one request. Raises OSError or HTTPException; InvalidSchema for too large a

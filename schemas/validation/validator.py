@@ -24,7 +24,8 @@ from schemas.validation.draft3 import (
     printable,
 )
 from schemas.validation.fast_path import compile_schema
-from schemas.validation.patterns import SearchTooLong
+from schemas.validation.patterns import SearchTooLong, limited
+from schemas.validation.references import loose_ends, rooted
 
 MOST_VIOLATIONS: Final = 20
 _COUNTED: Final = 1000  # violations counted, not shown: from there it is "at least"
@@ -41,9 +42,15 @@ def encapsulate(document: Json) -> Json:
 
     As in the original, only the document says what an event must be (not even an object, if it has
     no `type`), and its own top level is closed unless it says otherwise."""
-    event = plain(document)
+    event = rooted(plain(document))
     event.setdefault("additionalProperties", False)  # last: the order of keywords is that of errors
     return {**CAPSULE, "properties": {**CAPSULE["properties"], "event": event}}
+
+
+def reservations(document: Json) -> list[str]:
+    """Returns a sentence on each part of a schema that makes events bad whatever they say, or just
+    for being long."""
+    return [*limited(document), *loose_ends(encapsulate(document))]
 
 
 class Validator:
@@ -108,6 +115,9 @@ def _failure(error: Exception) -> Violation:
         what = "the event or the schema's $ref nests too deep to be checked"
     elif isinstance(error, SearchTooLong):
         return Violation("", printable(str(error), LONGEST_MESSAGE), "pattern")
+    elif isinstance(error, Unresolvable):
+        ref = f"#{error.ref}" if error.ref.startswith("/") else error.ref
+        what = f"the schema can't be applied: its $ref {ref!r:.200} leads nowhere"
     else:
         what = f"the schema can't be applied: {type(error).__name__}: {error}"
     return Violation("", printable(what, LONGEST_MESSAGE), "schema")

@@ -52,8 +52,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "capsule addresses durable",
         "errors times",
     ),
-    "schemas.registry": ("opening", "mediawiki", "folder", "base"),
-    "schemas.validation": ("validator", "draft3 fast_path", "patterns", "backtracking"),
+    "schemas.registry": ("opening", "mediawiki", "folder", "base documents"),
+    "schemas.validation": ("validator", "draft3 fast_path references", "patterns", "backtracking"),
     "schemas.storage": ("sql_rows", "arrow sql", "columns"),
     "transforms": (
         "counts",

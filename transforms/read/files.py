@@ -10,7 +10,6 @@ import gzip
 import hashlib
 import os
 import posixpath
-import re
 import stat
 import zlib
 from collections.abc import Callable, Iterator
@@ -32,7 +31,6 @@ _HEAD = 4096  # bytes at a file's beginning that tell it from others
 _COMPRESSED_CHUNK = 1024  # a hostile frame may unpack to 30,000 times as much
 _COMPRESSED = (".gz", ".bz2", ".zst")
 _OF_PROCESSES = ("/dev/", "/proc/")
-_GLOB = re.compile(r"[*?\[]")
 
 
 class FileSplit(NamedTuple):
@@ -46,7 +44,7 @@ class FileSplit(NamedTuple):
 
 
 def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[FileSplit]:
-    """The splits of all files that match the patterns (globs of any Beam file system), in order:
+    """The splits of all files that match the patterns (globs of any file system), in order:
     each file once, whatever names it has.
 
     Raises UnreadableInput where a pattern matches nothing, or what isn't a file."""
@@ -56,7 +54,8 @@ def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[File
             there = filesystem.find(pattern) if pattern else []
         except OSError as error:
             raise UnreadableInput(f"cannot look for {pattern}: {error}") from error
-        found = [each for each in there if not _hidden(each.path, pattern)]
+        ours = RESERVED.difference(pattern.split("/"))  # what we keep for ourselves beside events
+        found = [each for each in there if ours.isdisjoint(each.path.split("/"))]
         if not found:
             raise UnreadableInput(f"no file matches {pattern}")
         for each in found:
@@ -98,11 +97,17 @@ def _splits_of(file: FileInfo, size: int) -> Iterator[FileSplit]:
         yield FileSplit(file_split(file.path, start), file.path, start, end, file.updated)
 
 
-def _hidden(path: str, pattern: str) -> bool:
-    """Whether what a glob has found is what we keep for ourselves beside events."""
-    named = _GLOB.split(pattern, maxsplit=1)[0].rpartition("/")[0]
-    found = path.removeprefix(named).split("/") if _GLOB.search(pattern) else []
-    return path.startswith(named) and not RESERVED.isdisjoint(found)
+def split_of(path: str) -> FileSplit:
+    """The only split of a whole file that is there, such as one of the raw archive. Raises
+    UnreadableInput."""
+    try:
+        found = filesystem.info(path)
+    except OSError as error:
+        raise UnreadableInput(f"cannot look for {path}: {error}") from error
+    if found is None:
+        raise UnreadableInput(f"there is no file {path}")
+    (split,) = _splits_of(found._replace(path=_named(path)[1]), SPLIT_BYTES)
+    return split
 
 
 class FileMark(NamedTuple):

@@ -111,13 +111,13 @@ class Lease:
     def _refuse_if_held(self, number: int) -> None:
         path = f"{self._folder}/{number:08d}"
         now = self._now()  # before we look at the sign: if we are held up then, it isn't older
-        sign = filesystem.find(f"{path}.beat")
+        sign = filesystem.info(f"{path}.beat")
         if sign and filesystem.read(f"{path}.beat") == b"released":
             return
-        signs = sign or filesystem.find(f"{path}.json")  # a sign that is lost proves no death
+        sign = sign or filesystem.info(f"{path}.json")  # a sign that is lost proves no death
         holder = self._holder(number)
         alive = self._processes.alive(holder)
-        age = now - signs[0].updated
+        age = now - (sign.updated if sign else now)
         if alive is False or (alive is None and age > DEAD):
             return
         message = f"{holder} works on this state (last sign of life {max(age, 0):.0f} s ago)"
@@ -139,9 +139,11 @@ class Lease:
         """By the clock of the file system: those of machines differ."""
         probe = f"{self._folder}/_probe.{uuid.uuid4().hex}"
         filesystem.write(probe, b"")
-        now = filesystem.find(probe)[0].updated
+        found = filesystem.info(probe)
         filesystem.remove(probe)
-        return now
+        if found is None:
+            raise StateError(f"{probe} is gone as soon as it is written")
+        return found.updated
 
     @property
     def _sign(self) -> str:

@@ -32,9 +32,10 @@ from el_beam.books.ledger.model import (
 from el_beam.connectors.contract import Selection as Hours
 from schemas.durable import Document, DocumentFormat
 from transforms.io.files import filesystem
+from transforms.io.files.base import escaped
 from transforms.io.world import CLOCK
 from transforms.layout import LEDGER, check_below, check_hour
-from transforms.read.files import find_splits
+from transforms.read.files import split_of
 from transforms.read.lines import FileSource
 from transforms.read.offsets import OffsetRange, united, without
 from transforms.route import Choice
@@ -83,7 +84,8 @@ class Plan:
         return sum(hour.lines for hour in self.hours)
 
     def source(self, hour: HourPlan) -> FileSource:
-        return FileSource(tuple(posixpath.join(self.raw, path) for path in hour.files))
+        paths = (posixpath.join(self.raw, path) for path in hour.files)
+        return FileSource(tuple(map(escaped, paths)))
 
 
 def _migrate(old: Document) -> Document:
@@ -193,7 +195,7 @@ def _hours(raw: str, names: list[str]) -> list[HourPlan]:
     hours: dict[str, HourPlan] = {}
     for file in sorted(archive.files.values()):
         hour = hours.setdefault(file.hour, HourPlan(file.hour))
-        (split,) = find_splits((f"{archive.root}/{file.path}",))
+        split = split_of(f"{archive.root}/{file.path}")
         hour.files.append(file.path)
         hour.parts[split.id] = list(file.of)
         hour.lines += file.rows

@@ -32,6 +32,7 @@ from schemas.capsule import event_time
 from schemas.event import Destination, Event
 from schemas.registry import RegistryError, RegistryUnavailable
 from transforms.counts.summary import Summary, total
+from transforms.io.files.base import escaped
 from transforms.layout import hour_name
 from transforms.parse import line_parser
 from transforms.read.lines import FileSource
@@ -246,7 +247,7 @@ class _Replay:
     def _run(self, sink: Sink, raws: list[RawFile]) -> Summary:
         """Write the events of these files into a sink: by the graph that all lines go through.
         Raises JobFailed."""
-        source = FileSource(tuple(raw.path for raw in raws))
+        source = FileSource(tuple(escaped(raw.path) for raw in raws))
         choices = ((sink, Choice(errors=False)),)
         job = Job(source, choices, *self.rules, f"{self.folder}/books.json")
         summary = total(run(job, self.execution).values(), [str(sink)])

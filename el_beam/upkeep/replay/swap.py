@@ -23,7 +23,7 @@ from schemas.event import Event, RawLine
 from transforms.counts.summary import HourKey, Summary
 from transforms.io.files import filesystem
 from transforms.layout import ALL, ARCHIVE, PARQUET, FileName, hour_in
-from transforms.read.files import find_splits
+from transforms.read.files import split_of
 from transforms.write.encodings import RawEncoding, parquet
 from transforms.write.files import for_people
 from transforms.write.sink import NewFile, Receipt, Sink
@@ -72,7 +72,7 @@ class _RawFiles:
             number = f"-{self._number}" if self._number else ""
             path = f"{self._stem}{number}{ARCHIVE}"
             filesystem.write(path, self._encoder.finish())
-            (split,) = find_splits((path,))
+            split = split_of(path)
             yield RawFile(path, split.id, f"{self._name}{number}", frozenset(self._parts))
             self._number += 1
             self._begin()

@@ -53,7 +53,7 @@ def read_keep(path: str | None) -> Keep:
     if path is None:
         return Keep({})
     try:
-        document = yaml.load(Path(path).read_text(), _Loader)
+        document = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise KeepError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict) or not all(

@@ -139,14 +139,16 @@ def left_over(root: str, old: TooOld) -> Iterator[str]:
     yield from _all_in(f"{root}/{TEMPORARY}",
                        lambda found: not (found.path in waiting or is_fresh(found)))  # fmt: skip
     for name in filesystem.names(f"{root}/{LEDGER}"):
-        for found in filesystem.find(f"{root}/{LEDGER}/{name}") if name[0] == "_" else ():
-            if not is_fresh(found):
-                yield found.path
+        found = filesystem.info(f"{root}/{LEDGER}/{name}") if name[0] == "_" else None
+        if found and not is_fresh(found):
+            yield found.path
 
 
 def _all_in(folder: str, may_go: Callable[[FileInfo], bool]) -> Iterator[str]:
     for name in filesystem.names(folder):
-        found = [*filesystem.below(f"{folder}/{name}")] or filesystem.find(f"{folder}/{name}")
+        found = [*filesystem.below(f"{folder}/{name}")]
+        if not found and (alone := filesystem.info(f"{folder}/{name}")):
+            found = [alone]
         go = [each.path for each in found if may_go(each)]
         yield from [f"{folder}/{name}"] if go and len(go) == len(found) else go
 

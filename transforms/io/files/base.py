@@ -3,14 +3,16 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import IO, NamedTuple, TypeVar
+from typing import IO, Final, NamedTuple, TypeVar
 
 from schemas.errors import ElBeamError
 from transforms.io.retry import retrying
 from transforms.io.world import CLOCK, Clock
 
 Result = TypeVar("Result")
-_GLOB = re.compile(r"[*?\[]")
+IS_GLOB: Final = re.compile(r"[*?\[]")
+_ESCAPED = re.compile(r"\[([*?\[,])\]")
+_SLASHES = re.compile(r"(?<!:)//+")
 _TOKEN = re.compile(r"(?P<any>\*\*)|(?P<name>\*)|(?P<one>\?)|\[(?P<of>!?+\]?+[^\]]*+)\]|.", re.S)
 
 
@@ -112,29 +114,76 @@ class Files(ABC):
         """All files in a folder and in those in it; none where there is no folder."""
 
     def find(self, pattern: str) -> list[FileInfo]:
-        """The files that match: `*` stays within a folder, `**` doesn't. A path without a glob is
-        found as it is, be it a folder; one that ends in `/` means the files in that folder."""
-        if pattern.endswith("/"):
-            pattern += "*"
-        fixed = _GLOB.split(pattern, maxsplit=1)[0]
-        if fixed == pattern:
-            found = self.info(pattern)
+        """The files that match: `*` stays within a folder, `**` doesn't. A path that is there as it
+        is written is found so, be it a folder; one that ends in `/` means the files in that folder.
+
+        Raises OSError where a part of the pattern is the name of something found, and matches other
+        names found, too: either may be meant."""
+        parts = _SLASHES.sub("/", f"{pattern}*" if pattern.endswith("/") else pattern).split("/")
+        folder, at = "", 0  # what is only a name, as far as that goes
+        while at < len(parts) and (name := self._name(folder, parts[at])) is not None:
+            folder, at = f"{folder}{name}/", at + 1
+        if at == len(parts):
+            found = self.info(folder[:-1])
             return [found] if found else []
-        matches = glob(pattern)
-        folder, slash, _ = fixed.rpartition("/")
-        return [each for each in self.walk(folder or slash) if matches(each.path)]
+        rest = "/".join(parts[at:])
+        begin, matches = folder + IS_GLOB.split(rest, maxsplit=1)[0], glob(rest)
+        found_as: dict[tuple[bool, ...], list[FileInfo]] = {}
+        for each in self._beginning(begin):
+            if match := matches(each.path.removeprefix(folder)):
+                found_as.setdefault(tuple(name is not None for name in match.groups()), []).append(
+                    each
+                )
+        if len(found_as) > 1:
+            one, other, *_ = (files[0].path for _, files in sorted(found_as.items(), reverse=True))
+            raise OSError(
+                f"it is the name of {one} and a pattern that {other} matches: for the one write "
+                f"{escaped(one)}, for all another pattern"
+            )
+        return [each for files in found_as.values() for each in files]
+
+    def _name(self, folder: str, part: str) -> str | None:
+        """The name that a part of a pattern is, in a folder; None if it may match several."""
+        if not IS_GLOB.search(part):
+            return part
+        if not self.exists(f"{folder}{part}"):
+            rest = _ESCAPED.sub("", part)
+            return None if IS_GLOB.search(rest) else _ESCAPED.sub(r"\1", part)
+        try:
+            matches = glob(part)
+        except OSError:
+            return part
+        names = self.names(folder.rstrip("/") or folder or ".")
+        return None if any(matches(name) for name in names if name != part) else part
+
+    def _beginning(self, begin: str) -> Iterable[FileInfo]:
+        """All files whose paths begin so, and maybe others."""
+        folder, slash, _ = begin.rpartition("/")
+        return self.walk(folder or slash)
 
     def sync(self, folder: str) -> None:
         """Make the names in this folder last, where the file system doesn't do so itself."""
         return
 
 
-def glob(pattern: str) -> Callable[[str], object]:
-    """A function that says whether a path matches. Raises OSError for an invalid pattern."""
+def escaped(path: str) -> str:
+    """The pattern that only this path matches."""
+    return IS_GLOB.sub(r"[\g<0>]", path)
+
+
+def glob(pattern: str) -> Callable[[str], re.Match[str] | None]:
+    """A function that matches paths: a group for each part of the pattern that has a glob, of what
+    has its very name. Raises OSError for an invalid pattern."""
     try:
-        return re.compile(_TOKEN.sub(_regex, pattern), re.DOTALL).fullmatch
+        regex = "/".join(map(_part, pattern.split("/")))
+        return re.compile(regex, re.DOTALL).fullmatch
     except re.error as error:
         raise OSError(f"{pattern} is not a valid pattern of paths: {error}") from error
+
+
+def _part(part: str) -> str:
+    name = re.escape(part)
+    return f"(?:({name})|{_TOKEN.sub(_regex, part)})" if IS_GLOB.search(part) else name
 
 
 def _regex(token: re.Match[str]) -> str:

@@ -8,7 +8,7 @@ from typing import IO, cast
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from transforms.io.files.base import Access, FileInfo, Files
+from transforms.io.files.base import Access, FileInfo, Files, escaped
 
 
 class BeamFiles(Files):
@@ -26,7 +26,7 @@ class BeamFiles(Files):
             raise OSError(f"{path}: {error}") from error
 
     def info(self, path: str) -> FileInfo | None:
-        return next(iter(self.find(path)), None)
+        return next(iter(_matching(escaped(path))), None)
 
     def exists(self, path: str) -> bool:
         return bool(FileSystems.exists(path))
@@ -61,11 +61,15 @@ class BeamFiles(Files):
         return sorted({path.partition("/")[0] for path in below})
 
     def walk(self, folder: str) -> Iterable[FileInfo]:
-        return self.find(f"{folder}/**")
+        return self._beginning(f"{folder}/")
 
-    def find(self, pattern: str) -> list[FileInfo]:
-        (result,) = FileSystems.match([pattern])
-        return [
-            FileInfo(each.path, each.size_in_bytes, each.last_updated_in_seconds or 0.0)
-            for each in result.metadata_list
-        ]
+    def _beginning(self, begin: str) -> Iterable[FileInfo]:
+        return _matching(f"{escaped(begin)}**")
+
+
+def _matching(pattern: str) -> list[FileInfo]:
+    (result,) = FileSystems.match([pattern])
+    return [
+        FileInfo(each.path, each.size_in_bytes, each.last_updated_in_seconds or 0.0)
+        for each in result.metadata_list
+    ]

@@ -20,7 +20,7 @@ from schemas.registry import (
     RegistryUnavailable,
     UnknownSchema,
 )
-from schemas.registry.folder import LARGEST_SCHEMA
+from schemas.registry.documents import LARGEST_SCHEMA
 
 STRING = {"type": "string"}
 BASE = "https://wiki.invalid/w/api.php"
@@ -98,9 +98,17 @@ UNKNOWN = [
     b'"text"',
     status(404),
     status(400),
-    status(403),
+    status(410),
+    b'{"error": {"code": "apierror-revwrongpage", "info": "another page"}}',
+    b'{"error": {"code": "badinteger", "info": "out of range"}}',
 ]
-INVALID = [b"", b"<html>", b"{", b'{"type": 5}', b'{"minimum": NaN}', b"\xff", b"[" * 100_000]
+INVALID = [b'{"type": 5}', b'{"minimum": NaN}', b"[" * 100_000]
+ODD = [
+    *(b"", b" ", b"<html>", b'{"type": "str', b"\xff", b"\x1f\x8b", b"\xef\xbb\xbf{}", status(401)),
+    *(status(403), status(302), status(451)),
+    b'{"error": {"code": "readapidenied", "info": "log in"}}',
+    b'{"error": {"code": "unheard-of", "info": "?"}}',
+]
 
 
 @pytest.mark.parametrize("answer", [*UNKNOWN, *INVALID], ids=lambda each: repr(each)[:30])
@@ -118,6 +126,58 @@ def test_what_is_no_schema_is_remembered_for_a_while(
     clock[0] += 61
     assert registry.get("S", 1) == {}
     assert len(wiki.asked) == 2
+
+
+@pytest.mark.parametrize("answer", ODD, ids=lambda each: repr(each)[:30])
+def test_an_odd_answer_means_that_the_wiki_is_away(
+    answer: bytes | HTTPError, clock: list[float]
+) -> None:
+    registry = registry_of(Wiki(answer, b'{"type": "string"}'), attempts=1)
+    with pytest.raises(RegistryUnavailable, match="'S' revision 1") as caught:
+        registry.get("S", 1)
+    assert "\n" not in str(caught.value)
+    assert registry.get("S", 1) == STRING
+    wiki = Wiki(answer)  # for ever, whatever is asked
+    registry = registry_of(wiki, attempts=1)
+    for _ in range(20):
+        with pytest.raises(RegistryUnavailable):
+            registry.get("S", 1)
+        clock[0] += 30
+
+
+@pytest.mark.parametrize("proper", [b"{}", UNKNOWN[0]], ids=repr)
+def test_a_question_that_alone_gets_odd_answers_stops_nothing(
+    proper: bytes, clock: list[float]
+) -> None:
+    """For a minute it may be an accident; then, if the wiki answers another one, it isn't."""
+
+    class Proxy(Wiki):
+        def open(self, fullurl: Request, *, timeout: float) -> io.BytesIO:
+            self.answers = [status(403) if "passwd" in fullurl.full_url else proper]
+            return super().open(fullurl, timeout=timeout)
+
+    wiki = Proxy()
+    registry = registry_of(wiki, attempts=1)
+    for _ in range(2):
+        for _ in range(3):
+            with pytest.raises(RegistryUnavailable):
+                registry.get("../etc/passwd", 1)
+            clock[0] += 29
+        clock[0] += 3600  # nobody asks: it begins anew
+    for _ in range(3):
+        with pytest.raises(RegistryUnavailable):
+            registry.get("../etc/passwd", 1)
+        clock[0] += 20
+    asked = len(wiki.asked)
+    for _ in range(2):
+        with pytest.raises(InvalidSchema, match="HTTP 403"):
+            registry.get("../etc/passwd", 1)
+    assert len(wiki.asked) == asked + 2  # it, and the other one; the answer is remembered
+
+
+def test_an_answer_that_was_odd_once_is_asked_for_again() -> None:
+    wiki = Wiki(b"<html>", b"", status(403), b"{}")
+    assert registry_of(wiki, attempts=4).get("S", 1) == {}
 
 
 def test_a_schema_may_have_an_error_of_its_own() -> None:
@@ -251,7 +311,7 @@ def test_over_a_real_connection(server: str, monkeypatch: pytest.MonkeyPatch) ->
     assert registry.get("Redirected", 1) == STRING
     with pytest.raises(UnknownSchema, match="HTTP 404"):
         registry.get("Nope", 1)
-    with pytest.raises(UnknownSchema, match="HTTP"):
+    with pytest.raises(RegistryUnavailable, match="HTTP 302"):
         registry.get("ToFile", 1)
     with pytest.raises(RegistryUnavailable, match="1 attempts"):
         registry.get("Cut", 1)

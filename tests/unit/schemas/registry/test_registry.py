@@ -23,7 +23,7 @@ from schemas.registry import (
     WithEventError,
     open_registry,
 )
-from schemas.registry.folder import LARGEST_SCHEMA
+from schemas.registry.documents import LARGEST_SCHEMA, BadDocument, parse_file
 
 STRING = {"type": "string"}
 
@@ -41,7 +41,7 @@ def root(tmp_path: Path) -> Path:
         "Draft/1.json": '{"type": 5}',
         "NaN/1.json": '{"minimum": NaN}',
         "List/1.json": "[]",
-        "Dates/1.yaml": "default: 2013-01-21",
+        "Set/1.yaml": "default: !!set {a}",
         "Latin/1.json": b'{"title": "\xe9"}',
         "Deep/1.json": "[" * 200_000,
         "Large/1.json": '{"title": "' + "x" * LARGEST_SCHEMA + '"}',
@@ -72,12 +72,12 @@ def test_a_folder_of_schemas(root: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("Broken", "1.json: Expecting"),
+        ("Broken", "1.json: neither JSON (line 1, column 2: Expecting"),
         ("Draft", "type: 5"),
         ("NaN", "NaN is not JSON"),
         ("List", "not list"),
-        ("Dates", "1.yaml"),
-        ("Latin", "utf-8"),
+        ("Set", "!!set is not JSON"),
+        ("Latin", "not UTF-8 (byte 0xe9 at 11)"),
         ("Deep", "1.json: "),
         ("Large", "larger than"),
     ],
@@ -125,6 +125,106 @@ def test_hostile_names_are_just_unknown(root: Path, schema: str, revision: int) 
     with pytest.raises(UnknownSchema) as caught:
         DirectoryRegistry(root).get(schema, revision)
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "document"),
+    [
+        (".json", '\ufeff{"type": "string"}', STRING),
+        (".yaml", "\ufefftype: string", STRING),
+        (".json", '{"type": "string",}', STRING),
+        (".json", '{"type": "string" # for now\n}', STRING),
+        (".json", "type: string", STRING),
+        (".json", "{'type': string}", STRING),
+        (".json", '{\n\t"type":\t"string"}', STRING),
+        (".json", '{"enum": ["a//b", "// c", 1]}', {"enum": ["a//b", "// c", 1]}),
+        (".json", 'title: a "b" // c', {"title": 'a "b" // c'}),
+        (".yaml", 'title: a "b" // c', {"title": 'a "b" // c'}),
+        (".yaml", "on: {no: 1, true: 2, ~: 3}", {"on": {"no": 1, "true": 2, "~": 3}}),
+        (".yaml", "1.50: a\n2019-01-01: b\n!!int 7: c", {"1.50": "a", "2019-01-01": "b", "7": "c"}),
+        (".yaml", "default: 2019-01-01", {"default": "2019-01-01"}),
+        (".yaml", "enum: [2019-01-01T00:00:00Z, 2019-99-99]",
+         {"enum": ["2019-01-01T00:00:00Z", "2019-99-99"]}),
+        (".yaml", "a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}",
+         {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}}),
+        (".yaml", 'title: "\\ud83e\\udd86"', {"title": "🦆"}),
+        (".yaml", "enum: [yes, 0x1F, 1_000, 1e3, .5]", {"enum": [True, 31, 1000, "1e3", 0.5]}),
+    ],
+    ids=lambda value: value[:30] if isinstance(value, str) else "",
+)  # fmt: skip
+def test_what_the_original_loaded(suffix: str, text: str, document: Any) -> None:
+    assert parse_file(text.encode(), suffix) == document
+
+
+BOMB = "a: &a [x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+MERGED = "a: &a {x: 1, y: 2}\n" + "".join(
+    f"{name}: &{name} {{<<: [{', '.join([f'*{before}'] * 9)}]}}\n"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+LONG = f"a: &a {'x' * 100_000}\nb: [{'*a,' * 10_000}]"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "says"),
+    [
+        (".json", '{ // c\n"type": 1}', "line 1, column 3: JSON has no comments"),
+        (".json", '{"minimum": 1 // c\n}', "line 1, column 15: JSON has no comments"),
+        (".json", '{ /* c */ "a": 1}', "line 1, column 3: JSON has no comments"),
+        (".json", '[1 "a"]', 'line 1, column 2: " is in a text'),
+        (".json", '{"a": [1,], "b": 1 // c\n}', "line 1, column 18: // is in a text"),
+        (".json", '{"a": 1} x', "line 1, column 10"),
+        (".json", '{"a": 1e400}', "1e400 is too large for a number"),
+        (".json", f'{{"a": {"1" * 5000}}}', "an integer of thousands of digits"),
+        (".json", "", "there is nothing in it"),
+        (".yaml", "# only a comment", "there is nothing in it"),
+        (".yaml", "a: b: c", "line 1, column 5: mapping values are not allowed here"),
+        (".yaml", "a: 1\nb: \x01", "line 2: the character U+0001"),
+        (".yaml", "a: .inf", "line 1, column 4: .inf is not a number in JSON"),
+        (".yaml", "a: !!binary aGk=", "!!binary is not JSON"),
+        (".yaml", "a: !!bool maybe", "line 1, column 4: 'maybe' is not a value of the type bool"),
+        (".yaml", f"a: 1{':1' * 5000}", "line 1, column 4: a number of 10001 characters"),
+        (".yaml", "a: !!python/object:os.system x", "could not determine a constructor"),
+        (".yaml", "? [a]\n: b", "line 1, column 3: the name of a property is a text"),
+        (".yaml", "a: *b", "undefined alias"),
+        (".yaml", "\na: &a [*a]", "line 2: an alias leads to what it is a part of"),
+        (".yaml", "- " * 100_000, "nested too deep"),
+        (".yaml", BOMB, "larger than 1048576 bytes with its aliases written out"),
+        (".json", BOMB, "larger than 1048576 bytes with its aliases written out"),
+        (".yaml", MERGED, "larger than 1048576 bytes with its aliases written out"),
+        (".yaml", LONG, "larger than 1048576 bytes with its aliases written out"),
+    ],
+    ids=lambda value: value[:30],
+)
+def test_what_is_refused_says_what_is_wrong_and_where(suffix: str, text: str, says: str) -> None:
+    with pytest.raises(BadDocument) as caught:
+        parse_file(text.encode(), suffix)
+    assert says in str(caught.value)
+
+
+def test_a_bomb_hides_no_other(root: Path) -> None:
+    (root / "Broken" / "2.yaml").write_text(BOMB)
+    registry = DirectoryRegistry(root)
+    assert registry.get("Good", 1) == STRING
+    with pytest.raises(InvalidSchema, match=r"2\.yaml: larger than"):
+        registry.get("Broken", 2)
+
+
+@pytest.mark.parametrize(
+    "name", ["Sp ace/1.json", "Good/0.json", "x" * 64 + "/1.json", ".a/1.json"]
+)
+def test_a_file_that_no_event_can_name_is_reported(root: Path, name: str) -> None:
+    path = root / name
+    path.parent.mkdir(exist_ok=True)
+    before = DirectoryRegistry(root).problems()
+    path.write_text("{}")
+    (problem,) = {*DirectoryRegistry(root).problems()} - {*before}
+    assert problem.startswith(name.removesuffix("/1.json"))
+    assert not [
+        each for each in DirectoryRegistry(root).list() if name.startswith(f"{each[0]}/{each[1]}.")
+    ]
 
 
 def test_links_out_of_the_folder_are_not_followed(root: Path, tmp_path: Path) -> None:
