@@ -6,9 +6,11 @@ import sys
 from collections import defaultdict
 from typing import Any
 
+from el_beam.config.alike import alike
 from el_beam.terminal.console import printable
 from schemas.event import Destination
 from schemas.registry import Registry, SchemaError, UnknownSchema, open_registry
+from schemas.storage.table_names import table_names
 
 
 def register(add_parser: Any) -> None:
@@ -41,7 +43,7 @@ def list_schemas(args: argparse.Namespace) -> int:
             print(printable(f"{schema:{width}}  {' '.join(map(str, its))}"))
     for problem in registry.problems():
         print(printable(f"{args.prog}: unusable: {problem}"), file=sys.stderr)
-    for limit in registry.limits():
+    for limit in (*registry.limits(), *alike(registry)):
         print(printable(f"{args.prog}: note: {limit}"), file=sys.stderr)
     return 0
 
@@ -61,7 +63,8 @@ def show_schema(args: argparse.Namespace) -> int:
         raise SchemaError(f"{error}; `el schema list` shows what there is") from error
     print(json.dumps(document, indent=2, ensure_ascii=False))
     if not args.json:
-        _show_columns(document, name, number)
+        destination = Destination(name, number)
+        _show_columns(document, destination, table_names(registry).of(destination))
     return 0
 
 
@@ -82,12 +85,11 @@ def _latest(registry: Registry, name: str) -> int:
     return int(max(revisions))
 
 
-def _show_columns(document: dict[str, Any], name: str, revision: int) -> None:
+def _show_columns(document: dict[str, Any], destination: Destination, called: str) -> None:
     from schemas.storage.arrow import arrow_schema
     from schemas.storage.sql import create_table_sql, table
 
-    destination = Destination(name, revision)
     print(f"\nIn Parquet, {destination}:")
     print(arrow_schema(document).to_string(show_field_metadata=False))
     print("\nIn SQL:")
-    print(f"{create_table_sql(table(document, destination))};\n")
+    print(f"{create_table_sql(table(document, destination, called))};\n")

@@ -133,6 +133,10 @@ class HttpRegistry(Registry):
                 self._schemas.popitem(last=False)
         return document
 
+    @property
+    def lists(self) -> bool:
+        return False
+
     def list(self) -> Destinations:
         """Returns the schemas that this process has asked for: the API has no list."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import Registry
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
-from transforms.layout import hour_folder, hour_name, schema_folder
+from transforms.layout import hour_folder, hour_name, schema_folder, schema_in
 from transforms.parse import line_parser
 from transforms.read.files import find_splits, read_split
 from transforms.write import files
@@ -311,3 +312,28 @@ def test_a_folder_in_the_place_of_a_file(sinks: Sinks) -> None:
     )
     with pytest.raises(SinkError):
         sinks.write(sink, event(1))
+
+
+def test_folders_whose_names_are_alike(tmp_path: Path) -> None:
+    """Of names that differ in case one is spelled out, whoever comes first; existing ones stay."""
+    upper, lower, other = Destination("Edit", 1), Destination("edit", 1), Destination("EDIT", 1)
+
+    def folders(root: str, *schemas: Destination, known: tuple[Destination, ...]) -> list[str]:
+        sink = FileSink("jsonl", f"{tmp_path}/{root}", JsonLinesEncoding(), "j", schemas=known)
+        sink.prepare()
+        bundle = pickle.loads(pickle.dumps(sink)).bundle()
+        for number, each in enumerate(schemas):
+            bundle.add(each, event(number, split=f"{root}-{len(known)}"))
+        files.publish(receipt.file for receipt in bundle.commit() if receipt.file)
+        found = [name for name in filesystem.names(sink.root) if name != "_temporary"]
+        assert {schema_in(name) for name in found} == {*known}
+        return found
+
+    both = upper, lower
+    assert folders("a", upper, lower, known=both) == ["%65%64%69%74_1", "Edit_1"]
+    assert folders("b", lower, upper, known=both) == ["%65%64%69%74_1", "Edit_1"]
+    assert folders("c", lower, known=(lower,)) == ["edit_1"]
+    assert folders("c", upper, lower, known=both) == ["%45%64%69%74_1", "edit_1"]
+    three = folders("b", other, lower, known=(*both, other))
+    assert three == ["%45%44%49%54_1", "%65%64%69%74_1", "Edit_1"]
+    assert len({name.lower() for name in three}) == 3
