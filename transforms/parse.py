@@ -13,7 +13,7 @@ from typing import Any, Final
 from schemas import strict_json
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, named_in
 from schemas.capsule import NotATime, capsule_uuid, uuid5_hex
-from schemas.event import LONGEST_LINE, Event, RawLine
+from schemas.event import LONGEST_EVENT, LONGEST_LINE, Event, RawLine
 from schemas.line_format import TIME, BadField, Format, NotAnObject, edge_dt, object_in
 from schemas.user_agent import BadUserAgent, parse_user_agent
 
@@ -125,10 +125,15 @@ def _beacon_parser(format_: Format) -> Parse:
 
 def parse_json_event(line: RawLine) -> Event | BadEvent:
     """Reads an event in JSON, as an earlier run wrote it: it keeps its uuid."""
-    if len(line.data) > LONGEST_LINE:
-        return _too_long(line)
+    length = len(line.data)
+    if length > LONGEST_EVENT:
+        return _too_long(line, LONGEST_EVENT)
     try:
         data = object_in(strict_json.loads(line.data.strip()))
+        for marker in CLIENT_MARKERS:  # topics of before 2017 have them
+            data.pop(marker, None)
+        if length > LONGEST_EVENT // 4 and len(strict_json.dumps(data)) > LONGEST_EVENT:
+            return _too_long(line, LONGEST_EVENT)  # nobody could read again what `jsonl:` writes
         uuid = data.get("uuid")
         if not uuid or not isinstance(uuid, str):
             data["uuid"] = _identity(data, line)
@@ -137,7 +142,8 @@ def parse_json_event(line: RawLine) -> Event | BadEvent:
     return Event(data, line)
 
 
-def _too_long(line: RawLine, longest: int = LONGEST_LINE) -> BadEvent:
-    return _bad(
-        line, Reason.LINE_TOO_LONG, f"the line has more than {longest:,} bytes: not an event"
-    )
+def _too_long(line: RawLine, longest: int) -> BadEvent:
+    message = f"the line has more than {longest:,} bytes: not an event"
+    if len(line.data) > LONGEST_EVENT:
+        message += f"; `raw:` keeps the first {len(line.data):,}"
+    return _bad(line, Reason.LINE_TOO_LONG, message)

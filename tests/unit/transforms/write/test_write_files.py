@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from schemas.bad_event import EVENT_ERROR
-from schemas.event import Destination, Event, Origin, RawLine
+from schemas.bad_event import EVENT_ERROR, BadEvent, event_error
+from schemas.event import LONGEST_EVENT, LONGEST_LINE, Destination, Event, Origin, RawLine
+from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import Registry
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
@@ -312,6 +313,34 @@ def test_a_folder_in_the_place_of_a_file(sinks: Sinks) -> None:
     )
     with pytest.raises(SinkError):
         sinks.write(sink, event(1))
+
+
+@pytest.mark.parametrize(
+    "length",
+    [0, LONGEST_LINE, LONGEST_LINE + 1, LONGEST_EVENT, LONGEST_EVENT + 1, LONGEST_EVENT + 2],
+)
+def test_an_archive_reads_back_as_what_was_read(length: int, tmp_path: Path) -> None:
+    """Lines of any length: the same event, or the same EventError."""
+    (tmp_path / "a.log").write_bytes(b"x" * length + b"\nnext\n")
+    (split,) = find_splits((f"{tmp_path}/a.log",))
+    lines = [*read_split(split)]
+    bundle = FileSink("raw", f"{tmp_path}/raw", RawEncoding(), "j").bundle()
+    for line in lines:
+        bundle.add(EVENT_ERROR, Event({}, line))
+    files.publish(receipt.file for receipt in bundle.commit() if receipt.file)
+    again = [line for each in find_splits((f"{tmp_path}/raw/**/*.raw.parquet",))
+             for line in read_split(each)]  # fmt: skip
+    assert [line.data for line in again] == [line.data for line in lines]
+    kept = min(length, LONGEST_EVENT + 1)
+    assert [len(line.data) for line in lines] == [kept, 4]
+    assert [line.origin.offset for line in again] == [0, length + 1]
+    for format_ in (DEFAULT_FORMAT, "json"):
+        parse = line_parser(format_)
+        first, second = parse(lines[0]), parse(again[0])
+        assert isinstance(first, BadEvent) and isinstance(second, BadEvent)
+        assert event_error(first).data == event_error(second).data
+        if length > LONGEST_EVENT:
+            assert first.message.endswith(f"not an event; `raw:` keeps the first {kept:,}")
 
 
 def test_folders_whose_names_are_alike(tmp_path: Path) -> None:
