@@ -30,7 +30,7 @@ from schemas.registry.base import (
     RegistryError,
     UnknownSchema,
 )
-from schemas.validation.draft3 import problem_with
+from schemas.validation.documents import problem_with
 from schemas.validation.patterns import limited
 
 Key = tuple[str, int]

@@ -28,7 +28,7 @@ from schemas.registry.base import (
     UnknownSchema,
 )
 from schemas.registry.folder import LARGEST_SCHEMA, one_line, parse
-from schemas.validation.draft3 import problem_with
+from schemas.validation.documents import problem_with
 
 META_WIKIMEDIA: Final = "https://meta.wikimedia.org/w/api.php"
 _HEADERS: Final = {"User-Agent": "el_beam", "Accept": "application/json"}

@@ -53,7 +53,13 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "errors times",
     ),
     "schemas.registry": ("opening", "mediawiki", "folder", "base"),
-    "schemas.validation": ("validator", "draft3 fast_path", "patterns", "backtracking"),
+    "schemas.validation": (
+        "validator",
+        "documents",
+        "draft3 fast_path",
+        "patterns",
+        "backtracking",
+    ),
     "schemas.storage": ("sql_rows", "arrow sql", "table_names", "columns"),
     "transforms": (
         "counts",
