@@ -6,6 +6,9 @@ from typing import Any, Final, NamedTuple
 from schemas.addresses import without_addresses
 
 LONGEST_LINE: Final = 1024 * 1024  # bytes: what a Kafka record may hold by default
+LONGEST_EVENT: Final = 4 * LONGEST_LINE + 64 * 1024
+"""Bytes of an event as JSON, as `jsonl:` writes it and as it is read again: in it a number that was
+written `1e15`, or a byte that is not UTF-8, takes up to four times as many as in its line."""
 RAW_EVENT_LIMIT: Final = 64 * 1024  # bytes of the raw line that an EventError keeps
 
 
@@ -36,7 +39,8 @@ class RawLine(NamedTuple):
         the rest of the line could find the address by trying all of them against the uuid."""
         kind, name, offset, *_ = self.origin
         digest = sha1(without_addresses(self.data[:RAW_EVENT_LIMIT]), usedforsecurity=False)
-        digest.update(self.data[RAW_EVENT_LIMIT:])
+        end = None if kind == "kafka" else LONGEST_LINE + 1  # of files no more was kept once
+        digest.update(self.data[RAW_EVENT_LIMIT:end])
         return f"{kind}/{name}@{offset}#{digest.hexdigest()}"
 
 

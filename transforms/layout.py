@@ -103,10 +103,21 @@ def is_hour(hour: str) -> bool:
 
 def schema_folder(schema: Destination) -> str:
     """A folder's name for a schema: one level deep and visible, whatever the schema's name."""
-    name = quote(schema.schema, safe="")
-    if is_hidden(name):
-        name = f"%{ord(name[0]):02X}{name[1:]}"
-    return f"{name}_{schema.revision}"
+    return f"{_visible(quote(schema.schema, safe=''))}_{schema.revision}"
+
+
+def _visible(name: str) -> str:
+    return f"%{ord(name[0]):02X}{name[1:]}" if is_hidden(name) else name
+
+
+def apart_folder(schema: Destination) -> str:
+    """A folder's name for a schema whose plain one differs from another schema's in case only: each
+    letter is url-quoted, so that `schema_in` reads it as any other."""
+    name = "".join(
+        f"%{ord(each):02X}" if each.isascii() and each.isalpha() else quote(each, safe="")
+        for each in schema.schema
+    )
+    return f"{_visible(name)}_{schema.revision}"
 
 
 def schema_in(folder: str) -> Destination | None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from schemas import strict_json
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, named_in
 from schemas.capsule import NotATime, capsule_uuid, uuid5_hex
-from schemas.event import LONGEST_LINE, Event, RawLine
+from schemas.event import LONGEST_EVENT, Event, RawLine
 from schemas.line_format import BadField, Format, NotAnObject, object_in
 from schemas.user_agent import BadUserAgent, parse_user_agent
 from transforms.line_time import NEWEST, LineTimes, edge_time, event_dt, json_time
@@ -129,10 +129,17 @@ def _beacon_parser(format_: Format, times: LineTimes) -> Parse:
 
 def parse_json_event(line: RawLine, times: LineTimes = NEWEST) -> Event | BadEvent:
     """Reads an event in JSON, as an earlier run wrote it: it keeps its uuid."""
-    if len(line.data) > LONGEST_LINE:
-        return _too_long(line, times)
+    length = len(line.data)
+    if length > LONGEST_EVENT:
+        return _too_long(line, times, LONGEST_EVENT)
     try:
         data = object_in(strict_json.loads(line.data.strip()))
+        for marker in CLIENT_MARKERS:  # topics of before 2017 have them
+            data.pop(marker, None)
+        if length > LONGEST_EVENT // 4 and len(strict_json.dumps(data)) > LONGEST_EVENT:
+            return _too_long(
+                line, times, LONGEST_EVENT
+            )  # nobody could read again what `jsonl:` writes
         uuid = data.get("uuid")
         if not uuid or not isinstance(uuid, str):
             data["uuid"] = _identity(data, line)
@@ -141,6 +148,8 @@ def parse_json_event(line: RawLine, times: LineTimes = NEWEST) -> Event | BadEve
     return Event(data, line)
 
 
-def _too_long(line: RawLine, times: LineTimes, longest: int = LONGEST_LINE) -> BadEvent:
+def _too_long(line: RawLine, times: LineTimes, longest: int) -> BadEvent:
     message = f"the line has more than {longest:,} bytes: not an event"
+    if len(line.data) > LONGEST_EVENT:
+        message += f"; `raw:` keeps the first {len(line.data):,}"
     return _bad(line, times, None, Reason.LINE_TOO_LONG, message)

@@ -5,12 +5,13 @@ ROOT/_ledger/folder.json      what no other folder is called, wherever this one 
 """
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from schemas.durable import DocumentFormat
 from schemas.errors import WrongCall
 from transforms.io.files import filesystem
-from transforms.layout import LEDGER, is_hidden
+from transforms.layout import LEDGER, FileName, is_hidden
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,38 @@ def check_apart(path: str) -> None:
     for name in filesystem.names(place):
         if not is_hidden(name) and filesystem.exists(f"{place}/{name}/{LEDGER}"):
             raise NestedFolders(f"{place}/{name}", path)
+
+
+class MixedFolder(WrongCall):
+    """A folder with files of another kind than a sink would add: readers of tables would stumble
+    over them, and the books would count each line twice."""
+
+    def __init__(self, root: str, kinds: Iterable[str], ending: str) -> None:
+        super().__init__(
+            f"{root} has files {', '.join(sorted(kinds))}, and this sink's are {ending}: give each "
+            "kind of files its own folder, beside the other"
+        )
+
+
+def check_kind(root: str, ending: str) -> None:
+    """Raises MixedFolder where a folder has files of another kind than those that end so; its
+    first archived hour and the first one of its schemas tell. Raises OSError."""
+    if filesystem.exists(f"{root}/{LEDGER}"):
+        visible = [name for name in filesystem.names(root) if not is_hidden(name)]
+        for archived in (True, False):
+            places = (f"{root}/{each}" for each in visible if each.startswith("year=") is archived)
+            kinds = next(filter(None, map(_kinds, places)), set())
+            if kinds - {ending}:
+                raise MixedFolder(root, kinds, ending)
+
+
+def _kinds(folder: str) -> set[str]:
+    """The endings of the first data files that are found in a folder, or in those in it."""
+    names = [name for name in filesystem.names(folder) if not is_hidden(name)]
+    if found := {parsed.ending for name in names if (parsed := FileName.parse(name))}:
+        return found
+    deeper = (f"{folder}/{name}" for name in names if "=" in name)
+    return next(filter(None, map(_kinds, deeper)), set())
 
 
 def nested_sentence(root: str, inner: str) -> str:

@@ -13,8 +13,16 @@ from el_beam.books.ledger.entries import read_ledger
 from el_beam.commands.common import add_keep, report_left
 from el_beam.terminal.console import printable
 from el_beam.upkeep.retention.keep_list import read_keep
-from el_beam.upkeep.retention.purge import TooOld, check_files, left_over, purge, steps
+from el_beam.upkeep.retention.purge import (
+    TooOld,
+    check_files,
+    documents_of,
+    left_over,
+    purge,
+    steps,
+)
 from el_beam.uris import given_path
+from schemas.registry import open_registry
 from transforms.io.files import filesystem
 
 _EXAMPLE = """examples:
@@ -38,6 +46,8 @@ def register(add_parser: Any) -> None:
     add = parser.add_argument
     add("root", metavar="ROOT", help="the folder of a parquet:, jsonl: or raw: sink")
     add_keep(parser)
+    add("--schemas", metavar="DIR|URL", help="a registry to use instead of the catalog: it says "
+        "which properties the columns are of")  # fmt: skip
     add("--json", action="store_true", help="a line of JSON for each file")
     parser.set_defaults(command=_command, goes_on=lambda args: args.yes)
 
@@ -47,12 +57,15 @@ def _command(args: argparse.Namespace) -> int:
     root = given_path(args.root)
     old = TooOld(datetime.now(UTC), args.older_than)
     keep = read_keep(args.keep)
-    check_files(keep, read_ledger(root))  # refuses a folder that has none, before writing there
+    documents = documents_of(open_registry(args.schemas))
+    check_files(
+        keep, read_ledger(root), documents
+    )  # refuses a folder that has none, before writing there
     problems: dict[str, str] = {}
     done: list[bool] = []  # of each file: whether it keeps some fields
     with changing(root) if args.yes else nullcontext() as change:
         for step in steps(read_ledger(root), keep, old):
-            problems |= purge(step, change) if change else {}
+            problems |= purge(step, change, documents) if change else {}
             paths = [file.path for file in step.files if file.path not in problems]
             for path in paths:
                 _show(args, path, step.keep)

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from el_beam.books.folder import folder_id
 from el_beam.commands.common import DONE, FAILED
+from el_beam.config.alike import alike
 from el_beam.config.assemble import assemble, config_of
 from el_beam.config.options import ConfigError, add_options, from_arguments, from_yaml, option, text
 from el_beam.config.run_config import RunConfig
@@ -41,6 +42,7 @@ from el_beam.terminal.console import console, hint, live, printable, show, watch
 from el_beam.uris import at_home
 from transforms.io.files.filesystem import Modes, making
 
+_NOTES = 20  # on schemas
 _EXAMPLE = """
 
 example:
@@ -120,8 +122,10 @@ def _run(config: RunConfig, args: argparse.Namespace) -> int:
     progress = Path(args.scratch, "progress")
     progress.mkdir()
     job, execution = assemble(config, args.scratch, str(progress))
-    for limit in job.registry.limits():
-        print(printable(f"el run: note: {limit}"), file=sys.stderr)
+    notes = [*job.registry.limits(), *alike(job.registry)]
+    more = [f"{len(notes) - _NOTES} more: `el schema list` has all"] if notes[_NOTES:] else []
+    for note in (*notes[:_NOTES], *more):
+        print(printable(f"el run: note: {note}"), file=sys.stderr)
     with for_job(args.scratch):
         if not config.state and not job.source.bounded:
             return _run_stream(job, execution, config, args)

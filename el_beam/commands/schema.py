@@ -9,9 +9,11 @@ from collections import defaultdict
 from contextlib import suppress
 from typing import Any
 
+from el_beam.config.alike import alike
 from el_beam.terminal.console import printable
 from schemas.event import Destination
 from schemas.registry import Registry, SchemaError, UnknownSchema, open_registry
+from schemas.storage.table_names import table_names
 from transforms.layout import schema_in
 
 _PREFIX = re.compile("(?:eventlogging|event)[_.]", re.IGNORECASE)  # of topics and datasets
@@ -47,7 +49,7 @@ def list_schemas(args: argparse.Namespace) -> int:
             print(printable(f"{schema:{width}}  {' '.join(map(str, its))}"))
     for problem in registry.problems():
         print(printable(f"{args.prog}: unusable: {problem}"), file=sys.stderr)
-    for limit in registry.limits():
+    for limit in (*registry.limits(), *alike(registry)):
         print(printable(f"{args.prog}: note: {limit}"), file=sys.stderr)
     return 0
 
@@ -68,26 +70,28 @@ def show_schema(args: argparse.Namespace) -> int:
     in_utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
     print(json.dumps(document, indent=2, ensure_ascii=not in_utf8))
     if not args.json:
-        _show_columns(document, name, number)
+        destination = Destination(name, number)
+        _show_columns(document, destination, table_names(registry).of(destination))
     return 0
 
 
 def _table(registry: Registry, name: str) -> tuple[str, str]:
     """(schema, revision) of what tables, topics and folders are called, in any case; another name
     as it is. Raises UnknownSchema where several may be meant."""
-    from schemas.storage.sql import table_name
-
-    found = registry.list()
+    found, tables = registry.list(), table_names(registry)
     if any(each.schema == name for each in found):
         return name, ""
     if folder := schema_in(name):  # a wiki has no list
         with suppress(SchemaError):
             registry.get(*folder)
             return folder.schema, str(folder.revision)
+    for each in found:  # names that differ by case alone are of different schemas
+        if name == tables.of(each):
+            return each.schema, str(each.revision)
     called = {_plain(name), _plain(_PREFIX.sub("", name))}
     meant = {
         *((each.schema, str(each.revision)) for each in found
-          if not called.isdisjoint((_plain(str(each)), _plain(table_name(*each))))),
+          if not called.isdisjoint((_plain(str(each)), _plain(tables.of(each))))),
         *((each.schema, "") for each in found if _plain(each.schema) in called),
     }  # fmt: skip
     if len(meant) > 1:
@@ -107,12 +111,11 @@ def _latest(registry: Registry, name: str) -> int:
     return int(max(revisions))
 
 
-def _show_columns(document: dict[str, Any], name: str, revision: int) -> None:
+def _show_columns(document: dict[str, Any], destination: Destination, called: str) -> None:
     from schemas.storage.arrow import arrow_schema
     from schemas.storage.sql import create_table_sql, table
 
-    destination = Destination(name, revision)
     print(f"\nIn Parquet, {destination}:")
     print(arrow_schema(document).to_string(show_field_metadata=False))
     print("\nIn SQL:")
-    print(f"{create_table_sql(table(document, destination))};\n")
+    print(f"{create_table_sql(table(document, destination, called))};\n")

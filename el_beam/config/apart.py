@@ -1,5 +1,5 @@
-"""Folders of one call that are inside each other: what keeps one in order would take the other's
-files for its own, or for unknown ones."""
+"""Folders of one call that are inside each other, or the same: what keeps one in order would take
+the other's files for its own, or for unknown ones."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,17 +7,20 @@ from transforms.io.files import filesystem
 
 
 def nested(folders: Mapping[str, str], state: str | None = None) -> Iterator[str]:
-    """A sentence for each folder that is inside another; `folders` are paths by what people call
-    them. Two sinks may have the same one; a state has its own."""
+    """A sentence for each folder that is inside another, or that two have; `folders` are paths by
+    what people call them, those of sinks and of a state."""
     places = {name: filesystem.real(path) for name, path in folders.items() if path}
     if state:
         places[f"the state {state}"] = filesystem.real(state)
-    for name, path in places.items():
-        for other, above in places.items():
-            of_state = state is not None and f"the state {state}" in (name, other)
-            if name == other or (path == above and not (of_state and name > other)):
+    names = [*places]
+    for number, name in enumerate(names):
+        for other in names:
+            path, above = places[name], places[other]
+            if path == above and other not in names[:number]:
                 continue
-            if f"{path}/".startswith(f"{above}/"):
+            if path == above and not name.startswith("the state "):
+                yield f"{name} and {other} are one folder: give each its own, beside the other"
+            elif f"{path}/".startswith(f"{above.rstrip('/')}/"):
                 yield (
                     f"{name} is inside the folder of {other}: give each its own, beside the other; "
                     "one that is there already can be moved (docs/upgrade.md)"

@@ -23,6 +23,7 @@ from el_beam.uris import Uri
 from schemas.errors import WrongCall
 from schemas.event import Destination
 from schemas.registry import Registry
+from schemas.storage.table_names import table_name
 from transforms.counts.totals import KafkaMetrics
 from transforms.read.lines import Source
 from transforms.write.sink import Sink
@@ -139,6 +140,19 @@ class Store(ABC):
     def read(self, selection: Selection, fields: Fields) -> Iterator[StoredEvent]:
         """The selected events; those of other uuids may be among them. Raises StoredError, and
         what `faults` names."""
+
+    def called(self, schema: Destination) -> str:
+        """What a schema's events are stored under: their `StoredEvent.schema`. Raises what `read`
+        does."""
+        return table_name(*schema) if self.tables else str(schema)
+
+    def schema_of(self, name: str) -> Destination | None:
+        """The schema whose events are stored under a name; None if nothing says so. Raises what
+        `read` does."""
+        schema, _, revision = name.rpartition("_")
+        if self.tables or not schema or not revision.isdecimal() or len(revision) > 18:
+            return None
+        return Destination(schema, int(revision))
 
     def faults(self) -> Faults:
         """What `read` may raise where the store can't be read."""

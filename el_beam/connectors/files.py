@@ -30,6 +30,7 @@ from el_beam.uris import Uri, UriError, at_home, path_of, size
 from schemas import strict_json
 from schemas.registry import Registry
 from schemas.storage.columns import RESCUED
+from schemas.storage.table_names import known
 from transforms.errors import UnreadableInput
 from transforms.io.files import filesystem
 from transforms.io.files.base import escaped
@@ -69,7 +70,8 @@ class FilesConnector(Connector):
             "raw": RawEncoding,
         }
         encoding = encodings[uri.scheme]()
-        return FileSink(uri.scheme, path_of(uri), encoding, job_id, str(uri).rstrip("/"))
+        shown, schemas = str(uri).rstrip("/"), known(registry) if encoding.by_schema else ()
+        return FileSink(uri.scheme, path_of(uri), encoding, job_id, shown, schemas)
 
     def store(self, uri: Uri) -> Store:
         path = path_of(uri)

@@ -6,20 +6,18 @@ differ, the uuids with their places.
 """
 
 import json
-import re
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from functools import cache
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from el_beam.connectors.contract import Selection, Store, StoredError
-from schemas.storage.sql import table_name
 
 _Names = dict[int, tuple[str, str]]  # number of a schema and hour -> these
 _PLACES: Final = 2  # that are named of one uuid, in each store
-_NAME = re.compile(r"(?P<schema>.+)_(?P<revision>\d{1,18})", re.DOTALL)
 
 _WRONG = "a = 0 OR b = 0 OR (a > 1 AND :a) OR (b > 1 AND :b)"  # :a, repeats in A are wrong
 # Times that each uuid is in A and in B.
@@ -136,7 +134,7 @@ def _compared(
 
     def rows(side: int) -> Iterator[tuple[int, str, int, int, int]]:
         store = stores[side]
-        named = _as_table if stores[1 - side].tables and not store.tables else str
+        named = _named(*stores, side)
         for found in store.events(selection, fields):
             heard()
             if fields and _is_a_bots(found.values[0]):
@@ -190,10 +188,19 @@ def _is_a_bots(agent: Any) -> bool:
     return isinstance(agent, dict) and agent.get("is_bot") is True
 
 
-def _as_table(schema: str) -> str:
-    """The name of the table of a Schema_revision."""
-    match = _NAME.fullmatch(schema)
-    return table_name(match["schema"], int(match["revision"])) if match else schema
+def _named(a: Store, b: Store, side: int) -> Callable[[str], str]:
+    """What a name of one of two stores is in both: a schema's name in files is that of its table in
+    tables, and two databases may call a schema's table differently."""
+    store, other = ((a, b), (b, a))[side]
+    if not other.tables or (store.tables and side):
+        return str
+
+    @cache
+    def named(name: str) -> str:
+        schema = store.schema_of(name)
+        return other.called(schema) if schema else name
+
+    return named
 
 
 Backfill = Callable[[Store, str, str], str]

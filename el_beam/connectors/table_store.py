@@ -16,9 +16,11 @@ from el_beam.connectors.contract import (
     StoredEvent,
     values_of,
 )
+from schemas.event import Destination
 from schemas.storage.columns import RESCUED
 from schemas.storage.sql import column_name
-from transforms.io.mysql.client import MysqlFault, reason
+from schemas.storage.table_names import SQLITE_TABLES, Taken, called, sqlite_look
+from transforms.io.mysql.client import MysqlFault, look, reason
 
 _OF_EVENTS = ("id", "uuid", "dt")  # columns of every table of events
 _UUID = re.compile("[0-9a-f]{32}")
@@ -46,6 +48,20 @@ class TableStore(Store):
                     uuid, *found = values_of(("uuid", *fields), at, rescued)
                     hour = dt.isoformat()[:13] if isinstance(dt, datetime) else ""
                     yield StoredEvent(name, hour, name, id_, str(uuid or ""), tuple(found))
+
+    def called(self, schema: Destination) -> str:
+        return called(schema, self._taken)
+
+    def schema_of(self, name: str) -> Destination | None:
+        found = self._taken(name)
+        return found.owner if found else None
+
+    def _taken(self, name: str) -> Taken | None:
+        with self._engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                return sqlite_look(connection.exec_driver_sql(SQLITE_TABLES).tuples())(name)
+            found = look(connection, name)
+            return Taken(name, found.owner) if found else None
 
     def faults(self) -> Faults:
         return (*super().faults(), sa.exc.SQLAlchemyError, MysqlFault)

@@ -173,10 +173,44 @@ def _whole(root: str, file: LedgerFile) -> pa.Table:
 def _alike(tables: Iterable[pa.Table]) -> bool:
     """Whether a file can have the rows of all: a column may be in some of them only."""
     try:
-        pa.unify_schemas([each.schema for each in tables], promote_options="default")
+        _wide(tables)
     except pa.ArrowException:
         return False
     return True
+
+
+def _wide(tables: Iterable[pa.Table]) -> pa.Schema:
+    """The columns of all, also of their structs: a schema may get a property without a new
+    revision. Raises ArrowException where a column has different types."""
+    return pa.unify_schemas([each.schema for each in tables], promote_options="default")
+
+
+def _widened(array: pa.Array, to: pa.DataType) -> pa.Array:
+    """A column with the fields of `to`, which may have more in its structs."""
+    if not pa.types.is_struct(to) or not pa.types.is_struct(array.type):
+        return array.cast(to)
+    there = {field.name for field in array.type}
+    children = [
+        _widened(pc.struct_field(array, field.name), field.type)
+        if field.name in there
+        else pa.nulls(len(array), field.type)
+        for field in to
+    ]
+    return pa.StructArray.from_arrays(children, fields=[*to], mask=pc.is_null(array))
+
+
+def _whole_table(tables: list[pa.Table]) -> pa.Table:
+    """The rows of all. Empties the list."""
+    wide, columns = _wide(tables), []
+    for to in wide:
+        chunks: list[pa.Array] = []
+        for table in tables:
+            found = table[to.name].chunks if to.name in table.column_names else []
+            chunks += [_widened(each, to.type) for each in found]
+            chunks += [] if found else [pa.nulls(len(table), to.type)]
+        columns.append(pa.chunked_array(chunks, to.type))
+    tables.clear()
+    return pa.Table.from_arrays(columns, schema=wide)
 
 
 def _replace(files: list[LedgerFile], table: pa.Table, repeated: int, changing: Changing) -> str:
@@ -220,8 +254,7 @@ def _key_of(schema: pa.Schema) -> tuple[str, ...]:
 def _once(tables: list[pa.Table], others: Iterable[pa.Table]) -> pa.Table:
     """The rows of some tables by their time, each once, and none that `others` have. A row that
     nothing tells from another stays. Empties the list."""
-    table = pa.concat_tables(tables, promote_options="default")
-    tables.clear()
+    table = _whole_table(tables)
     key = _key_of(table.schema)
     time = "dt" if key == _EVENT else "receipt"
     rows = table.select([*{time: 0, **dict.fromkeys(key)}])

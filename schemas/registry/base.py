@@ -36,6 +36,11 @@ class RegistryError(WrongCall):
 class Registry(ABC):
     """Gives schemas by name and revision. Cheap to pickle: the schemas stay in the process."""
 
+    @property
+    def lists(self) -> bool:
+        """Whether `list` has all schemas, always the same; else those that were asked for."""
+        return True
+
     @abstractmethod
     def get(self, schema: str, revision: int) -> Json:
         """Returns the schema document as stored; it is shared: do not change it.

@@ -30,7 +30,7 @@ from schemas.registry.base import (
     UnknownSchema,
 )
 from schemas.registry.documents import LARGEST_SCHEMA, parse_file
-from schemas.validation.draft3 import problem_with
+from schemas.validation.documents import problem_with
 from schemas.validation.validator import reservations
 
 Key = tuple[str, int]

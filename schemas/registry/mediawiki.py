@@ -30,7 +30,7 @@ from schemas.registry.base import (
 )
 from schemas.registry.documents import LARGEST_SCHEMA, BadDocument, NotJson, parse_answer
 from schemas.registry.folder import one_line
-from schemas.validation.draft3 import problem_with
+from schemas.validation.documents import problem_with
 
 META_WIKIMEDIA: Final = "https://meta.wikimedia.org/w/api.php"
 _HEADERS: Final = {"User-Agent": "el_beam", "Accept": "application/json"}
@@ -152,6 +152,10 @@ class HttpRegistry(Registry):
             while len(self._schemas) > self.max_schemas:
                 self._schemas.popitem(last=False)
         return document
+
+    @property
+    def lists(self) -> bool:
+        return False
 
     def _remember(self, memory: OrderedDict[tuple[str, int], Any], key: Any, value: Any) -> None:
         with self._lock:

@@ -26,6 +26,10 @@ class WithEventError(Registry):
         own = (schema, revision) == EVENT_ERROR
         return (self._catalog if own else self._registry).get(schema, revision)
 
+    @property
+    def lists(self) -> bool:
+        return self._registry.lists
+
     def list(self) -> Destinations:
         return sorted({*self._registry.list(), EVENT_ERROR})
 

@@ -17,7 +17,7 @@ Intended differences from the original:
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -38,11 +38,11 @@ from schemas.storage.columns import (
     nested_columns,
     shortened,
 )
+from schemas.storage.table_names import LONGEST_NAME, table_name
 
 DROPPED: Final = frozenset({"recvFrom", "revision", "schema", "seqId", "topic", "ip"})
 """Fields of the capsule that the original's tables did not have."""
 
-_LONGEST_NAME = 64  # characters, MySQL
 _MOST_INDEXES = 60  # MySQL has 64, the keys of id and uuid among them
 _INDEXED = 191  # characters of a text that its index sees: 767 bytes of utf8mb4
 _ROW = 65_535 - 200  # bytes; id, RESCUED and the null bits take some
@@ -57,7 +57,6 @@ _OPTIONS: Final[dict[str, Any]] = {
     "mysql_row_format": "DYNAMIC",
 }
 _OWNER = "schema {}, revision {}"
-_OWNED = re.compile(r"COMMENT='schema ([./A-Za-z0-9_-]+)(?:\\n)?, revision (\d+)'")
 _WIDTH = re.compile(r"(?<=int)\(\d+\)")  # the display width of a number; MySQL 8 has none
 _SAME = {"bool": "tinyint", "integer": "int"}
 ONLINE: Final = "ALGORITHM=INPLACE, LOCK=NONE"
@@ -130,13 +129,7 @@ def column_name(path: tuple[str, ...], taken: int = 1) -> str:
     `_`), shortened to 64. The second and further columns of a name end with their number."""
     ending = "" if taken == 1 else f"_{taken}"
     name = _NOT_IN_NAMES.sub("_", "_".join(path))
-    return shortened(name, _LONGEST_NAME - len(ending)) + ending
-
-
-def table_name(name: str, revision: int) -> str:
-    """Returns the original's name of a schema's table, shortened to 64 characters."""
-    made = re.sub("[^A-Za-z0-9]+", "_", name) + f"_{revision}"
-    return shortened(f"_{made}" if made.lower().startswith("sqlite_") else made, _LONGEST_NAME)
+    return shortened(name, LONGEST_NAME - len(ending)) + ending
 
 
 def _column(name: str, path: tuple[str, ...], column: Column) -> SqlColumn:
@@ -175,10 +168,17 @@ def _fitted(columns: Iterable[SqlColumn]) -> tuple[SqlColumn, ...]:
     return tuple(kept)
 
 
-def table(document: dict[str, Any], destination: Destination) -> sa.Table:
-    """Describes the table of a schema revision, for SQLite and MySQL. Only `id` is not nullable, so
-    that old values can become null. MySQL's table has the schema in its comment (`owner_of`)."""
-    called = table_name(*destination)
+def may_lack(document: dict[str, Any]) -> frozenset[str]:
+    """Returns the columns of the event's properties. A schema that gets a property without a new
+    revision has tables without its column: the values are in RESCUED, until it is added."""
+    return frozenset(column.name for column in layout(document) if column.path[0] == "event")
+
+
+def table(document: dict[str, Any], destination: Destination, called: str = "") -> sa.Table:
+    """Describes the table of a schema revision, for SQLite and MySQL; `called` is its name if that
+    is not the plain one (table_names.py). Only `id` is not nullable, so that old values can become
+    null. The table has the schema in its comment (`owner_of`)."""
+    called = called or table_name(*destination)
     columns = layout(document)
     return sa.Table(
         sa.quoted_name(called, quote=True),
@@ -192,12 +192,6 @@ def table(document: dict[str, Any], destination: Destination) -> sa.Table:
     )
 
 
-def owner_of(create_table: str) -> Destination | None:
-    """Reads from SHOW CREATE TABLE to which schema the table belongs; None if it doesn't say."""
-    match = _OWNED.search(create_table.rpartition("\n)")[2])
-    return Destination(match[1], int(match[2])) if match else None
-
-
 def _sql_column(column: SqlColumn) -> sa.Column[Any]:
     unique = True if column.path == ("uuid",) else None
     return sa.Column(sa.quoted_name(column.name, quote=True), column.type.sql, unique=unique)
@@ -205,7 +199,7 @@ def _sql_column(column: SqlColumn) -> sa.Column[Any]:
 
 def _index(called: str, column: SqlColumn) -> sa.Index:
     # In SQLite index names are unique among all tables: the digest is of both names.
-    name = f"ix_{digest(f'{called} {column.name}')}_{column.name}"[:_LONGEST_NAME].rstrip()
+    name = f"ix_{digest(f'{called} {column.name}')}_{column.name}"[:LONGEST_NAME].rstrip()
     start = {column.name: _INDEXED} if column.type in (_VARCHAR, TEXT, _LARGE) else {}
     return sa.Index(
         sa.quoted_name(name, quote=True),
@@ -220,13 +214,15 @@ def insert_ignoring_repeats(into: sa.Table) -> sa.Insert:
     return sqlite.insert(into).on_conflict_do_nothing(index_elements=["uuid"])
 
 
-def insert_parts(into: sa.Table) -> tuple[str, str]:
-    """Returns the parts of MySQL's INSERT before and after the rows `(…),(…)` of `sql_rows.row`.
+def insert_parts(into: sa.Table, lacking: Collection[str] = ()) -> tuple[str, str]:
+    """Returns the parts of MySQL's INSERT before and after the rows `(…),(…)` of `sql_rows.row`;
+    the table is without some columns.
 
     The row of an existing uuid stays as it is, and nothing else is ignored: if another unique index
     has the row's value, the statement sets a uuid that is too long, and so fails."""
     quoted = MYSQL.identifier_preparer
-    names = ", ".join(quoted.quote(column.name) for column in into.columns if column.name != "id")
+    given = (column.name for column in into.columns if column.name not in ("id", *lacking))
+    names = ", ".join(map(quoted.quote, given))
     return (
         f"INSERT INTO {quoted.format_table(into)} ({names}) VALUES ",
         " ON DUPLICATE KEY UPDATE `uuid` = IF(`uuid` = VALUES(`uuid`), `uuid`, REPEAT('x', 4096))",
@@ -235,9 +231,16 @@ def insert_parts(into: sa.Table) -> tuple[str, str]:
 
 class CreateWithIndexes(CreateTable):
     """CREATE TABLE that makes the indexes too, in MySQL: a process that died between two statements
-    would leave a table without them. In SQLite a transaction prevents that."""
+    would leave a table without them. In SQLite a transaction prevents that; SQLite knows no comment
+    of a table, but keeps the statement with the comments in it."""
 
     inherit_cache = False
+
+
+@compiles(CreateWithIndexes, "sqlite")
+def _create_with_comment(create: CreateWithIndexes, compiler: Any, **options: Any) -> str:
+    text, _, rest = compiler.visit_create_table(create, **options).rpartition("\n)")
+    return f"{text} /* {create.element.comment} */\n){rest}"
 
 
 @compiles(CreateWithIndexes, "mysql")

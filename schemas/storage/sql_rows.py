@@ -2,7 +2,8 @@
 
 RESCUED has, exactly, each value that no column holds whole:
 
-- a value without a column: a key that the schema doesn't name, an event that is not an object;
+- a value without a column: a key that the schema doesn't name, an event that is not an object, a
+  property that came to the schema after the table was made;
 - a value of which a column holds only a part: a fraction of a second of `dt` or `timestamp`, an
   incomplete time, an integer in a column of floats, a uuid of another form;
 - a value that its column can't hold at all: too long, too large, a date-time that is not a time.
@@ -15,7 +16,7 @@ its own default.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -74,20 +75,24 @@ _Tree = dict[str | None, Any]
 absent keys: [(key, column's name, stored)]."""
 
 
-def row(document: dict[str, Any], *, strict: bool = False) -> Callable[[dict[str, Any]], Row]:
+def row(
+    document: dict[str, Any], *, strict: bool = False, lacking: Collection[str] = ()
+) -> Callable[[dict[str, Any]], Row]:
     """Returns the function from an event (whole, capsule and all) to its row.
 
-    A row has a value for each column of the schema's table but `id`, in their order, or None. `dt`
-    and `timestamp` are one time: if an event lacks one of them, it gets the other's time. With
-    `strict` the function raises DoesNotFit."""
+    A row has a value for each column of the schema's table but `id` and those that the table is
+    `lacking`, in their order, or None. `dt` and `timestamp` are one time: if an event lacks one of
+    them, it gets the other's time. With `strict` the function raises DoesNotFit."""
     columns = layout(document)
-    empty: Row = dict.fromkeys([*(column.name for column in columns), RESCUED])
+    given = [column.name for column in columns if column.name not in lacking]
+    empty: Row = dict.fromkeys([*given, RESCUED])
     tree: _Tree = dict.fromkeys(DROPPED)
     for column in columns:
         branch = tree
         for key in column.path[:-1]:
             branch = branch.setdefault(key, {})
-        branch[column.path[-1]] = (column.name, _converter(column), column)
+        if column.name not in lacking:
+            branch[column.path[-1]] = (column.name, _converter(column), column)
     if type(tree.get("event")) is dict:
         _add_defaults(tree["event"], document)
 

@@ -1,13 +1,13 @@
 """Draft 3 of JSON Schema as the original means it (BEHAVIOUR 7): as jsonschema 3.2 did.
 
 `AUTHORITY` is today's Draft3Validator with that meaning; each keyword here says where the two
-releases differ. `problem_with` says why a document is not a schema.
+releases differ.
 """
 
-import re
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import islice
 from typing import Any, Final
 
 from jsonschema.exceptions import ValidationError
@@ -17,21 +17,18 @@ from referencing import Registry
 from schemas.validation.patterns import joined, one_event, pattern_of
 
 Json = dict[str, Any]
+VerdictOf = Callable[[Json], Callable[[object], bool] | None]
+"""Returns for a schema the function that is True for values which surely fit it, if there is one.
+"""
+_Part = tuple[str | int, Any]  # of a value: a key or a place, and what is there
 
 LONGEST_MESSAGE: Final = 500  # characters
 LONGEST_PATH: Final = 300  # characters
 _SHOWN: Final = 20  # names of extra properties in a message
-_DEEPEST: Final = 64  # values within values in a schema document
-_LARGEST: Final = 100_000  # values in a schema document
+MOST_STEPS: Final = 50_000
+"""How often a schema is applied to a value of one event: in about half a second."""
+_FEW: Final = 20  # values that are judged one by one before a verdict on their schema is compiled
 NO_REMOTE_SCHEMAS: Final[Any] = Registry()  # a `$ref` that leads out of the schema fails
-
-# Where a schema holds schemas: as the value or in a list of them, and in a dict of them.
-_SCHEMAS: Final = frozenset(
-    ["additionalItems", "additionalProperties", "disallow", "extends", "items", "type"]
-)
-_NAMED_SCHEMAS: Final = frozenset(
-    ["properties", "patternProperties", "dependencies", "definitions"]
-)
 
 
 def printable(text: str, longest: int) -> str:
@@ -99,8 +96,7 @@ def _additional_properties(
     search = pattern_of(patterns).search if patterns else lambda _: None
     extras = [key for key in instance if key not in known and not search(key)]
     if isinstance(allowed, dict):
-        for extra in extras:
-            yield from validator.descend(instance[extra], allowed, path=extra)
+        yield from _each(validator, ((extra, instance[extra]) for extra in extras), allowed)
     elif extras and not allowed:
         names = ", ".join(repr(extra) for extra in extras[:_SHOWN])
         more = f" and {len(extras) - _SHOWN} more" if len(extras) > _SHOWN else ""
@@ -125,24 +121,84 @@ def _pattern_properties(
 ) -> Iterator[ValidationError]:
     for pattern, subschema in patterns.items() if isinstance(instance, dict) else ():
         search = pattern_of(pattern).search
-        for key, value in instance.items():
-            if search(key):
-                yield from validator.descend(value, subschema, path=key, schema_path=pattern)
+        found = ((key, value) for key, value in instance.items() if search(key))
+        yield from _each(validator, found, subschema, schema_path=pattern)
+
+
+def _items(validator: Any, items: Any, instance: object, __: Json) -> Iterator[ValidationError]:
+    if isinstance(instance, list) and isinstance(items, dict):
+        yield from _each(validator, enumerate(instance), items)
+    elif isinstance(instance, list):
+        for place, (item, subschema) in enumerate(zip(instance, items, strict=False)):
+            yield from _each(validator, [(place, item)], subschema, schema_path=place)
+
+
+def _additional_items(
+    validator: Any, allowed: object, instance: object, schema: Json
+) -> Iterator[ValidationError]:
+    items = schema.get("items", {})
+    if not isinstance(instance, list) or isinstance(items, dict):
+        return
+    extras = instance[len(items) :]
+    if isinstance(allowed, dict):
+        yield from _each(validator, enumerate(extras, len(items)), allowed)
+    elif extras and not allowed:
+        names = ", ".join(map(_shown, extras[:_SHOWN]))
+        more = f" and {len(extras) - _SHOWN} more" if len(extras) > _SHOWN else ""
+        verb = "was" if len(extras) == 1 else "were"
+        yield ValidationError(f"Additional items are not allowed ({names}{more} {verb} unexpected)")
+
+
+def _min_items(_: Any, least: Any, instance: object, __: Json) -> Iterator[ValidationError]:
+    if isinstance(instance, list) and len(instance) < least:
+        what = "should be non-empty" if least == 1 else "is too short"
+        yield ValidationError(f"{_shown(instance)} {what}")
+
+
+def _max_items(_: Any, most: Any, instance: object, __: Json) -> Iterator[ValidationError]:
+    if isinstance(instance, list) and len(instance) > most:
+        what = "is expected to be empty" if most == 0 else "is too long"
+        yield ValidationError(f"{_shown(instance)} {what}")
 
 
 # --- in linear time, however often a schema leads to the same value
 
 
+class TooManySteps(ValueError):
+    """An event has more values than a schema's keywords can be applied to in a second."""
+
+
 class _Judged:
     """What is known of the values of one event, by their ids, while it is judged."""
 
-    def __init__(self) -> None:
+    def __init__(self, verdict_of: VerdictOf, steps: float) -> None:
+        self._verdict_of, self._left = verdict_of, steps
         self.fits: dict[tuple[int, int], bool] = {}
         """Whether a value fits a schema, by the ids of both. If two members of a union lead to the
         same `$ref`, the innermost value would else be judged 2 ** levels times."""
         self._numbers: dict[int, tuple[int]] = {}
         self._same: dict[Hashable, tuple[int]] = {}
         self._members: dict[int, set[Hashable]] = {}
+
+    def step(self, size: int = 1) -> None:
+        """Note that a schema is applied to a value. Raises TooManySteps."""
+        self._left -= size
+        if self._left < 0:
+            raise TooManySteps(
+                f"the event would take more than {MOST_STEPS:,} steps to be judged: it has too "
+                "many values for a schema of this kind"
+            )
+
+    def unsure(self, found: Iterator[_Part], schema: Json) -> Iterator[_Part]:
+        """Those of some values that don't surely fit a schema: the few that are wrong in a long
+        list, if the schema can be proved."""
+        some = [*islice(found, _FEW)]
+        yield from some
+        if len(some) == _FEW:
+            verdict = self._verdict_of(schema)
+            yield from (
+                found if verdict is None else (part for part in found if not verdict(part[1]))
+            )
 
     def apart(self, values: list[Any]) -> set[Hashable]:
         """Returns keys of values of which two are the same if Python calls them equal, except that
@@ -176,14 +232,23 @@ _JUDGED: Final[ContextVar[_Judged]] = ContextVar("judged")
 
 
 @contextmanager
-def one_value() -> Iterator[None]:
-    """While it lasts, AUTHORITY judges one value, which stays as it is."""
-    token = _JUDGED.set(_Judged())
+def one_value(verdict_of: VerdictOf = lambda _: None, steps: float = MOST_STEPS) -> Iterator[None]:
+    """While it lasts, AUTHORITY judges one value, which stays as it is, in so many steps."""
+    token = _JUDGED.set(_Judged(verdict_of, steps))
     try:
         with one_event():
             yield
     finally:
         _JUDGED.reset(token)
+
+
+def _each(
+    validator: Any, found: Iterable[_Part], schema: Json, **place: Any
+) -> Iterator[ValidationError]:
+    judged = _JUDGED.get()
+    for path, value in judged.unsure(iter(found), schema):
+        judged.step()
+        yield from validator.descend(value, schema, path=path, **place)
 
 
 def _enum(_: Any, enum: list[Any], instance: object, __: Json) -> Iterator[ValidationError]:
@@ -212,11 +277,13 @@ def _ref(validator: Any, ref: str, instance: object, schema: Json) -> Iterator[V
 
 def _type(validator: Any, types: Any, instance: object, __: Json) -> Iterator[ValidationError]:
     # Both releases list all errors of all members: memory for nothing, as the message has none.
-    fits, types = _JUDGED.get().fits, [types] if isinstance(types, str) else types
+    judged, types = _JUDGED.get(), [types] if isinstance(types, str) else types
+    fits = judged.fits
     for each in types:
         if isinstance(each, dict):
             key = (id(each), id(instance))
             if key not in fits:
+                judged.step()
                 fits[key] = next(validator.descend(instance, each), None) is None
             if fits[key]:
                 return
@@ -241,6 +308,7 @@ def _properties(
     are skipped, which makes the verdict on a bad event four times as fast."""
     if not isinstance(instance, dict):
         return
+    _JUDGED.get().step(1 + len(properties) // 8)
     judged = {
         name: subschema
         for name, subschema in properties.items()
@@ -270,10 +338,14 @@ AUTHORITY: Final = extend(  # type: ignore[no-untyped-call]  # jsonschema is unt
     Draft3Validator,
     {
         "$ref": _ref,
+        "additionalItems": _additional_items,
         "additionalProperties": _additional_properties,
         "disallow": _disallow,
         "divisibleBy": _divisible_by,
         "enum": _enum,
+        "items": _items,
+        "maxItems": _max_items,
+        "minItems": _min_items,
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
         "properties": _properties,
@@ -281,88 +353,3 @@ AUTHORITY: Final = extend(  # type: ignore[no-untyped-call]  # jsonschema is unt
         "uniqueItems": _unique_items,
     },
 )
-
-# --- schema documents
-
-
-def plain(schema: object) -> Any:
-    """Returns the schema without `$schema` and `id`, at any depth.
-
-    Release 4 changes its dialect at a nested `$schema`, 3.2 ran everything as draft 3; an `id`
-    would change the meaning of a local `$ref`."""
-    if isinstance(schema, list):
-        return [plain(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    kept = {}
-    for keyword, value in schema.items():
-        if keyword in _NAMED_SCHEMAS and isinstance(value, dict):
-            kept[keyword] = {name: plain(each) for name, each in value.items()}
-        elif keyword in _SCHEMAS:
-            kept[keyword] = plain(value)
-        elif keyword not in ("$schema", "id"):
-            kept[keyword] = value
-    return kept
-
-
-def _lenient_metaschema() -> Json:
-    """Makes draft 3's metaschema as lenient as the original: it allows draft 4's list in
-    `required`, which some schemas on meta.wikimedia.org have, and any list as an enum."""
-    metaschema = {**Draft3Validator.META_SCHEMA}
-    del metaschema["id"], metaschema["$schema"]  # so that its `$ref: #` means this copy
-    required = {"type": ["boolean", "array"], "items": {"type": "string"}}
-    metaschema["properties"] = {
-        **metaschema["properties"],
-        "required": required,
-        "enum": {"type": "array"},
-    }
-    return metaschema
-
-
-_METASCHEMA: Final = AUTHORITY(_lenient_metaschema(), registry=NO_REMOTE_SCHEMAS)
-
-
-def _values(document: object) -> Iterator[tuple[object, int]]:
-    """Yields all values within a document with their depth."""
-    left = [(document, 0)]
-    while left:
-        value, depth = left.pop()
-        yield value, depth
-        if isinstance(value, (dict, list)):
-            inner = value.values() if isinstance(value, dict) else value
-            left.extend((each, depth + 1) for each in inner)
-
-
-def problem_with(document: object) -> str | None:
-    """Returns why a document is not a schema, in one line, or None if it is one.
-
-    A schema is draft 3 (leniently, see above), has a sane size, refers only to itself, and its
-    regular expressions compile."""
-    if not isinstance(document, dict):
-        return f"a schema is an object, not {type(document).__name__}"
-    for count, (value, depth) in enumerate(_values(document)):
-        if depth > _DEEPEST or count > _LARGEST:
-            return f"deeper than {_DEEPEST} levels or more than {_LARGEST} values"
-        if isinstance(value, dict) and (problem := _problem_here(value)):
-            return problem
-    with one_value():
-        error = next(_METASCHEMA.iter_errors(document), None)
-    if error is None:
-        return None
-    where = path_text(error.absolute_path)
-    return printable(f"{where}: {error.message}" if where else error.message, LONGEST_MESSAGE)
-
-
-def _problem_here(value: Json) -> str | None:
-    reference = value.get("$ref")
-    if isinstance(reference, str) and not re.match(r"#(/|\Z)", reference):
-        return f"$ref {reference!r:.200}: only a pointer into the same schema (`#/…`) is followed"
-    patterns = value.get("patternProperties")
-    named = [*patterns, "|".join(patterns)] if isinstance(patterns, dict) else []
-    for pattern in [value.get("pattern"), *named]:
-        try:
-            if isinstance(pattern, str):
-                re.compile(pattern)
-        except (re.error, RecursionError, OverflowError) as error:
-            return f"pattern {pattern!r:.200} is not a regular expression: {error}"
-    return None

@@ -47,14 +47,25 @@ def compile_schema(schema: Json) -> Verdict | None:
 
     Returns None if a keyword can't be proved (`$ref`, `disallow` of a schema), or if the schema is
     malformed or too large for Python's compiler: then every event goes to the authority."""
+    verdict, counted = _compiled(schema)
+    return one_event()(verdict) if verdict and counted else verdict
+
+
+def compile_part(schema: Json) -> Verdict | None:
+    """The same for a part of a schema, whose values are parts of one event. Returns None also if it
+    has a pattern whose searches in one event may be too many."""
+    verdict, counted = _compiled(schema)
+    return None if counted else verdict
+
+
+def _compiled(schema: Json) -> tuple[Verdict | None, bool]:
     code = _Code()
     try:
         name = code.verdict_on(schema)
         exec(compile(code.source(), "<schema>", "exec"), code.names)
     except (_Unproved, SyntaxError, RecursionError, MemoryError, ValueError, re.error):
-        return None
-    verdict: Verdict = code.names[name]
-    return one_event()(verdict) if code.counted else verdict
+        return None, False
+    return code.names[name], code.counted
 
 
 class _VerdictWriter:

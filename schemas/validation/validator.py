@@ -14,16 +14,17 @@ from jsonschema.exceptions import UnknownType, ValidationError
 from referencing.exceptions import Unresolvable
 
 from schemas.capsule import CAPSULE, Json
+from schemas.validation.documents import plain
 from schemas.validation.draft3 import (
     AUTHORITY,
     LONGEST_MESSAGE,
     NO_REMOTE_SCHEMAS,
+    TooManySteps,
     one_value,
     path_text,
-    plain,
     printable,
 )
-from schemas.validation.fast_path import compile_schema
+from schemas.validation.fast_path import compile_part, compile_schema
 from schemas.validation.patterns import SearchTooLong, limited
 from schemas.validation.references import loose_ends, rooted
 
@@ -65,6 +66,12 @@ class Validator:
         schema = encapsulate(document)
         self.accepts = compile_schema(schema) or _unsure
         self._authority = AUTHORITY(schema, registry=NO_REMOTE_SCHEMAS)
+        self._verdicts: dict[int, Callable[[object], bool] | None] = {}  # by ids of subschemas
+
+    def _verdict_of(self, subschema: Json) -> Callable[[object], bool] | None:
+        if id(subschema) not in self._verdicts:
+            self._verdicts[id(subschema)] = compile_part(subschema)
+        return self._verdicts[id(subschema)]
 
     def violations(self, data: Json) -> list[Violation]:
         """Returns what is wrong with the event, in the order of the capsule's and the schema's
@@ -76,7 +83,7 @@ class Validator:
         found: list[Violation] = []
         more = 0
         try:
-            with one_value():
+            with one_value(self._verdict_of):
                 errors = self._authority.iter_errors(data)
                 for error in islice(errors, MOST_VIOLATIONS + _COUNTED):
                     if len(found) < MOST_VIOLATIONS:
@@ -113,8 +120,9 @@ def _failure(error: Exception) -> Violation:
         what = f"the schema has a type that draft 3 doesn't know: {error.type!r}"
     elif isinstance(error, RecursionError):
         what = "the event or the schema's $ref nests too deep to be checked"
-    elif isinstance(error, SearchTooLong):
-        return Violation("", printable(str(error), LONGEST_MESSAGE), "pattern")
+    elif isinstance(error, (SearchTooLong, TooManySteps)):
+        keyword = "pattern" if isinstance(error, SearchTooLong) else "schema"
+        return Violation("", printable(str(error), LONGEST_MESSAGE), keyword)
     elif isinstance(error, Unresolvable):
         ref = f"#{error.ref}" if error.ref.startswith("/") else error.ref
         what = f"the schema can't be applied: its $ref {ref!r:.200} leads nowhere"

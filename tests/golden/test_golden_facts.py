@@ -26,7 +26,7 @@ from schemas.capsule import (
 from schemas.event import Destination, Event, Origin, RawLine
 from schemas.line_format import decode_qson
 from schemas.registry import HttpRegistry, UnknownSchema
-from schemas.storage import sql
+from schemas.storage import sql, table_names
 from schemas.storage.columns import RESCUED
 from schemas.storage.sql_rows import row
 from schemas.user_agent import FLAGS, TEXTS, parse_user_agent
@@ -172,7 +172,7 @@ def check_table_name(fact: Fact) -> None:
     meta = event.get("meta", {})
     scid = scid_from_uri(meta.get("schema_uri")) or (event["schema"], event["revision"])
     topic = event.get("topic", meta.get("topic"))
-    agrees(lambda: sql.table_name(topic or scid[0], int(scid[1] or 0)), fact)
+    agrees(lambda: table_names.table_name(topic or scid[0], int(scid[1] or 0)), fact)
 
 
 def check_event_error(fact: Fact) -> None:

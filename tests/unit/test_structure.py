@@ -53,8 +53,14 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "errors times",
     ),
     "schemas.registry": ("opening", "mediawiki", "folder", "base documents"),
-    "schemas.validation": ("validator", "draft3 fast_path references", "patterns", "backtracking"),
-    "schemas.storage": ("sql_rows", "arrow sql", "columns"),
+    "schemas.validation": (
+        "validator",
+        "documents",
+        "draft3 fast_path references",
+        "patterns",
+        "backtracking",
+    ),
+    "schemas.storage": ("sql_rows", "arrow sql", "table_names", "columns"),
     "transforms": (
         "counts",
         "write",
@@ -110,7 +116,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "table_store",
         "contract",
     ),
-    "el_beam.config": ("assemble", "run_config", "options", "apart"),
+    "el_beam.config": ("assemble alike", "run_config", "options", "apart"),
     "el_beam.upkeep": ("mysql backfill", "retention replay", "compaction"),
     "el_beam.running": ("increments streaming", "bounded", "failures process hooks"),
     "el_beam.running.increments": (

@@ -18,7 +18,7 @@ from typing import IO, Any, NamedTuple
 
 import zstandard
 
-from schemas.event import LONGEST_LINE, Origin, RawLine
+from schemas.event import LONGEST_EVENT, Origin, RawLine
 from transforms.errors import UnreadableInput
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileInfo
@@ -170,20 +170,20 @@ def _lines(file: IO[bytes], split: FileSplit) -> Iterator[RawLine]:
 
 def cut_lines(read: Read) -> Iterator[tuple[int, bytes]]:
     """(bytes with line end, line without it) of each line of a stream, in constant memory: of a
-    line beyond LONGEST_LINE only one byte more is kept, which shows that it is too long."""
+    line beyond LONGEST_EVENT only one byte more is kept, which shows that it is too long."""
     rest, cut_off = b"", 0
     while chunk := read(_CHUNK):
         lines = (rest + chunk).splitlines(keepends=True)
         rest = b"" if lines[-1].endswith(b"\n") else lines.pop()  # a last CR may be half a CR LF
         for line in lines:
-            yield len(line) + cut_off, line.rstrip(b"\r\n")[: LONGEST_LINE + 1]
+            yield len(line) + cut_off, line.rstrip(b"\r\n")[: LONGEST_EVENT + 1]
             cut_off = 0
-        if len(rest) > 2 * LONGEST_LINE:
-            kept = rest[: LONGEST_LINE + 1] + (b"\r" if rest.endswith(b"\r") else b"")
+        if len(rest) > LONGEST_EVENT + _CHUNK:
+            kept = rest[: LONGEST_EVENT + 1] + (b"\r" if rest.endswith(b"\r") else b"")
             cut_off += len(rest) - len(kept)
             rest = kept
     for line in rest.splitlines(keepends=True):
-        yield len(line) + cut_off, line.rstrip(b"\r\n")[: LONGEST_LINE + 1]
+        yield len(line) + cut_off, line.rstrip(b"\r\n")[: LONGEST_EVENT + 1]
         cut_off = 0
 
 

@@ -21,9 +21,20 @@ from typing import Final
 
 from schemas.capsule import event_time
 from schemas.event import Destination, Event
+from schemas.storage.table_names import Names, Taken
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
-from transforms.layout import ALL, TEMPORARY, FileName, Partition, hour_name
+from transforms.layout import (
+    ALL,
+    TEMPORARY,
+    FileName,
+    Partition,
+    apart_folder,
+    hour_folder,
+    hour_name,
+    schema_folder,
+    schema_in,
+)
 from transforms.write.sink import Bundle, NewFile, Receipt, Sink, Writer
 
 _ROWS_BEFORE_ENCODING: Final = 10_000  # events held as Python objects, for a split
@@ -153,19 +164,26 @@ class _FileBundle(Bundle):
 class FileSink(Sink, Writer):
     """Files below `root` (a path of any of Beam's file systems) in some encoding.
 
+    The names of folders depend on all `schemas` that there are (schemas/storage/table_names.py).
     `job` tells this job's temporary files from those of others. It is its own writer."""
 
     def __init__(
-        self, scheme: str, root: str, encoding: Encoding, job: str, shown: str | None = None
-    ) -> None:
+        self, scheme: str, root: str, encoding: Encoding, job: str, shown: str | None = None,
+        schemas: Iterable[Destination] = (),
+    ) -> None:  # fmt: skip
         self.shown = shown or f"{scheme}:{root.rstrip('/')}"
         self.root = root.rstrip("/") or "/"
-        self.encoding = encoding
+        self.encoding, self.ending = encoding, encoding.ending
         self.temporary = f"{self.root}/{TEMPORARY}/{job}"
         self.modes = filesystem.asked_modes()
         self.like: tuple[str, ...] = ()  # paths below the root
+        alike = Names(schemas, schema_folder, apart_folder).alike()
+        self._alike = [each for first, others in alike for each in (first, *others)]
+        self._folder: dict[Destination, str] = {}  # of these; `prepare` knows them
 
     def folder(self, destination: Destination, hour: int) -> str:
+        if name := self._folder.get(destination):
+            return f"{self.root}/{name}/{hour_folder(hour_name(hour))}"
         return f"{self.root}/{Partition(destination, hour_name(hour))}"
 
     def writer(self) -> Writer:
@@ -182,8 +200,22 @@ class FileSink(Sink, Writer):
 
     def prepare(self) -> None:
         with for_people(self.root):
+            self._folder = self._folders()
             filesystem.remove(self.temporary)  # of an attempt of this very job that was killed
             filesystem.make_folder(self.temporary)
+
+    def _folders(self) -> dict[Destination, str]:
+        """The folders of schemas whose names readers may not distinguish. Raises OSError."""
+        if not self._alike:
+            return {}
+        there = filesystem.names(self.root)
+        taken = {name.lower(): Taken(name, schema_in(name)) for name in there}
+        taken |= {name: Taken(name, schema_in(name)) for name in there}
+        names = Names(self._alike, schema_folder, apart_folder)
+        return {
+            each: names.choose(each, lambda name: taken.get(name) or taken.get(name.lower()))
+            for each in self._alike
+        }
 
     def finish(self) -> None:
         below = self.temporary.removeprefix(f"{self.root}/").split("/")

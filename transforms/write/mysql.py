@@ -15,6 +15,7 @@ from typing import Final
 
 from schemas.event import Destination, Event
 from schemas.registry import Registry
+from schemas.storage.table_names import Names, table_names
 from transforms.errors import SinkError
 from transforms.io.mysql.client import DatabaseAway, MysqlFault, TableLocked, engine, fault
 from transforms.io.mysql.server import MysqlServer
@@ -68,8 +69,8 @@ class MysqlSink(Sink):
         return delete_rows(str(self), engine(self.server), rows)
 
 
-def _table(sink: MysqlSink, destination: Destination) -> MysqlTable:
-    return MysqlTable(destination, sink.registry.get(*destination))
+def _table(sink: MysqlSink, names: Names, destination: Destination) -> MysqlTable:
+    return MysqlTable(destination, sink.registry.get(*destination), names)
 
 
 class _MysqlWriter(Writer):
@@ -77,7 +78,9 @@ class _MysqlWriter(Writer):
         self.sink = sink
         self._engine = engine(sink.server, keep=True, lock=_DEFERRING if sink.defers else None)
         self._patience = float(_DEFERRING) if sink.defers else _LOCKED
-        self.table = cache(partial(_table, sink))  # without self: a writer goes when unused
+        self.table = cache(  # without self: a writer goes when unused
+            partial(_table, sink, table_names(sink.registry))
+        )
 
     def insert(
         self, rows: dict[Destination, list[Row]], faults: dict[Destination, MysqlFault]

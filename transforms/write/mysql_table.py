@@ -14,9 +14,10 @@ from pymysql.converters import encoders, escape_datetime, escape_str
 from schemas.bad_event import EVENT_ERROR, in_ascii, shorter, without_addresses
 from schemas.event import Destination, Event
 from schemas.storage.columns import path_text
-from schemas.storage.sql import CreateWithIndexes, insert_parts, lacks, layout, table
+from schemas.storage.sql import CreateWithIndexes, insert_parts, lacks, layout, may_lack, table
 from schemas.storage.sql_rows import DoesNotFit, row
-from transforms.io.mysql.client import MysqlFault, TableLocked, ValueRefused, fault, look
+from schemas.storage.table_names import Names
+from transforms.io.mysql.client import MysqlFault, TableLocked, ValueRefused, fault, find, look
 from transforms.write.sink import Rejected, RejectedEvent
 
 FAULTS: Final = (sa.exc.DBAPIError, pymysql.Error, MysqlFault)
@@ -47,6 +48,7 @@ class Row(NamedTuple):
 
     literal: str  # (1,'x',…) as MySQL reads it where backslashes escape
     event: Event
+    lacking: frozenset[str] = frozenset()  # columns that it leaves out
 
     @property
     def size(self) -> int:
@@ -64,14 +66,22 @@ class Inserted(NamedTuple):
 class MysqlTable:
     """The table of a schema revision. It is made when rows are first inserted."""
 
-    def __init__(self, destination: Destination, document: dict[str, Any]) -> None:
-        self._destination = destination
-        self._described = table(document, destination)
-        self.name = str(self._described.name)
-        self._row = row(document, strict=destination != EVENT_ERROR)
-        self._insert = insert_parts(self._described)
+    def __init__(self, destination: Destination, document: dict[str, Any], names: Names) -> None:
+        self._destination, self._document, self._names = destination, document, names
         self._paths = {column.name: path_text(column.path) for column in layout(document)}
         self._room = 0  # bytes of a statement; 0 until the table is known to be there
+        self._describe(names.of(destination))
+        self._leave_out(frozenset())
+
+    def _describe(self, name: str) -> None:
+        self.name = name
+        self._described = table(self._document, self._destination, name)
+
+    def _leave_out(self, lacking: frozenset[str]) -> None:
+        self._lacking = lacking
+        strict = self._destination != EVENT_ERROR
+        self._row = row(self._document, strict=strict, lacking=lacking)
+        self._insert = insert_parts(self._described, lacking)
 
     def forget(self) -> None:
         """Look at the table again before the next rows."""
@@ -90,7 +100,7 @@ class MysqlTable:
         if (dt := values["dt"]) is not None and dt.microsecond:  # it would be rounded
             values["dt"] = dt.replace(microsecond=0)
         literals = [_LITERALS[type(value)](value) for value in values.values()]
-        return Row(f"({','.join(literals)})", event)
+        return Row(f"({','.join(literals)})", event, self._lacking)
 
     def insert(self, connection: sa.Connection, rows: list[Row]) -> Inserted:
         """Insert rows in one transaction, all but those that the table can't hold.
@@ -103,7 +113,7 @@ class MysqlTable:
                 {}, [RejectedEvent(self._destination, row.event, error) for row in rows]
             )
         counts: dict[str, tuple[int, int]] = {}
-        rejected: list[RejectedEvent] = []
+        rows, rejected = self._fitted(rows)
         for split, of_split in groupby(rows, lambda each: each.event.line.origin.split):
             given, new = counts.get(split, (0, 0))
             for part in _parts(of_split, min(_BYTES, self._room)):
@@ -113,6 +123,16 @@ class MysqlTable:
             counts[split] = given, new
         connection.commit()
         return Inserted(counts, rejected)
+
+    def _fitted(self, rows: list[Row]) -> tuple[list[Row], list[RejectedEvent]]:
+        """The rows with the columns that the table turned out to have, and what is rejected now."""
+        fitted, rejected = [], []
+        for each in rows:
+            try:
+                fitted.append(each if each.lacking == self._lacking else self.row(each.event))
+            except Rejected as error:
+                rejected.append(RejectedEvent(self._destination, each.event, error))
+        return fitted, rejected
 
     def _insert_all(
         self, connection: sa.Connection, rows: list[Row]
@@ -159,7 +179,8 @@ class MysqlTable:
         of another schema whose name is the same in a table's."""
         if self._room:
             return
-        found = look(connection, self.name)
+        name, found = find(connection, self._names, self._destination)
+        self._describe(name)
         if found is None:
             connection.execute(CreateWithIndexes(self._described, if_not_exists=True))
             found = look(connection, self.name)
@@ -168,11 +189,12 @@ class MysqlTable:
         if found.owner not in (None, self._destination):
             raise Rejected(f"the table {self.name} is that of the schema {found.owner}", "schema")
         lack = lacks(self._described, found)
-        if lack.columns:
+        if not may_lack(self._document).issuperset(lack.columns):
             raise MysqlFault(
                 f"it lacks {', '.join(lack.columns)}, as it was made by another version; "
                 "`el mysql plan` says how to add them"
             )
+        self._leave_out(frozenset(lack.columns))
         if lack.unique or lack.others:
             others = {each.name: [*each.columns] for each in lack.others}
             raise MysqlFault(f"only uuid may be unique in it, and must be; {others} are")

@@ -142,6 +142,8 @@ class Sink(ABC):
     """The folder that its files are below, which has a ledger; empty for a sink without files."""
     temporary: str = ""
     """A folder below `root`, for files that nobody is to see yet."""
+    ending: str = ""
+    """What the names of its files end with: a folder has files of one kind."""
     has_rows: bool = False
     """Whether it keeps events as rows of tables, which `delete_rows` can take out again."""
     drops_bots: bool = False

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.schema import CreateColumn
 
 from schemas.event import Destination, Event
 from schemas.registry import Registry
-from schemas.storage.sql import insert_ignoring_repeats, table
+from schemas.storage.sql import CreateWithIndexes, insert_ignoring_repeats, may_lack, table
 from schemas.storage.sql_rows import row
+from schemas.storage.table_names import SQLITE_TABLES, Names, sqlite_look, table_names
 from transforms.errors import SinkError
 from transforms.io.mysql.client import DatabaseAway, MysqlFault, TableLocked, fault
 from transforms.io.retry import patiently
@@ -67,7 +69,7 @@ class _TableWriter(Writer):
         self._sink = sink
         self._engine = sink.engine()
         # Without self: a writer goes when it is no longer used.
-        self.table = cache(partial(_create, sink, self._engine))
+        self.table = cache(partial(_create, sink, self._engine, table_names(sink.registry)))
 
     def insert(self, rows: _Rows) -> list[Receipt]:
         """Insert rows of any tables in one transaction; says what was new and what was not."""
@@ -88,18 +90,48 @@ class _TableWriter(Writer):
         self._engine.dispose()
 
 
-def _create(sink: SqliteSink, engine: sa.Engine, destination: Destination) -> _Table:
+def _create(sink: SqliteSink, engine: sa.Engine, names: Names, destination: Destination) -> _Table:
     document = sink.registry.get(*destination)
-    described = table(document, destination)
     with _transaction(sink, engine) as connection:
-        described.metadata.create_all(connection)
-        there = {column["name"] for column in sa.inspect(connection).get_columns(described.name)}
-    if missing := [column.name for column in described.columns if column.name not in there]:
-        raise SinkError(
-            f"{sink}: table {described.name} lacks {', '.join(missing)}. It was made for "
-            "another schema; rename or drop it, and it will be made anew."
-        )
-    return _Table(described.name, insert_ignoring_repeats(described), row(document))
+        look = sqlite_look(connection.exec_driver_sql(SQLITE_TABLES).tuples())
+        described = table(document, destination, names.choose(destination, look))
+        if not connection.dialect.has_table(connection, described.name):
+            connection.execute(CreateWithIndexes(described))
+            for index in sorted(described.indexes, key=lambda index: str(index.name)):
+                index.create(connection)
+        missing = _missing(connection, described)
+        if not may_lack(document).issuperset(missing):
+            raise SinkError(
+                f"{sink}: table {described.name} lacks {', '.join(missing)}. It was made for "
+                "another schema; rename or drop it, and it will be made anew."
+            )
+        lacking = frozenset(_not_added(connection, described, missing))
+    given = row(document, lacking=lacking)
+    return _Table(str(described.name), insert_ignoring_repeats(described), given)
+
+
+def _missing(connection: sa.Connection, described: sa.Table) -> list[str]:
+    columns = sa.inspect(connection).get_columns(described.name)
+    there = {str(each["name"]).lower() for each in columns}
+    return [name for name in map(str, described.columns.keys()) if name.lower() not in there]
+
+
+def _not_added(
+    connection: sa.Connection, described: sa.Table, missing: Iterable[str]
+) -> Iterator[str]:
+    """Add columns, with their indexes, and yield those that SQLite doesn't add."""
+    preparer, added = connection.dialect.identifier_preparer, set()
+    for name in missing:
+        text = CreateColumn(described.columns[name]).compile(connection)
+        alter = f"ALTER TABLE {preparer.format_table(described)} ADD COLUMN {text}"
+        try:
+            connection.exec_driver_sql(alter)
+            added.add(name)
+        except sa.exc.DBAPIError:  # there are too many
+            yield name
+    for index in sorted(described.indexes, key=lambda index: str(index.name)):
+        if not added.isdisjoint(column.name for column in index.columns):
+            index.create(connection)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 
 from el_beam.advice import quoted
-from el_beam.books.folder import check_apart, is_previous, make_private
+from el_beam.books.folder import check_apart, check_kind, is_previous, make_private
 from el_beam.books.ledger.entries import runs_of
 from el_beam.books.ledger.model import RAW, LedgerError, RunNote
 from transforms.counts.summary import Summary
@@ -15,7 +15,8 @@ from transforms.write.sink import Sink
 
 def make_ready(sinks: Collection[Sink], state: str = "") -> None:
     """Make the folders of a state and of raw archives, which are for their group, where they aren't
-    there. Raises NestedFolders where a folder is inside another, SinkError; OSError of a state."""
+    there. Raises NestedFolders where a folder is inside another, MixedFolder, SinkError; OSError of
+    a state."""
     roots = sorted({sink.root for sink in sinks} - {""})
     archives = {sink.root for sink in sinks if str(sink).startswith(RAW)}
     if state:
@@ -23,11 +24,20 @@ def make_ready(sinks: Collection[Sink], state: str = "") -> None:
     for root in roots:
         with for_people(root):
             check_apart(root)
+    for sink in sinks:
+        check_files(sink)
     if state:
         make_private(state)
     for root in archives:
         with for_people(root):
             make_private(root)
+
+
+def check_files(sink: Sink) -> None:
+    """Raises MixedFolder where a sink's folder has files of another kind, SinkError."""
+    if sink.root:
+        with for_people(sink.root):
+            check_kind(sink.root, sink.ending)
 
 
 def check_rotated(sinks: Iterable[Sink], marks: Mapping[str, FileMark]) -> None:

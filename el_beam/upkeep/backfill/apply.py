@@ -15,6 +15,7 @@ from contextlib import ExitStack
 
 from el_beam.books.folder import check_apart
 from el_beam.books.ledger.audit import compare
+from el_beam.books.ledger.beginning import check_files
 from el_beam.books.ledger.changes import changing, finish, prepare
 from el_beam.books.ledger.copies import DataFile, why_it_stays
 from el_beam.books.ledger.entries import read_ledger
@@ -55,6 +56,7 @@ def apply(
     home = home_of(plan.raw, files)
     for sink in files:
         check_apart(sink.root)
+        check_files(sink)
     with ExitStack() as held:
         leases = {sink.root: held.enter_context(changing(sink.root)) for sink in files}
         PLANS.create(home, plan.name, plan)

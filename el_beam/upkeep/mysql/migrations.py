@@ -13,12 +13,14 @@ import sqlalchemy as sa
 from schemas.event import Destination
 from schemas.registry import Registry, SchemaError
 from schemas.storage.sql import MYSQL, TableFacts, additions, create_table_sql, lacks, table
+from schemas.storage.table_names import table_names
 from transforms.io.mysql.client import (
     DatabaseAway,
     MysqlFault,
     NoRight,
     TableLocked,
     fault,
+    find,
     look,
     reason,
 )
@@ -86,12 +88,14 @@ def plans(
 ) -> Iterator[TablePlan]:
     """What there is to do for each of these schemas. Raises FAULTS, RegistryError,
     RegistryUnavailable."""
-    taken: dict[str, Destination] = {}  # names of tables that are to be made
+    names = table_names(registry)
     with engine.connect() as connection:
         for schema in schemas:
             try:
-                described = table(registry.get(*schema), schema)
-                found = look(connection, str(described.name))
+                document = registry.get(*schema)
+                described = table(document, schema, names.of(schema))  # if it can't be looked for
+                name, found = find(connection, names, schema)
+                described = table(document, schema, name)
             except SchemaError as error:
                 yield TablePlan("", schema, "not in the registry", notes=(str(error),))
                 continue
@@ -101,9 +105,7 @@ def plans(
                 name = str(described.name)
                 yield TablePlan(name, schema, "cannot be read", by_hand=(reason(error),))
                 continue
-            other = schema if found else taken.setdefault(str(described.name), schema)
-            as_it_is = found if other == schema else TableFacts(other, (), ())
-            yield plan_of(schema, described, as_it_is)
+            yield plan_of(schema, described, found)
 
 
 def apply(engine: sa.Engine, registry: Registry, plan: TablePlan) -> TablePlan:
@@ -111,7 +113,7 @@ def apply(engine: sa.Engine, registry: Registry, plan: TablePlan) -> TablePlan:
     what the server refuses is for a person.
 
     Raises DatabaseAway, NoRight, SchemaError, RegistryError, RegistryUnavailable."""
-    described = table(registry.get(*plan.schema), plan.schema)
+    described = table(registry.get(*plan.schema), plan.schema, plan.table)
 
     def attempt() -> TablePlan:
         try:

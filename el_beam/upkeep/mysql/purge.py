@@ -16,9 +16,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from el_beam.upkeep.mysql.keep import Kept, check_tables, fields_of, kept
+from el_beam.upkeep.mysql.keep import Kept, check_tables, kept
 from el_beam.upkeep.mysql.tables import Ours, Strange, tables
-from el_beam.upkeep.retention.keep_list import Keep
+from el_beam.upkeep.retention.keep_list import Keep, fields_of
 from schemas.event import Destination
 from schemas.registry import Registry, SchemaError
 from schemas.storage.sql import MYSQL, TableFacts, folded

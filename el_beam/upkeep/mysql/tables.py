@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import sqlalchemy as sa
 
 from schemas.event import Destination
-from schemas.storage.sql import table_name
+from schemas.storage.table_names import Names, apart_table, table_name
 from transforms.io.mysql.client import look
 
 _VERSIONED: Final = "it is system-versioned: its history keeps what is removed"
@@ -43,15 +43,19 @@ class Strange(NamedTuple):
 def tables(connection: sa.Connection, registry: Iterable[Destination]) -> Iterator[Ours | Strange]:
     """Ours, by name; and those that only look like ours. Raises FAULTS."""
     small = connection.exec_driver_sql("SELECT @@lower_case_table_names").scalar_one()
-    names = {table_name(*schema): schema for schema in registry}
-    called = {name.lower(): schema for name, schema in names.items()} if small else names
+    schemas = [*registry]
+    names = Names(schemas, lambda schema: table_name(*schema), apart_table)
+    lower = {table_name(*each).lower(): names.heir(table_name(*each)) for each in schemas[::-1]}
     alike = {name for (name,) in connection.exec_driver_sql(_ALIKE).all()}
     for name, comment, kind in connection.exec_driver_sql(_TABLES).all():
         if comment.startswith("schema ") and (found := look(connection, name)) and found.owner:
-            schema, mine = found.owner, table_name(*found.owner).casefold() == name.casefold()
+            schema = found.owner
+            mine = name.casefold() in {
+                each.casefold() for each in (table_name(*schema), apart_table(schema))
+            }
             why = f"its comment is that of the table of {found.owner}: a copy?"
             made: Ours | Strange = Ours(name, schema) if mine else Strange(name, schema, why)
-        elif not comment and (named := called.get(name.lower() if small else name)):
+        elif not comment and (named := lower.get(name) if small else names.heir(name)):
             made = Ours(name, named)
         elif name in alike:
             made = Strange(name, None, "it has uuid, timestamp and userAgent: a copy?")

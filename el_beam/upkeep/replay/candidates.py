@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from el_beam.connectors.contract import Selection
+from el_beam.connectors.contract import Selection, Store, StoredError
 from schemas.event import Destination, Origin, RawLine
-from schemas.storage.sql import table_name
 from transforms.counts.summary import HourKey
 
 _LINES = """
@@ -111,14 +110,16 @@ class Candidates:
         )
         return [(Destination(*to), hour, lines) for *to, hour, lines in rows]
 
-    def selection(self, *, tables: bool) -> Selection:
-        """Which events of a store may be those of these lines; `tables`: it names schemas as
-        tables are named."""
+    def selection(self, store: Store) -> Selection:
+        """Which events of a store may be those of these lines. Raises StoredError."""
         counts = self.counts()
-        names = {table_name(*to) if tables else str(to) for to, _, _ in counts}
+        try:
+            names = {store.called(to) for to, _, _ in counts}
+        except store.faults() as error:
+            raise StoredError(f"{store}: {store.describe(error)}") from error
         schemas = re.compile(f"(?:{'|'.join(map(re.escape, sorted(names)))})\\Z")
         hours = sorted({hour for _, hour, _ in counts})
-        if not tables:
+        if not store.tables:
             beginnings = {hour[:length] for hour in hours for length in (4, 7, 10, 13)}
             return _SomeHours(schemas=schemas, hours=frozenset(beginnings))
         if self._number("SELECT COUNT(*) FROM line WHERE NOT timed"):  # rows without a time

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from el_beam.books.folder import check_apart
+from el_beam.books.ledger.beginning import check_files
 from el_beam.books.ledger.changes import Changing, changing, finish, prepare
 from el_beam.connectors.contract import Selection, Store, StoredError
 from el_beam.connectors.event_errors import BadLine, bad_lines
@@ -98,8 +99,10 @@ def replay(
 
     Raises StoredError, JobFailed, SinkError, StateError, UriError, OSError."""
     if apply:
-        for root in {sink.root for sink in sinks.values()} - {""}:
-            check_apart(root)
+        for sink in sinks.values():
+            if sink.root:
+                check_apart(sink.root)
+                check_files(sink)
     with ExitStack() as stack:
         leases = {}
         for sink in sinks.values():
@@ -184,7 +187,7 @@ class _Replay:
             return
 
         def uuids() -> Iterator[str]:
-            for event in store.events(self.lines.selection(tables=store.tables)):
+            for event in store.events(self.lines.selection(store)):
                 self.heard()
                 yield event.uuid
 

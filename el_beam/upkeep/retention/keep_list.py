@@ -3,10 +3,13 @@
     Edit: [wiki, event.action]       # of every revision; of a struct all, or parts
     NavigationTiming_18988839: []    # of this one: the rows, and no field
 
-What nobody has is a mistake, for it would make null what was meant.
+A field is the path of a property, in which a dot of a key is `\\.`, or what files call it: the
+names of its columns. It stays with all in it, also with what of it was rescued. What nobody has is
+a mistake, for it would make null what was meant.
 """
 
 import difflib
+import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +18,7 @@ from typing import Any
 import yaml
 
 from el_beam.books.ledger.model import LedgerError
+from schemas.storage.columns import RESCUED, Column, json_text, nested_columns, path_text
 
 _SHOWN = 30  # names of what there is
 
@@ -62,6 +66,64 @@ def read_keep(path: str | None) -> Keep:
     ):
         raise KeepError(f"{path} must have lists of fields as `Schema: [event.action, wiki]`")
     return Keep({str(name): frozenset(fields) for name, fields in document.items()})
+
+
+def names_of(document: dict[str, Any]) -> dict[str, str]:
+    """The path of each property of a schema, by what files call it: event.page_id ->
+    event.page\\.id"""
+    found: dict[str, str] = {}
+
+    def walk(columns: Iterable[Column], path: tuple[str, ...], names: tuple[str, ...]) -> None:
+        for each in columns:
+            mine, called = (*path, each.key), (*names, each.name)
+            found[".".join(called)] = path_text(mine)
+            walk(each.children, mine, called)
+
+    walk(nested_columns(document), (), ())
+    return found
+
+
+def resolved(document: dict[str, Any], fields: frozenset[str]) -> frozenset[str]:
+    """The paths of fields. What is the path of one property and what files call another is the
+    path."""
+    names = names_of(document)
+    paths = {*names.values()}
+    return frozenset(each if each in paths else names.get(each, each) for each in fields)
+
+
+def fields_of(document: dict[str, Any]) -> set[str]:
+    """The fields that a list may name of a schema's events."""
+    names = names_of(document)
+    return {*names, *names.values(), RESCUED}
+
+
+def rescued(text: str, fields: Collection[str]) -> str | None:
+    """What stays of RESCUED, if these paths stay with all in them; None for nothing."""
+    stays = {path: value for path, value in json_object(text).items()
+             if not leading_to(path).isdisjoint(fields)}  # fmt: skip
+    return json_text(stays) if stays else None
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """The object in a JSON text; an empty one of any other text."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def leading_to(path: str) -> set[str]:
+    """a.b\\.c -> a, a.b\\.c"""
+    parts: list[str] = [""]
+    escaped = False
+    for letter in path:
+        if letter == "." and not escaped:
+            parts.append("")
+            continue
+        parts[-1] += letter
+        escaped = letter == "\\" and not escaped
+    return {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
 
 
 def check(

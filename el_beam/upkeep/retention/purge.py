@@ -7,12 +7,14 @@ table that it doesn't name goes as a whole, and so does the archive.
 
 import hashlib
 import json
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
-from itertools import accumulate, chain, groupby, zip_longest
+from functools import cache, partial
+from itertools import chain, groupby, zip_longest
 from math import inf
 
 import pyarrow as pa
@@ -24,14 +26,31 @@ from el_beam.books.ledger.changes import Changing, finish, prepare, written
 from el_beam.books.ledger.model import STATES, Change, Ledger, LedgerFile
 from el_beam.books.state.state import State
 from el_beam.upkeep.compaction import attempt, closed, name_of, start_of
-from el_beam.upkeep.retention.keep_list import Keep, KeepError, check
-from schemas.storage.columns import RESCUED, json_text
+from el_beam.upkeep.retention.keep_list import (
+    Keep,
+    KeepError,
+    check,
+    fields_of,
+    leading_to,
+    names_of,
+    rescued,
+    resolved,
+)
+from schemas.registry import Registry, SchemaError
+from schemas.registry.base import Json
+from schemas.storage.columns import RESCUED
 from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
 from transforms.io.files.base import FileInfo
-from transforms.layout import ALL, LEDGER, REPLACED, TEMPORARY, hour_in
+from transforms.layout import ALL, LEDGER, REPLACED, TEMPORARY, hour_in, schema_in
 
+Documents = Callable[[str], Json | None]
+"""Returns the schema of a Schema_revision, or None if nobody knows it."""
 _AT_WORK = timedelta(days=1)  # what was written since then may be of a run that hasn't ended
+
+
+def unknown(_: str) -> None:
+    """No schema is known: properties are called as their columns."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +107,7 @@ def _has_only(file: LedgerFile, fields: frozenset[str] | None) -> bool:
     return fields is not None and name is not None and name.kept == kept_mark(fields)
 
 
-def purge(step: Step, changing: Changing) -> dict[str, str]:
+def purge(step: Step, changing: Changing, documents: Documents = unknown) -> dict[str, str]:
     """Do it; the old files are gone for good then, here at least. Returns which could not be read,
     and why: they stay as they are.
 
@@ -98,7 +117,9 @@ def purge(step: Step, changing: Changing) -> dict[str, str]:
     made, of, removed = Summary(), {}, []
     for file in step.files:
         if step.keep is not None:
-            table = attempt(partial(_cut, f"{root}/{file.path}", step.keep), file.path, problems)
+            document = documents(file.schema)
+            whole = partial(_cut, f"{root}/{file.path}", step.keep, document)
+            table = attempt(whole, file.path, problems)
             if table is None:
                 continue
             name = name_of(file.path)
@@ -118,8 +139,8 @@ def purge(step: Step, changing: Changing) -> dict[str, str]:
     return problems
 
 
-def _cut(path: str, keep: frozenset[str]) -> pa.Table:
-    return cut(filesystem.read(path), keep)
+def _cut(path: str, keep: frozenset[str], document: Json | None) -> pa.Table:
+    return cut(filesystem.read(path), keep, document)
 
 
 def left_over(root: str, old: TooOld) -> Iterator[str]:
@@ -165,33 +186,65 @@ def _awaited(root: str) -> Iterator[str]:
                 yield from (file.temporary for file in in_root(entry.summary, root))
 
 
+_NUMBERED = re.compile(r"(.+)_[1-9]\d*", re.DOTALL)
 _ALWAYS = frozenset({"uuid", "dt"})  # which tell of nobody, and without which rows are no rows
 _ROWS = 10_000  # that are cut at once
 
 
-def check_files(keep: Keep, ledger: Ledger) -> None:
-    """Raises KeepError where the list names what no Parquet file of a folder has, OSError."""
+def documents_of(registry: Registry) -> Documents:
+    """The schemas of a registry. Raises RegistryError, RegistryUnavailable."""
+
+    @cache
+    def document(name: str) -> Json | None:
+        schema = schema_in(name)
+        with suppress(SchemaError):
+            return registry.get(*schema) if schema else None
+        return None
+
+    return document
+
+
+def check_files(keep: Keep, ledger: Ledger, documents: Documents = unknown) -> None:
+    """Raises KeepError where the list names what no Parquet file of a folder has, or what nobody
+    can tell from another property; OSError."""
     tables: dict[str, list[LedgerFile]] = defaultdict(list)
     for file in sorted(ledger.files.values()):
         if name_of(file.path) and file.schema != str(ALL):
             tables[file.schema].append(file)
 
-    def fields_of(names: list[str], named: frozenset[str]) -> set[str]:
+    def fields_of_files(names: list[str], named: frozenset[str]) -> set[str]:
         """Of as many files as it takes to find those that are named."""
         has: set[str] = set()
         problems: dict[str, str] = {}
+        for name in names:
+            has |= fields_of(document) if (document := documents(name)) else set()
         files = zip_longest(*(tables[name] for name in names))  # the first of each table first
         for file in filter(None, chain.from_iterable(files)):
-            schema = attempt(partial(_schema, f"{ledger.root}/{file.path}"), file.path, problems)
-            has.update(_paths(schema or ()))
             if has and named <= has:
                 break
+            schema = attempt(partial(_schema, f"{ledger.root}/{file.path}"), file.path, problems)
+            found = {*_paths(schema or ())}
+            if not documents(file.schema) and (alike := sorted(_alike(named, found))):
+                raise KeepError(
+                    f"no registry has {file.schema}, and without its schema nobody can tell which "
+                    f"properties {', '.join(alike)} are: --schemas names a registry"
+                )
+            has |= found
         if not has:
             path, why = next(iter(problems.items()))
             raise KeepError(f"{path}: {why}")
         return has
 
-    check(keep, tables, fields_of)
+    check(keep, tables, fields_of_files)
+
+
+def _alike(named: Iterable[str], columns: Collection[str]) -> set[str]:
+    """Fields that may be of several properties: columns whose names would be the same end with a
+    number."""
+    found = {match[1] for each in columns if (match := _NUMBERED.fullmatch(each))}
+    families = {each for each in found if each in columns}
+    return {each for each in named for above in leading_to(each)
+            if (_NUMBERED.fullmatch(above) or [above, above])[1] in families}  # fmt: skip
 
 
 def _schema(path: str) -> pa.Schema:
@@ -211,19 +264,20 @@ def kept_mark(fields: frozenset[str]) -> str:
     return hashlib.sha256(json.dumps(sorted(fields)).encode()).hexdigest()[:8]
 
 
-def cut(content: bytes, keep: frozenset[str]) -> pa.Table:
-    """A Parquet file's rows, of whose columns only these have values, and `uuid` and `dt`. What
-    was rescued of a field that stays is its value, and stays. A name that no column has is passed
-    over: revisions differ. Raises OSError, ValueError, ArrowException."""
+def cut(content: bytes, keep: frozenset[str], document: Json | None = None) -> pa.Table:
+    """A Parquet file's rows, of whose columns only these have values, and `uuid` and `dt`; the
+    document of their schema says which properties the columns are of. A name that no column has is
+    passed over: revisions differ. Raises OSError, ValueError, ArrowException."""
     parquet = pq.ParquetFile(pa.BufferReader(content))
     schema = parquet.schema_arrow
-    keep |= _ALWAYS
-    kept = {path for path in _paths(schema) if keep.intersection(_leading_to(path))}
+    paths = names_of(document) if document else {}
+    fields = (resolved(document, keep) if document else keep) | _ALWAYS
 
     def column(found: pa.Array, name: str) -> pa.Array:
-        if name == RESCUED and name not in keep:
-            return _rescued(found, kept)
-        return _kept(found, name, keep)
+        if name == RESCUED and name not in fields:
+            texts = (rescued(text, fields) if text else None for text in found.to_pylist())
+            return pa.array(texts, found.type)
+        return _kept(found, name, fields, paths)
 
     batches = [
         pa.RecordBatch.from_arrays(
@@ -234,30 +288,18 @@ def cut(content: bytes, keep: frozenset[str]) -> pa.Table:
     return pa.Table.from_batches(batches, schema)
 
 
-def _leading_to(path: str) -> Iterator[str]:
-    """a.b.c -> a, a.b, a.b.c"""
-    return accumulate(path.split("."), "{}.{}".format)
-
-
-def _kept(column: pa.Array, name: str, keep: frozenset[str]) -> pa.Array:
-    if name in keep:
+def _kept(
+    column: pa.Array, name: str, fields: frozenset[str], paths: Mapping[str, str]
+) -> pa.Array:
+    """What fields leave of a column. A property of no known schema is called as its column."""
+    path = paths.get(name, name)
+    if path in fields:
         return column
-    within = any(each.startswith(f"{name}.") for each in keep)
+    within = any(each.startswith(f"{path}.") for each in fields)
     if not within or not pa.types.is_struct(column.type):
         return pa.nulls(len(column), column.type)
     children = [
-        _kept(pc.struct_field(column, field.name), f"{name}.{field.name}", keep)
+        _kept(pc.struct_field(column, field.name), f"{name}.{field.name}", fields, paths)
         for field in column.type
     ]
     return pa.StructArray.from_arrays(children, fields=[*column.type], mask=pc.is_null(column))
-
-
-def _rescued(column: pa.Array, kept: set[str]) -> pa.Array:
-    """Of JSON objects from path to value: those that are of fields that stay."""
-
-    def left(text: str | None) -> str | None:
-        found = json.loads(text) if text else {}
-        stays = {path: value for path, value in found.items() if path in kept}
-        return json_text(stays) if stays else None
-
-    return pa.array([left(text) for text in column.to_pylist()], column.type)

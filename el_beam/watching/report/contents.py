@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from el_beam.watching.report.timeline import Minute, minute_of
 from schemas.bad_event import EVENT_ERROR
-from schemas.storage.sql import table_name
+from schemas.event import Destination
+from schemas.storage.table_names import SQLITE_TABLES, called, sqlite_look, table_name
 from transforms.counts.summary import Summary
 
 _UNKNOWN = "no known schema"
@@ -94,16 +95,18 @@ def _hours(summary: Summary) -> Iterator[Minute]:
         yield Minute(minute_of(f"{key.hour}:00Z"), schema, valid, count - valid)
 
 
-def _tables(summary: Summary) -> dict[str, str]:
+def _tables(connection: sqlite3.Connection, summary: Summary) -> dict[str, str]:
     """The schema of each table with valid events of the run; the largest first."""
+    look = sqlite_look(connection.execute(SQLITE_TABLES))
     ordered = sorted(summary.schemas.items(), key=lambda item: (-item[1][0], item[0]))
     names = [name.rpartition("_") for name, (valid, _) in ordered if valid]
-    return {table_name(schema, int(revision)): schema for schema, _, revision in names}
+    return {called(Destination(schema, int(revision)), look): schema
+            for schema, _, revision in names}  # fmt: skip
 
 
 def _holds_all(connection: sqlite3.Connection, summary: Summary) -> bool:
     named = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    tables = [*_tables(summary), *([_ERRORS] if summary.bad else [])]
+    tables = [*_tables(connection, summary), *([_ERRORS] if summary.bad else [])]
     if not {*tables} <= {name for (name,) in named}:
         return False
     counts = (connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in tables)
@@ -119,7 +122,7 @@ def _answers(connection: sqlite3.Connection, summary: Summary, run: RunFacts) ->
     if summary.bad:
         examples = {reason: ExampleLine(*values) for reason, *values, _ in ask(_EXAMPLES)}
         minutes += ask(_BAD_MINUTES)
-    tables = _tables(summary)
+    tables = _tables(connection, summary)
     for table, schema in tables.items():
         minutes += ask(_MINUTES.format(table), (schema,))
         browsers.update(dict(ask(_BROWSERS.format(table)).fetchall()))

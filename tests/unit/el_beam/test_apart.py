@@ -1,12 +1,25 @@
 """Folders inside each other are refused before anything is read."""
 
 import os
+from itertools import permutations
 from pathlib import Path
 
 import pytest
 
 from el_beam import cli
-from el_beam.books.folder import NestedFolders, check_apart
+from el_beam.books.folder import NestedFolders, check_apart, check_kind
+from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, event_error
+from schemas.event import Origin, RawLine
+from schemas.registry import open_registry
+from transforms.write.encodings import JsonLinesEncoding, ParquetEncoding, RawEncoding
+from transforms.write.files import Encoding, FileSink, publish
+
+ENCODINGS: dict[str, Encoding] = {
+    "parquet": ParquetEncoding(open_registry(None)),
+    "jsonl": JsonLinesEncoding(),
+    "raw": RawEncoding(),
+}
+BAD = Stage.PARSE, Reason.BAD_JSON, "x"
 
 
 def el(*words: str) -> int:
@@ -57,10 +70,54 @@ def test_an_archive_and_what_is_made_of_it(
 
 
 def test_folders_of_the_same_name_are_beside_each_other(tmp_path: Path) -> None:
-    """`el` and `el2`; and two kinds of files may share one."""
+    """`el` and `el2`."""
     (tmp_path / "log").write_text("x\n")
-    sinks = (f"parquet:{tmp_path}/el", f"raw:{tmp_path}/el2", f"jsonl:{tmp_path}/el")
+    sinks = (f"parquet:{tmp_path}/el", f"raw:{tmp_path}/el2", f"jsonl:{tmp_path}/el3")
     assert el("run", f"file:{tmp_path}/log", *sinks, "--dry-run") == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("parquet:D/el", "jsonl:D/el"),
+        ("parquet:D/el", "raw:D/./x/../el/"),
+        ("raw:D/el", "jsonl:D/link"),
+        ("jsonl:D/el", "jsonl:D//el"),
+        ("parquet:hdfs://127.0.0.1:1/el", "raw:hdfs://127.0.0.1:1//x/../el/"),
+        ("parquet:D/el", "--errors=jsonl:D/el"),
+    ],
+)
+def test_two_kinds_of_files_in_one_folder(
+    first: str, second: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "el").mkdir()
+    (tmp_path / "link").symlink_to("el")
+    (tmp_path / "log").write_text("x\n")
+    sinks = [each.replace("D/", f"{tmp_path}/") for each in (first, second)]
+    assert el("run", f"file:{tmp_path}/log", *sinks) == 2
+    shown = [sink.removeprefix("--errors=").rstrip("/") for sink in sinks]
+    assert capsys.readouterr().err == (
+        f"el run: {shown[1]} and {shown[0]} are one folder: give each its own, beside the other\n"
+    )
+    assert [*(tmp_path / "el").iterdir()] == []
+
+
+@pytest.mark.parametrize("schemes", permutations(["parquet", "jsonl", "raw"], 2))
+def test_two_kinds_of_files_by_different_calls(
+    schemes: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there, other = schemes
+    origin = Origin("file", "/a.log", 0, 1_552_201_200.0, "a-0")
+    sink = FileSink(there, f"{tmp_path}/el", ENCODINGS[there], "job")
+    bundle = sink.bundle()
+    bundle.add(EVENT_ERROR, event_error(BadEvent(RawLine(b"x", origin), *BAD)))
+    publish([receipt.file for receipt in bundle.commit() if receipt.file])
+    (tmp_path / "el/_ledger").mkdir()
+    (tmp_path / "el/_OTHER").mkdir()
+    (tmp_path / "log").write_text("x\n")
+    assert el("run", f"file:{tmp_path}/log", f"{other}:{tmp_path}/el/../el") == 2
+    assert f"/el has files {sink.ending}, and this sink's are ." in capsys.readouterr().err
+    check_kind(f"{tmp_path}/el", sink.ending)
 
 
 def test_by_different_calls(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Where files are and what they are called: what is written is read back, whatever the names."""
 
 import re
+from collections.abc import Callable
 from pathlib import PurePosixPath
 
 import pytest
@@ -88,9 +89,11 @@ def test_a_partition_is_read_as_it_was_written(schema: Destination, hour: str) -
     assert layout.hour_in(f"/srv/{partition}/x.parquet") == hour
 
 
-@given(SCHEMAS)
-def test_a_schemas_folder_is_one_and_visible(schema: Destination) -> None:
-    folder = layout.schema_folder(schema)
+@given(SCHEMAS, st.sampled_from([layout.schema_folder, layout.apart_folder]))
+def test_a_schemas_folder_is_one_and_visible(
+    schema: Destination, name_of: Callable[[Destination], str]
+) -> None:
+    folder = name_of(schema)
     assert PurePosixPath("/srv", folder).parent == PurePosixPath("/srv")
     assert folder.isascii() and folder.isprintable() and not is_hidden(folder)
     assert "=" not in folder and folder not in layout.RESERVED

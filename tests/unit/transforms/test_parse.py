@@ -11,9 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from schemas import strict_json
 from schemas.bad_event import BadEvent, Reason
 from schemas.capsule import uuid5_hex
-from schemas.event import LONGEST_LINE, Event, Origin, RawLine
+from schemas.event import LONGEST_EVENT, LONGEST_LINE, Event, Origin, RawLine
 from schemas.line_format import DEFAULT_FORMAT, FormatError, unquote
 from transforms.parse import line_parser
 
@@ -220,10 +221,38 @@ def test_events_as_json_keep_their_uuid() -> None:
     assert bad(parse("json", '{"timestamp": []}')).reason is Reason.BAD_TIMESTAMP
 
 
-@pytest.mark.parametrize("format_", [DEFAULT_FORMAT, "json"])
-def test_a_line_may_be_so_long(format_: str) -> None:
-    assert bad(parse(format_, b"?" * LONGEST_LINE)).reason is not Reason.LINE_TOO_LONG
-    assert bad(parse(format_, b"?" * (LONGEST_LINE + 1))).reason is Reason.LINE_TOO_LONG
+def test_old_events_as_json_lose_the_notes_of_clients() -> None:
+    """As EventLogging's processor dropped them; nothing else is parsed again."""
+    old = CAPSULE | {"uuid": "u", "clientValidated": True, "isTruncated": False, "seqId": "5"}
+    assert good(parse("json", json.dumps(old))) == CAPSULE | {"uuid": "u", "seqId": "5"}
+
+
+@pytest.mark.parametrize("value", [b"1e15,", b'"\xff",', b'"\xe2\x82\xac",', b"-9E14,", b"[],"])
+def test_what_jsonl_writes_is_read_again(value: bytes) -> None:
+    """However much longer an event is as JSON than in its line."""
+    begin, end = b'{"schema":"S","revision":1,"wiki":"w","event":{"l":[', b"0]}}"
+    line = begin + value * ((LONGEST_LINE - len(begin + end)) // len(value)) + end
+    event = good(parse("%j", line))
+    written = strict_json.dumps(event)
+    assert good(parse("json", written)) == event
+    twice = (b"%s" % written).replace(b"1000000000000000.0", b"1e15")
+    assert parse("json", twice) == event
+    long = begin + value * (LONGEST_EVENT // len(value)) + end
+    assert bad(parse("json", long)).reason is Reason.LINE_TOO_LONG
+
+
+def test_json_that_would_be_too_long_once_it_is_written() -> None:
+    line = b'{"event":[' + b"1e15," * 800_000 + b"0]}"
+    assert bad(parse("json", line)).reason is Reason.LINE_TOO_LONG
+    assert good(parse("json", line.replace(b"1e15", b"1.25")))
+
+
+@pytest.mark.parametrize(
+    ("format_", "longest"), [(DEFAULT_FORMAT, LONGEST_LINE), ("json", LONGEST_EVENT)]
+)
+def test_a_line_may_be_so_long(format_: str, longest: int) -> None:
+    assert bad(parse(format_, b"?" * longest)).reason is not Reason.LINE_TOO_LONG
+    assert bad(parse(format_, b"?" * (longest + 1))).reason is Reason.LINE_TOO_LONG
 
 
 FORMATS = [DEFAULT_FORMAT, "json", "%q %t", "%{seqId}d EventLogging %j", "%q %{x}i %u", "%j"]

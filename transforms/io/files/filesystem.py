@@ -8,6 +8,7 @@ A caller that wants other files than those of the machine mounts them (docs/deci
 
 import hashlib
 import os
+import posixpath
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,7 @@ from transforms.io.files.base import Access, FileAway, FileInfo, Files, FoundAcc
 from transforms.io.files.local import LocalFiles
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
+_HDFS = re.compile("hdfs://[^/]*")
 _TOP = re.compile(rf"(?:{_SCHEME.pattern}[^/]*)?")
 PRIVATE: Final = 0o640
 _PRIVATE = re.compile(r"_temporary|_replaced|EventError_\d+")  # folders: see transforms/layout.py
@@ -87,7 +89,11 @@ def absolute(path: str) -> str:
 
 def real(path: str) -> str:
     """A path by which a folder is the same whatever links lead to it, where we can know that."""
-    return os.path.realpath(path) if is_local(path) else path.rstrip("/")
+    if is_local(path):
+        return os.path.realpath(path)
+    if place := _HDFS.match(path):  # its servers take a path so, too; a key of gs:// is as it is
+        path = place[0].lower() + posixpath.normpath(f"/{path[place.end() :].lstrip('/')}")
+    return path.rstrip("/")
 
 
 def folders_above(path: str) -> Iterator[str]:

@@ -9,7 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import IsolationLevel
 
 from schemas.errors import ElBeamError
-from schemas.storage.sql import ColumnFacts, Index, TableFacts, owner_of
+from schemas.event import Destination
+from schemas.storage.sql import ColumnFacts, Index, TableFacts
+from schemas.storage.table_names import Names, Taken, owner_of
 from transforms.io.mysql.server import MysqlServer
 from transforms.io.secrets import SettingsError, content
 
@@ -196,6 +198,21 @@ def look(connection: sa.Connection, name: str) -> TableFacts | None:
         raise MysqlFault("it is a view, or no table of its own")
     columns = connection.exec_driver_sql(f"SHOW COLUMNS FROM {quoted}").mappings().all()
     return TableFacts(owner_of(create), tuple(map(_column, columns)), _indexes(connection, quoted))
+
+
+def find(
+    connection: sa.Connection, names: Names, schema: Destination
+) -> tuple[str, TableFacts | None]:
+    """The name of a schema's table, and the table, or None if there is none yet. Raises DBAPIError,
+    MysqlFault."""
+    seen: dict[str, TableFacts | None] = {}
+
+    def taken(name: str) -> Taken | None:
+        found = seen[name] = look(connection, name)
+        return Taken(name, found.owner) if found else None
+
+    name = names.choose(schema, taken)
+    return name, seen.get(name)
 
 
 def _column(told: Any) -> ColumnFacts:

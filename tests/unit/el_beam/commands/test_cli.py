@@ -16,6 +16,8 @@ from el_beam.config.options import ConfigError
 from el_beam.config.run_config import RunConfig
 from el_beam.running.process import diverted
 from el_beam.terminal.console import printable
+from schemas.event import Destination
+from schemas.storage.table_names import apart_table
 
 EL = [sys.executable, "-m", "el_beam.cli"]
 ROOT = Path(cli.__file__).parents[1]
@@ -131,6 +133,34 @@ def test_unusable_schemas_aretold(tmp_path: Path, capsys: pytest.CaptureFixture[
     out, err = capsys.readouterr()
     assert out.splitlines()[0].split() == ["A", "1"]
     assert err.startswith("el schema list: unusable: schema B revision 1: ")
+
+
+def test_names_that_are_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are said beforehand: of schemas, and of properties of one."""
+    for name, keys in {"Edit": "a", "edit": "a", "a/b": "a", "a_b": ["x.y", "x_y"]}.items():
+        (tmp_path / "s" / name).mkdir(parents=True)
+        document = {"properties": {key: {"type": "string"} for key in keys}}
+        (tmp_path / "s" / name / "1.json").write_text(json.dumps(document))
+    lower, slash = (apart_table(Destination(name, 1)) for name in ("edit", "a/b"))
+    notes = [
+        f"schema edit revision 1 has the table {lower}, if it has none yet, as edit_1 is like that "
+        "of Edit revision 1",
+        f"schema a/b revision 1 has the table {slash}, if it has none yet, as a_b_1 is like that "
+        "of a_b revision 1",
+        "schema edit revision 1 has the folder %65%64%69%74_1, if it has none yet, as edit_1 is "
+        "like that of Edit revision 1",
+        "schema a_b revision 1: event.x_y is x_y_2 in files",
+    ]
+    assert el("schema", "list", "--schemas", f"{tmp_path}/s") == 0
+    told = capsys.readouterr().err.splitlines()
+    assert sorted(told) == sorted(f"el schema list: note: {note}" for note in notes)
+    (tmp_path / "log").write_text("x\n")
+    run_it = ("run", f"file:{tmp_path}/log", "stdout:", "--schemas", f"{tmp_path}/s", "--dry-run")
+    assert el(*run_it) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert sorted(told) == sorted(f"el run: note: {note}" for note in notes)
+    assert el("schema", "show", "edit", "--schemas", f"{tmp_path}/s") == 0
+    assert f"CREATE TABLE `{lower}` (" in capsys.readouterr().out
 
 
 def test_patterns_that_take_long_are_told(

@@ -17,7 +17,7 @@ from el_beam import cli
 from el_beam.commands import reconcile as command
 from el_beam.connectors.contract import Fields, Selection, Store, StoredError, StoredEvent
 from el_beam.connectors.reconcile import advice, compare
-from schemas.storage.sql import table_name
+from schemas.storage.table_names import table_name
 
 HOURS = ["2019-03-10T07", "2019-03-10T08"]
 SCHEMAS = ["S_1", "a.b/c_3"]

@@ -19,7 +19,7 @@ from schemas.bad_event import event_error
 from schemas.capsule import event_time, uuid5_hex
 from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import Registry
-from schemas.storage.sql import table_name
+from schemas.storage.table_names import table_name
 from transforms.layout import hour_name
 from transforms.parse import line_parser
 from transforms.write.encodings import JsonLinesEncoding, ParquetEncoding, RawEncoding

@@ -136,6 +136,33 @@ def test_repeats(folder: Folder) -> None:
     assert sum(each.repeated for each in folder.ledger().hours()) == 4
 
 
+def test_a_property_that_came_without_a_new_revision(folder: Folder) -> None:
+    """Files of both shapes become one of the wider shape, whichever comes first; of other types
+    they stay apart."""
+
+    def table(number: int, event: dict[str, Any] | None) -> pa.Table:
+        event_ = pa.array([event, None])
+        return events(number, number + 1).set_column(2, "event", event_)
+
+    folder.write("a", table(1, {"a": "x", "n": {"b": True, "l": ["y"]}}))
+    folder.write("b", table(3, {"a": "z"}))
+    folder.write("c", table(5, {"new": 5, "n": {"b": None, "c": 1.5}}))
+    folder.write("d", events(7).drop_columns(["event"]))
+    assert folder.compact() == Compacted(1)
+    (rows,) = folder.rows()
+    empty = {"a": None, "n": None, "new": None}
+    assert [row["event"] for row in rows] == [
+        {"a": "x", "n": {"b": True, "l": ["y"], "c": None}, "new": None}, None,
+        empty | {"a": "z"}, None,
+        empty | {"new": 5, "n": {"b": None, "l": None, "c": 1.5}}, None,
+        None,
+    ]  # fmt: skip
+    folder.write("e", table(8, {"a": 8}))
+    assert folder.compact() == Compacted(2)
+    assert [len(rows) for rows in folder.rows()] == [7, 2]
+    assert folder.compact() == Compacted()
+
+
 def test_of_two_the_first_stays(folder: Folder) -> None:
     """Whichever was written first: names are in the order of what was read."""
     folder.write("b", events(1, mark=["second"]))

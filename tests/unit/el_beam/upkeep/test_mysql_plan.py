@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from el_beam.upkeep.mysql.migrations import plan_of
 from schemas.event import Destination
-from schemas.storage.sql import ColumnFacts, Index, TableFacts, folded, lacks, owner_of, table
+from schemas.storage.sql import ColumnFacts, Index, TableFacts, folded, lacks, table
+from schemas.storage.table_names import owner_of
 
 S = Destination("S", 1)
 DOCUMENT: dict[str, Any] = {

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from el_beam.cli import main
-from el_beam.upkeep.mysql.keep import check_tables, fields_of, kept
+from el_beam.upkeep.mysql.keep import check_tables, kept
 from el_beam.upkeep.mysql.purge import Pace
-from el_beam.upkeep.retention.keep_list import Keep, KeepError
+from el_beam.upkeep.retention.keep_list import Keep, KeepError, fields_of
 from schemas.storage.columns import RESCUED, path_text
 from schemas.storage.sql import layout
 

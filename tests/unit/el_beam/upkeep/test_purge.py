@@ -25,7 +25,15 @@ from el_beam.books.state.state import Attempt, Intent, Manifest, State
 from el_beam.cli import main as el
 from el_beam.upkeep.compaction import compact, hours
 from el_beam.upkeep.retention.keep_list import Keep, KeepError, read_keep
-from el_beam.upkeep.retention.purge import TooOld, check_files, cut, left_over, purge, steps
+from el_beam.upkeep.retention.purge import (
+    TooOld,
+    check_files,
+    cut,
+    documents_of,
+    left_over,
+    purge,
+    steps,
+)
 from schemas.registry import open_registry
 from transforms.counts.summary import HourKey, Summary
 from transforms.io.files import filesystem
@@ -185,7 +193,7 @@ def test_a_struct_as_a_whole(folder: Folder) -> None:
     assert first["event"] == {"action": "save", "user": {"name": SECRETS[2], "edits": 5}}
     assert first["userAgent"] == {"browser_family": SECRETS[1]}
     rescued = json.loads(second["_rescued_data"])
-    assert rescued == {"event.action": 5, "event.user": SECRETS[3]}, "but for what has no column"
+    assert rescued == json.loads(RESCUED), "with all in it, also what has no column"
     assert first["ip"] is None
 
 
@@ -200,6 +208,26 @@ def test_rescued_data_as_a_whole(folder: Folder) -> None:
     folder.purge(keeping(Edit="_rescued_data"))
     assert folder.rows("Edit_1")[1]["_rescued_data"] == RESCUED
     assert folder.rows("Edit_1")[0]["event"] is None
+
+
+def test_columns_that_only_a_schema_tells_apart(folder: Folder, tmp_path: Path) -> None:
+    """`event.a_b` is the property a_b, wherever its column's name comes from."""
+    folder.write("K_2", OLD, event=[{"a_b": "dot", "a_b_2": "line", "c": "c"}, None])
+    (tmp_path / "s/K").mkdir(parents=True)
+    keys = {"a.b": {"type": "string"}, "a_b": {"type": "string"}, "c": {"type": "string"}}
+    (tmp_path / "s/K/2.json").write_text(json.dumps({"properties": keys}))
+    documents = documents_of(open_registry(f"{tmp_path}/s"))
+    ledger = read_ledger(str(folder.root))
+    for field in ("event.a_b", "event.a_b_2"):
+        with pytest.raises(KeepError, match=f"no registry has K_2, .* {field} are: --schemas"):
+            check_files(keeping(K_2=field), ledger)
+        check_files(keeping(K_2=field), ledger, documents)
+    check_files(keeping(K_2="event.c"), ledger)
+    with changing(str(folder.root)) as change:
+        (step,) = (step for step in steps(ledger, keeping(K_2="event.a_b"), TooOld(
+            datetime.now(UTC), timedelta(90))) if step.files[0].schema == "K_2")  # fmt: skip
+        assert purge(step, change, documents) == {}
+    assert folder.rows("K_2")[0]["event"] == {"a_b": None, "a_b_2": "line", "c": None}
 
 
 def test_lists_go_whole() -> None:

@@ -21,8 +21,9 @@ from schemas.event import Destination
 from schemas.registry import CATALOG
 from schemas.storage import sql
 from schemas.storage.columns import RESCUED
-from schemas.storage.sql import create_table_sql, insert_ignoring_repeats, layout, table, table_name
+from schemas.storage.sql import create_table_sql, insert_ignoring_repeats, layout, table
 from schemas.storage.sql_rows import DoesNotFit, row
+from schemas.storage.table_names import table_name
 
 ORACLE = Path(__file__).resolve().parents[3] / "golden" / "oracle"
 GOLDEN = json.loads((ORACLE / "golden.json").read_text())

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.validation.draft3 import problem_with
+from schemas.validation.documents import problem_with
 from schemas.validation.validator import Validator
 
 Json = dict[str, Any]

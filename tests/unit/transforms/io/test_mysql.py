@@ -21,7 +21,8 @@ from el_beam.uris import UriError
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, event_error
 from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import Registry, open_registry
-from schemas.storage.sql import create_table_sql, owner_of, table
+from schemas.storage.sql import create_table_sql, table
+from schemas.storage.table_names import Names, apart_table, owner_of, table_name
 from transforms.errors import SinkError
 from transforms.io.mysql.client import (
     DatabaseAway,
@@ -42,6 +43,7 @@ from transforms.write.sink import Receipt, Rejected
 
 HERE = Destination("S", 1)
 LINE = RawLine(b"raw", Origin("file", "a.log", 7, 1_552_200_000.0, "a-0"))
+NAMES = Names([], lambda schema: table_name(*schema), apart_table)
 DOCUMENT = {"properties": {"n": {"type": "integer"}, "text": {"type": "string"}}}
 
 
@@ -216,7 +218,9 @@ def test_literals_are_those_of_pymysql(value: Any) -> None:
 
 
 def test_rows_are_literals_without_fractions_of_dt() -> None:
-    row = MysqlTable(HERE, DOCUMENT).row(event(5, event={"n": 5, "text": "it's \\ %s"}, ip="::1"))
+    row = MysqlTable(HERE, DOCUMENT, NAMES).row(
+        event(5, event={"n": 5, "text": "it's \\ %s"}, ip="::1")
+    )
     assert row.literal == (
         "('00000000000000000000000000000005','2019-03-10 07:00:00','20190310070000',NULL,NULL,NULL,"
         "5,'it\\'s \\\\ %s','{\\\"dt\\\":\\\"2019-03-10T07:00:00.75Z\\\"}')"
@@ -226,13 +230,13 @@ def test_rows_are_literals_without_fractions_of_dt() -> None:
 def test_what_a_column_cannot_hold_is_rejected() -> None:
     long = event(1, event={"text": "x" * 1025})
     with pytest.raises(Rejected, match=r"event_text, VARCHAR\(1024\), can't hold a text of 1,025"):
-        MysqlTable(HERE, DOCUMENT).row(long)
+        MysqlTable(HERE, DOCUMENT, NAMES).row(long)
 
 
 def test_event_errors_are_never_rejected(registry_of: Callable[..., Registry]) -> None:
     bad = BadEvent(LINE._replace(data=b"\xff" * 70_000), Stage.PARSE, Reason.BAD_JSON, "m" * 16_000,
                    "p" * 2_000, "s" * 60_000)  # fmt: skip
-    errors = MysqlTable(EVENT_ERROR, registry_of({}).get(*EVENT_ERROR))
+    errors = MysqlTable(EVENT_ERROR, registry_of({}).get(*EVENT_ERROR), NAMES)
     assert "event.schema" in errors.row(event_error(bad)).literal
 
 

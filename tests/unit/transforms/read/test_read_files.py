@@ -14,7 +14,7 @@ import zstandard
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemas.event import LONGEST_LINE, RawLine
+from schemas.event import LONGEST_EVENT, RawLine
 from transforms.errors import UnreadableInput
 from transforms.layout import file_split, is_hidden
 from transforms.read import files
@@ -64,7 +64,7 @@ def test_of_lines_too_long_so_much_is_kept_that_it_shows(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "_CHUNK", chunk)
-        patch.setattr(files, "LONGEST_LINE", longest)
+        patch.setattr(files, "LONGEST_EVENT", longest)
         found = [
             line
             for start in range(0, max(len(data), 1), size)
@@ -98,8 +98,8 @@ def test_a_line_of_any_length_takes_constant_memory() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert length == 200 * 2**20
-    assert len(kept) == LONGEST_LINE + 1
-    assert peak < 12 * 2**20
+    assert len(kept) == LONGEST_EVENT + 1
+    assert peak < 4 * LONGEST_EVENT
 
 
 def zstd(data: bytes) -> bytes:
@@ -159,7 +159,7 @@ def test_a_frame_that_unpacks_to_much_stays_in_memory(folder: Path) -> None:
     (line,) = read_split(split)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert len(line.data) > LONGEST_LINE
+    assert len(line.data) > LONGEST_EVENT
     assert peak < 200 * 2**20
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from schemas.bad_event import EVENT_ERROR
-from schemas.event import Destination, Event, Origin, RawLine
+from schemas.bad_event import EVENT_ERROR, BadEvent, event_error
+from schemas.event import LONGEST_EVENT, LONGEST_LINE, Destination, Event, Origin, RawLine
+from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import Registry
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
-from transforms.layout import hour_folder, hour_name, schema_folder
+from transforms.layout import hour_folder, hour_name, schema_folder, schema_in
 from transforms.parse import line_parser
 from transforms.read.files import find_splits, read_split
 from transforms.write import files
@@ -311,3 +313,56 @@ def test_a_folder_in_the_place_of_a_file(sinks: Sinks) -> None:
     )
     with pytest.raises(SinkError):
         sinks.write(sink, event(1))
+
+
+@pytest.mark.parametrize(
+    "length",
+    [0, LONGEST_LINE, LONGEST_LINE + 1, LONGEST_EVENT, LONGEST_EVENT + 1, LONGEST_EVENT + 2],
+)
+def test_an_archive_reads_back_as_what_was_read(length: int, tmp_path: Path) -> None:
+    """Lines of any length: the same event, or the same EventError."""
+    (tmp_path / "a.log").write_bytes(b"x" * length + b"\nnext\n")
+    (split,) = find_splits((f"{tmp_path}/a.log",))
+    lines = [*read_split(split)]
+    bundle = FileSink("raw", f"{tmp_path}/raw", RawEncoding(), "j").bundle()
+    for line in lines:
+        bundle.add(EVENT_ERROR, Event({}, line))
+    files.publish(receipt.file for receipt in bundle.commit() if receipt.file)
+    again = [line for each in find_splits((f"{tmp_path}/raw/**/*.raw.parquet",))
+             for line in read_split(each)]  # fmt: skip
+    assert [line.data for line in again] == [line.data for line in lines]
+    kept = min(length, LONGEST_EVENT + 1)
+    assert [len(line.data) for line in lines] == [kept, 4]
+    assert [line.origin.offset for line in again] == [0, length + 1]
+    for format_ in (DEFAULT_FORMAT, "json"):
+        parse = line_parser(format_)
+        first, second = parse(lines[0]), parse(again[0])
+        assert isinstance(first, BadEvent) and isinstance(second, BadEvent)
+        assert event_error(first).data == event_error(second).data
+        if length > LONGEST_EVENT:
+            assert first.message.endswith(f"not an event; `raw:` keeps the first {kept:,}")
+
+
+def test_folders_whose_names_are_alike(tmp_path: Path) -> None:
+    """Of names that differ in case one is spelled out, whoever comes first; existing ones stay."""
+    upper, lower, other = Destination("Edit", 1), Destination("edit", 1), Destination("EDIT", 1)
+
+    def folders(root: str, *schemas: Destination, known: tuple[Destination, ...]) -> list[str]:
+        sink = FileSink("jsonl", f"{tmp_path}/{root}", JsonLinesEncoding(), "j", schemas=known)
+        sink.prepare()
+        bundle = pickle.loads(pickle.dumps(sink)).bundle()
+        for number, each in enumerate(schemas):
+            bundle.add(each, event(number, split=f"{root}-{len(known)}"))
+        files.publish(receipt.file for receipt in bundle.commit() if receipt.file)
+        found = [name for name in filesystem.names(sink.root) if name != "_temporary"]
+        assert {schema_in(name) for name in found} == {*known}
+        return found
+
+    both = upper, lower
+    assert folders("a", upper, lower, known=both) == ["%65%64%69%74_1", "Edit_1"]
+    assert folders("b", lower, upper, known=both) == ["%65%64%69%74_1", "Edit_1"]
+    assert folders("c", lower, known=(lower,)) == ["edit_1"]
+    assert folders("c", upper, lower, known=both) == ["%45%64%69%74_1", "edit_1"]
+    three = folders("b", other, lower, known=(*both, other))
+    assert three == ["%45%44%49%54_1", "%65%64%69%74_1", "Edit_1"]
+    assert len({name.lower() for name in three}) == 3

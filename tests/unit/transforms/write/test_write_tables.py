@@ -6,14 +6,19 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateTable
 
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage
 from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import Registry
+from schemas.storage.sql import table
+from schemas.storage.table_names import apart_table, owner_of
 from transforms.errors import SinkError
 from transforms.route import Choice
 from transforms.write import tables
@@ -116,6 +121,71 @@ def test_names_of_schemas_are_made_names_of_tables(sink: SqliteSink) -> None:
     (receipt,) = write(sink, event(1), to=Destination("a.b/c-d", 3))
     assert receipt.where == "a_b_c_d_3"
     assert query(sink, "SELECT COUNT(*) FROM a_b_c_d_3") == [(1,)]
+
+
+EDIT, LOWER, SLASH, FLAT = (Destination(name, 1) for name in ("Edit", "edit", "a/b", "a_b"))
+
+
+def alike(tmp_path: Path, registry_of: Callable[..., Registry], *known: Destination) -> SqliteSink:
+    made = SqliteSink(f"{tmp_path}/e.db", registry_of(dict.fromkeys(known, DOCUMENT)))
+    made.prepare()
+    return made
+
+
+@pytest.mark.parametrize("order", permutations([EDIT, LOWER, SLASH, FLAT]))
+def test_schemas_whose_names_are_alike_have_tables_of_their_own(
+    order: tuple[Destination, ...], tmp_path: Path, registry_of: Callable[..., Registry]
+) -> None:
+    """Which are called how doesn't depend on who comes first."""
+    sink = alike(tmp_path, registry_of, *order)
+    names = {each: write(sink, event(1), to=each)[0].where for each in order}
+    assert (names[EDIT], names[FLAT]) == ("Edit_1", "a_b_1")
+    assert names[LOWER] == apart_table(LOWER) and names[SLASH] == apart_table(SLASH)
+    assert {each: write(sink, event(2), to=each)[0].where for each in order[::-1]} == names
+
+
+def test_a_table_keeps_its_name(tmp_path: Path, registry_of: Callable[..., Registry]) -> None:
+    """Also one of the release before, which says nothing of its schema."""
+    first = alike(tmp_path, registry_of, LOWER)
+    assert write(first, event(1), to=LOWER)[0].where == "edit_1"
+    both = alike(tmp_path, registry_of, EDIT, LOWER)
+    assert write(both, event(2), to=EDIT)[0].where == apart_table(EDIT)
+    assert write(both, event(2), to=LOWER)[0].where == "edit_1"
+    query(both, "DROP TABLE edit_1")
+    query(both, str(CreateTable(table(DOCUMENT, LOWER)).compile(dialect=sqlite.dialect())))
+    assert write(both, event(3), to=LOWER)[0].where == "edit_1"
+    assert write(both, event(3), to=EDIT)[0].where == apart_table(EDIT)
+
+
+def test_a_property_that_came_without_a_new_revision_gets_its_column(
+    sink: SqliteSink, registry_of: Callable[..., Registry]
+) -> None:
+    write(sink, event(1))
+    more = {"properties": {**DOCUMENT["properties"], "a": {"properties": {"id": {}}}}}
+    newer = SqliteSink(sink.path, registry_of({HERE: more}))
+    new = event(2)
+    new.data["event"]["a"] = {"id": "x"}
+    for writing in (newer, sink, newer):
+        write(writing, event(1), new)
+    found = query(sink, "SELECT uuid, event_n, event_a_id, _rescued_data FROM S_1 ORDER BY 1")
+    assert found == [(f"{1:032x}", 1, None, None), (f"{2:032x}", 2, "x", None)]
+    (owner,) = query(sink, "SELECT sql FROM sqlite_master WHERE name = 'S_1'")
+    assert owner_of(*owner) == HERE
+    indexed = query(sink, "SELECT c.name FROM pragma_index_list('S_1') AS i "
+                          "JOIN pragma_index_info(i.name) AS c")  # fmt: skip
+    assert ("event_a_id",) in indexed
+
+
+def test_values_without_a_column_are_rescued(sink: SqliteSink) -> None:
+    """Where SQLite adds none: a table has 2,000 columns at most."""
+    names = ", ".join(f"c{n}" for n in range(1992))
+    query(
+        sink,
+        "CREATE TABLE S_1 (id INTEGER PRIMARY KEY, uuid TEXT UNIQUE, dt, timestamp, "
+        f"userAgent, webHost, wiki, _rescued_data, {names})",
+    )
+    assert write(sink, event(1, "t"))[0].written == 1
+    assert query(sink, "SELECT _rescued_data FROM S_1") == [('{"event.n":1,"event.text":"t"}',)]
 
 
 def test_a_table_that_lacks_columns_is_told(sink: SqliteSink) -> None:
