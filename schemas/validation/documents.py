@@ -1,4 +1,4 @@
-"""Documents that are schemas, and why others are none."""
+"""Documents that are schemas, and why one is not a schema."""
 
 import re
 from collections.abc import Iterator
