@@ -13,6 +13,7 @@ from el_beam.config.alike import alike
 from el_beam.terminal.console import printable
 from schemas.event import Destination
 from schemas.registry import Registry, SchemaError, UnknownSchema, open_registry
+from schemas.storage.columns import is_utf8
 from schemas.storage.table_names import table_names
 from transforms.layout import schema_in
 
@@ -67,8 +68,10 @@ def show_schema(args: argparse.Namespace) -> int:
         document = registry.get(name, number)
     except SchemaError as error:
         raise SchemaError(f"{error}; `el schema list` shows what there is") from error
-    in_utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
-    print(json.dumps(document, indent=2, ensure_ascii=not in_utf8))
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    if codecs.lookup(sys.stdout.encoding).name != "utf-8" or not is_utf8(text):
+        text = json.dumps(document, indent=2)
+    print(text)
     if not args.json:
         destination = Destination(name, number)
         _show_columns(document, destination, table_names(registry).of(destination))

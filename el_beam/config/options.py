@@ -22,6 +22,8 @@ _KINDS = {str: "a text", int: "a number", bool: "true or false", list: "a list o
 _DURATION = re.compile(r"(?P<number>\d{1,9}(?:\.\d+)?)(?P<unit>[smh]?)")
 _LINK = re.compile(r" \(\[[^]]*\]\([^)]*\)\)|\[([^]]*)\]\([^)]*\)")  # an aside, or in the sentence
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SHORT = reprlib.Repr()  # of values that may be much larger than their file: YAML has aliases
+_SHORT.maxlevel, _SHORT.maxstring = 2, 100
 
 
 class ConfigError(WrongCall, ValueError):
@@ -107,7 +109,7 @@ def from_yaml(path: str, config: type[Any]) -> dict[str, Given]:
         if key not in known:
             mistakes.append(f"{path}: unknown option {key!r}; there are {', '.join(sorted(known))}")
         elif not _is(value, kind := known[key][1].kind):
-            mistakes.append(f"{path}: {key} must be {_KINDS[kind]}, not {reprlib.repr(value)}")
+            mistakes.append(f"{path}: {key} must be {_KINDS[kind]}, not {_SHORT.repr(value)}")
         else:
             found[known[key][0]] = Given(f"{path}: {key}", value)
     if mistakes:

@@ -15,10 +15,11 @@ from transforms.io.files import filesystem
 
 @pytest.fixture(params=["local", "hdfs"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A folder of its own."""
+    """A folder of its own, whose name is none of the usual ones."""
+    name = "_a[1]*?%41#{b} é"
     if request.param == "local":
-        return str(tmp_path)
-    return f"{request.getfixturevalue('hdfs')}/files/{uuid.uuid4().hex}"
+        return str(tmp_path / name)
+    return f"{request.getfixturevalue('hdfs')}/files/{uuid.uuid4().hex}/{name}"
 
 
 def test_write_and_read(root: str) -> None:

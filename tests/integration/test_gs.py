@@ -86,7 +86,7 @@ def test_files_there_are_those_of_a_disk(bucket: dict[str, str], tmp_path: Path)
     some = [line for line in sample if any(schema in line for schema in SCHEMAS)]
     log.write_bytes(b"\n".join(some[:LINES]))
     run = ("run", f"file:{log}", "--json")
-    there, here = "gs://events/a", f"{tmp_path}/a"
+    there, here = "gs://events/a[1]*", f"{tmp_path}/a"
     told = told_by(bucket, "-m", "el_beam.cli", *run, f"parquet:{there}/parquet",
                    f"jsonl:{there}/jsonl")  # fmt: skip
     assert told["balanced"]

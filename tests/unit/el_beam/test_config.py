@@ -5,6 +5,7 @@ import dataclasses
 import pickle
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,17 @@ def test_all_mistakes_of_a_file_at_once() -> None:
 )
 def test_what_is_no_yaml_of_options(text: str) -> None:
     assert len(yaml_mistakes(text)) == 1
+
+
+@pytest.mark.usefixtures("log")
+def test_a_mistake_is_not_larger_than_its_file() -> None:
+    names = "abcdefghi"
+    bomb = "a: &a [x]\n" + "".join(
+        f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in pairwise(names)
+    )
+    told = yaml_mistakes(f"{bomb}source: *i\n")
+    assert len(told) == len(names) + 1 and max(map(len, told)) < 500
+    assert "source must be a text, not [[[...], " in "".join(told)
 
 
 @pytest.mark.usefixtures("log")

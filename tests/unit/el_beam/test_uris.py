@@ -1,8 +1,10 @@
 """URIs as people write them; what is unknown is told with what there is; secrets stay secret."""
 
+from pathlib import Path
+
 import pytest
 
-from el_beam.uris import UriError, masked, parse_uri, size
+from el_beam.uris import UriError, given_path, masked, parse_uri, path_of, size
 
 KNOWN = {"file": frozenset({"split", "x"}), "stdin": frozenset[str](), "a+b": frozenset[str]()}
 
@@ -45,6 +47,27 @@ def test_mistakes_say_what_there_is(text: str, says: str) -> None:
     with pytest.raises(UriError) as caught:
         parse_uri(text, KNOWN, "source")
     assert str(caught.value).startswith(says) or says in str(caught.value)
+
+
+def test_a_home_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell doesn't see it within a URI: it would be a folder called `~`."""
+    monkeypatch.setenv("HOME", "/users/me")
+    known = {"file": frozenset[str](), "parquet": frozenset[str]()}
+
+    def path(text: str) -> str:
+        return path_of(parse_uri(text, known, "sink"))
+
+    assert path("parquet:~/x/~") == "/users/me/x/~"
+    assert path("parquet:~") == "/users/me"
+    assert path("parquet:~root/x") == f"{Path('~root').expanduser()}/x"
+    assert given_path("~/x") == "/users/me/x"
+    for name in ("~x.log", "./~/x", "a/~/x", "hdfs://h:1/~/x"):
+        assert path(f"file:{name}") == name
+    for name in ("~nobody-here/x", "~\n/x"):
+        with pytest.raises(UriError, match=r"for a folder of this name write \./~"):
+            path(f"parquet:{name}")
+    with pytest.raises(UriError, match="is not a name in UTF-8"):
+        path("parquet:\udcff/x")
 
 
 def test_variables_are_filled_in_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

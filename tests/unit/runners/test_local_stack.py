@@ -11,6 +11,7 @@ from runners.local_stack import ServerProcess, Stack, StackError
 from runners.local_stack.component import SERVER_NOTE
 from runners.local_stack.stack import NoSuchComponent
 from runners.orphans import Processes
+from schemas.errors import WrongCall
 
 
 def test_it_is_below_the_users_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,6 +28,13 @@ def test_a_component_that_is_not_there(tmp_path: Path, act: object) -> None:
     assert callable(act)
     with pytest.raises(NoSuchComponent, match="no component kafak; there are kafka, workers,"):
         act(Stack(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["a:b", "a,b", "a[1]", "*", "a#b", "50%", "a&b", "a\nb"])
+def test_a_folder_that_its_servers_would_misread(tmp_path: Path, name: str) -> None:
+    with pytest.raises(WrongCall, match=r"has a meaning in the settings .* \(--dir\)"):
+        next(Stack(tmp_path / name).up(["kafka"]))
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_missing_is_known_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

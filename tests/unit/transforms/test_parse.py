@@ -173,6 +173,7 @@ def test_bad_capsules(capsule: str, reason: Reason, path: str) -> None:
     [
         ("\tcp1\t99999999999999999999\t2019-03-10T07:00:00\tx\ty", Reason.BAD_FIELD, "seqId"),
         ("\tcp1\t9223372036854775808\t2019-03-10T07:00:00\tx\ty", Reason.BAD_FIELD, "seqId"),
+        (f"\tcp1\t{'0' * 30}{2**63}\t2019-03-10T07:00:00\tx\ty", Reason.BAD_FIELD, "seqId"),
         ("\tcp1\t5\t2019-02-30T07:00:00\tx\ty", Reason.BAD_TIMESTAMP, "dt"),
         ("\tcp1\t5\t0000-01-01T00:00:00\tx\ty", Reason.BAD_TIMESTAMP, "dt"),
         (f"\tcp1\t5\t2019-03-10T07:00:00\tx\t{'y' * 801}", Reason.BAD_USER_AGENT, "userAgent"),
@@ -181,6 +182,23 @@ def test_bad_capsules(capsule: str, reason: Reason, path: str) -> None:
 def test_bad_fields(fields: str, reason: Reason, path: str) -> None:
     outcome = bad(beacon(CAPSULE, fields))
     assert (outcome.reason, outcome.path) == (reason, path)
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("0", 0),
+        ("0" * 30, 0),
+        ("0" * 22 + "5", 5),
+        ("0" * 5000 + "9223372036854775807", 2**63 - 1),
+        ("٠" * 30 + "٣٤", 34),
+        ("٣٤", 34),
+    ],
+)
+def test_zeros_before_a_number_change_nothing(written: str, number: int) -> None:
+    data = good(beacon(CAPSULE, BEACON[1].replace("\t5\t", f"\t{written}\t")))
+    assert data["seqId"] == number
+    assert data["uuid"] == uuid5_hex(f"event://cp1/?seqId={number}&dt=2019-03-10T07:00:00Z")
 
 
 def test_line_fields_win_over_the_capsule() -> None:

@@ -146,15 +146,16 @@ class Files(ABC):
         """The name that a part of a pattern is, in a folder; None if it may match several."""
         if not IS_GLOB.search(part):
             return part
-        if not self.exists(f"{folder}{part}"):
-            rest = _ESCAPED.sub("", part)
-            return None if IS_GLOB.search(rest) else _ESCAPED.sub(r"\1", part)
+        plain = _ESCAPED.sub(r"\1", part)
+        there = next((each for each in (part, plain) if self.exists(f"{folder}{each}")), None)
+        if there is None:
+            return None if IS_GLOB.search(_ESCAPED.sub("", part)) else plain
         try:
             matches = glob(part)
         except OSError:
-            return part
+            return there
         names = self.names(folder.rstrip("/") or folder or ".")
-        return None if any(matches(name) for name in names if name != part) else part
+        return None if any(matches(name) for name in names if name != there) else there
 
     def _beginning(self, begin: str) -> Iterable[FileInfo]:
         """All files whose paths begin so, and maybe others."""
@@ -183,7 +184,10 @@ def glob(pattern: str) -> Callable[[str], re.Match[str] | None]:
 
 def _part(part: str) -> str:
     name = re.escape(part)
-    return f"(?:({name})|{_TOKEN.sub(_regex, part)})" if IS_GLOB.search(part) else name
+    if not IS_GLOB.search(part):
+        return name
+    plain = re.escape(_ESCAPED.sub(r"\1", part))
+    return f"(?:({name}|{plain})|{_TOKEN.sub(_regex, part)})"
 
 
 def _regex(token: re.Match[str]) -> str:

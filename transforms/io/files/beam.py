@@ -50,8 +50,9 @@ class BeamFiles(Files):
         return True
 
     def remove(self, path: str) -> None:
-        if found := [path, *(each.path for each in self.walk(path))]:
-            FileSystems.delete([each for each in found if FileSystems.exists(each)])
+        found = [path, *(each.path for each in self.walk(path))]
+        if there := [escaped(each) for each in found if FileSystems.exists(each)]:
+            FileSystems.delete(there)  # which takes patterns
 
     def remove_empty(self, folder: str) -> None:
         return

@@ -194,6 +194,17 @@ def test_a_second_instance_is_refused(state: State) -> None:
         assert two.number == one.number + 1
 
 
+def test_a_second_instance_is_refused_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    """A folder with brackets in its name was taken for a pattern, and the lease not seen."""
+    (tmp_path / "a1").mkdir()
+    state = State(str(tmp_path / "a[1]*"))
+    state.bind("one")
+    with Lease(state) as one, pytest.raises(StateError, match="works on this state"):
+        Lease(state).__enter__()
+    with Lease(state) as two:
+        assert two.number == one.number + 1
+
+
 class _Early(FaultyFiles):
     """Sees folders before anything was in them."""
 

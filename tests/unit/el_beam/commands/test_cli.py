@@ -99,8 +99,28 @@ def test_schema_show(capsys: pytest.CaptureFixture[str]) -> None:
     assert el("schema", "show", "Edit/13457736", "--json") == 0
     earlier = capsys.readouterr().out
     assert "properties" in json.loads(earlier)
-    assert el("schema", "show", "Edit_13457736", "--json") == 0
-    assert capsys.readouterr().out == earlier
+    for name in ("Edit_13457736", "edit_13457736", "eventlogging_Edit_13457736"):
+        assert el("schema", "show", name, "--json") == 0
+        assert capsys.readouterr().out == earlier
+    for name in ("EDIT", "event_edit", "event.Edit", "eventlogging_Edit", "Edit%5F17541122"):
+        assert el("schema", "show", name) == 0
+        assert capsys.readouterr().out == latest
+
+
+def test_schemas_are_shown_by_the_names_of_their_tables_and_folders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a/b.c", "_x", "A/b.c", "Twice", "event_x"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "3.json").write_text(f'{{"title": "{name} ☃\\ud800"}}')
+    for shown, name in [
+        *(("a%2Fb.c_3", "a/b.c"), ("A%2Fb.c_3", "A/b.c"), ("%5Fx_3", "_x"), ("_x_3", "_x")),
+        *(("twice", "Twice"), ("event_x", "event_x"), ("event_x_3", "event_x"), ("x_3", "_x")),
+    ]:
+        assert el("schema", "show", shown, "--json", "--schemas", str(tmp_path)) == 0
+        assert json.loads(capsys.readouterr().out)["title"].startswith(f"{name} ")
+    assert el("schema", "show", "a_b_c_3", "--schemas", str(tmp_path)) == 1
+    assert "'a_b_c_3' may be A/b.c/3, a/b.c/3; `el schema list`" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

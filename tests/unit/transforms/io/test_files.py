@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.io.files import filesystem
-from transforms.io.files.base import FileAway, glob
+from transforms.io.files.base import IS_GLOB, FileAway, escaped, glob
 from transforms.io.files.hdfs import HdfsFiles
 from transforms.io.retry import LONGEST_REQUEST
 from transforms.write.files import publish
@@ -56,6 +56,75 @@ def test_where_a_folder_looks_like_a_pattern(tmp_path: Path) -> None:
     root = str(tmp_path / "a[1]*")
     filesystem.write(f"{root}/x/y", b"")
     assert [each.path for each in filesystem.below(root)] == [f"{root}/x/y"]
+
+
+NAMES = [
+    "a [1].log",
+    "a 1.log",
+    "*.txt",
+    "x[1]/y.log",
+    "x[2]/z.log",
+    "x2/z.log",
+    "[z-a]",
+    "[1/[2",
+    "v[1],*/w.log",
+]
+
+
+@pytest.fixture
+def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in NAMES:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("a [[]1].log", ["a [1].log"]),
+        ("a ?.log", ["a 1.log"]),
+        ("a*1*.log", ["a 1.log", "a [1].log"]),
+        ("*.txt", ["*.txt"]),
+        ("[*].txt", ["*.txt"]),
+        ("x[1]/y.log", ["x[1]/y.log"]),
+        ("x[1]/*", ["x[1]/y.log"]),
+        ("x[1]/", ["x[1]/y.log"]),
+        ("x[1]/?[.]log", ["x[1]/y.log"]),
+        ("x[[]2]/*", ["x[2]/z.log"]),
+        ("x[!3]/*", ["x2/z.log"]),
+        ("x[1-2]/*", ["x2/z.log"]),
+        ("*/z.log", ["x2/z.log", "x[2]/z.log"]),
+        ("**/z.log", ["x2/z.log", "x[2]/z.log"]),
+        (".//x[1]///y.log", ["./x[1]/y.log"]),
+        ("[z-a]", ["[z-a]"]),
+        ("[1/[2", ["[1/[2"]),
+        ("x[3]/*", []),
+        ("v[1][,]*/w.log", ["v[1],*/w.log"]),
+    ],
+)
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_is_there_is_a_name(named: Path, pattern: str, found: list[str], whole: bool) -> None:
+    """A folder with brackets in its name is one, whatever else its name would match."""
+    before = f"{named}/" if whole else ""
+    seen = [each.path for each in filesystem.find(before + pattern)]
+    assert sorted(seen) == [before + each for each in found]
+
+
+@pytest.mark.parametrize("pattern", ["a [1].log", "x[2]/z.log", "x[2]/*"])
+@pytest.mark.usefixtures("named")
+def test_what_may_be_a_name_or_a_pattern_is_refused(pattern: str) -> None:
+    with pytest.raises(OSError, match="it is the name of") as caught:
+        filesystem.find(pattern)
+    advised = str(caught.value).partition("for the one write ")[2].partition(", for all")[0]
+    assert len(filesystem.find(advised)) == 1
+    assert IS_GLOB.sub("", filesystem.find(advised)[0].path).startswith(pattern[0])
+
+
+@given(st.text("ab/.*?[]!^-,", min_size=1))
+def test_an_escaped_path_is_that_path(path: str) -> None:
+    assert glob(escaped(path))(path) and not glob(escaped(path))(f"{path}a")
 
 
 def test_patterns_without_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from schemas.event import LONGEST_EVENT, RawLine
 from transforms.errors import UnreadableInput
 from transforms.layout import file_split, is_hidden
 from transforms.read import files
-from transforms.read.files import FileSplit, cut_lines, find_splits, read_split
+from transforms.read.files import FileSplit, cut_lines, find_splits, read_split, split_of
 
 LINES = b"one\ntwo\r\nthree\rfour\n\n\r\nlast"
 DATA = st.binary(max_size=60) | st.lists(
@@ -211,6 +211,19 @@ def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_patterns(patterns: tuple[str, ...], paths: list[str], inside: Path) -> None:
     """Paths are whole ones: a line's identity may be its place, from whichever folder it's read."""
     assert [split.path for split in find_splits(patterns)] == [str(inside / path) for path in paths]
+
+
+def test_what_is_ours_is_read_where_it_is_named(inside: Path) -> None:
+    """But no glob finds it, whatever folder the files are in."""
+    for name in ("_ledger/x [1]/a.log", "_ledger/x [1]/_temporary/b.log"):
+        (inside / name).parent.mkdir(parents=True)
+        (inside / name).write_bytes(b"x\n")
+    for pattern in ("_ledger/x [1]/*.log", f"{inside}/_ledger/x*/**"):
+        assert [Path(each.path).name for each in find_splits((pattern,))] == ["a.log"]
+    (split,) = find_splits(("_ledger/x [1]/_temporary/b.log",))
+    assert split == split_of(split.path)
+    with pytest.raises(UnreadableInput, match="there is no file"):
+        split_of(f"{inside}/*.log")
 
 
 @pytest.mark.usefixtures("inside")
