@@ -14,7 +14,7 @@ from hostile_schemas import VALUES, WRITTEN, line, schemas
 from thorough import some
 
 from schemas.bad_event import EVENT_ERROR, BadEvent, event_error
-from schemas.event import Destination, Origin, RawLine
+from schemas.event import Destination, Event, Origin, RawLine
 from schemas.registry import Registry, open_registry
 from schemas.storage.sql_rows import row
 from schemas.storage.table_names import table_names
