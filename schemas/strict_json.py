@@ -28,11 +28,14 @@ def loads(raw: bytes) -> Any:
     """Reads a JSON text in UTF-8.
 
     Raises UnicodeDecodeError, json.JSONDecodeError, Unstorable or TooDeep."""
-    shallow = len(raw) < 2 * DEEPEST or raw.count(b"[") + raw.count(b"{") <= DEEPEST
-    if shallow and not _may_have_long_number(raw):
+    if not _may_have_long_number(raw):
         try:
-            return orjson.loads(raw)
-        except orjson.JSONDecodeError:
+            value = orjson.loads(raw)
+            shallow = len(raw) < 2 * DEEPEST or raw.count(b"[") + raw.count(b"{") <= DEEPEST
+            if not shallow:
+                orjson.dumps([[[[value]]]])  # it writes no more than 254 levels
+            return value
+        except (orjson.JSONDecodeError, orjson.JSONEncodeError):
             pass
     return _loads_slowly(raw)
 

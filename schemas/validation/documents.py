@@ -1,4 +1,4 @@
-"""Documents that are schemas, and why one is not a schema."""
+"""Which documents are schemas, and what is wrong with the others."""
 
 import re
 from collections.abc import Iterator

@@ -25,7 +25,7 @@ _Part = tuple[str | int, Any]  # of a value: a key or a place, and what is there
 LONGEST_MESSAGE: Final = 500  # characters
 LONGEST_PATH: Final = 300  # characters
 _SHOWN: Final = 20  # names of extra properties in a message
-MOST_STEPS: Final = 50_000
+MOST_STEPS: Final = 40_000
 """How often a schema is applied to a value of one event: in about half a second."""
 _FEW: Final = 20  # values that are judged one by one before a verdict on their schema is compiled
 NO_REMOTE_SCHEMAS: Final[Any] = Registry()  # a `$ref` that leads out of the schema fails
@@ -283,7 +283,7 @@ def _type(validator: Any, types: Any, instance: object, __: Json) -> Iterator[Va
         if isinstance(each, dict):
             key = (id(each), id(instance))
             if key not in fits:
-                judged.step()
+                judged.step(3)  # to say what is wrong, only to forget it, takes longest
                 fits[key] = next(validator.descend(instance, each), None) is None
             if fits[key]:
                 return

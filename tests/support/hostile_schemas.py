@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 Json = dict[str, Any]
@@ -142,8 +142,8 @@ VALUES: Final[dict[str, str]] = {
 """JSON of a megabyte: one line each."""
 
 
-def lines(name: str, *, whole: bool) -> Iterator[str]:
+def line(name: str, *, whole: bool) -> bytes:
     """A line of `%j` with a value in the property `l`, or as the whole event."""
     event = VALUES[name] if whole else f'{{"l":{VALUES[name]}}}'
     capsule = json.dumps({"schema": "S", "revision": 1, "wiki": "w", "recvFrom": "r"})
-    yield f'{capsule[:-1]}, "event":{event}}}'.replace(" ", "")
+    return f'{capsule[:-1]}, "event":{event}}}'.replace(" ", "").encode()
