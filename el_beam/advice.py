@@ -22,13 +22,14 @@ def command(*words: str, **options: str) -> str:
 
 def typed(path: str) -> str:
     """A path as people type it: commands would take `${NAME}` for a variable, `-x` for an
-    option."""
+    option, `~/` for a home."""
     path = path.replace("${", "${$}{")
-    return f"./{path}" if path.startswith("-") else path
+    return f"./{path}" if path.startswith(("-", "~")) else path
 
 
 def typed_uri(scheme: str, path: str) -> str:
     """The URI of files at a path, as people type it."""
+    path = f"./{path}" if path.startswith("~") else path
     return f"{scheme}:{path.replace('${', '${$}{').replace('?', '${?}')}"
 
 

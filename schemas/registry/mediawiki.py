@@ -168,7 +168,7 @@ class HttpRegistry(Registry):
         """Whether odd answers belong to this question, and the wiki isn't away."""
         now = time.monotonic()
         first, last = self._odd.get(key, (now, now))
-        if now - last > _ODD_TTL:  # nobody has asked meanwhile
+        if now - last > _ODD_TTL and key not in self._failures:  # nobody has asked meanwhile
             first = now
         self._remember(self._odd, key, (first, now))
         if now - first < _ODD_TTL:

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -48,6 +49,7 @@ def test_all_that_is_done_in_a_folder_of_an_odd_name(
     assert wrong.code == 2 and "it is the name of" in wrong.err
     log = f"{root}/a.log".translate({ord(each): f"[{each}]" for each in "*[,"})
     el("run", f"file:{log}", *kinds.values())
+    shutil.copytree(root / "raw", beside / "raw")
     for kind in ("parquet", "raw", "jsonl"):
         assert "lost" not in el("ledger", f"{root}/{kind}")
     for kind in ("jsonl", "sqlite"):
@@ -67,7 +69,13 @@ def test_all_that_is_done_in_a_folder_of_an_odd_name(
 
 
 PLAIN: dict[str, str] = {}
-ODD = {"TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONHASHSEED": "7"}
+ODD = {
+    "TZ": "Asia/Kathmandu",
+    "LC_ALL": "C",
+    "PYTHONUTF8": "0",
+    "PYTHONHASHSEED": "7",
+    "HOME": "/nonexistent",
+}
 LATIN = {"LANG": "tr_TR.ISO8859-9", "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
 
 
@@ -85,7 +93,7 @@ def test_no_setting_of_a_machine_changes_a_byte(tmp_path: Path, lines: bytes) ->
 
 def el_by(settings: dict[str, str], folder: Path, *arguments: str, umask: int = 0o022) -> bytes:
     """What `el` prints under these settings."""
-    changed = {*PLAIN, *ODD, *LATIN}
+    changed = {*ODD, *LATIN} - {"HOME"}
     usual = {name: value for name, value in os.environ.items() if name not in changed}
     done = subprocess.run(
         [*EL, *arguments], env={**usual, "PYTHONPATH": str(ROOT), **settings}, cwd=folder,

@@ -173,6 +173,10 @@ def test_a_question_that_alone_gets_odd_answers_stops_nothing(
         with pytest.raises(InvalidSchema, match="HTTP 403"):
             registry.get("../etc/passwd", 1)
     assert len(wiki.asked) == asked + 2  # it, and the other one; the answer is remembered
+    clock[0] += 100
+    with pytest.raises(InvalidSchema, match="HTTP 403"):
+        registry.get("../etc/passwd", 1)
+    assert len(wiki.asked) == asked + 4  # without another minute
 
 
 def test_an_answer_that_was_odd_once_is_asked_for_again() -> None:
