@@ -128,7 +128,7 @@ def test_where_an_event_is_and_where_it_came_from(imported: Imported) -> None:
 def test_files_on_hdfs(hdfs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sample = ROOT / "examples" / "sample.log.gz"
     far = f"{hdfs}/rec{uuid.uuid4().hex[:8]}"
-    ends = f"parquet:{far}", f"jsonl:{far}", f"sqlite:{tmp_path}/e.db"
+    ends = f"parquet:{far}/p", f"jsonl:{far}/j", f"sqlite:{tmp_path}/e.db"
     assert cli.main(["run", f"file:{sample}", *ends, f"raw:{far}/raw", "--only", ONLY]) == 0
     for end in ends[:2]:
         assert cli.main(["reconcile", end, ends[2]]) == 0
@@ -142,6 +142,6 @@ def test_files_on_hdfs(hdfs: str, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert cli.main(["find", bad["uuid"], ends[0], "--hour", "2019-03-10T08", *raw]) == 0
     (found,) = json.loads(capsys.readouterr().out)["found"]
     assert (found["place"], found["origin"]) == (bad["place"], bad["origin"])
-    assert found["place"].startswith(f"{far}/EventError_14035058/year=2019/")
-    filesystem.remove(f"{far}/EventError_14035058/year=2019/month=03/day=10/hour=08")
+    assert found["place"].startswith(f"{far}/p/EventError_14035058/year=2019/")
+    filesystem.remove(f"{far}/p/EventError_14035058/year=2019/month=03/day=10/hour=08")
     assert cli.main(["reconcile", ends[0], ends[2]]) == 1
