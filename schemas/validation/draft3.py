@@ -25,7 +25,7 @@ _Part = tuple[str | int, Any]  # of a value: a key or a place, and what is there
 LONGEST_MESSAGE: Final = 500  # characters
 LONGEST_PATH: Final = 300  # characters
 _SHOWN: Final = 20  # names of extra properties in a message
-MOST_STEPS: Final = 40_000
+MOST_STEPS: Final = 32_000
 """How often a schema is applied to a value of one event: in about half a second."""
 _FEW: Final = 20  # values that are judged one by one before a verdict on their schema is compiled
 NO_REMOTE_SCHEMAS: Final[Any] = Registry()  # a `$ref` that leads out of the schema fails
@@ -50,6 +50,11 @@ def path_text(path: Iterable[str | int]) -> str:
 
 
 def _shown(value: object) -> str:
+    """Returns `repr` of a value for a message; nothing for one that nobody will see."""
+    return "" if _JUDGED.get().trying else _text_of(value)
+
+
+def _text_of(value: object) -> str:
     """Returns `repr` of a value, or at least as much of it as a message may have: a list of
     a megabyte in lists would otherwise be written once for each level."""
     if isinstance(value, str):
@@ -60,7 +65,7 @@ def _shown(value: object) -> str:
     parts, room = [], LONGEST_MESSAGE
     for each in value:
         parts.append(
-            f"{each!r}: {_shown(value[each])}" if isinstance(value, dict) else _shown(each)
+            f"{each!r}: {_text_of(value[each])}" if isinstance(value, dict) else _text_of(each)
         )
         room -= len(parts[-1])
         if room < 0:
@@ -173,6 +178,7 @@ class _Judged:
 
     def __init__(self, verdict_of: VerdictOf, steps: float) -> None:
         self._verdict_of, self._left = verdict_of, steps
+        self.trying = 0  # unions around the value whose messages nobody will see
         self.fits: dict[tuple[int, int], bool] = {}
         """Whether a value fits a schema, by the ids of both. If two members of a union lead to the
         same `$ref`, the innermost value would else be judged 2 ** levels times."""
@@ -219,13 +225,16 @@ class _Judged:
             return value
         if (number := self._numbers.get(id(value))) is None:
             key: Hashable = (
-                (dict, frozenset((name, self.identity(each)) for name, each in value.items()))
+                (dict, frozenset(zip(value, self._identities(value.values()), strict=True)))
                 if isinstance(value, dict)
-                else (list, tuple(map(self.identity, value)))
+                else (list, self._identities(value))
             )
             number = self._same.setdefault(key, (len(self._same),))
             self._numbers[id(value)] = number
         return number
+
+    def _identities(self, values: Iterable[object]) -> tuple[Hashable, ...]:
+        return tuple([self.identity(x) if isinstance(x, (dict, list)) else x for x in values])
 
 
 _JUDGED: Final[ContextVar[_Judged]] = ContextVar("judged")
@@ -258,7 +267,7 @@ def _enum(_: Any, enum: list[Any], instance: object, __: Json) -> Iterator[Valid
 
 
 def _unique_items(_: Any, unique: object, instance: object, __: Json) -> Iterator[ValidationError]:
-    if not unique or not isinstance(instance, list):
+    if not unique or not isinstance(instance, list) or len(instance) < 2:
         return
     if len(_JUDGED.get().apart(instance)) < len(instance):
         yield ValidationError(f"{_shown(instance)} has non-unique elements")
@@ -276,28 +285,36 @@ def _ref(validator: Any, ref: str, instance: object, schema: Json) -> Iterator[V
 
 
 def _type(validator: Any, types: Any, instance: object, __: Json) -> Iterator[ValidationError]:
+    types = [types] if isinstance(types, str) else types
+    if _is_one_of(validator, types, instance):
+        return
+    names = (each.get("name", each) if isinstance(each, dict) else each for each in types)
+    yield ValidationError(f"{_shown(instance)} is not of type {', '.join(map(repr, names))}")
+
+
+def _is_one_of(validator: Any, types: list[Any], instance: object) -> bool:
     # Both releases list all errors of all members: memory for nothing, as the message has none.
-    judged, types = _JUDGED.get(), [types] if isinstance(types, str) else types
-    fits = judged.fits
+    judged = _JUDGED.get()
     for each in types:
         if isinstance(each, dict):
             key = (id(each), id(instance))
-            if key not in fits:
-                judged.step(3)  # to say what is wrong, only to forget it, takes longest
-                fits[key] = next(validator.descend(instance, each), None) is None
-            if fits[key]:
-                return
+            if key not in judged.fits:
+                judged.step(2)
+                judged.trying += 1
+                judged.fits[key] = next(validator.descend(instance, each), None) is None
+                judged.trying -= 1
+            if judged.fits[key]:
+                return True
         elif validator.is_type(instance, each):
-            return
-    names = (each.get("name", each) if isinstance(each, dict) else each for each in types)
-    yield ValidationError(f"{_shown(instance)} is not of type {', '.join(map(repr, names))}")
+            return True
+    return False
 
 
 def _disallow(
     validator: Any, unwanted: Any, instance: object, _: Json
 ) -> Iterator[ValidationError]:
     for each in [unwanted] if isinstance(unwanted, str) else unwanted:
-        if next(_type(validator, [each], instance, {}), None) is None:
+        if _is_one_of(validator, [each], instance):
             yield ValidationError(f"{each!r} is disallowed for {_shown(instance)}")
 
 

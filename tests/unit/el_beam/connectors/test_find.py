@@ -17,7 +17,7 @@ from schemas.line_format import DEFAULT_FORMAT
 from transforms.read.files import find_splits, read_split
 
 ROOT = Path(__file__).parents[4]
-ENDS = ("sqlite:{}/e.db", "parquet:{}/p", "jsonl:{}/p")
+ENDS = ("sqlite:{}/e.db", "parquet:{}/p", "jsonl:{}/j")
 LINES = 400
 
 
@@ -78,7 +78,7 @@ def test_a_line_that_came_twice(folder: str, stored: list[StoredEvent]) -> None:
 
 def test_other_hours_are_not_read(folder: str, stored: list[StoredEvent]) -> None:
     read = []
-    (end,) = [store_of(f"jsonl:{folder}/p")]
+    (end,) = [store_of(f"jsonl:{folder}/j")]
     hours = {each.hour for each in stored}
     assert len(hours) > 1
     wanted = Selection("2019-03-10T07", "2019-03-10T07")
@@ -153,7 +153,7 @@ def test_as_machines_see_it(
 def test_mistakes(
     folder: str, call: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, _, err = el(capsys, *(each.format(f"jsonl:{folder}/p") for each in call))
+    code, _, err = el(capsys, *(each.format(f"jsonl:{folder}/j") for each in call))
     assert code == 2
     assert err.startswith(f"el find: {says}") and err.count("\n") == 1
 
