@@ -31,7 +31,7 @@ from transforms.io.files.local import LocalFiles
 from transforms.read import kafka_ranges
 
 Break = Callable[[], AbstractContextManager[object]]
-MOST = 400  # histories
+MOST = 600  # histories
 
 
 def _put(owner: object, name: str, instead: object) -> Break:

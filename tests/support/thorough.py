@@ -7,6 +7,9 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
+THOROUGH = bool(os.environ.get("EL_THOROUGH"))
+
+
 def some(every: Sequence[Item], chosen: Sequence[Item]) -> Sequence[Item]:
     """The `chosen` ones of all that there are to try; `every` one if EL_THOROUGH is set."""
-    return every if os.environ.get("EL_THOROUGH") else chosen
+    return every if THOROUGH else chosen
