@@ -208,7 +208,7 @@ def entry() -> int:
 def _begin_again() -> NoReturn:
     """Begin this process anew with names of files in UTF-8: files of ours are called after them,
     whatever the locale is. What people see stays in the encoding of their terminal."""
-    os.environ |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": sys.stderr.encoding}
+    os.environ |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": getattr(sys.stderr, "encoding", "")}
     os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import IO, Any, Final
 
@@ -85,17 +86,17 @@ class FilesConnector(Connector):
 
 
 def _patterns(uri: Uri) -> tuple[str, ...]:
-    """Raises UriError."""
+    """The paths of a source, with commas between: a file may have one in its name. Raises
+    UriError."""
     path = path_of(uri)
-    parts = _COMMA.split(path)
-    try:
-        if len(parts) == 1 or not filesystem.exists(path):
-            return tuple(map(at_home, parts))
-        if not any(filesystem.find(part) for part in filter(None, map(at_home, parts))):
-            return (escaped(path),)
-    except OSError as error:
-        raise UriError(f"cannot look for {path}: {error}") from error
-    raise UriError(f"{path} is the name of a file, and of several: write [,] for a comma of a name")
+    parts = tuple(map(at_home, _COMMA.split(path)))
+    with suppress(OSError):  # the whole may not be a path at all
+        if len(parts) > 1 and filesystem.exists(path):
+            if not any(filesystem.find(part) for part in parts if part):
+                return (escaped(path),)
+            what = f"{path} is the name of a file, and of several"
+            raise UriError(f"{what}: write [,] for a comma of a name")
+    return parts
 
 
 def _split_bytes(uri: Uri) -> dict[str, int]:

@@ -128,12 +128,10 @@ class Files(ABC):
             return [found] if found else []
         rest = "/".join(parts[at:])
         begin, matches = folder + IS_GLOB.split(rest, maxsplit=1)[0], glob(rest)
-        found_as: dict[tuple[bool, ...], list[FileInfo]] = {}
+        found_as: dict[tuple[str, ...], list[FileInfo]] = {}  # by the names that are as written
         for each in self._beginning(begin):
             if match := matches(each.path.removeprefix(folder)):
-                found_as.setdefault(tuple(name is not None for name in match.groups()), []).append(
-                    each
-                )
+                found_as.setdefault(match.groups(default=""), []).append(each)
         if len(found_as) > 1:
             one, other, *_ = (files[0].path for _, files in sorted(found_as.items(), reverse=True))
             raise OSError(

@@ -1,6 +1,7 @@
 """Sources and sinks of Kafka, made of URIs; wrong ones are refused with what there is."""
 
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from runners.jars import FOLDER
 from schemas.event import Destination
 from schemas.registry import open_registry
 from transforms.read.kafka import KafkaSource
+from transforms.read.lines import FileSource
 from transforms.write.kafka import KafkaSink
 
 KAFKA = "kafka://b1:9092,b2:9092/"
@@ -119,6 +121,27 @@ def test_wrong_sinks(uri: str, told: str) -> None:
     with pytest.raises(UriError) as caught:
         sink_of(checked_uri("sink", uri), open_registry(None), "job")
     assert told in str(caught.value)
+
+
+def test_commas_are_between_paths_or_in_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    def read(path: str) -> list[str]:
+        found = source_of(checked_uri("source", f"file:{path}"))
+        assert isinstance(found, FileSource)
+        return [Path(split.path).name for split in found.splits()]
+
+    for name in ("a.log", "b.log", "c,d.log"):
+        (tmp_path / name).touch()
+    assert read("a.log,~/b.log") == read("[a,b].log,*b.log") == ["a.log", "b.log"]
+    assert read("c,d.log") == read("c[,]d.log") == read("c?d.log") == ["c,d.log"]
+    assert read("c[,]d.log,a.log") == ["a.log", "c,d.log"]
+    (tmp_path / "d.log").touch()
+    with pytest.raises(UriError, match=r"and of several: write \[,\] for a comma"):
+        read("c,d.log")
 
 
 def test_counts() -> None:

@@ -122,6 +122,16 @@ def test_what_may_be_a_name_or_a_pattern_is_refused(pattern: str) -> None:
     assert IS_GLOB.sub("", filesystem.find(advised)[0].path).startswith(pattern[0])
 
 
+def test_what_may_be_escaped_or_a_name_is_refused(tmp_path: Path) -> None:
+    for name in ("[[]1", "[1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.log").touch()
+    with pytest.raises(OSError, match="it is the name of"):
+        filesystem.find(f"{tmp_path}/[[]1/*.log")
+    (found,) = filesystem.find(f"{tmp_path}/[1/*.log")
+    assert found.path == f"{tmp_path}/[1/a.log"
+
+
 @given(st.text("ab/.*?[]!^-,", min_size=1))
 def test_an_escaped_path_is_that_path(path: str) -> None:
     assert glob(escaped(path))(path) and not glob(escaped(path))(f"{path}a")
