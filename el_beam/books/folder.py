@@ -6,12 +6,13 @@ ROOT/_ledger/folder.json      what no other folder is called, wherever this one 
 
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from schemas.durable import DocumentFormat
 from schemas.errors import WrongCall
 from transforms.io.files import filesystem
-from transforms.layout import LEDGER, FileName, is_hidden
+from transforms.layout import LEDGER, FileName, is_hidden, schema_in
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,10 @@ def check_kind(root: str, ending: str) -> None:
     """Raises MixedFolder where a folder has files of another kind than those that end so; its
     first archived hour and the first one of its schemas tell. Raises OSError."""
     if filesystem.exists(f"{root}/{LEDGER}"):
-        visible = [name for name in filesystem.names(root) if not is_hidden(name)]
-        for archived in (True, False):
-            places = (f"{root}/{each}" for each in visible if each.startswith("year=") is archived)
+        names = filesystem.names(root)
+        hours = [name for name in names if name.startswith("year=")]
+        for found in (hours, [name for name in names if schema_in(name) and name not in hours]):
+            places = (f"{root}/{name}" for name in found)
             kinds = next(filter(None, map(_kinds, places)), set())
             if kinds - {ending}:
                 raise MixedFolder(root, kinds, ending)
@@ -85,7 +87,9 @@ def check_kind(root: str, ending: str) -> None:
 
 def _kinds(folder: str) -> set[str]:
     """The endings of the first data files that are found in a folder, or in those in it."""
-    names = [name for name in filesystem.names(folder) if not is_hidden(name)]
+    names: list[str] = []
+    with suppress(NotADirectoryError):  # a file of somebody else's
+        names = [name for name in filesystem.names(folder) if not is_hidden(name)]
     if found := {parsed.ending for name in names if (parsed := FileName.parse(name))}:
         return found
     deeper = (f"{folder}/{name}" for name in names if "=" in name)

@@ -200,18 +200,18 @@ def distinct_names(
 
     `name_of(key, n)` names the keys in sorted order: n is 1, or if that name is taken 2, 3...
     """
-    used = {_folded(name) for name in reserved}
+    used = {folded_name(name) for name in reserved}
     names = {}
     for key in sorted(keys):
         count = 1
-        while _folded(name := name_of(key, count)) in used:
+        while folded_name(name := name_of(key, count)) in used:
             count += 1
-        used.add(_folded(name))
+        used.add(folded_name(name))
         names[key] = name
     return names
 
 
-def _folded(name: str) -> str:
+def folded_name(name: str) -> str:
     """Returns a text that clashing names share. MySQL ignores case, and among many columns accents
     too (é is è, ß is ſ): letters that are equal for MySQL are equal here."""
     return "".join(normalize("NFKD", letter.upper())[0].casefold()[0] for letter in name)

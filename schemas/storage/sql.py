@@ -34,6 +34,7 @@ from schemas.storage.columns import (
     Kind,
     digest,
     distinct_names,
+    folded_name,
     leaves,
     nested_columns,
     shortened,
@@ -174,6 +175,15 @@ def may_lack(document: dict[str, Any]) -> frozenset[str]:
     return frozenset(column.name for column in layout(document) if column.path[0] == "event")
 
 
+def _alike(columns: Iterable[SqlColumn]) -> list[set[str]]:
+    """Returns the names of properties that would be the same without a number."""
+    alike: dict[str, set[str]] = {}
+    for column in columns:
+        if column.path[0] == "event":
+            alike.setdefault(folded_name(column_name(column.path)), set()).add(column.name)
+    return [each for each in alike.values() if len(each) > 1]
+
+
 def table(document: dict[str, Any], destination: Destination, called: str = "") -> sa.Table:
     """Describes the table of a schema revision, for SQLite and MySQL; `called` is its name if that
     is not the plain one (table_names.py). Only `id` is not nullable, so that old values can become
@@ -188,6 +198,7 @@ def table(document: dict[str, Any], destination: Destination, called: str = "") 
         sa.Column(RESCUED, _LARGE.sql),
         *(_index(called, column) for column in columns if column.indexed),
         comment=_OWNER.format(*destination),
+        info={"alike": _alike(columns)},
         **_OPTIONS,
     )
 
@@ -314,6 +325,14 @@ class Lacks(NamedTuple):
     others: tuple[Index, ...]  # unique indexes that must not exist: they lose events
     needed: tuple[str, ...]  # columns that need a value and get none
     types: dict[str, tuple[str, str]]  # of columns: as it is, as described
+    doubtful: frozenset[str] = frozenset()  # columns that nobody can add, nor use
+
+
+def doubtful(described: sa.Table, missing: Collection[str]) -> frozenset[str]:
+    """Returns the columns whose names are alike, if the table lacks one of them: it was made when
+    the schema had fewer such properties, and nobody can tell which one its column is of."""
+    groups = (each for each in described.info["alike"] if not each.isdisjoint(missing))
+    return frozenset().union(*(each for each in groups if not each.issubset(missing)))
 
 
 def lacks(described: sa.Table, found: TableFacts) -> Lacks:
@@ -321,6 +340,7 @@ def lacks(described: sa.Table, found: TableFacts) -> Lacks:
     indexes do not matter."""
     existing = {folded(each.name): each for each in found.columns}
     missing = tuple(str(c.name) for c in described.columns if folded(c.name) not in existing)
+    doubt = doubtful(described, missing)
     indexes = {str(index.name): index for index in described.indexes}
     keys = [each for each in found.indexes if each.unique and each.name != "PRIMARY"]
     known = {folded(column.name) for column in described.columns}
@@ -332,15 +352,17 @@ def lacks(described: sa.Table, found: TableFacts) -> Lacks:
         != _plain(stated := str(column.type.compile(dialect=MYSQL)))
     }
     return Lacks(
-        columns=missing,
+        columns=tuple(name for name in missing if name not in doubt),
         indexes=tuple(
             name for name, index in sorted(indexes.items())
-            if not found.index_of(next(iter(index.columns)).name)
+            if not found.index_of(column := str(next(iter(index.columns)).name))
+            if column not in doubt
         ),
         unique=not any(map(_of_uuid, keys)),
         others=tuple(each for each in keys if not _of_uuid(each)),
         needed=tuple(c.name for c in found.columns if c.needed and folded(c.name) not in known),
         types=types,
+        doubtful=doubt,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from el_beam.connectors.registry import store_of
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage
 from schemas.event import Destination, Event, RawLine
 from schemas.registry import Registry, open_registry
-from schemas.storage.columns import RESCUED, _folded
+from schemas.storage.columns import RESCUED, folded_name
 from schemas.storage.sql import layout
 from schemas.storage.sql_rows import DoesNotFit, row
 from schemas.storage.table_names import apart_table, table_name
@@ -395,7 +395,7 @@ def test_letters_that_are_the_same_to_the_server_clash(database: Database) -> No
     )
     same = defaultdict(set)
     for code, weight in weights:
-        same[weight].add(_folded(chr(code)))
+        same[weight].add(folded_name(chr(code)))
     assert len(same) > 60_000 and all(len(folded) == 1 for folded in same.values())
 
 

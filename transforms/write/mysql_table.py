@@ -194,7 +194,7 @@ class MysqlTable:
                 f"it lacks {', '.join(lack.columns)}, as it was made by another version; "
                 "`el mysql plan` says how to add them"
             )
-        self._leave_out(frozenset(lack.columns))
+        self._leave_out(lack.doubtful.union(lack.columns))
         if lack.unique or lack.others:
             others = {each.name: [*each.columns] for each in lack.others}
             raise MysqlFault(f"only uuid may be unique in it, and must be; {others} are")

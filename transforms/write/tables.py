@@ -18,7 +18,13 @@ from sqlalchemy.schema import CreateColumn
 
 from schemas.event import Destination, Event
 from schemas.registry import Registry
-from schemas.storage.sql import CreateWithIndexes, insert_ignoring_repeats, may_lack, table
+from schemas.storage.sql import (
+    CreateWithIndexes,
+    doubtful,
+    insert_ignoring_repeats,
+    may_lack,
+    table,
+)
 from schemas.storage.sql_rows import row
 from schemas.storage.table_names import SQLITE_TABLES, Names, sqlite_look, table_names
 from transforms.errors import SinkError
@@ -105,7 +111,9 @@ def _create(sink: SqliteSink, engine: sa.Engine, names: Names, destination: Dest
                 f"{sink}: table {described.name} lacks {', '.join(missing)}. It was made for "
                 "another schema; rename or drop it, and it will be made anew."
             )
-        lacking = frozenset(_not_added(connection, described, missing))
+        lacking = doubtful(described, missing)
+        addable = [name for name in missing if name not in lacking]
+        lacking |= frozenset(_not_added(connection, described, addable))
     given = row(document, lacking=lacking)
     return _Table(str(described.name), insert_ignoring_repeats(described), given)
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from schemas.event import Destination
 from schemas.registry import Registry, SchemaError
+from schemas.storage.columns import RESCUED
 from schemas.storage.sql import MYSQL, TableFacts, additions, create_table_sql, lacks, table
 from schemas.storage.table_names import table_names
 from transforms.io.mysql.client import (
@@ -76,7 +77,13 @@ def plan_of(schema: Destination, described: sa.Table, found: TableFacts | None) 
     notes = tuple(
         f"{column} is {is_}, not {stated}: what it can't hold is an EventError"
         for column, (is_, stated) in lack.types.items()
+        if column not in lack.doubtful
     )
+    if lack.doubtful:
+        notes += (
+            f"{', '.join(sorted(lack.doubtful))}: the schema got one of these without a new "
+            f"revision, so nobody can tell which one the column is of: the values are in {RESCUED}",
+        )
     missing = [*lack.columns, *(f"an index {each}" for each in lack.indexes)]
     missing += ["a unique index of uuid"] if lack.unique else []
     state = f"lacks {', '.join(missing)}" if missing else "by hand" if by_hand else "there"

@@ -113,7 +113,8 @@ def test_two_kinds_of_files_by_different_calls(
     bundle.add(EVENT_ERROR, event_error(BadEvent(RawLine(b"x", origin), *BAD)))
     publish([receipt.file for receipt in bundle.commit() if receipt.file])
     (tmp_path / "el/_ledger").mkdir()
-    (tmp_path / "el/_OTHER").mkdir()
+    for name in ("_OTHER", "notes_1", "year=x"):
+        (tmp_path / "el" / name).touch()
     (tmp_path / "log").write_text("x\n")
     assert el("run", f"file:{tmp_path}/log", f"{other}:{tmp_path}/el/../el") == 2
     assert f"/el has files {sink.ending}, and this sink's are ." in capsys.readouterr().err

@@ -59,6 +59,16 @@ def test_a_table_as_described_needs_nothing() -> None:
     assert plan_of(S, table(DOCUMENT, S), FOUND._replace(owner=None)) == plan
 
 
+def test_a_column_that_may_be_of_another_property_is_left_alone() -> None:
+    more = {"properties": {"a_b": {"type": "integer"}, "a": {"properties": {"b": {}, "c": {}}}}}
+    there = mysql_types(as_described({"properties": {"a_b": {"type": "string"}}}))
+    plan = plan_of(S, table(more, S), there)
+    (statement,) = plan.statements
+    assert "event_a_c" in statement and "event_a_b" not in statement
+    (note,) = plan.notes
+    assert note.startswith("event_a_b, event_a_b_2: the schema got one of these without a new")
+
+
 def test_a_missing_table_is_made() -> None:
     plan = plan_of(S, table(DOCUMENT, S), None)
     (create,) = plan.statements

@@ -176,6 +176,31 @@ def test_a_property_that_came_without_a_new_revision_gets_its_column(
     assert ("event_a_id",) in indexed
 
 
+def test_a_column_that_may_be_of_another_property_is_left_alone(
+    sink: SqliteSink, registry_of: Callable[..., Registry]
+) -> None:
+    """`a_b` has had the column that `a: {b}` would have in a new table."""
+    text = {"type": "string"}
+    old = {"properties": {"a_b": text, "c": text}}
+    new = {"properties": {**old["properties"], "a": {"properties": {"b": text}}, "c_d": text}}
+
+    def events(number: int, **values: Any) -> Event:
+        found = event(number)
+        found.data["event"] = values
+        return found
+
+    write(SqliteSink(sink.path, registry_of({HERE: old})), events(1, a_b="1", c="c"))
+    newer = SqliteSink(sink.path, registry_of({HERE: new}))
+    write(newer, events(2, a_b="2", a={"b": "b"}, c="c", c_d="d"))
+    found = query(sink, "SELECT event_a_b, event_c, event_c_d, _rescued_data FROM S_1 ORDER BY id")
+    rescued = '{"event.a.b":"b","event.a_b":"2"}'
+    assert found == [("1", "c", None, None), (None, "c", "d", rescued)]
+    query(sink, "DROP TABLE S_1")
+    write(newer, events(3, a_b="3", a={"b": "b"}))
+    found = query(sink, "SELECT event_a_b, event_a_b_2, _rescued_data FROM S_1")
+    assert found == [("b", "3", None)], "a new table has both"
+
+
 def test_values_without_a_column_are_rescued(sink: SqliteSink) -> None:
     """Where SQLite adds none: a table has 2,000 columns at most."""
     names = ", ".join(f"c{n}" for n in range(1992))
