@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import resource
 import shutil
 import signal
