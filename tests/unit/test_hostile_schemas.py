@@ -98,7 +98,7 @@ def test_what_a_line_takes(registry_of: Callable[..., Registry]) -> None:
         for value in VALUES
         for whole in (False, True)
     ]
-    chosen = some(draws, chance.sample(draws, 100))
+    chosen = some(draws, chance.sample(draws, 70))
     lines = {each: line(*each[:1], whole=each[1]) for each in {draw[1:3] for draw in chosen}}
     too_much = []
     for name, value, whole, sink in chosen:
