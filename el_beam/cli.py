@@ -18,6 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
+from runners.encoding import in_utf8
 from schemas.errors import ElBeamError, WrongCall
 
 FAILED, WRONG_CALL = ElBeamError.exit_code, WrongCall.exit_code
@@ -197,19 +198,11 @@ def _kept(details: str) -> str:
 
 def entry() -> int:
     """Run `el` as a process of its own."""
-    if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
-        _begin_again()
+    in_utf8()
     try:
         return main()
     finally:
         gc.freeze()  # Python would look for garbage in all of Beam as it ends: 0.7 s
-
-
-def _begin_again() -> NoReturn:
-    """Begin this process anew with names of files in UTF-8: files of ours are called after them,
-    whatever the locale is. What people see stays in the encoding of their terminal."""
-    os.environ |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": getattr(sys.stderr, "encoding", "")}
-    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 if __name__ == "__main__":

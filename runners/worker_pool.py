@@ -26,6 +26,7 @@ import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
 from runners.addresses import LOOPBACK, answers
+from runners.encoding import in_utf8
 from runners.forkserver import Fork
 from runners.memory import collect_seldom, share_arenas
 from runners.orphans import environment
@@ -247,4 +248,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    in_utf8()
     sys.exit(main())

@@ -89,7 +89,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "worker_pool job_server flink_rest preflight loopback beam_private",
         "forkserver jars",
         "orphans programs",
-        "addresses memory user_folders",
+        "addresses encoding memory user_folders",
     ),
     "runners.local_stack": ("stack", "flink hdfs kafka mariadb spark workers", "component"),
     "el_beam": (

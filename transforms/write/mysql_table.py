@@ -17,7 +17,7 @@ from schemas.storage.columns import path_text
 from schemas.storage.sql import CreateWithIndexes, insert_parts, lacks, layout, may_lack, table
 from schemas.storage.sql_rows import DoesNotFit, row
 from schemas.storage.table_names import Names
-from transforms.io.mysql.client import MysqlFault, TableLocked, ValueRefused, fault, find, look
+from transforms.io.mysql.client import MysqlFault, TableLocked, ValueRefused, fault, find
 from transforms.write.sink import Rejected, RejectedEvent
 
 FAULTS: Final = (sa.exc.DBAPIError, pymysql.Error, MysqlFault)
@@ -183,9 +183,9 @@ class MysqlTable:
         self._describe(name)
         if found is None:
             connection.execute(CreateWithIndexes(self._described, if_not_exists=True))
-            found = look(connection, self.name)
-        if found is None:
-            raise TableLocked("it has just been dropped")
+            name, found = find(connection, self._names, self._destination)
+        if found is None or name != self.name:  # only now: a retry finds out
+            raise TableLocked("it has just been dropped, or made for another schema")
         if found.owner not in (None, self._destination):
             raise Rejected(f"the table {self.name} is that of the schema {found.owner}", "schema")
         lack = lacks(self._described, found)

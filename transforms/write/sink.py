@@ -143,7 +143,8 @@ class Sink(ABC):
     temporary: str = ""
     """A folder below `root`, for files that nobody is to see yet."""
     ending: str = ""
-    """What the names of its files end with: a folder has files of one kind."""
+    """What the names of its files end with: a folder has files of one kind. Empty if that may be
+    anything."""
     has_rows: bool = False
     """Whether it keeps events as rows of tables, which `delete_rows` can take out again."""
     drops_bots: bool = False

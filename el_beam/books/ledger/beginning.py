@@ -35,7 +35,7 @@ def make_ready(sinks: Collection[Sink], state: str = "") -> None:
 
 def check_files(sink: Sink) -> None:
     """Raises MixedFolder where a sink's folder has files of another kind, SinkError."""
-    if sink.root:
+    if sink.root and sink.ending:
         with for_people(sink.root):
             check_kind(sink.root, sink.ending)
 
