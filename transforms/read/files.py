@@ -73,10 +73,12 @@ def _named(path: str) -> tuple[object, str]:
         raise UnreadableInput(f"{path!r} is not a file name that a message can show: rename it")
     if not filesystem.is_local(path):
         return posixpath.normpath(path), path
+    # A line's identity may be its place: the same from any folder.
+    whole = os.path.normpath(filesystem.absolute(path))
     try:
         known = Path(path).stat()
-        if path.startswith(_OF_PROCESSES) and stat.S_ISREG(known.st_mode):
-            path = os.path.realpath(path)  # a shell has given us an open file
+    except FileNotFoundError:  # it is mounted; or gone, which its reader finds out
+        return whole, whole
     except OSError as error:
         raise UnreadableInput(f"cannot read {path}: {error.strerror}") from error
     if stat.S_ISDIR(known.st_mode):
@@ -86,8 +88,9 @@ def _named(path: str) -> tuple[object, str]:
             f"{path} is not a file, but a pipe or device, which can be read only once: give what "
             "comes from it as stdin:"
         )
-    # A line's identity may be its place: the same from any folder.
-    return (known.st_dev, known.st_ino), os.path.normpath(filesystem.absolute(path))
+    if path.startswith(_OF_PROCESSES):  # a shell has given us an open file
+        whole = os.path.realpath(path)
+    return (known.st_dev, known.st_ino), whole
 
 
 def _splits_of(file: FileInfo, size: int) -> Iterator[FileSplit]:

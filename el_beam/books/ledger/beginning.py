@@ -7,6 +7,8 @@ from el_beam.books.folder import check_apart, check_kind, is_previous, make_priv
 from el_beam.books.ledger.entries import runs_of
 from el_beam.books.ledger.model import RAW, LedgerError, RunNote
 from transforms.counts.summary import Summary
+from transforms.io.files import filesystem
+from transforms.layout import LEDGER
 from transforms.line_time import ByRule
 from transforms.read.files import FileMark, begins_with
 from transforms.write.files import for_people
@@ -61,7 +63,8 @@ def time_rules(sinks: Iterable[Sink], splits: Collection[str]) -> ByRule:
     found: dict[str, int] = {}
     for sink in sinks:
         known = {note.split: note.time_rule for note in runs_of(sink, splits)}
-        if sink.root and is_previous(sink.root):  # whose notes have no rule
+        begun = sink.root and filesystem.exists(f"{sink.root}/{LEDGER}")
+        if begun and is_previous(sink.root):  # whose notes have no rule
             known = dict.fromkeys(splits, 1)
         found = {**found, **known}
     return ByRule(found)
