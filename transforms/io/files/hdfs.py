@@ -20,8 +20,8 @@ _READ_AHEAD = 8 * 1024 * 1024  # bytes of one request
 _REMEMBERED = 60.0  # seconds: people change permissions seldom, and a NameNode is asked much
 _MOST_REMEMBERED = 10_000
 _TRANSIENT = re.compile(
-    "Failed to find datanode|EOFException|safe mode|SafeMode|startup mode|StandbyException"
-    "|RetriableException|could only be (?:replicated|written) to 0|NoRouteToHost"
+    "Failed to find datanode|EOFException|safe mode|SafeMode|startup mode|still not started"
+    "|StandbyException|RetriableException|could only be (?:replicated|written) to 0|NoRouteToHost"
     "|ConnectException|SocketTimeout"
     "|InterruptedIOException|ServiceUnavailable|lease recovery|Connection refused"
 )
