@@ -73,7 +73,8 @@ class Drawn:
         self.format = self.rnd.choice(FORMATS)
         if seed % 4 == 3:
             self.format, self.schemas = DEFAULT_FORMAT, HERE / "schemas"
-            self.oracle = self.rnd.sample(_corpus(), count)
+            some = self.rnd.sample(_corpus(), count)
+            self.oracle = [line for line in some if line.raw]  # "\r", it and "\n" are one end
             self.lines = [line.raw for line in self.oracle]
         else:
             self._draw_schemas()
