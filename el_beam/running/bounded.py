@@ -82,7 +82,7 @@ def run(job: Job, execution: Execution) -> dict[str, Summary]:
         with flink.awaited(options) if flink else nullcontext():
             try:
                 pipeline.run().wait_until_finish()
-            except Exception as error:
+            except Exception as error:  # a runner's may be any; Flink may still have the job
                 also = flink.end_failed(options, error) if flink else ""
                 raise job_failed(error, also) from error
         books = load_summaries(job.summary or "")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from math import inf, log2
-from re._constants import _NamedIntConstant as Op  # type: ignore[import-not-found]
+from re._constants import _NamedIntConstant as Op  # type: ignore[import-not-found]  # private
 from typing import Any, Final, NamedTuple
 
 EACH: Final = 200  # steps for each character (and one more), which any search may take
@@ -47,10 +47,10 @@ class _Growth(NamedTuple):
     factor: float = 1.0
     power: float = 0
 
-    def __add__(self, other: _Growth) -> _Growth:  # type: ignore[override]
+    def __add__(self, other: _Growth) -> _Growth:  # type: ignore[override]  # no tuple's
         return _Growth(self.factor + other.factor, max(self.power, other.power))
 
-    def __mul__(self, other: _Growth) -> _Growth:  # type: ignore[override]
+    def __mul__(self, other: _Growth) -> _Growth:  # type: ignore[override]  # no tuple's
         return _Growth(self.factor * other.factor, self.power + other.power)
 
 
