@@ -61,8 +61,9 @@ _OWNER = "schema {}, revision {}"
 _WIDTH = re.compile(r"(?<=int)\(\d+\)")  # the display width of a number; MySQL 8 has none
 _SAME = {"bool": "tinyint", "integer": "int"}
 ONLINE: Final = "ALGORITHM=INPLACE, LOCK=NONE"
-"""Others can read and write while the server changes the table, else the server refuses. MariaDB
-adds a column at once."""
+"""Others can read and write while the server changes the table, else the server refuses."""
+AT_ONCE: Final = "ALGORITHM=INSTANT"
+"""No row is touched, however many there are, else the server refuses."""
 MYSQL: Final[Dialect] = mysql.dialect(paramstyle="qmark")
 """How statements for MySQL are written; in other styles a percent sign of a name is doubled."""
 
@@ -366,9 +367,9 @@ def lacks(described: sa.Table, found: TableFacts) -> Lacks:
     )  # fmt: skip
 
 
-def additions(described: sa.Table, lack: Lacks) -> tuple[str, ...]:
-    """Writes the statements that add what MySQL can add. Columns have their own statement: together
-    with an index MySQL doesn't add them at once."""
+def additions(described: sa.Table, lack: Lacks, how: str = ONLINE) -> tuple[str, ...]:
+    """Writes the statements that add what MySQL can add. Columns have their own statement, the
+    first: together with an index MySQL doesn't add them at once."""
     quoted = MYSQL.identifier_preparer
     columns = (CreateColumn(described.columns[name]).compile(dialect=MYSQL)
                for name in lack.columns)  # fmt: skip
@@ -376,7 +377,7 @@ def additions(described: sa.Table, lack: Lacks) -> tuple[str, ...]:
             if index.name in lack.indexes]  # fmt: skip
     keys += ["UNIQUE KEY (`uuid`)"] if lack.unique else []
     return tuple(
-        f"ALTER TABLE {quoted.format_table(described)}{each},\n\t{ONLINE}"
+        f"ALTER TABLE {quoted.format_table(described)}{each},\n\t{how}"
         for each in (_adding("COLUMN ", map(str, columns)), _adding("", keys))
         if each
     )

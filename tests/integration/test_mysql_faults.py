@@ -261,7 +261,35 @@ def test_a_table_that_is_not_as_it_must_be(
 
 
 def test_a_property_that_came_without_a_new_revision(database: Database, sink: Sink) -> None:
-    """Its values are rescued until the table has its column, row by row; the same in SQLite."""
+    """Its column is added, as in SQLite."""
+    write(sink, events(0))
+    database.ask("ALTER TABLE S_1 DROP event_n, DROP wiki, ADD wiki VARCHAR(1024)")
+    write(sink, events(1))
+    assert database.ask("SELECT event_n, _rescued_data FROM S_1 ORDER BY id") == [
+        (None, None), (1, None),
+    ]  # fmt: skip
+    write(sink, events(2))
+
+
+def test_a_column_is_not_added_while_a_query_reads_the_table(
+    database: Database, sink: Sink
+) -> None:
+    write(sink, events(0))
+    database.ask("ALTER TABLE S_1 DROP event_n")
+    with closing(database.connect()) as reader:
+        with reader.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT * FROM S_1")
+        write(sink, events(1))
+    write(sink, events(2))
+    assert database.ask("SELECT event_n, _rescued_data FROM S_1 ORDER BY id") == [
+        (None, None), (None, '{"event.n":1}'), (2, None),
+    ]  # fmt: skip
+
+
+def test_a_column_that_the_writer_may_not_add(database: Database, registry: Registry) -> None:
+    """Its values are rescued until the table has the column, row by row."""
+    sink = database.sink(registry, uri=user(database, "SELECT, INSERT, UPDATE, CREATE"))
     write(sink, events(0))
     database.ask("ALTER TABLE S_1 DROP event_n")
     writer = sink.writer()

@@ -14,15 +14,36 @@ from pymysql.converters import encoders, escape_datetime, escape_str
 from schemas.bad_event import EVENT_ERROR, in_ascii, shorter, without_addresses
 from schemas.event import Destination, Event
 from schemas.storage.columns import path_text
-from schemas.storage.sql import CreateWithIndexes, insert_parts, lacks, layout, may_lack, table
+from schemas.storage.sql import (
+    AT_ONCE,
+    CreateWithIndexes,
+    Lacks,
+    additions,
+    insert_parts,
+    lacks,
+    layout,
+    may_lack,
+    table,
+)
 from schemas.storage.sql_rows import DoesNotFit, row
 from schemas.storage.table_names import Names
-from transforms.io.mysql.client import MysqlFault, TableLocked, ValueRefused, fault, find
+from transforms.io.mysql.client import (
+    DatabaseAway,
+    MysqlFault,
+    TableLocked,
+    ValueRefused,
+    fault,
+    find,
+    look,
+)
 from transforms.write.sink import Rejected, RejectedEvent
 
 FAULTS: Final = (sa.exc.DBAPIError, pymysql.Error, MysqlFault)
 """What a connection may raise: `mysql_client.fault` says what it means."""
 _NO_SUCH_CHARACTER: Final = "(1366)"
+_BRIEFLY: Final = "SET @waited=@@SESSION.lock_wait_timeout, SESSION lock_wait_timeout=1"
+"""Seconds: queries that come while a change of their table waits for an older one wait as long."""
+_AS_BEFORE: Final = "SET SESSION lock_wait_timeout=@waited"
 _ROWS: Final = 500  # of a statement: more of them are no faster
 _BYTES: Final = 2**20  # of a statement, or as many as one row has
 _COLUMN = re.compile(r"column (?:`[^`]*`\.)*[`'](?P<name>.+)[`'] at row")
@@ -194,12 +215,27 @@ class MysqlTable:
                 f"it lacks {', '.join(lack.columns)}, as it was made by another version; "
                 "`el mysql plan` says how to add them"
             )
+        if lack.columns:
+            self._add_columns(connection, lack)
+            lack = lacks(self._described, look(connection, name) or found)
         self._leave_out(lack.doubtful.union(lack.columns))
         if lack.unique or lack.others:
             others = {each.name: [*each.columns] for each in lack.others}
             raise MysqlFault(f"only uuid may be unique in it, and must be; {others} are")
         (packet,) = connection.exec_driver_sql("SELECT @@max_allowed_packet").one()
         self._room = packet - len("".join(self._insert).encode()) - 1024
+
+    def _add_columns(self, connection: sa.Connection, lack: Lacks) -> None:
+        """Add them if the user may, and the server does it at once. Their index is for `el mysql
+        apply`: it takes longer."""
+        add = additions(self._described, lack, AT_ONCE)[0]
+        try:
+            for statement in (_BRIEFLY, add, _AS_BEFORE):
+                connection.exec_driver_sql(statement, None, {"no_parameters": True})
+        except FAULTS as error:
+            if isinstance(fault(error), DatabaseAway):
+                raise
+            connection.exec_driver_sql(_AS_BEFORE)
 
 
 def _parts(rows: Iterable[Row], room: int) -> Iterator[list[Row]]:
