@@ -1,8 +1,10 @@
 """Removes IP addresses from lines: neither identities nor tables keep them."""
 
+import binascii
 import ipaddress
 import json
 import re
+from typing import Final
 
 NO_ADDRESS = "0.0.0.0"
 """Replaces each IP address that is removed."""
@@ -13,8 +15,22 @@ _ADDRESS = re.compile(
     rf"(?:[0-9A-F.:]|%3A){{2,45}}(?![^{_BORDER}%])",
     re.IGNORECASE,
 )  # a field of a line, or a text in JSON; not a version in a user agent: `Chrome/70.0.1.2`
+_LETTERS: Final = "0123456789ABCDEFabcdef.:%"  # no other is in an address or an encoded border
+_SIGNS: Final = [
+    re.compile(sign, re.ASCII)
+    for sign in (
+        r"\.\d{1,3}\.\d",
+        *(rf"{colon}[\dA-Fa-f]{{0,4}}(?::|%3[Aa])" for colon in (":", "%3[Aa]")),
+    )
+]
+"""Each address has one of them. They begin with fixed letters, so they are found in a tenth of the
+time that the address itself takes."""
+_FEW: Final = 30  # signs that are looked at one by one; where there are more, the whole text is
+_LONG: Final = 1000  # letters around a sign
 _COLON = re.compile("%3A", re.IGNORECASE)
-_LETTER = re.compile("%[0-9A-Fa-f]{2}|.")
+_IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}", re.ASCII)
+_WRONG_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+_SPACE = re.compile(r"\s")
 _EVENT = re.compile(r'[{,]\s*"event"\s*:\s*(?=\{)')
 _JSON = json.JSONDecoder()
 
@@ -23,14 +39,45 @@ def without_addresses(line: bytes) -> bytes:
     """Replaces each IP address of a line by NO_ADDRESS, except in the capsule's `event`, which is
     the client's own data: `{"version":"7.2.0.1"}` stays."""
     text = line.decode("latin-1")
-    start, end = _event_in_query(text) if text.startswith("?") else _event_in(text)
-    parts = (cleared(text[:start]), text[start:end], cleared(text[end:]))
-    return "".join(parts).encode("latin-1")
+    if text.startswith("?"):
+        query = _SPACE.split(text, 1)[0][1:]
+        capsule, start, rest = query, 1, 1 + len(query)
+        find = _event_in_query
+    else:
+        capsule, start, rest = text, 0, len(text)
+        find = _event_in
+    if any(sign.search(capsule) for sign in _SIGNS):
+        begin, end = find(capsule)
+        capsule = cleared(capsule[:begin]) + capsule[begin:end] + cleared(capsule[end:])
+    return (text[:start] + capsule + cleared(text[rest:])).encode("latin-1")
 
 
 def cleared(text: str) -> str:
     """Replaces each IP address of a text by NO_ADDRESS."""
-    return _ADDRESS.sub(_no_address, text)
+    parts, done = list[str](), 0
+    for start, end in _words(text):
+        for match in _ADDRESS.finditer(text, start, end):
+            if (instead := _instead_of(match[0])) is not None:
+                parts += text[done : match.start()], instead
+                done = match.end()
+    return "".join(parts) + text[done:] if parts else text
+
+
+def _words(text: str) -> list[tuple[int, int]]:
+    """Returns parts of a text that hold all its addresses, each with a letter that follows it."""
+    words = []
+    for sign in _SIGNS:
+        end = 0
+        for found in sign.finditer(text):
+            place = found.start()
+            if place >= end:
+                before, after = text[max(place - _LONG, 0) : place], text[place : place + _LONG]
+                start = place - len(before) + len(before.rstrip(_LETTERS))
+                end = place + len(after) - len(after.lstrip(_LETTERS))
+                words.append((start, end + 1))
+                if len(words) > _FEW or start == place - _LONG or end == place + _LONG:
+                    return [(0, len(text))]
+    return sorted({*words})
 
 
 def _event_in(text: str) -> tuple[int, int]:
@@ -44,21 +91,30 @@ def _event_in(text: str) -> tuple[int, int]:
     return 0, 0
 
 
-def _event_in_query(text: str) -> tuple[int, int]:
+def _event_in_query(query: str) -> tuple[int, int]:
     """Returns the same for a url-encoded capsule."""
-    query = text.split(maxsplit=1)[0]
-    if not _ADDRESS.search(query):
-        return 0, 0  # nothing in it changes
-    letters: list[str] = _LETTER.findall(query)
-    decoded = (chr(int(each[1:], 16)) if len(each) == 3 else each for each in letters[1:])
-    start, end = _event_in("".join(decoded).replace("+", " "))
-    return len("".join(letters[: start + 1])), len("".join(letters[: end + 1]))
+    marked = _WRONG_ESCAPE.sub("!", query)  # so that each % makes one letter of three
+    escaped = marked.replace("=", "=3D").replace("%", "=")
+    decoded = binascii.a2b_qp(escaped.encode("latin-1")).decode("latin-1")
+    start, end = _event_in(decoded.replace("+", " "))
+    return _encoded(marked, start), _encoded(marked, end)
 
 
-def _no_address(match: re.Match[str]) -> str:
-    text = _COLON.sub(":", match[0])
+def _encoded(query: str, place: int) -> int:
+    """Returns where the letter is encoded that is at this place of the decoded query."""
+    seen = 0
+    while more := query.count("%", seen, place):
+        seen, place = place, place + 2 * more
+    return place
+
+
+def _instead_of(written: str) -> str | None:
+    """Returns what is written instead of an address, or None if it is none."""
+    text = _COLON.sub(":", written) if "%" in written else written
     if text.count(":") < 2 and text.count(".") < 3:
-        return match[0]
+        return None
+    if _IPV4.fullmatch(text) and text != NO_ADDRESS:
+        return NO_ADDRESS
     host, colon, port = text.rpartition(":")
     bare = text.rstrip(".")
     for address, rest in ((text, ""), (bare, text[len(bare) :]), (host, colon + port)):
@@ -67,4 +123,4 @@ def _no_address(match: re.Match[str]) -> str:
                 return NO_ADDRESS + rest
         except ValueError:
             continue
-    return match[0]
+    return None
