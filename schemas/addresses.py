@@ -17,20 +17,15 @@ _ADDRESS = re.compile(
 )  # a field of a line, or a text in JSON; not a version in a user agent: `Chrome/70.0.1.2`
 _LETTERS: Final = "0123456789ABCDEFabcdef.:%"  # no other is in an address or an encoded border
 _SIGNS: Final = [
-    re.compile(sign, re.ASCII)
-    for sign in (
-        r"\.\d{1,3}\.\d",
-        *(rf"{colon}[\dA-Fa-f]{{0,4}}(?::|%3[Aa])" for colon in (":", "%3[Aa]")),
-    )
-]
-"""Each address has one of them. They begin with fixed letters, so they are found in a tenth of the
-time that the address itself takes."""
+    re.compile(sign + r"[\dA-Fa-f]{0,4}(?::|%3[Aa])", re.ASCII) for sign in (":", "3(?<=%3)[Aa]")
+] + [re.compile(r"\.\d{1,3}\.\d", re.ASCII)]
+"""Each address has one of them. They begin with a fixed letter, so they are found in a fraction of
+the time that an address itself takes."""
 _FEW: Final = 30  # signs that are looked at one by one; where there are more, the whole text is
 _LONG: Final = 1000  # letters around a sign
 _COLON = re.compile("%3A", re.IGNORECASE)
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}", re.ASCII)
 _WRONG_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
-_SPACE = re.compile(r"\s")
 _EVENT = re.compile(r'[{,]\s*"event"\s*:\s*(?=\{)')
 _JSON = json.JSONDecoder()
 
@@ -40,7 +35,7 @@ def without_addresses(line: bytes) -> bytes:
     the client's own data: `{"version":"7.2.0.1"}` stays."""
     text = line.decode("latin-1")
     if text.startswith("?"):
-        query = _SPACE.split(text, 1)[0][1:]
+        query = text.split(maxsplit=1)[0][1:]
         capsule, start, rest = query, 1, 1 + len(query)
         find = _event_in_query
     else:

@@ -96,17 +96,28 @@ class BadEvent(NamedTuple):
     dt: str | None = None  # the line's own time, if it could be read
 
 
-_QUOTED_SCHEMA = re.compile(r"%22schema%22%3A%22(.*?)%22")
-_QUOTED_REVISION = re.compile(r"%22revision%22%3A(\d{1,18})")
+_SCHEMA, _SCHEMA_NAME = "%22schema%22%3A%22", re.compile(r"(.*?)%22")
+_REVISION, _REVISION_NUMBER = "%22revision%22%3A", re.compile(r"(\d{1,18})")
 
 
 def named_in(raw: bytes) -> Destination:
     """Finds the schema and revision that an unreadable line seems to name, else `unknown`, -1."""
     text = raw[:RAW_EVENT_LIMIT].decode("utf-8", "replace")
-    schema = _QUOTED_SCHEMA.search(text)
-    revision = _QUOTED_REVISION.search(text)
-    return Destination(schema[1] if schema else UNKNOWN.schema,
-                       int(revision[1]) if revision else UNKNOWN.revision)  # fmt: skip
+    schema = _after(_SCHEMA, _SCHEMA_NAME, text)
+    revision = _after(_REVISION, _REVISION_NUMBER, text)
+    return Destination(UNKNOWN.schema if schema is None else schema,
+                       UNKNOWN.revision if revision is None else int(revision))  # fmt: skip
+
+
+def _after(mark: str, pattern: re.Pattern[str], text: str) -> str | None:
+    """Returns what the pattern finds right after the first mark where it finds anything."""
+    place = text.find(mark)
+    while place >= 0:
+        place += len(mark)
+        if found := pattern.match(text, place):
+            return found[1]
+        place = text.find(mark, place)
+    return None
 
 
 def moment_of(dt: str | None, line: RawLine) -> datetime:

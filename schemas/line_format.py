@@ -27,6 +27,7 @@ _TO_TAB = r"[^\t]+"
 _LONGEST_UNCERTAIN = 8 * 1024
 """Bytes, where a field up to a TAB is followed by one of another kind: the pattern then tries every
 blank as its end, in the square of the line's length."""
+_BAD_ESCAPE = re.compile(b"%(?![0-9A-Fa-f]{2})")
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
@@ -54,13 +55,22 @@ def unquote(text: str) -> bytes:
 
     Quoted-printable differs from url-quoting by its escape character alone, and the standard
     library decodes it four times as fast. Every escape shortens the text by two: if the result is
-    longer than that, an escape was bad, and urllib decides."""
-    if text.isascii() and "\n" not in text and "\r" not in text:  # quoted-printable joins lines
-        escaped = text.replace("=", "=3D") if "=" in text else text
-        raw = binascii.a2b_qp(escaped.replace("%", "="))
-        if len(raw) == len(text) - 2 * text.count("%"):
-            return raw
-    return unquote_to_bytes(text)
+    longer than that, an escape was bad."""
+    if "\n" in text or "\r" in text:  # quoted-printable joins lines
+        return unquote_to_bytes(text)
+    quoted, rest = text.encode(), b""
+    if b"%" in quoted[-2:]:  # an escape that was cut short
+        end = quoted.find(b"%", -2)
+        quoted, rest = quoted[:end], quoted[end:]
+    raw = _unquoted(quoted)
+    if len(raw) > len(quoted) - 2 * quoted.count(b"%"):
+        raw = _unquoted(_BAD_ESCAPE.sub(b"%25", quoted))
+    return raw + rest
+
+
+def _unquoted(quoted: bytes) -> bytes:
+    escaped = quoted.replace(b"=", b"=3D") if b"=" in quoted else quoted
+    return binascii.a2b_qp(escaped.replace(b"%", b"="))
 
 
 def decode_qson(text: str) -> dict[str, Any]:
@@ -148,9 +158,12 @@ class Format:
                 f"{format_!r} has no capsule: it needs %q (query string) or %j (JSON)"
             )
         try:
-            pattern = re.compile(self._pattern(len(self.fields)))
+            self._starts = [
+                re.compile(self._pattern(count + 1)) for count in range(len(self.fields))
+            ]
         except re.error as error:
             raise FormatError(f"{format_!r} is not a valid pattern: {error}") from error
+        pattern = self._starts[-1]
         if pattern.groups != len(self.fields):
             raise FormatError(f"{format_!r} has groups of its own: write (?:…) for (…)")
         wide = [field.pattern == _TO_TAB for field in self.fields]
@@ -165,19 +178,19 @@ class Format:
         text = self.text if count == len(ends) else self.text[: ends[count - 1]]
         fields = iter(self.fields)
 
-        def group(_: re.Match[str]) -> str:
+        def group(match: re.Match[str]) -> str:
             field = next(fields)
-            return f"({field.pattern})"
+            # A field without white space ends where white space begins: no shorter one is tried.
+            alone = field.pattern.endswith("+") and field.pattern != _TO_TAB
+            ends = alone and text.startswith(" ", match.end())
+            return f"({field.pattern}{'+' if ends else ''})"
 
-        return _SPECIFIER.sub(group, text.replace(" ", r"\s+"))
+        return _SPECIFIER.sub(group, text).replace(" ", r"\s+")
 
     def mismatch(self, text: str) -> str:
         """Says for people why a line doesn't match: which field is the first that is missing."""
-        for count in range(1, len(self.fields) + 1):
-            if not re.match(self._pattern(count), text):
-                break
-        field = self.fields[count - 1]
+        place = next(place for place, start in enumerate(self._starts) if not start.match(text))
         return (
             f"the line does not have the format {self.text!r}: "
-            f"no {field.shown} as field {count} of {len(self.fields)}"
+            f"no {self.fields[place].shown} as field {place + 1} of {len(self.fields)}"
         )

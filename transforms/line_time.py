@@ -23,7 +23,7 @@ from schemas.line_format import TIME, edge_dt
 from transforms.layout import hour_name
 
 NEWEST_RULE: Final = 2
-_EDGE_TIME = re.compile(rf"\s({TIME})(?=\s|$)".encode())
+_EDGE_TIME = re.compile(rf":\d\d:\d\d(?<=\s({TIME}))(?=\s|$)".encode())  # `:` is found at once
 _JSON_TIMES = (
     re.compile(rb'"dt"\s*:\s*"([^"\\]{1,64})"'),
     re.compile(rb'"timestamp"\s*:\s*(\d{1,19}(?:\.\d{1,9})?)'),
