@@ -16,9 +16,10 @@ _ADDRESS = re.compile(
     re.IGNORECASE,
 )  # a field of a line, or a text in JSON; not a version in a user agent: `Chrome/70.0.1.2`
 _LETTERS: Final = "0123456789ABCDEFabcdef.:%"  # no other is in an address or an encoded border
+_HEX, _NEXT = "[0-9A-Fa-f]{1,4}", "(?::|%3[Aa])"
 _SIGNS: Final = [
-    re.compile(sign + r"[\dA-Fa-f]{0,4}(?::|%3[Aa])", re.ASCII) for sign in (":", "3(?<=%3)[Aa]")
-] + [re.compile(r"\.\d{1,3}\.\d", re.ASCII)]
+    re.compile(rf"{colon}(?:{_NEXT}|{_HEX}{_NEXT}{_HEX}{_NEXT})") for colon in (":", "3(?<=%3)[Aa]")
+] + [re.compile(r"\.[0-9]{1,3}\.[0-9]")]
 """Each address has one of them. They begin with a fixed letter, so they are found in a fraction of
 the time that an address itself takes."""
 _FEW: Final = 30  # signs that are looked at one by one; where there are more, the whole text is
@@ -34,17 +35,14 @@ def without_addresses(line: bytes) -> bytes:
     """Replaces each IP address of a line by NO_ADDRESS, except in the capsule's `event`, which is
     the client's own data: `{"version":"7.2.0.1"}` stays."""
     text = line.decode("latin-1")
+    mark, capsule, rest = "", text, ""
     if text.startswith("?"):
-        query = text.split(maxsplit=1)[0][1:]
-        capsule, start, rest = query, 1, 1 + len(query)
-        find = _event_in_query
-    else:
-        capsule, start, rest = text, 0, len(text)
-        find = _event_in
+        mark, capsule = "?", text.split(maxsplit=1)[0][1:]
+        rest = text[1 + len(capsule) :]
     if any(sign.search(capsule) for sign in _SIGNS):
-        begin, end = find(capsule)
-        capsule = cleared(capsule[:begin]) + capsule[begin:end] + cleared(capsule[end:])
-    return (text[:start] + capsule + cleared(text[rest:])).encode("latin-1")
+        start, end = _event_in_query(capsule) if mark else _event_in(capsule)
+        capsule = cleared(capsule[:start]) + capsule[start:end] + cleared(capsule[end:])
+    return (mark + capsule + cleared(rest)).encode("latin-1")
 
 
 def cleared(text: str) -> str:

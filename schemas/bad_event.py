@@ -139,7 +139,7 @@ def event_error(bad: BadEvent) -> Event:
     raw, encoding = bad.line.data[:RAW_EVENT_LIMIT], "utf-8"
     truncated = len(bad.line.data) > RAW_EVENT_LIMIT
     try:  # a character that was cut in two is not a bad encoding
-        text = codecs.getincrementaldecoder("utf-8")().decode(raw, final=not truncated)
+        text = raw.decode() if not truncated else codecs.utf_8_decode(raw, "strict", False)[0]
     except UnicodeDecodeError:
         text, encoding = base64.b64encode(raw).decode(), "base64"
     moment = moment_of(bad.dt, bad.line)

@@ -11,6 +11,8 @@ from typing import Any, Final, NoReturn
 import orjson
 
 DEEPEST: Final = 250  # levels; orjson writes no more than 254
+_JSON = json.JSONDecoder()
+_TOO_DEEP = f"nested more than {DEEPEST} levels deep"
 _DIGITS = bytes(ord("0") if chr(byte).isdigit() else byte for byte in range(128)) + bytes(128)
 _LONG_NUMBER = b"0" * 19  # digits of 2**63: shorter numbers fit into 64 bits
 _BEFORE_NUMBERS = b" \t\n\r:,[-"
@@ -35,8 +37,10 @@ def loads(raw: bytes) -> Any:
             if not shallow:
                 orjson.dumps([[[[value]]]])  # it writes no more than 254 levels
             return value
-        except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        except orjson.JSONDecodeError:
             pass
+        except orjson.JSONEncodeError:  # all else that can't be stored it doesn't even read
+            raise TooDeep(_TOO_DEEP) from None
     return _loads_slowly(raw)
 
 
@@ -54,9 +58,12 @@ def _may_have_long_number(raw: bytes) -> bool:
 def _loads_slowly(raw: bytes) -> Any:
     constants: list[str] = []
     try:
-        value = json.loads(raw.decode(), parse_constant=constants.append)
+        decoder = _JSON  # to make one takes as long as to read a short text
+        if b"NaN" in raw or b"Infinity" in raw:
+            decoder = json.JSONDecoder(parse_constant=constants.append)
+        value = decoder.decode(raw.decode())
     except RecursionError:
-        raise TooDeep(f"nested more than {DEEPEST} levels deep") from None
+        raise TooDeep(_TOO_DEEP) from None
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise
     except ValueError:  # Python refuses to read integers of thousands of digits
@@ -75,7 +82,7 @@ def _check(value: Any, path: str, depth: int) -> None:
         raise Unstorable(f"{what} at {where or 'the top'}")
 
     if depth > DEEPEST:
-        raise TooDeep(f"nested more than {DEEPEST} levels deep")
+        raise TooDeep(_TOO_DEEP)
     if isinstance(value, str):
         if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
             refuse("a lone surrogate")

@@ -11,11 +11,10 @@ from schemas.validation.draft3 import (
     AUTHORITY,
     LONGEST_MESSAGE,
     NO_REMOTE_SCHEMAS,
-    Json,
-    one_value,
     path_text,
     printable,
 )
+from schemas.validation.judged import Json, one_value
 
 _DEEPEST: Final = 64  # values within values in a schema document
 _LARGEST: Final = 100_000  # values in a schema document

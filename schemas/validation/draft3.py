@@ -4,30 +4,19 @@
 releases differ.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import Draft3Validator, extend
 from referencing import Registry
 
-from schemas.validation.patterns import joined, one_event, pattern_of
-
-Json = dict[str, Any]
-VerdictOf = Callable[[Json], Callable[[object], bool] | None]
-"""Returns for a schema the function that is True for values which surely fit it, if there is one.
-"""
-_Part = tuple[str | int, Any]  # of a value: a key or a place, and what is there
+from schemas.validation.judged import JUDGED, Json, Part
+from schemas.validation.patterns import joined, pattern_of
 
 LONGEST_MESSAGE: Final = 500  # characters
 LONGEST_PATH: Final = 300  # characters
 _SHOWN: Final = 20  # names of extra properties in a message
-MOST_STEPS: Final = 64_000
-"""How often a keyword is applied to a value of one event: in about half a second."""
-_FEW: Final = 20  # values that are judged one by one before a verdict on their schema is compiled
 NO_REMOTE_SCHEMAS: Final[Any] = Registry()  # a `$ref` that leads out of the schema fails
 
 
@@ -51,15 +40,17 @@ def path_text(path: Iterable[str | int]) -> str:
 
 def _shown(value: object) -> str:
     """Returns `repr` of a value for a message; nothing for one that nobody will see."""
-    return "" if _JUDGED.get().trying else _text_of(value)
+    return "" if JUDGED.get().trying else _text_of(value)
 
 
 def _text_of(value: object) -> str:
     """Returns `repr` of a value, or at least as much of it as a message may have: a list of
     a megabyte in lists would otherwise be written once for each level."""
     if isinstance(value, str):
+        if len(value) <= LONGEST_MESSAGE:
+            return repr(value)
         quotes = "".join(quote for quote in "'\"" if quote in value)  # repr chooses by all of them
-        return repr(value if len(value) <= LONGEST_MESSAGE else value[:LONGEST_MESSAGE] + quotes)
+        return repr(value[:LONGEST_MESSAGE] + quotes)
     if not isinstance(value, (dict, list)):
         return repr(value)
     parts, room = [], LONGEST_MESSAGE
@@ -97,9 +88,12 @@ def _additional_properties(
     if not isinstance(instance, dict):
         return
     known = schema.get("properties", {})
-    patterns = joined(schema.get("patternProperties", {}))
-    search = pattern_of(patterns).search if patterns else lambda _: None
-    extras = [key for key in instance if key not in known and not search(key)]
+    extras = [key for key in instance if key not in known]
+    if not extras:
+        return
+    if patterns := joined(schema.get("patternProperties", {})):
+        search = pattern_of(patterns).search
+        extras = [key for key in extras if not search(key)]
     if isinstance(allowed, dict):
         yield from _each(validator, ((extra, instance[extra]) for extra in extras), allowed)
     elif extras and not allowed:
@@ -127,7 +121,7 @@ def _pattern_properties(
     for pattern, subschema in patterns.items() if isinstance(instance, dict) else ():
         search = pattern_of(pattern).search
         found = ((key, value) for key, value in instance.items() if search(key))
-        yield from _each(validator, found, subschema, schema_path=pattern)
+        yield from _each(validator, found, subschema)
 
 
 def _items(validator: Any, items: Any, instance: object, __: Json) -> Iterator[ValidationError]:
@@ -135,7 +129,7 @@ def _items(validator: Any, items: Any, instance: object, __: Json) -> Iterator[V
         yield from _each(validator, enumerate(instance), items)
     elif isinstance(instance, list):
         for place, (item, subschema) in enumerate(zip(instance, items, strict=False)):
-            yield from _each(validator, [(place, item)], subschema, schema_path=place)
+            yield from _each(validator, [(place, item)], subschema)
 
 
 def _additional_items(
@@ -166,102 +160,25 @@ def _max_items(_: Any, most: Any, instance: object, __: Json) -> Iterator[Valida
         yield ValidationError(f"{_shown(instance)} {what}")
 
 
-# --- in linear time, however often a schema leads to the same value
-
-
-class TooManySteps(ValueError):
-    """An event has more values than a schema's keywords can be applied to in a second."""
-
-
-class _Judged:
-    """What is known of the values of one event, by their ids, while it is judged."""
-
-    def __init__(self, verdict_of: VerdictOf, steps: float) -> None:
-        self._verdict_of, self._left = verdict_of, steps
-        self.trying = 0  # unions around the value whose messages nobody will see
-        self.fits: dict[tuple[int, int], bool] = {}
-        """Whether a value fits a schema, by the ids of both. If two members of a union lead to the
-        same `$ref`, the innermost value would else be judged 2 ** levels times."""
-        self._numbers: dict[int, tuple[int]] = {}
-        self._same: dict[Hashable, tuple[int]] = {}
-        self._members: dict[int, set[Hashable]] = {}
-
-    def step(self, size: int = 1) -> None:
-        """Note that a schema is applied to a value. Raises TooManySteps."""
-        self._left -= size
-        if self._left < 0:
-            raise TooManySteps(
-                f"the event would take more than {MOST_STEPS:,} steps to be judged: it has too "
-                "many values for a schema of this kind"
-            )
-
-    def unsure(self, found: Iterator[_Part], schema: Json) -> Iterator[_Part]:
-        """Those of some values that don't surely fit a schema: the few that are wrong in a long
-        list, if the schema can be proved."""
-        some = [*islice(found, _FEW)]
-        yield from some
-        if len(some) == _FEW:
-            verdict = self._verdict_of(schema)
-            yield from (
-                found if verdict is None else (part for part in found if not verdict(part[1]))
-            )
-
-    def apart(self, values: list[Any]) -> set[Hashable]:
-        """Returns keys of values of which two are the same if Python calls them equal, except that
-        a boolean equals no number. (Within lists and objects it does: release 4 distinguishes them
-        at any depth, 3.2 only at the top. [true] is in [[1]], [[1], [true]] has a repeat.)"""
-        return {(bool, x) if isinstance(x, bool) else self.identity(x) for x in values}
-
-    def members(self, enum: list[Any]) -> set[Hashable]:
-        """Returns what `apart` does for the values of an enum, which are looked at once."""
-        if (found := self._members.get(id(enum))) is None:
-            found = self._members[id(enum)] = self.apart(enum)
-        return found
-
-    def identity(self, value: object) -> Hashable:
-        """Returns a key that two values share exactly if Python calls them equal: of a list or an
-        object a number, so that those around it need not look into it again."""
-        if not isinstance(value, (dict, list)):
-            return value
-        if (number := self._numbers.get(id(value))) is None:
-            key: Hashable = (
-                (dict, frozenset(zip(value, self._identities(value.values()), strict=True)))
-                if isinstance(value, dict)
-                else (list, self._identities(value))
-            )
-            number = self._same.setdefault(key, (len(self._same),))
-            self._numbers[id(value)] = number
-        return number
-
-    def _identities(self, values: Iterable[object]) -> tuple[Hashable, ...]:
-        return tuple([self.identity(x) if isinstance(x, (dict, list)) else x for x in values])
-
-
-_JUDGED: Final[ContextVar[_Judged]] = ContextVar("judged")
-
-
-@contextmanager
-def one_value(verdict_of: VerdictOf = lambda _: None, steps: float = MOST_STEPS) -> Iterator[None]:
-    """While it lasts, AUTHORITY judges one value, which stays as it is, in so many steps."""
-    token = _JUDGED.set(_Judged(verdict_of, steps))
-    try:
-        with one_event():
-            yield
-    finally:
-        _JUDGED.reset(token)
-
-
-def _each(
-    validator: Any, found: Iterable[_Part], schema: Json, **place: Any
+def _descend(
+    validator: Any, value: object, schema: Json, path: str | int | None = None
 ) -> Iterator[ValidationError]:
-    judged = _JUDGED.get()
+    """Yields what is wrong with a part of a value."""
+    for error in JUDGED.get().known.validator_of(schema, validator).iter_errors(value):
+        if path is not None:
+            error.path.appendleft(path)
+        yield error
+
+
+def _each(validator: Any, found: Iterable[Part], schema: Json) -> Iterator[ValidationError]:
+    judged = JUDGED.get()
     for path, value in judged.unsure(iter(found), schema):
         judged.step()
-        yield from validator.descend(value, schema, path=path, **place)
+        yield from _descend(validator, value, schema, path)
 
 
 def _enum(_: Any, enum: list[Any], instance: object, __: Json) -> Iterator[ValidationError]:
-    judged = _JUDGED.get()
+    judged = JUDGED.get()
     if judged.members(enum).isdisjoint(judged.apart([instance])):
         yield ValidationError(f"{_shown(instance)} is not one of {_shown(enum)}")
 
@@ -269,12 +186,12 @@ def _enum(_: Any, enum: list[Any], instance: object, __: Json) -> Iterator[Valid
 def _unique_items(_: Any, unique: object, instance: object, __: Json) -> Iterator[ValidationError]:
     if not unique or not isinstance(instance, list) or len(instance) < 2:
         return
-    if len(_JUDGED.get().apart(instance)) < len(instance):
+    if len(JUDGED.get().apart(instance)) < len(instance):
         yield ValidationError(f"{_shown(instance)} has non-unique elements")
 
 
 def _ref(validator: Any, ref: str, instance: object, schema: Json) -> Iterator[ValidationError]:
-    judged, key = _JUDGED.get(), (id(schema), id(instance))
+    judged, key = JUDGED.get(), (id(schema), id(instance))
     fits = judged.fits
     if fits.get(key):
         return
@@ -289,7 +206,7 @@ def _ref(validator: Any, ref: str, instance: object, schema: Json) -> Iterator[V
 def _extends(
     validator: Any, parents: Any, instance: object, schema: Json
 ) -> Iterator[ValidationError]:
-    _JUDGED.get().step(len(parents) if isinstance(parents, list) else 1)
+    JUDGED.get().step(len(parents) if isinstance(parents, list) else 1)
     yield from _EXTENDS(validator, parents, instance, schema)
 
 
@@ -303,14 +220,14 @@ def _type(validator: Any, types: Any, instance: object, __: Json) -> Iterator[Va
 
 def _is_one_of(validator: Any, types: list[Any], instance: object) -> bool:
     # Both releases list all errors of all members: memory for nothing, as the message has none.
-    judged = _JUDGED.get()
+    judged = JUDGED.get()
     for each in types:
         if isinstance(each, dict):
             key = (id(each), id(instance))
             if key not in judged.fits:
                 judged.step(4)
                 judged.trying += 1
-                judged.fits[key] = next(validator.descend(instance, each), None) is None
+                judged.fits[key] = next(_descend(validator, instance, each), None) is None
                 judged.trying -= 1
             if judged.fits[key]:
                 return True
@@ -330,36 +247,25 @@ def _disallow(
 def _properties(
     validator: Any, properties: Json, instance: object, schema: Json
 ) -> Iterator[ValidationError]:
-    """Checks properties as both releases do. Most properties state only a type, and have it: those
-    are skipped, which makes the verdict on a bad event four times as fast."""
+    """Checks properties as both releases do. Most properties state only a type or some texts, and
+    have it: those are skipped, which makes the verdict on a bad event four times as fast."""
     if not isinstance(instance, dict):
         return
-    _JUDGED.get().step(2 + len(properties) // 4)
-    judged = {
-        name: subschema
-        for name, subschema in properties.items()
-        if (name in instance or subschema.get("required"))
-        and not (
-            _TYPED.get(_type_of(subschema)) is type(instance.get(name, schema))
-            and subschema.keys() <= _SAYS_NO_MORE
-        )
-    }
-    yield from _PROPERTIES(validator, judged, instance, schema)
-
-
-def _type_of(subschema: Json) -> str:
-    stated = subschema.get("type")
-    return stated if isinstance(stated, str) else ""
+    judged = JUDGED.get()
+    judged.step(2 + len(properties) // 4)
+    for name, fitting, required in judged.known.properties(properties):
+        if name not in instance:
+            if required:  # the error says so in the keyword's own way
+                yield from _PROPERTIES(validator, {name: properties[name]}, instance, schema)
+        elif fitting is not None:
+            kind = type(value := instance[name])
+            if kind not in fitting and not (kind is str and value in fitting):
+                yield from _descend(validator, value, properties[name], name)
 
 
 _PROPERTIES: Final[Any] = Draft3Validator.VALIDATORS["properties"]
 _EXTENDS: Final[Any] = Draft3Validator.VALIDATORS["extends"]
 _REF: Final[Any] = Draft3Validator.VALIDATORS["$ref"]
-_TYPED: Final = {"string": str, "integer": int, "boolean": bool, "null": type(None)}
-_SAYS_NO_MORE: Final = frozenset(
-    ["type", "required", "description", "title", "default", "format"]
-)  # formats are not checked
-
 
 AUTHORITY: Final = extend(  # type: ignore[no-untyped-call]  # jsonschema is untyped here
     Draft3Validator,

@@ -19,12 +19,11 @@ from schemas.validation.draft3 import (
     AUTHORITY,
     LONGEST_MESSAGE,
     NO_REMOTE_SCHEMAS,
-    TooManySteps,
-    one_value,
     path_text,
     printable,
 )
 from schemas.validation.fast_path import compile_part, compile_schema
+from schemas.validation.judged import Known, TooManySteps, one_value
 from schemas.validation.patterns import SearchTooLong, limited
 from schemas.validation.references import loose_ends, rooted
 
@@ -66,12 +65,7 @@ class Validator:
         schema = encapsulate(document)
         self.accepts = compile_schema(schema) or _unsure
         self._authority = AUTHORITY(schema, registry=NO_REMOTE_SCHEMAS)
-        self._verdicts: dict[int, Callable[[object], bool] | None] = {}  # by ids of subschemas
-
-    def _verdict_of(self, subschema: Json) -> Callable[[object], bool] | None:
-        if id(subschema) not in self._verdicts:
-            self._verdicts[id(subschema)] = compile_part(subschema)
-        return self._verdicts[id(subschema)]
+        self._known = Known(compile_part)
 
     def violations(self, data: Json) -> list[Violation]:
         """Returns what is wrong with the event, in the order of the capsule's and the schema's
@@ -83,7 +77,7 @@ class Validator:
         found: list[Violation] = []
         more = 0
         try:
-            with one_value(self._verdict_of):
+            with one_value(self._known):
                 errors = self._authority.iter_errors(data)
                 for error in islice(errors, MOST_VIOLATIONS + _COUNTED):
                     if len(found) < MOST_VIOLATIONS:

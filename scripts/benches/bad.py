@@ -5,19 +5,14 @@ validate, route, EventError, JSON. Rounds are interleaved; each figure is the le
     scripts/bench bad [--rounds N] [--only WORD] [--against CHECKOUT]
 """
 
-import argparse
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
-from core import CORPUS
-from traffic.started import ROOT
 from traffic.trial import parser
 
 SIZES = {"1 KB": 1_000, "64 KB": 64_000, "1 MB": 1_000_000}
@@ -111,18 +106,18 @@ KINDS: dict[str, tuple[Make, Make, float]] = {
     )
     for name, bad in kinds.items()
 }  # fmt: skip
-KINDS["hostile, addresses"] = (of(filled('{"action":"c","text":"', '"}', "1.2.3.4 ")),
-                               of(filled('{"action":"a","text":"', '"}', "1.2.3.4 ")), JUDGING)  # fmt: skip
-KINDS["hostile, colons"] = (of(filled('{"action":"c","text":"', '"}', "::ffff:1.2.3.4")),
-                            of(filled('{"action":"a","text":"', '"}', "::ffff:1.2.3.4")), JUDGING)  # fmt: skip
+for what, piece in (("addresses", "1.2.3.4 "), ("colons", "::ffff:1.2.3.4")):
+    KINDS[f"hostile, {what}"] = (of(filled('{"action":"c","text":"', '"}', piece)),
+                                 of(filled('{"action":"a","text":"', '"}', piece)), JUDGING)  # fmt: skip
 KINDS["hostile, keys"] = (
     lambda size: line(capsule("{" + ",".join(f'"k{i}":1' for i in range(size // 28)) + "}")),
     of(numbers), JUDGING,
 )  # fmt: skip
 
 
-def measure(rounds: int, only: str) -> dict[str, dict[str, list[float]]]:
+def measure(rounds: int, only: str, sizes: list[str]) -> dict[str, dict[str, list[float]]]:
     """Kind -> size -> microseconds of the bad line, of the good one."""
+    from runners.memory import collect_seldom
     from schemas import strict_json
     from schemas.bad_event import BadEvent, event_error
     from schemas.event import Event, Origin, RawLine
@@ -155,9 +150,11 @@ def measure(rounds: int, only: str) -> dict[str, dict[str, list[float]]]:
                 whole(raw)
             return (time.perf_counter() - began) / times * 1e6
 
+        collect_seldom()
         found: dict[str, dict[str, list[float]]] = {}
         for name, (bad, good, _) in KINDS.items():
-            for label, size in SIZES.items():
+            for label in sizes:
+                size = SIZES[label]
                 if only not in name:
                     continue
                 raws = bad(size), good(size)
@@ -173,13 +170,15 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--rounds", type=int, default=9)
     options.add_argument("--only", default="", help="kinds whose names have this in them")
+    options.add_argument("--sizes", help="some of " + ", ".join(SIZES))
     args = options.parse_args()
-    found = measure(args.rounds, args.only)
+    sizes = args.sizes.split(",") if args.sizes else [*SIZES]
+    found = measure(args.rounds, args.only, sizes)
     print(f"load {os.getloadavg()[0]:.1f}; microseconds a line, and times a good one of its length")
-    print(f"{'':30}" + "".join(f"{label:>19}" for label in SIZES) + "   1 MB/64 KB")
-    for name, sizes in found.items():
-        cells = [f"{bad:10,.0f} ({bad / good:6.1f})" for bad, good in sizes.values()]
-        ratio = sizes["1 MB"][0] / sizes["64 KB"][0] if "1 MB" in sizes else 0
+    print(f"{'':30}" + "".join(f"{label:>19}" for label in sizes) + "   1 MB/64 KB")
+    for name, its in found.items():
+        cells = [f"{bad:10,.0f} ({bad / good:6.1f})" for bad, good in its.values()]
+        ratio = its["1 MB"][0] / its["64 KB"][0] if len(its) == len(SIZES) else 0
         print(f"{name:30}" + "".join(f"{cell:>19}" for cell in cells) + f"{ratio:10.1f}")
 
 
