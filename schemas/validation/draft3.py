@@ -11,7 +11,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import Draft3Validator, extend
 from referencing import Registry
 
-from schemas.validation.judged import JUDGED, Json, Part
+from schemas.validation.judged import JUDGED, Json, Part, classes_of
 from schemas.validation.patterns import joined, pattern_of
 
 LONGEST_MESSAGE: Final = 500  # characters
@@ -160,6 +160,14 @@ def _max_items(_: Any, most: Any, instance: object, __: Json) -> Iterator[Valida
         yield ValidationError(f"{_shown(instance)} {what}")
 
 
+class More(ValidationError):
+    """So many errors, of which nobody will see more than the number."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__("")
+        self.count = count
+
+
 def _descend(
     validator: Any, value: object, schema: Json, path: str | int | None = None
 ) -> Iterator[ValidationError]:
@@ -172,9 +180,14 @@ def _descend(
 
 def _each(validator: Any, found: Iterable[Part], schema: Json) -> Iterator[ValidationError]:
     judged = JUDGED.get()
-    for path, value in judged.unsure(iter(found), schema):
+    unsure = judged.unsure(iter(found), schema)
+    for path, value in unsure:
         judged.step()
         yield from _descend(validator, value, schema, path)
+        if judged.counting and (classes := classes_of(schema)):
+            if count := sum(type(value) not in classes for _, value in unsure):
+                yield More(count)
+            return
 
 
 def _enum(_: Any, enum: list[Any], instance: object, __: Json) -> Iterator[ValidationError]:

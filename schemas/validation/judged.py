@@ -25,6 +25,7 @@ _CLASSES: Final = {
         ("null", [type(None)]), ("object", [dict]), ("array", [list]),
     )
 }  # fmt: skip
+_NONE: Final = frozenset[object]()
 _FEW: Final = 20  # values that are judged one by one before a verdict on their schema is compiled
 
 
@@ -67,11 +68,19 @@ def _fitting(schema: Json) -> frozenset[object] | None:
     """Returns classes, and texts, that surely fit a schema; None if all values do."""
     says = schema.keys() - _SAYS_NOTHING
     stated, enum = schema.get("type", "any"), schema.get("enum")
-    if says <= {"type"} and isinstance(stated, str):
-        return None if stated == "any" else _CLASSES.get(stated, frozenset())
-    if says <= {"type", "enum"} and stated in ("any", "string") and isinstance(enum, list):
+    if stated == "any" and says <= {"type"}:
+        return None
+    if stated in ("any", "string") and says <= {"type", "enum"} and isinstance(enum, list):
         return frozenset(each for each in enum if isinstance(each, str))
-    return frozenset()
+    return classes_of(schema)
+
+
+def classes_of(schema: Json) -> frozenset[object]:
+    """Returns the classes of values that fit a schema, if it states nothing but one type."""
+    stated = schema.get("type")
+    if not isinstance(stated, str) or schema.keys() - _SAYS_NOTHING != {"type"}:
+        return _NONE
+    return _CLASSES.get(stated, _NONE)
 
 
 class Judged:
@@ -79,6 +88,7 @@ class Judged:
 
     def __init__(self, known: Known, steps: float) -> None:
         self.known, self._left = known, steps
+        self.counting = False  # whether errors are but counted from now on
         self.trying = 0  # unions around the value whose messages nobody will see
         self.fits: dict[tuple[int, int], bool] = {}
         """Whether a value fits a schema, by the ids of both. If two members of a union lead to the
@@ -142,11 +152,12 @@ JUDGED: Final[ContextVar[Judged]] = ContextVar("judged")
 
 
 @contextmanager
-def one_value(known: Known | None = None, steps: float = MOST_STEPS) -> Iterator[None]:
+def one_value(known: Known | None = None, steps: float = MOST_STEPS) -> Iterator[Judged]:
     """While it lasts, AUTHORITY judges one value, which stays as it is, in so many steps."""
-    token = JUDGED.set(Judged(known or Known(), steps))
+    judged = Judged(known or Known(), steps)
+    token = JUDGED.set(judged)
     try:
         with one_event():
-            yield
+            yield judged
     finally:
         JUDGED.reset(token)

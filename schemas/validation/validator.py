@@ -7,7 +7,6 @@ event, but never reject it: the authority decides on all events that it doesn't 
 
 import re
 from collections.abc import Callable
-from itertools import islice
 from typing import Final, NamedTuple
 
 from jsonschema.exceptions import UnknownType, ValidationError
@@ -19,6 +18,7 @@ from schemas.validation.draft3 import (
     AUTHORITY,
     LONGEST_MESSAGE,
     NO_REMOTE_SCHEMAS,
+    More,
     path_text,
     printable,
 )
@@ -77,17 +77,19 @@ class Validator:
         found: list[Violation] = []
         more = 0
         try:
-            with one_value(self._known):
-                errors = self._authority.iter_errors(data)
-                for error in islice(errors, MOST_VIOLATIONS + _COUNTED):
+            with one_value(self._known) as judged:
+                for error in self._authority.iter_errors(data):
                     if len(found) < MOST_VIOLATIONS:
                         found.append(_violation(error))
-                    else:
-                        more += 1
+                        judged.counting = len(found) == MOST_VIOLATIONS
+                        continue
+                    more += error.count if isinstance(error, More) else 1
+                    if more >= _COUNTED:
+                        break
         except _SCHEMA_FAILURES as error:
             found = [*found[: MOST_VIOLATIONS - 1], _failure(error)]
         if more:
-            count = f"at least {more}" if more == _COUNTED else str(more)
+            count = f"at least {_COUNTED}" if more >= _COUNTED else str(more)
             last = found[-1]
             message = printable(last.message, LONGEST_MESSAGE - 40)
             found[-1] = last._replace(message=f"{message} (and {count} more violations)")
