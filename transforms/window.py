@@ -1,13 +1,13 @@
-"""WindowEvents stamps each outcome with its own time, and puts it into the window of its minute.
+"""WindowEvents stamps outcomes with their time, and puts them into the window of its minute.
 
-The minutes serve the counts. No event is dropped for being late, because no window ever closes.
+A batch stays whole, as its files and counts go by what each outcome says itself: it has the time of
+its first one. No event is dropped for being late, because no window ever closes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import groupby
 from typing import Any
 
 import apache_beam as beam
@@ -57,14 +57,12 @@ class _MinuteFn(BatchedFn):
         return (in_minute(routed, outcome_time(routed[1])),)
 
     def process_batch(self, batch: Batch) -> Iterator[HomogeneousWindowedBatch]:
-        """Yields a batch for each run of equal times: in a busy log they are long. The order stays,
-        because the content of files depends on it."""
-        for seconds, its in groupby(batch, lambda routed: outcome_time(routed[1])):
-            yield HomogeneousWindowedBatch(in_minute(Batch(its), seconds))
+        if batch:
+            yield HomogeneousWindowedBatch(in_minute(batch, outcome_time(batch[0][1])))
 
 
 class WindowEvents(beam.PTransform):
-    """(Destination, outcome) -> the same, stamped with its time, in windows of a minute."""
+    """(Destination, outcome) -> the same, stamped with a time, in windows of a minute."""
 
     def expand(self, routed: beam.PCollection) -> beam.PCollection:
         return routed | "Minutes" >> _IntoMinutes()

@@ -111,8 +111,8 @@ def test_long_lines_make_short_batches() -> None:
     assert [len(batch) for batch in batches] == [5, 5, 5, 5]
 
 
-def test_windows_keep_the_order() -> None:
-    """What a file holds, and where a part ends, depends on it."""
+def test_windows_leave_batches_whole() -> None:
+    """What a file holds, and where a part ends, depends on their order."""
     destination = Destination("EmptyAllowed", 1)
     times = ["07:00:00", "07:00:00", "07:00:01", "07:00:00", "07:01:00"]
     line = RawLine(b"", Origin("file", "a", 0, 0.0, "a-0"))
@@ -122,7 +122,8 @@ def test_windows_keep_the_order() -> None:
     )
     batches = list(_MinuteFn().process_batch(routed))
     assert [event.data["n"] for batch in batches for _, event in batch.values] == [0, 1, 2, 3, 4]
-    assert [len(batch.values) for batch in batches] == [2, 1, 1, 1]
+    assert [len(batch.values) for batch in batches] == [5]
+    assert not [*_MinuteFn().process_batch(Batch())]
 
 
 def test_a_date_that_is_none_in_a_config(tmp_path: Path) -> None:
