@@ -39,10 +39,15 @@ def without_addresses(line: bytes) -> bytes:
     if text.startswith("?"):
         mark, capsule = "?", text.split(maxsplit=1)[0][1:]
         rest = text[1 + len(capsule) :]
-    if any(sign.search(capsule) for sign in _SIGNS):
+    if _has_sign(capsule):
         start, end = _event_in_query(capsule) if mark else _event_in(capsule)
         capsule = cleared(capsule[:start]) + capsule[start:end] + cleared(capsule[end:])
     return (mark + capsule + cleared(rest)).encode("latin-1")
+
+
+def _has_sign(text: str) -> bool:
+    colon, encoded, dot = _SIGNS
+    return bool(colon.search(text) or dot.search(text) or encoded.search(text))
 
 
 def cleared(text: str) -> str:

@@ -1,8 +1,11 @@
 """What a bad line costs beside a good one of its length, for each reason, and linearly: a flood of
 bad lines must not bring the stream to a stop. Each line goes through the pure functions: parse,
-validate, route, EventError, JSON. Rounds are interleaved; each figure is the least of its rounds.
+validate, route, EventError, JSON. Rounds are interleaved; each figure is the least CPU time of
+its rounds.
 
-    scripts/bench bad [--rounds N] [--only WORD] [--against CHECKOUT]
+    scripts/bench bad [--rounds N] [--only WORD] [--sizes SIZE,…]
+
+A ! marks what costs more than it should.
 """
 
 import json
@@ -107,8 +110,8 @@ KINDS: dict[str, tuple[Make, Make, float]] = {
     for name, bad in kinds.items()
 }  # fmt: skip
 for what, piece in (("addresses", "1.2.3.4 "), ("colons", "::ffff:1.2.3.4")):
-    KINDS[f"hostile, {what}"] = (of(filled('{"action":"c","text":"', '"}', piece)),
-                                 of(filled('{"action":"a","text":"', '"}', piece)), JUDGING)  # fmt: skip
+    good = of(filled('{"action":"a","text":"', '"}', piece))
+    KINDS[f"hostile, {what}"] = of(filled('{"action":"c","text":"', '"}', piece)), good, JUDGING
 KINDS["hostile, keys"] = (
     lambda size: line(capsule("{" + ",".join(f'"k{i}":1' for i in range(size // 28)) + "}")),
     of(numbers), JUDGING,
@@ -145,24 +148,18 @@ def measure(rounds: int, only: str, sizes: list[str]) -> dict[str, dict[str, lis
 
         def timed(raw: bytes) -> float:
             times = max(1, 20_000 // len(raw))
-            began = time.perf_counter()
+            began = time.process_time()
             for _ in range(times):
                 whole(raw)
-            return (time.perf_counter() - began) / times * 1e6
+            return (time.process_time() - began) / times * 1e6
 
         collect_seldom()
         found: dict[str, dict[str, list[float]]] = {}
-        for name, (bad, good, _) in KINDS.items():
-            for label in sizes:
-                size = SIZES[label]
-                if only not in name:
-                    continue
-                raws = bad(size), good(size)
-                reason = whole(raws[0])
-                assert name.startswith((reason, "hostile")), (name, reason)
-                assert whole(raws[1]) == "valid", name
-                pairs = [[timed(raw) for raw in raws] for _ in range(rounds)]
-                found.setdefault(name, {})[label] = [min(each) for each in zip(*pairs, strict=True)]
+        for name, label in ((name, label) for name in KINDS if only in name for label in sizes):
+            bad, good = (make(SIZES[label]) for make in KINDS[name][:2])
+            assert name.startswith((whole(bad), "hostile")) and whole(good) == "valid", name
+            pairs = ((timed(bad), timed(good)) for _ in range(rounds))
+            found.setdefault(name, {})[label] = [min(each) for each in zip(*pairs, strict=True)]
     return found
 
 
@@ -177,7 +174,11 @@ def main() -> None:
     print(f"load {os.getloadavg()[0]:.1f}; microseconds a line, and times a good one of its length")
     print(f"{'':30}" + "".join(f"{label:>19}" for label in sizes) + "   1 MB/64 KB")
     for name, its in found.items():
-        cells = [f"{bad:10,.0f} ({bad / good:6.1f})" for bad, good in its.values()]
+        most = KINDS[name][2]
+        cells = [
+            f"{bad:10,.0f} ({bad / good:6.1f}{'!' if bad > most * good else ' '})"
+            for bad, good in its.values()
+        ]
         ratio = its["1 MB"][0] / its["64 KB"][0] if len(its) == len(SIZES) else 0
         print(f"{name:30}" + "".join(f"{cell:>19}" for cell in cells) + f"{ratio:10.1f}")
 
