@@ -107,7 +107,7 @@ def _encoded(query: str, place: int) -> int:
 
 
 def _instead_of(written: str) -> str | None:
-    """Returns what is written instead of an address, or None if it is none."""
+    """Returns what is written instead of an address, or None if it isn't one."""
     text = _COLON.sub(":", written) if "%" in written else written
     if text.count(":") < 2 and text.count(".") < 3:
         return None
