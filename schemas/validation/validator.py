@@ -15,16 +15,9 @@ from referencing.exceptions import Unresolvable
 
 from schemas.capsule import CAPSULE, Json
 from schemas.validation.documents import plain
-from schemas.validation.draft3 import (
-    AUTHORITY,
-    LONGEST_MESSAGE,
-    NO_REMOTE_SCHEMAS,
-    TooManySteps,
-    one_value,
-    path_text,
-    printable,
-)
+from schemas.validation.draft3 import AUTHORITY, NO_REMOTE_SCHEMAS, TooManySteps, one_value
 from schemas.validation.fast_path import compile_part, compile_schema
+from schemas.validation.messages import LONGEST_MESSAGE, path_text, printable
 from schemas.validation.patterns import SearchTooLong, limited
 from schemas.validation.references import loose_ends, rooted
 

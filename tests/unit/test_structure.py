@@ -57,6 +57,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "validator",
         "documents",
         "draft3 fast_path references",
+        "verdict_writer messages",
         "patterns",
         "backtracking",
     ),
