@@ -22,6 +22,7 @@ from transforms.line_time import NEWEST, LineTimes, edge_time, event_dt, json_ti
 Parse = Callable[[RawLine], Event | BadEvent]
 
 CLIENT_MARKERS: Final = ("clientValidated", "isTruncated")  # the client's notes to itself
+_LONG_AS_JSON: Final = f"the event has more than {LONGEST_EVENT:,} bytes as JSON: not an event"
 
 
 def _reason(error: ValueError) -> tuple[Reason, str]:
@@ -118,6 +119,8 @@ def _beacon_parser(format_: Format, times: LineTimes) -> Parse:
             data["uuid"] = _identity(data, line)
         except ValueError as error:
             return _bad(line, times, own_time(texts, data), *_reason(error), path=key)
+        if _is_too_long(data, line):
+            return _bad(line, times, own_time(texts, data), Reason.LINE_TOO_LONG, _LONG_AS_JSON)
         if data.get("schema") == EVENT_ERROR.schema:  # people who query or replay them trust them
             message = "clients can't send EventErrors"
             own = own_time(texts, data)
@@ -129,23 +132,26 @@ def _beacon_parser(format_: Format, times: LineTimes) -> Parse:
 
 def parse_json_event(line: RawLine, times: LineTimes = NEWEST) -> Event | BadEvent:
     """Reads an event in JSON, as an earlier run wrote it: it keeps its uuid."""
-    length = len(line.data)
-    if length > LONGEST_EVENT:
+    if len(line.data) > LONGEST_EVENT:
         return _too_long(line, times, LONGEST_EVENT)
     try:
         data = object_in(strict_json.loads(line.data.strip()))
         for marker in CLIENT_MARKERS:  # topics of before 2017 have them
             data.pop(marker, None)
-        if length > LONGEST_EVENT // 4 and len(strict_json.dumps(data)) > LONGEST_EVENT:
-            return _too_long(
-                line, times, LONGEST_EVENT
-            )  # nobody could read again what `jsonl:` writes
         uuid = data.get("uuid")
         if not uuid or not isinstance(uuid, str):
             data["uuid"] = _identity(data, line)
     except ValueError as error:
         return _bad(line, times, json_time(line.data), *_reason(error))
+    if _is_too_long(data, line):
+        return _bad(line, times, json_time(line.data), Reason.LINE_TOO_LONG, _LONG_AS_JSON)
     return Event(data, line)
+
+
+def _is_too_long(data: dict[str, Any], line: RawLine) -> bool:
+    """Whether nobody could read again what `jsonl:` writes of an event: JSON has up to six bytes
+    for one, `\\u0001`."""
+    return len(line.data) > LONGEST_EVENT // 6 and len(strict_json.dumps(data)) > LONGEST_EVENT
 
 
 def _too_long(line: RawLine, times: LineTimes, longest: int) -> BadEvent:

@@ -29,6 +29,9 @@ Stated = TypeVar("Stated", str, int)
 RESCUED: Final = "_rescued_data"
 DEEPEST: Final = 20
 """Levels of structs; `event` is the first. A deeper struct is JSON text."""
+LONGEST_PATH: Final = 256
+"""Characters of the keys that lead to a struct; one further away is JSON text. Each value in it
+that has no column is in RESCUED with all of its path."""
 MOST_COLUMNS: Final = 1000
 """Leaf columns of a table, RESCUED included; the values of further properties go to RESCUED."""
 
@@ -84,7 +87,7 @@ def nested_columns(document: dict[str, Any]) -> tuple[Column, ...]:
     made = []
     for key in sorted(capsule, key=lambda key: key != "dt"):  # stable: dt, then as they are
         if key == "event":
-            made.append(walk.column(key, key, document, depth=1) or Column(key, key, Kind.JSON))
+            made.append(walk.column(key, key, document, ()) or Column(key, key, Kind.JSON))
         elif key == "userAgent":
             made.append(agent)
         else:
@@ -116,10 +119,12 @@ class _Walk:
     def __init__(self, room: int) -> None:
         self._room = room  # leaf columns that may still be made
 
-    def column(self, key: str, name: str, schema: Any, depth: int) -> Column | None:
+    def column(self, key: str, name: str, schema: Any, above: tuple[str, ...]) -> Column | None:
         """Returns the column of a property, or None if there is no room for it."""
-        if depth <= DEEPEST and _type_of(schema) in ("object", None) and _properties(schema):
-            children = tuple(self._children(_properties(schema), depth + 1))
+        path = (*above, key)
+        near = len(path) <= DEEPEST and sum(map(len, path)) <= LONGEST_PATH
+        if near and _type_of(schema) in ("object", None) and _properties(schema):
+            children = tuple(self._children(_properties(schema), path))
             required = schema.get("required") is True
             return Column(name, key, Kind.STRUCT, children, required=required) if children else None
         if self._room <= 0:
@@ -127,10 +132,10 @@ class _Walk:
         self._room -= 1
         return _leaf(key, name, schema)
 
-    def _children(self, properties: dict[str, Any], depth: int) -> Iterator[Column]:
+    def _children(self, properties: dict[str, Any], path: tuple[str, ...]) -> Iterator[Column]:
         names = distinct_names(properties, safe_name)
         for key, schema in properties.items():
-            column = self.column(key, names[key], schema, depth)
+            column = self.column(key, names[key], schema, path)
             if column:
                 yield column
 

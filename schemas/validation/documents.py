@@ -7,14 +7,9 @@ from typing import Any, Final
 
 from jsonschema.validators import Draft3Validator
 
-from schemas.validation.draft3 import (
-    AUTHORITY,
-    LONGEST_MESSAGE,
-    NO_REMOTE_SCHEMAS,
-    path_text,
-    printable,
-)
+from schemas.validation.draft3 import AUTHORITY, NO_REMOTE_SCHEMAS
 from schemas.validation.judged import Json, one_value
+from schemas.validation.messages import LONGEST_MESSAGE, path_text, printable
 
 _DEEPEST: Final = 64  # values within values in a schema document
 _LARGEST: Final = 100_000  # values in a schema document

@@ -5,6 +5,7 @@ releases differ.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Final
 
 from jsonschema.exceptions import ValidationError
@@ -12,57 +13,18 @@ from jsonschema.validators import Draft3Validator, extend
 from referencing import Registry
 
 from schemas.validation.judged import JUDGED, Json, Part, classes_of
+from schemas.validation.messages import LONGEST_MESSAGE, text_of
 from schemas.validation.patterns import joined, pattern_of
 
-LONGEST_MESSAGE: Final = 500  # characters
-LONGEST_PATH: Final = 300  # characters
 _SHOWN: Final = 20  # names of extra properties in a message
+_SURE: Final = 64  # values that a compiled verdict judges in the time of a step
+_KEYWORDS: Final = 64  # of a schema that are looked at in the time of a step
 NO_REMOTE_SCHEMAS: Final[Any] = Registry()  # a `$ref` that leads out of the schema fails
-
-
-def printable(text: str, longest: int) -> str:
-    """Cuts a text, and escapes characters that can't be printed (controls, lone surrogates)."""
-    if len(text) > longest:
-        text = text[: longest - 1] + "…"
-    if text.isprintable():
-        return text
-    escaped = "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
-    return escaped if len(escaped) <= longest else escaped[: longest - 1] + "…"
-
-
-def path_text(path: Iterable[str | int]) -> str:
-    """Joins the parts of a path: `event.l[2].c`."""
-    parts = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return printable(parts.removeprefix("."), LONGEST_PATH)
 
 
 def _shown(value: object) -> str:
     """Returns `repr` of a value for a message; nothing for one that nobody will see."""
-    return "" if JUDGED.get().trying else _text_of(value)
-
-
-def _text_of(value: object) -> str:
-    """Returns `repr` of a value, or at least as much of it as a message may have: a list of
-    a megabyte in lists would otherwise be written once for each level."""
-    if isinstance(value, str):
-        if len(value) <= LONGEST_MESSAGE:
-            return repr(value)
-        quotes = "".join(quote for quote in "'\"" if quote in value)  # repr chooses by all of them
-        return repr(value[:LONGEST_MESSAGE] + quotes)
-    if not isinstance(value, (dict, list)):
-        return repr(value)
-    parts, room = [], LONGEST_MESSAGE
-    for each in value:
-        parts.append(
-            f"{each!r}: {_text_of(value[each])}" if isinstance(value, dict) else _text_of(each)
-        )
-        room -= len(parts[-1])
-        if room < 0:
-            break
-    text = ", ".join(parts)
-    return f"{{{text}}}" if isinstance(value, dict) else f"[{text}]"
+    return "" if JUDGED.get().trying else text_of(value)
 
 
 def _divisible_by(
@@ -87,6 +49,7 @@ def _additional_properties(
     # Both releases report extra properties in the random order of a set; here it is the event's.
     if not isinstance(instance, dict):
         return
+    JUDGED.get().step(len(instance) // _SURE)
     known = schema.get("properties", {})
     extras = [key for key in instance if key not in known]
     if not extras:
@@ -95,6 +58,7 @@ def _additional_properties(
         search = pattern_of(patterns).search
         extras = [key for key in extras if not search(key)]
     if isinstance(allowed, dict):
+        JUDGED.get().step(len(extras) // _SURE)
         yield from _each(validator, ((extra, instance[extra]) for extra in extras), allowed)
     elif extras and not allowed:
         names = ", ".join(repr(extra) for extra in extras[:_SHOWN])
@@ -118,6 +82,8 @@ def _pattern(_: Any, pattern: str, instance: object, __: Json) -> Iterator[Valid
 def _pattern_properties(
     validator: Any, patterns: Json, instance: Any, __: Json
 ) -> Iterator[ValidationError]:
+    if isinstance(instance, dict):
+        JUDGED.get().step(len(patterns) * (6 + len(instance)) // 32)
     for pattern, subschema in patterns.items() if isinstance(instance, dict) else ():
         search = pattern_of(pattern).search
         found = ((key, value) for key, value in instance.items() if search(key))
@@ -126,6 +92,7 @@ def _pattern_properties(
 
 def _items(validator: Any, items: Any, instance: object, __: Json) -> Iterator[ValidationError]:
     if isinstance(instance, list) and isinstance(items, dict):
+        JUDGED.get().step(len(instance) // _SURE)
         yield from _each(validator, enumerate(instance), items)
     elif isinstance(instance, list):
         for place, (item, subschema) in enumerate(zip(instance, items, strict=False)):
@@ -140,6 +107,7 @@ def _additional_items(
         return
     extras = instance[len(items) :]
     if isinstance(allowed, dict):
+        JUDGED.get().step(len(extras) // _SURE)
         yield from _each(validator, enumerate(extras, len(items)), allowed)
     elif extras and not allowed:
         names = ", ".join(map(_shown, extras[:_SHOWN]))
@@ -182,7 +150,7 @@ def _each(validator: Any, found: Iterable[Part], schema: Json) -> Iterator[Valid
     judged = JUDGED.get()
     unsure = judged.unsure(iter(found), schema)
     for path, value in unsure:
-        judged.step()
+        judged.step(1 + len(schema) // _KEYWORDS)
         yield from _descend(validator, value, schema, path)
         if judged.counting and (classes := classes_of(schema)):
             if count := sum(type(value) not in classes for _, value in unsure):
@@ -219,8 +187,16 @@ def _ref(validator: Any, ref: str, instance: object, schema: Json) -> Iterator[V
 def _extends(
     validator: Any, parents: Any, instance: object, schema: Json
 ) -> Iterator[ValidationError]:
-    JUDGED.get().step(len(parents) if isinstance(parents, list) else 1)
+    some = parents if isinstance(parents, list) else [parents]
+    JUDGED.get().step(sum(1 + len(each) // _KEYWORDS for each in some))
     yield from _EXTENDS(validator, parents, instance, schema)
+
+
+def _dependencies(
+    validator: Any, dependencies: Any, instance: object, schema: Json
+) -> Iterator[ValidationError]:
+    JUDGED.get().step(1 + len(dependencies) // 16)
+    yield from _DEPENDENCIES(validator, dependencies, instance, schema)
 
 
 def _type(validator: Any, types: Any, instance: object, __: Json) -> Iterator[ValidationError]:
@@ -228,17 +204,19 @@ def _type(validator: Any, types: Any, instance: object, __: Json) -> Iterator[Va
     if _is_one_of(validator, types, instance):
         return
     names = (each.get("name", each) if isinstance(each, dict) else each for each in types)
-    yield ValidationError(f"{_shown(instance)} is not of type {', '.join(map(repr, names))}")
+    shown = ", ".join(map(text_of, islice(names, LONGEST_MESSAGE // 3)))
+    yield ValidationError(f"{_shown(instance)} is not of type {shown}")
 
 
 def _is_one_of(validator: Any, types: list[Any], instance: object) -> bool:
     # Both releases list all errors of all members: memory for nothing, as the message has none.
     judged = JUDGED.get()
+    judged.step(len(types) // 16)
     for each in types:
         if isinstance(each, dict):
             key = (id(each), id(instance))
             if key not in judged.fits:
-                judged.step(4)
+                judged.step(4 + len(each) // _KEYWORDS)
                 judged.trying += 1
                 judged.fits[key] = next(_descend(validator, instance, each), None) is None
                 judged.trying -= 1
@@ -252,9 +230,11 @@ def _is_one_of(validator: Any, types: list[Any], instance: object) -> bool:
 def _disallow(
     validator: Any, unwanted: Any, instance: object, _: Json
 ) -> Iterator[ValidationError]:
-    for each in [unwanted] if isinstance(unwanted, str) else unwanted:
+    unwanted = [unwanted] if isinstance(unwanted, str) else unwanted
+    JUDGED.get().step(len(unwanted) // 8)
+    for each in unwanted:
         if _is_one_of(validator, [each], instance):
-            yield ValidationError(f"{each!r} is disallowed for {_shown(instance)}")
+            yield ValidationError(f"{text_of(each)} is disallowed for {_shown(instance)}")
 
 
 def _properties(
@@ -273,10 +253,12 @@ def _properties(
         elif fitting is not None:
             kind = type(value := instance[name])
             if kind not in fitting and not (kind is str and value in fitting):
+                judged.step(len(properties[name]) // _KEYWORDS)
                 yield from _descend(validator, value, properties[name], name)
 
 
 _PROPERTIES: Final[Any] = Draft3Validator.VALIDATORS["properties"]
+_DEPENDENCIES: Final[Any] = Draft3Validator.VALIDATORS["dependencies"]
 _EXTENDS: Final[Any] = Draft3Validator.VALIDATORS["extends"]
 _REF: Final[Any] = Draft3Validator.VALIDATORS["$ref"]
 
@@ -286,6 +268,7 @@ AUTHORITY: Final = extend(  # type: ignore[no-untyped-call]  # jsonschema is unt
         "$ref": _ref,
         "additionalItems": _additional_items,
         "additionalProperties": _additional_properties,
+        "dependencies": _dependencies,
         "disallow": _disallow,
         "divisibleBy": _divisible_by,
         "enum": _enum,

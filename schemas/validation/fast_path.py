@@ -9,12 +9,15 @@ expressions, sets, fractions) is bound by name in the function's namespace. The 
 orjson reads: dict, list, str, int, float, bool and None themselves, no subclasses, no NaN.
 """
 
+from __future__ import annotations
+
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, Final
 
-from schemas.validation.patterns import joined, one_event, pattern_of
+from schemas.validation.patterns import SearchTooLong, joined, one_event, pattern_of, spend
+from schemas.validation.verdict_writer import FEW_CHECKS, ORDER, VerdictWriter, is_one_of
 
 Json = dict[str, Any]
 Verdict = Callable[[object], bool]
@@ -32,7 +35,6 @@ _CLASSES: Final[dict[str, frozenset[str]]] = {
 """The classes of values that each simple type of draft 3 allows: a bool is not a number, 1.0 is not
 an integer."""
 
-_ORDER: Final = ("str", "int", "dict", "float", "bool", "list", "none")  # the usual ones first
 _ANY: Final = _CLASSES["any"]
 _NUMBER: Final = _CLASSES["number"]
 
@@ -47,103 +49,43 @@ def compile_schema(schema: Json) -> Verdict | None:
 
     Returns None if a keyword can't be proved (`$ref`, `disallow` of a schema), or if the schema is
     malformed or too large for Python's compiler: then every event goes to the authority."""
-    verdict, counted = _compiled(schema)
-    return one_event()(verdict) if verdict and counted else verdict
+    verdict, code = _compiled(schema)
+    return one_event()(verdict) if verdict and (code.counted or code.is_heavy) else verdict
 
 
 def compile_part(schema: Json) -> Verdict | None:
     """The same for a part of a schema, whose values are parts of one event. Returns None also if it
     has a pattern whose searches in one event may be too many."""
-    verdict, counted = _compiled(schema)
-    return None if counted else verdict
+    verdict, code = _compiled(schema)
+    if verdict is None or code.counted:
+        return None
+    return verdict if code.written <= FEW_CHECKS else _noted(verdict, code.written)
 
 
-def _compiled(schema: Json) -> tuple[Verdict | None, bool]:
+def _noted(verdict: Verdict, checks: int) -> Verdict:
+    """Returns a verdict that notes what it takes: it may be asked of each value of a list."""
+
+    def judge(value: object) -> bool:
+        try:
+            spend(checks)
+        except SearchTooLong:
+            return False
+        return verdict(value)
+
+    return judge
+
+
+def _compiled(schema: Json) -> tuple[Verdict | None, _Code]:
     code = _Code()
     try:
         name = code.verdict_on(schema)
         exec(compile(code.source(), "<schema>", "exec"), code.names)
     except (_Unproved, SyntaxError, RecursionError, MemoryError, ValueError, re.error):
-        return None, False
-    return code.names[name], code.counted
+        return None, code
+    return code.names[name], code
 
 
-class _VerdictWriter:
-    """The source under construction: finished functions, the current one, the bound constants. It
-    knows no rules; `possible` and `fitting` are sets of classes of values."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, Any] = {"none": type(None)}
-        self._finished: list[str] = []
-        self._lines: list[str] = []
-        self._indent = 1
-        self._count = 0
-
-    @contextmanager
-    def function(self) -> Iterator[tuple[str, str]]:
-        """Writes a function around the lines written inside; yields its name and its argument's.
-
-        It returns True for a value that no line inside refuses. An exception in it means that it
-        can't decide: a missing key, a list looked up in a set, an infinite quotient."""
-        outer, self._lines = self._lines, []
-        indent, self._indent = self._indent, 2
-        name, value = self.fresh("f"), self.fresh("v")
-        yield name, value
-        self.line("return True")
-        guard = [" except Exception: return False"]
-        self._finished += [f"def {name}({value}):", " try:", *self._lines, *guard]
-        self._lines, self._indent = outer, indent
-
-    def source(self) -> str:
-        return "\n".join(self._finished)
-
-    def fresh(self, prefix: str) -> str:
-        self._count += 1
-        return f"{prefix}{self._count}"
-
-    def bind(self, constant: object) -> str:
-        """Binds a constant in the code's namespace; returns its name."""
-        name = self.fresh("c")
-        self.names[name] = constant
-        return name
-
-    def line(self, text: str) -> None:
-        """Writes one line at the current indent."""
-        self._lines.append(" " * self._indent + text)
-
-    def refuse_if(self, condition: str) -> None:
-        self.line(f"if {condition}: return False")
-
-    @contextmanager
-    def headed(self, header: str) -> Iterator[None]:
-        """Writes a line before the lines written inside, or nothing if there are none."""
-        self.line(header)
-        start = len(self._lines)
-        yield
-        if len(self._lines) == start:
-            self._lines.pop()
-
-    @contextmanager
-    def block(self, header: str) -> Iterator[None]:
-        """Writes an indented block, or nothing if it stays empty."""
-        with self.headed(header):
-            self._indent += 1
-            yield
-            self._indent -= 1
-
-    @contextmanager
-    def only_if(
-        self, value: str, possible: frozenset[str], fitting: frozenset[str]
-    ) -> Iterator[None]:
-        """Applies the lines written inside only to values of the fitting classes."""
-        if possible <= fitting:
-            yield
-        else:
-            with self.block(f"if {_is_one_of(value, fitting)}:"):
-                yield
-
-
-class _Code(_VerdictWriter):
+class _Code(VerdictWriter):
     """Writes the checks of each keyword of a schema."""
 
     counted = False  # whether it has a pattern whose searches in one event may be too many
@@ -186,7 +128,7 @@ class _Code(_VerdictWriter):
         if possible <= simple:
             return possible
         if fitting:
-            here = [_is_one_of(value, possible & simple)] if possible & simple else []
+            here = [is_one_of(value, possible & simple)] if possible & simple else []
             self.refuse_if(f"not ({' or '.join(here + fitting)})")
             return possible
         self.refuse_if(_is_none_of(value, possible & simple))
@@ -196,7 +138,7 @@ class _Code(_VerdictWriter):
         for each in _listed(disallow):
             unwanted = _classes(each) & possible
             if unwanted:
-                self.refuse_if(_is_one_of(value, unwanted))
+                self.refuse_if(is_one_of(value, unwanted))
             possible -= unwanted
         return possible
 
@@ -249,7 +191,7 @@ class _Code(_VerdictWriter):
                 self.refuse_if(f"len({value}) > 1 and len(set({value})) != len({value})")
             items = schema.get("items")
             if isinstance(items, dict):
-                self._each(f"for {{}} in {value}:", items)
+                self._each(value, items)
             elif "items" in schema:  # additionalItems mean nothing but beside a list
                 self._tuple(_listed(items), schema.get("additionalItems", True), value)
 
@@ -258,13 +200,13 @@ class _Code(_VerdictWriter):
             with self.block(f"if len({value}) > {position}:"):
                 self._part(f"{value}[{position}]", schema)
         if isinstance(additional, dict):
-            self._each(f"for {{}} in {value}[{len(items)}:]:", additional)
+            self._each(f"{value}[{len(items)}:]", additional)
         elif not additional:
             self.refuse_if(f"len({value}) > {len(items)}")
 
-    def _each(self, header: str, schema: object) -> None:
+    def _each(self, values: str, schema: object) -> None:
         item = self.fresh("v")
-        with self.block(header.format(item)):
+        with self.loop(item, values):
             self.schema(schema, item, _ANY)
 
     def _part(self, expression: str, schema: object, required: bool = False) -> None:
@@ -324,7 +266,7 @@ class _Code(_VerdictWriter):
 
         As in the authority, all patterns joined with `|` decide whether a pattern matches."""
         key, item = self.fresh("k"), self.fresh("v")
-        with self.block(f"for {key}, {item} in {value}.items():"):
+        with self.loop(f"{key}, {item}", f"{value}.items()"):
             for pattern, schema in patterns.items():
                 with self.block(f"if {self._search(pattern)}({key}):"):
                     self.schema(schema, item, _ANY)
@@ -382,13 +324,7 @@ def _is_required(schema: object) -> bool:
     return isinstance(schema, dict) and bool(schema.get("required", False))
 
 
-def _is_one_of(value: str, classes: frozenset[str]) -> str:
-    """Returns the condition that a value is of one of these classes."""
-    tests = [f"{value}.__class__ is {each}" for each in _ORDER if each in classes]
-    return f"({' or '.join(tests)})" if tests else "False"
-
-
 def _is_none_of(value: str, classes: frozenset[str]) -> str:
     """Returns the condition that a value is of none of these classes."""
-    tests = [f"{value}.__class__ is not {each}" for each in _ORDER if each in classes]
+    tests = [f"{value}.__class__ is not {each}" for each in ORDER if each in classes]
     return " and ".join(tests) or "True"

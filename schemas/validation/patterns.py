@@ -36,6 +36,11 @@ _FEW: Final = 500  # steps, for which `re` is asked all the same: as long as any
 _LARGEST_PROGRAM: Final = 5_000  # instructions of RE2, which it may try at each character
 _MOST_REPEATS: Final = 1_000  # in RE2's syntax
 _MOST_PATTERNS: Final = 10_000  # judged patterns kept
+_FEW_PLACES: Final = 64
+"""Characters that a pattern can be at, repeats written out. RE2 may have to try them all at each
+character of a text, if it has made too many states of them."""
+MOST_CHECKS: Final = 5_000_000
+"""Lines of the fast path for one event, or 16 places of a pattern for RE2: in half a second."""
 
 
 class SearchTooLong(ValueError):
@@ -49,17 +54,25 @@ class Pattern(NamedTuple):
     counted: bool = False  # whether its searches in one event may be too many
 
 
-_TAKEN: Final[ContextVar[list[float]]] = ContextVar("taken")
+_TAKEN: Final[ContextVar[list[float]]] = ContextVar("taken")  # steps of `re`, checks
 
 
 @contextmanager
 def one_event() -> Iterator[None]:
     """While it lasts, all searches together may take SECONDS; else each may."""
-    token = _TAKEN.set([0.0])
+    token = _TAKEN.set([0.0, 0.0])
     try:
         yield
     finally:
         _TAKEN.reset(token)
+
+
+def spend(checks: float, what: str = "") -> None:
+    """Note checks of one event. Raises SearchTooLong."""
+    taken = _TAKEN.get([0.0, 0.0])
+    taken[1] += checks
+    if taken[1] > MOST_CHECKS:
+        raise SearchTooLong(f"these are too many or too long texts to look for the pattern {what}")
 
 
 @lru_cache(maxsize=_MOST_PATTERNS)
@@ -79,8 +92,10 @@ def _judged(text: str, search: Search, tree: Any) -> Pattern:
     steps = excess(tree, SECONDS / _STEP)
     longest = inf if steps and is_quick_in_long(tree) else len(steps) - 1
     counted = _counted(text, search, steps, longest)
-    search_long = re2_search(text)
-    return _either_engine(search, search_long, counted.search, steps) if search_long else counted
+    if not (search_long := re2_search(text)):
+        return counted
+    either = _either_engine(search, search_long, counted.search, steps)
+    return either if (places := _places(tree)) <= _FEW_PLACES else _weighed(text, either, places)
 
 
 def limited(document: object) -> list[str]:
@@ -125,6 +140,34 @@ def _either_engine(
     return Pattern(search_any, engine="re2")
 
 
+def _weighed(text: str, pattern: Pattern, places: int) -> Pattern:
+    """Returns a search by RE2 that notes what it may take."""
+
+    def search_in_time(value: str) -> object:
+        spend(places * len(value) / 16, repr(text))
+        return pattern.search(value)
+
+    return Pattern(search_in_time, 16 * MOST_CHECKS // places, pattern.engine, counted=True)
+
+
+def _places(nodes: Any) -> int:
+    """How many characters a pattern can be at, repeats written out."""
+    found = 0
+    for operator, argument in nodes:
+        match str(operator):
+            case "SUBPATTERN":
+                found += _places(argument[-1])
+            case "BRANCH":
+                found += sum(map(_places, argument[1]))
+            case "MAX_REPEAT" | "MIN_REPEAT":
+                least, most, body = argument
+                times = max(least, 1) if most == _parser.MAXREPEAT else most
+                found += times * _places(body)
+            case _:
+                found += 1
+    return found
+
+
 def _counted(text: str, search: Search, steps: list[float], longest: float) -> Pattern:
     """Returns a search that counts its steps, which are known by the length of the value."""
 
@@ -134,7 +177,7 @@ def _counted(text: str, search: Search, steps: list[float], longest: float) -> P
                 f"a text of {size} characters is too long to look for the pattern {text!r}, "
                 f"which could take for ever: {max(longest, 0)} at most"
             )
-        taken = _TAKEN.get([0.0])
+        taken = _TAKEN.get([0.0, 0.0])
         taken[0] += steps[size] if size < len(steps) else 0
         if taken[0] > SECONDS / _STEP:
             raise SearchTooLong(

@@ -14,16 +14,10 @@ from referencing.exceptions import Unresolvable
 
 from schemas.capsule import CAPSULE, Json
 from schemas.validation.documents import plain
-from schemas.validation.draft3 import (
-    AUTHORITY,
-    LONGEST_MESSAGE,
-    NO_REMOTE_SCHEMAS,
-    More,
-    path_text,
-    printable,
-)
+from schemas.validation.draft3 import AUTHORITY, NO_REMOTE_SCHEMAS, More
 from schemas.validation.fast_path import compile_part, compile_schema
 from schemas.validation.judged import Known, TooManySteps, one_value
+from schemas.validation.messages import LONGEST_MESSAGE, path_text, printable
 from schemas.validation.patterns import SearchTooLong, limited
 from schemas.validation.references import loose_ends, rooted
 

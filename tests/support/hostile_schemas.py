@@ -73,11 +73,30 @@ WRITTEN: Final[tuple[Json, ...]] = (
 )
 """What a person thinks of first."""
 
+_THOUSAND: Final = range(1_000)
+_FAR: Final = "x" * 1_000
+WIDE: Final[tuple[Json, ...]] = (
+    _of({"patternProperties": {f"^q{n}": _TEXT for n in _THOUSAND}, "additionalProperties": _TEXT}),
+    _of(_lists({"patternProperties": {f"^q{n}": _TEXT for n in _THOUSAND}})),
+    _of({"extends": [{"items": {"type": ["integer", "null"]}} for _ in _THOUSAND]}),
+    _of(_lists({"extends": [{"maximum": 5 + n} for n in _THOUSAND]})),
+    _of(_lists({"properties": {f"p{n}": _TEXT for n in _THOUSAND}})),
+    _of(_lists({"dependencies": {f"p{n}": "a" for n in _THOUSAND}})),
+    {"dependencies": {f"p{n}": {"additionalProperties": _TEXT} for n in _THOUSAND}},
+    _of(_lists(_union(*({"type": "string", "minLength": n} for n in _THOUSAND)))),
+    _of(_lists({"disallow": [{"minimum": 9 + n} for n in _THOUSAND]})),
+    _of(_lists({"items": [{"type": "integer"}] * 1_000})),
+    _of(_lists({**{f"no keyword {n}": n for n in range(20_000)}, "type": [_TEXT, _FLAG]})),
+    _of({"pattern": "a[ab]{900}c"}),
+    {"properties": {_FAR: {"properties": {_FAR: {"properties": {"l": {"properties": _MANY}}}}}}},
+)
+"""Whose many parts meet many values."""
+
 
 def schemas(count: int, seed: int = SEED) -> list[Json]:
     """The written ones, and as many drawn ones as it takes."""
-    chance = random.Random(seed)
-    return [*WRITTEN, *(_of(_drawn(chance, 0)) for _ in range(count - len(WRITTEN)))]
+    chance, written = random.Random(seed), [*WRITTEN, *WIDE]
+    return [*written, *(_of(_drawn(chance, 0)) for _ in range(count - len(written)))]
 
 
 def _drawn(chance: random.Random, depth: int) -> Any:
@@ -133,7 +152,9 @@ VALUES: Final[dict[str, str]] = {
     "many keys": _objects("1"),
     "many keys of lists": _objects("[1]"),
     "a text": '"' + "a" * SIZE + '"',
+    "a random text": '"' + "".join(random.Random(SEED).choices("ab", k=SIZE)) + '"',
     "an odd text": '"' + "é\\u0001" * (SIZE // 8) + '"',
+    "far away": f'{{"{_FAR}":{{"{_FAR}":{{"l":' + _objects("1") + "}}}",
     "deep": "[" * 200 + _repeated("1") + "]" * 200,
     "deep objects": '{"l":' * 200 + _repeated("[1]") + "}" * 200,
     "depths": _repeated("[" * 100 + "]" * 100),

@@ -57,7 +57,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "validator",
         "documents",
         "draft3 fast_path references",
-        "judged",
+        "verdict_writer judged messages",
         "patterns",
         "backtracking",
     ),

@@ -28,7 +28,6 @@ from transforms.layout import (
     ALL,
     TEMPORARY,
     FileName,
-    Partition,
     apart_folder,
     hour_folder,
     hour_name,
@@ -164,7 +163,8 @@ class _FileBundle(Bundle):
 class FileSink(Sink, Writer):
     """Files below `root` (a path of any of Beam's file systems) in some encoding.
 
-    The names of folders depend on all `schemas` that there are (schemas/storage/table_names.py).
+    The names of folders depend on all `schemas` that there are, and on the folders that there are
+    when it is prepared (schemas/storage/table_names.py).
     `job` tells this job's temporary files from those of others. It is its own writer."""
 
     def __init__(
@@ -177,14 +177,20 @@ class FileSink(Sink, Writer):
         self.temporary = f"{self.root}/{TEMPORARY}/{job}"
         self.modes = filesystem.asked_modes()
         self.like: tuple[str, ...] = ()  # paths below the root
-        alike = Names(schemas, schema_folder, apart_folder).alike()
-        self._alike = [each for first, others in alike for each in (first, *others)]
-        self._folder: dict[Destination, str] = {}  # of these; `prepare` knows them
+        self._names = Names(schemas, schema_folder, apart_folder)
+        self._taken: dict[str, Taken] = {}  # folders that were there before the job
+        self._folder: dict[Destination, str] = {}  # that were chosen
 
     def folder(self, destination: Destination, hour: int) -> str:
-        if name := self._folder.get(destination):
-            return f"{self.root}/{name}/{hour_folder(hour_name(hour))}"
-        return f"{self.root}/{Partition(destination, hour_name(hour))}"
+        below = hour_folder(hour_name(hour))
+        if destination == ALL:
+            return f"{self.root}/{below}"
+        if destination not in self._folder:
+            self._folder[destination] = self._names.choose(destination, self._look)
+        return f"{self.root}/{self._folder[destination]}/{below}"
+
+    def _look(self, name: str) -> Taken | None:
+        return self._taken.get(name) or self._taken.get(name.lower())
 
     def writer(self) -> Writer:
         return self
@@ -200,22 +206,13 @@ class FileSink(Sink, Writer):
 
     def prepare(self) -> None:
         with for_people(self.root):
-            self._folder = self._folders()
+            there = filesystem.names(self.root) if self.encoding.by_schema else ()
+            found = [Taken(name, schema_in(name)) for name in there]
+            self._taken = {each.name.lower(): each for each in found}
+            self._taken |= {each.name: each for each in found}
+            self._folder = {}
             filesystem.remove(self.temporary)  # of an attempt of this very job that was killed
             filesystem.make_folder(self.temporary)
-
-    def _folders(self) -> dict[Destination, str]:
-        """The folders of schemas whose names readers may not distinguish. Raises OSError."""
-        if not self._alike:
-            return {}
-        there = filesystem.names(self.root)
-        taken = {name.lower(): Taken(name, schema_in(name)) for name in there}
-        taken |= {name: Taken(name, schema_in(name)) for name in there}
-        names = Names(self._alike, schema_folder, apart_folder)
-        return {
-            each: names.choose(each, lambda name: taken.get(name) or taken.get(name.lower()))
-            for each in self._alike
-        }
 
     def finish(self) -> None:
         below = self.temporary.removeprefix(f"{self.root}/").split("/")

@@ -263,6 +263,23 @@ def test_json_that_would_be_too_long_once_it_is_written() -> None:
     line = b'{"event":[' + b"1e15," * 800_000 + b"0]}"
     assert bad(parse("json", line)).reason is Reason.LINE_TOO_LONG
     assert good(parse("json", line.replace(b"1e15", b"1.25")))
+    begin, end = b'{"a":"', b'"}'  # there is no uuid yet
+    exact = begin + b"x" * (LONGEST_EVENT - len(begin + end)) + end
+    assert bad(parse("json", exact)).reason is Reason.LINE_TOO_LONG
+    assert good(parse("json", exact[: -100 - len(end)] + end))
+
+
+@pytest.mark.parametrize("character", [b"\x01", b"\xff", b"\\", "é".encode()])
+def test_a_field_that_json_writes_longer(character: bytes) -> None:
+    """What `jsonl:` would write can be read, or is not written."""
+    for count in (700_000 // len(character), LONGEST_LINE // len(character) - 1000):
+        line = (qson(CAPSULE) + " ").encode() + character * count
+        outcome = parse("%q %{recvFrom}s", line)
+        if isinstance(outcome, BadEvent):
+            assert outcome.reason is Reason.LINE_TOO_LONG and "as JSON" in outcome.message
+            assert character * count == b"\x01" * (LONGEST_LINE - 1000)
+        else:
+            assert good(parse("json", strict_json.dumps(outcome))) == outcome
 
 
 @pytest.mark.parametrize(

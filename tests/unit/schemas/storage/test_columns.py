@@ -169,6 +169,17 @@ def test_structs_end_at_level_20() -> None:
     assert column.kind is Kind.JSON
 
 
+def test_structs_end_where_a_path_is_long() -> None:
+    document: dict[str, Any] = {"properties": {"b": {}, "c": {}}}
+    for key in ("x" * 100, "y" * 151):  # within `event`
+        document = {"properties": {key: document}}
+    found = [path for path, _ in leaves([event_column(document)])]
+    assert [path[-1] for path in found] == ["b", "c"]
+    longer = {"properties": {"event.": document}}
+    ((path, column),) = leaves([event_column(longer)])
+    assert path[-1] == "x" * 100 and column.kind is Kind.JSON
+
+
 def test_a_table_has_no_more_than_1000_columns() -> None:
     wide = {"properties": {f"p{i}": {"type": "integer"} for i in range(2000)}}
     found = list(leaves(nested_columns(wide)))

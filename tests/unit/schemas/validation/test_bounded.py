@@ -1,8 +1,10 @@
 """What a line may cost: in proportion to its bytes, whatever values nest in it."""
 
+import json
 import time
 from typing import Any
 
+import hostile_schemas
 import pytest
 
 from schemas.validation.validator import Validator
@@ -51,6 +53,25 @@ def test_time_is_in_proportion(document: Json, event: object, valid: bool) -> No
     seconds, found = seconds_and_verdict(document, event)
     assert found is valid
     assert seconds < 2
+
+
+VALUES: dict[str, Any] = {name: json.loads(text) for name, text in hostile_schemas.VALUES.items()}
+
+
+@pytest.mark.parametrize("document", hostile_schemas.WIDE, ids=lambda it: str(it)[:60])
+def test_many_parts_of_a_schema_meet_many_values(document: Json) -> None:
+    """Of some thousand values they do so without a limit."""
+    for name in ("numbers", "objects", "many keys", "lists of lists", "a random text", "far away"):
+        for event in (VALUES[name], {"l": VALUES[name]}):
+            assert seconds_and_verdict(document, event)[0] < 2, name
+
+
+@pytest.mark.parametrize("document", hostile_schemas.WIDE, ids=lambda it: str(it)[:60])
+def test_some_hundred_values_are_judged(document: Json) -> None:
+    """As surely as one of them."""
+    validator = Validator({**document, "additionalProperties": True})
+    one, few = ({**CAPSULE, "event": {"l": [3] * count}} for count in (1, 500))
+    assert validator.accepts(few) is validator.accepts(one)
 
 
 @pytest.mark.parametrize("text", ["a" * 600, "a'" * 600, 'a"' * 600, "'\"" * 600, "a" * 600 + "'"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from schemas.validation.documents import problem_with
-from schemas.validation.draft3 import LONGEST_MESSAGE
+from schemas.validation.messages import LONGEST_MESSAGE
 from schemas.validation.validator import Validator, Violation
 
 Json = dict[str, Any]

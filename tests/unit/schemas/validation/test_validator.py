@@ -12,7 +12,7 @@ import pytest
 from schemas.bad_event import BadEvent, Reason, Stage, event_error
 from schemas.capsule import scid_of
 from schemas.event import Origin, RawLine
-from schemas.validation.draft3 import LONGEST_MESSAGE
+from schemas.validation.messages import LONGEST_MESSAGE
 from schemas.validation.validator import MOST_VIOLATIONS, Validator, Violation, encapsulate
 
 Json = dict[str, Any]

@@ -366,3 +366,8 @@ def test_folders_whose_names_are_alike(tmp_path: Path) -> None:
     three = folders("b", other, lower, known=(*both, other))
     assert three == ["%45%44%49%54_1", "%65%64%69%74_1", "Edit_1"]
     assert len({name.lower() for name in three}) == 3
+    one = FileSink("jsonl", f"{tmp_path}/b", JsonLinesEncoding(), "j", schemas=(lower,))
+    none = FileSink("jsonl", f"{tmp_path}/c", JsonLinesEncoding(), "j")  # of a wiki
+    for sink, schema, name in ((one, lower, three[1]), (none, other, three[0])):
+        sink.prepare()
+        assert sink.folder(schema, 0).startswith(f"{sink.root}/{name}/year="), "of fewer schemas"
