@@ -131,7 +131,12 @@ def capsule_uuid(data: Json) -> str:
     if "timestamp" in data:  # read even beside dt: an unreadable timestamp is an error
         default = iso8601_from_timestamp(data["timestamp"])
         dt = default if dt is None else dt
-    return uuid5_hex(f"event://{data.get('recvFrom')}/?seqId={data.get('seqId')}&dt={dt}")
+    return event_uuid(data.get("recvFrom"), data.get("seqId"), dt)
+
+
+def event_uuid(recv_from: object, seq_id: object, dt: object) -> str:
+    """Returns the original's identity of an event that has these."""
+    return uuid5_hex(f"event://{recv_from}/?seqId={seq_id}&dt={dt}")
 
 
 class BadIdentity(ValueError):

@@ -58,19 +58,16 @@ def unquote(text: str) -> bytes:
     longer than that, an escape was bad."""
     if "\n" in text or "\r" in text:  # quoted-printable joins lines
         return unquote_to_bytes(text)
+    if text.isascii():
+        escaped = text.replace("=", "=3D") if "=" in text else text
+        raw = binascii.a2b_qp(escaped.replace("%", "="))
+        if len(raw) == len(text) - 2 * text.count("%"):
+            return raw
     quoted, rest = text.encode(), b""
-    if b"%" in quoted[-2:]:  # an escape that was cut short
-        end = quoted.find(b"%", -2)
+    if (end := quoted.find(b"%", -2)) >= 0:  # an escape that was cut short
         quoted, rest = quoted[:end], quoted[end:]
-    raw = _unquoted(quoted)
-    if len(raw) > len(quoted) - 2 * quoted.count(b"%"):
-        raw = _unquoted(_BAD_ESCAPE.sub(b"%25", quoted))
-    return raw + rest
-
-
-def _unquoted(quoted: bytes) -> bytes:
-    escaped = quoted.replace(b"=", b"=3D") if b"=" in quoted else quoted
-    return binascii.a2b_qp(escaped.replace(b"%", b"="))
+    quoted = _BAD_ESCAPE.sub(b"%25", quoted).replace(b"=", b"=3D").replace(b"%", b"=")
+    return binascii.a2b_qp(quoted) + rest
 
 
 def decode_qson(text: str) -> dict[str, Any]:

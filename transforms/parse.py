@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from schemas import strict_json
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, named_in
-from schemas.capsule import NotATime, capsule_uuid, uuid5_hex
+from schemas.capsule import NotATime, capsule_uuid, event_uuid, uuid5_hex
 from schemas.event import LONGEST_EVENT, Event, RawLine
 from schemas.line_format import BadField, Format, NotAnObject, object_in
 from schemas.user_agent import BadUserAgent, parse_user_agent
@@ -59,14 +59,13 @@ def _bad(
 
 def _identity(data: dict[str, Any], line: RawLine) -> str:
     """Returns the original's uuid; if the line lacks a part of it, one of its place and bytes."""
+    recv_from, seq_id, dt = data.get("recvFrom"), data.get("seqId"), data.get("dt")
+    dated = "timestamp" in data
+    whole = recv_from is not None and seq_id is not None and (dated or dt is not None)
+    if whole and not dated:  # nearly all events
+        return event_uuid(recv_from, seq_id, dt)
     original = capsule_uuid(data)  # even if it's not used: it raises for an impossible timestamp
-    if (
-        data.get("recvFrom") is None
-        or data.get("seqId") is None
-        or (data.get("dt") is None and "timestamp" not in data)
-    ):
-        return uuid5_hex(f"origin://{line.identity}")
-    return original
+    return original if whole else uuid5_hex(f"origin://{line.identity}")
 
 
 def line_parser(format_: str, times: LineTimes = NEWEST) -> Parse:
