@@ -84,6 +84,12 @@ WIDE: Final[tuple[Json, ...]] = (
     _of(_lists({"dependencies": {f"p{n}": "a" for n in _THOUSAND}})),
     {"dependencies": {f"p{n}": {"additionalProperties": _TEXT} for n in _THOUSAND}},
     _of(_lists(_union(*({"type": "string", "minLength": n} for n in _THOUSAND)))),
+    _of(_lists(_union(*({"type": "string", "minLength": n} for n in _THOUSAND), {"minimum": 0}))),
+    {
+        "definitions": {f"d{n}": {"$ref": f"#/definitions/d{n + 1}"} for n in range(40)}
+        | {"d40": {"minimum": 0}},
+        "properties": {"l": _lists({"$ref": "#/definitions/d0"})},
+    },
     _of(_lists({"disallow": [{"minimum": 9 + n} for n in _THOUSAND]})),
     _of(_lists({"items": [{"type": "integer"}] * 1_000})),
     _of(_lists({**{f"no keyword {n}": n for n in range(20_000)}, "type": [_TEXT, _FLAG]})),

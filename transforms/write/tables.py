@@ -38,6 +38,13 @@ _PATIENCE: Final = 600.0  # seconds that one worker waits for another's transact
 _DELETED: Final = 500  # rows that one transaction deletes
 _LOCKED, _AWAY = (TableLocked, 60.0), (DatabaseAway, 600.0)  # errors, seconds they are waited for
 
+_AFFINITIES: Final = {
+    ("INT",): "INTEGER",
+    ("CHAR", "CLOB", "TEXT"): "TEXT",
+    ("BLOB",): "",
+    ("REAL", "FLOA", "DOUB"): "REAL",
+}  # in SQLite's order
+
 _Rows = dict[tuple[str, Destination], list[dict[str, Any]]]  # by split, too
 
 
@@ -114,6 +121,7 @@ def _create(sink: SqliteSink, engine: sa.Engine, names: Names, destination: Dest
         lacking = doubtful(described, missing)
         addable = [name for name in missing if name not in lacking]
         lacking |= frozenset(_not_added(connection, described, addable))
+        lacking |= may_lack(document) & _other_types(connection, described)
     given = row(document, lacking=lacking)
     return _Table(str(described.name), insert_ignoring_repeats(described), given)
 
@@ -122,6 +130,29 @@ def _missing(connection: sa.Connection, described: sa.Table) -> list[str]:
     columns = sa.inspect(connection).get_columns(described.name)
     there = {str(each["name"]).lower() for each in columns}
     return [name for name in map(str, described.columns.keys()) if name.lower() not in there]
+
+
+def _other_types(connection: sa.Connection, described: sa.Table) -> frozenset[str]:
+    """Columns that would make another value of one, as their property had another type when they
+    were made: SQLite stores the text "007" in a column of integers as 7."""
+    there = {
+        str(each["name"]).lower(): _affinity(str(each["type"]))
+        for each in sa.inspect(connection).get_columns(described.name)
+    }
+    return frozenset(
+        str(column.name)
+        for column in described.columns
+        if there.get(str(column.name).lower())
+        not in (None, "", _affinity(column.type.compile(connection.dialect)))
+    )
+
+
+def _affinity(declared: str) -> str:
+    """What SQLite makes of a type's name; "" stores all values as they are."""
+    for parts, affinity in _AFFINITIES.items():
+        if any(part in declared.upper() for part in parts):
+            return affinity
+    return "NUMERIC" if declared not in ("", "NULL") else ""  # SQLAlchemy calls none NULL
 
 
 def _not_added(

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from el_beam.upkeep.mysql.keep import kept
-from el_beam.upkeep.retention.keep_list import fields_of
+from el_beam.upkeep.retention.keep_list import fields_of, leading_to
 from el_beam.upkeep.retention.purge import cut, documents_of
 from schemas.registry import DirectoryRegistry
 from schemas.storage.arrow import ArrowTable
@@ -109,6 +109,12 @@ def test_a_field_stays_with_all_in_it(field: str, stays: set[str]) -> None:
         assert of(CASE, OF_CASE, frozenset({field})) == stays
         everything = of(CASE, OF_CASE, frozenset({"event"}))
         assert {"event.extra", r"event.a\.c", "event.o.z", "event.secret"} <= everything
+
+
+@given(st.lists(st.text("ab.\\\\"), min_size=1))
+def test_the_paths_that_lead_to_a_value(keys: list[str]) -> None:
+    """A key may end with a backslash, and be empty."""
+    assert leading_to(path_text(keys)) == {path_text(keys[: n + 1]) for n in range(len(keys))}
 
 
 @example([])

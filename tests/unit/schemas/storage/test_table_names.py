@@ -1,11 +1,13 @@
 """Each schema has a table of its own, by one order; what exists keeps its name."""
 
 from random import Random
+from typing import cast
 
 import pytest
 
 from schemas.bad_event import EVENT_ERROR
 from schemas.event import Destination
+from schemas.registry.base import Registry
 from schemas.storage.table_names import (
     LONGEST_NAME,
     Look,
@@ -16,6 +18,7 @@ from schemas.storage.table_names import (
     owner_of,
     sqlite_look,
     table_name,
+    table_names,
 )
 
 EDIT, ODD, LOWER = (Destination(name, 1) for name in ("Edit", "eDIT", "edit"))
@@ -66,6 +69,15 @@ def test_a_table_that_is_there(schema: Destination, table: Taken, name: str) -> 
     assert names(SLASH, FLAT).choose(schema, look(table)) == name
 
 
+def test_of_a_wiki_that_can_not_list_its_schemas_event_error_is_known() -> None:
+    class Wiki:
+        lists = False
+
+    known = table_names(cast("Registry", Wiki()))
+    assert known.of(SPOOF) == apart_table(SPOOF)
+    assert {known.of(each) for each in (EDIT, ODD)} == {"Edit_1", "eDIT_1"}
+
+
 def test_of_two_tables_the_plain_one_goes_on() -> None:
     both = look(Taken("A_b_1", FLAT), Taken(apart_table(FLAT), FLAT))
     assert names(FLAT).choose(FLAT, both) == called(FLAT, both) == "A_b_1"
@@ -84,6 +96,7 @@ def test_names_of_sqlite_are_not_used(name: str) -> None:
 
 
 def test_a_name_that_is_apart_is_no_longer_and_no_other() -> None:
+    assert apart_table(LOWER) == "edit_1_x8b6579dc", "it is for good"
     found = [apart_table(Destination(name, of)) for name in NAMES for of in (1, 11, 10**15)]
     assert len({*found}) == len(found) and max(map(len, found)) == LONGEST_NAME
 

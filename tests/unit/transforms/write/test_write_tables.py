@@ -1,12 +1,13 @@
 """The SQLite sink: once by uuid, whatever is repeated; and which outcomes a sink is given."""
 
 import gc
+import json
 import re
 import sqlite3
 import threading
 import weakref
 from collections.abc import Callable
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,30 @@ def test_a_column_that_may_be_of_another_property_is_left_alone(
     write(newer, events(3, a_b="3", a={"b": "b"}))
     found = query(sink, "SELECT event_a_b, event_a_b_2, _rescued_data FROM S_1")
     assert found == [("b", "3", None)], "a new table has both"
+
+
+def test_a_property_that_became_another_type(
+    tmp_path: Path, registry_of: Callable[..., Registry]
+) -> None:
+    """SQLite would make 7 of "007", and a text of 3, in the column that there is."""
+    values: dict[str, Any] = {
+        "integer": 5, "string": "007", "number": 2.5, "boolean": True, "any": "x"
+    }  # fmt: skip
+    for was, becomes in product(values, values):
+        sink = SqliteSink(f"{tmp_path}/{was}-{becomes}.db", registry_of({}))
+        for number, kind in enumerate((was, becomes)):
+            new = event(number)
+            new.data["event"] = {"x": values[kind]}
+            registry = registry_of({HERE: {"properties": {"x": {"type": kind}}}})
+            write(SqliteSink(sink.path, registry), new)
+        (first, nothing), (x, rescued) = query(sink, "SELECT event_x, _rescued_data FROM S_1")
+        assert (first, nothing) == (values[was], None)
+        apart = was != becomes and {was, becomes} != {"string", "any"}
+        assert (x, rescued) == (
+            (None, f'{{"event.x":{json.dumps(values[becomes])}}}')
+            if apart
+            else (values[becomes], None)
+        )
 
 
 def test_values_without_a_column_are_rescued(sink: SqliteSink) -> None:
