@@ -75,7 +75,12 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "transforms.io.files": ("filesystem", "beam hdfs local", "base"),
     "transforms.io.kafka": ("broker producer", "errors", "cluster"),
     "transforms.io.mysql": ("client", "server"),
-    "transforms.read": ("kafka_ranges kafka", "lines", "stages files offsets", "receipt"),
+    "transforms.read": (
+        "kafka_ranges kafka",
+        "lines",
+        "stages files offsets",
+        "kafka_batch receipt",
+    ),
     "transforms.write": (
         "events mysql kafka encodings stdout",
         "files tables mysql_table topics",
