@@ -51,6 +51,7 @@ setup(
         "google-re2",
         "hdfs",
         "jsonschema",
+        "mmh3",
         "orjson",
         "psutil",
         "pyarrow",
