@@ -128,6 +128,7 @@ def test_kills(running: StreamJobHere) -> None:
     rng = random.Random(SEED)
     stream, before = running, running.check()
     allowed = 0.0  # seconds of work that was undone
+    promised = [stream.promised()]
     with traffic(stream) as sent:
         for kind in rng.sample(KINDS, len(KINDS)):
             wait_for(lambda: stream.works() and stream.lag() < RATE * UNDONE, 120)
@@ -136,8 +137,10 @@ def test_kills(running: StreamJobHere) -> None:
             # A dead JobManager makes no checkpoints, and is missed after some seconds.
             allowed += UNDONE + (6 if kind == "the JobManager" else 0)
             time.sleep(rng.uniform(1, 2))
+            promised.append(stream.promised())
     stream.settled()
     repeats = stream.check() - before
+    assert promised == sorted(promised) and promised[-1] > promised[0]
     print(f"{sent.sent} lines, {repeats} records again")
     assert repeats <= RATE * allowed
 

@@ -20,7 +20,7 @@ final class BatchFn extends DoFn<KafkaRecord<byte[], byte[]>, byte[]> {
   static final int BYTES = 256 * 1024;
   static final long NANOSECONDS = 20_000_000; // after the first record
 
-  /** What takes bytes can't be late with it, whatever the time of other elements is. */
+  /** No batch can be late with it, whatever time other elements have. */
   static final Instant TIME = GlobalWindow.TIMESTAMP_MIN_VALUE;
 
   private transient Map<TopicPartition, PartitionBatch> batches;

@@ -2,16 +2,26 @@ package el_beam;
 
 import static org.junit.Assert.assertArrayEquals;
 import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertTrue;
 
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import org.apache.beam.sdk.io.kafka.KafkaRecord;
 import org.apache.beam.sdk.io.kafka.KafkaTimestampType;
+import org.apache.beam.sdk.options.PipelineOptions;
+import org.apache.beam.sdk.options.PipelineOptionsFactory;
+import org.apache.beam.sdk.transforms.DoFn.OutputReceiver;
+import org.apache.beam.sdk.transforms.windowing.BoundedWindow;
+import org.apache.beam.sdk.transforms.windowing.GlobalWindow;
+import org.apache.beam.sdk.values.OutputBuilder;
+import org.apache.beam.sdk.values.TupleTag;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeaders;
+import org.joda.time.Instant;
 import org.junit.Before;
 import org.junit.Test;
 
@@ -95,6 +105,51 @@ public final class BatchFnTest {
     fn.startBundle();
     end();
     assertEquals(1, out.size());
+  }
+
+  /** Elements with another time than the earliest were taken for late once. */
+  @Test
+  @SuppressWarnings("deprecation")
+  public void allHasTheEarliestTimeInTheGlobalWindow() {
+    List<Instant> times = new ArrayList<>();
+    OutputReceiver<byte[]> receiver =
+        new OutputReceiver<>() {
+          @Override
+          public void outputWithTimestamp(byte[] batch, Instant time) {
+            times.add(time);
+          }
+
+          @Override
+          public OutputBuilder<byte[]> builder(byte[] batch) {
+            throw new AssertionError("it has the time of a record");
+          }
+        };
+    for (int offset = 0; offset < BatchFn.RECORDS + 1; offset++) {
+      fn.process(record("a", 0, offset, 0, null, null), receiver);
+    }
+    assertTrue(times.size() > 0); // more than one where 20 ms are over
+    fn.process(record("a", 0, BatchFn.RECORDS + 1, 0, null, null), receiver);
+    fn.finishBundle(
+        fn.new FinishBundleContext() {
+          @Override
+          public PipelineOptions getPipelineOptions() {
+            return PipelineOptionsFactory.create();
+          }
+
+          @Override
+          public void output(byte[] batch, Instant time, BoundedWindow window) {
+            assertEquals(GlobalWindow.INSTANCE, window);
+            times.add(time);
+          }
+
+          @Override
+          public <T> void output(TupleTag<T> tag, T batch, Instant time, BoundedWindow window) {
+            throw new AssertionError("there is one output");
+          }
+        });
+    assertTrue(times.size() > 1);
+    assertEquals(Set.of(GlobalWindow.TIMESTAMP_MIN_VALUE), Set.copyOf(times));
+    assertEquals(Long.MAX_VALUE, fn.getAllowedTimestampSkew().getMillis());
   }
 
   private void take(long now, String topic, int partition, long offset) {
