@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = ["schemas", "transforms", "runners", "el_beam"]
-JAVA = ["java/pom.xml", "java/*/pom.xml", "java/*/src/**/*.java"]  # as in runners/jars.py
+JAVA = ["java/pom.xml", "java/*/pom.xml", "java/*/src/**/*.*"]  # as in runners/jars.py
 BEAM = "2.70.0"  # the Java parts (job servers, Kafka expansion) are of the same release
 
 
@@ -51,6 +51,7 @@ setup(
         "google-re2",
         "hdfs",
         "jsonschema",
+        "mmh3",
         "orjson",
         "psutil",
         "pyarrow",

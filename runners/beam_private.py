@@ -13,10 +13,12 @@ from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
     BeamFnControlServicer,
     SubprocessSdkWorkerHandler,
 )
+from apache_beam.runners.worker.statesampler import StateSampler
 
 MAKES_SERVERS = worker_handlers
 """The module whose name `grpc` gives the direct runner its servers: see loopback.py."""
 
+_SAMPLE_EVERY = 5  # milliseconds
 _HANDLERS = "apache_beam.runners.portability.fn_api_runner.worker_handlers"
 _PORTABLE = "apache_beam.runners.portability"
 _RUNNER = f"{_PORTABLE}.portable_runner:PortableRunner"
@@ -33,8 +35,10 @@ SOURCES = {
     f"{_PORTABLE}.job_server:JavaJarJobServer": "076b5b27451a",
     f"{_RUNNER}.create_job_service": "5d304c826027",
     f"{_RUNNER}.start_and_replace_loopback_environments": "08bd4bf8db7a",
+    "apache_beam.runners.worker.bundle_processor:BundleProcessor.__init__": "cb846221fab8",
     "apache_beam.runners.worker.sdk_worker:SdkHarness.__init__": "e554abf2041c",
     "apache_beam.runners.worker.sdk_worker_main:main": "fea9481fce50",
+    "apache_beam.runners.worker.statesampler:StateSampler.__init__": "f0453e08ecc9",
 }
 """module:name of code of Beam's -> the beginning of the SHA-256 of its source."""
 
@@ -60,3 +64,9 @@ def place(server: FlinkJarJobServer, folder: str, port: int) -> None:
     """Let a job server listen on a port, and keep its artifacts in `folder` by default."""
     server._job_port = port
     server._artifacts_dir = server._artifacts_dir or f"{folder}/artifacts"
+
+
+def end_bundles_at_once() -> None:
+    """Let no bundle of this worker wait at its end for Beam's sampler, which sleeps for longer the
+    longer the bundle is: docs/decisions/012-sampling-period.md."""
+    StateSampler.__init__.__defaults__ = (_SAMPLE_EVERY,)  # of its one optional argument

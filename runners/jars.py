@@ -1,6 +1,6 @@
 """The Java parts of a job and of `el stack`: which jar is where, and how they are built.
 
-    flink-job-server-1.jar  kafka-expansion-1.jar
+    flink-job-server-2.jar  kafka-expansion-2.jar
     spark-job-server/  kafka-broker/  hdfs/           the jars of a class path each
 
 This folder is made from sources and poms that are shipped with us, in the user's cache.
@@ -17,6 +17,7 @@ from runners.user_folders import cache_folder, locked
 from schemas.errors import WrongCall
 
 SOURCES = Path(__file__).parent / "java"
+_VERSION = 2  # as in java/pom.xml: another one where Python and our Java must change together
 _JARS = ("flink-job-server", "kafka-expansion")  # a jar each
 _LIBRARIES = ("spark-job-server", "kafka-broker", "hdfs")  # a folder of jars each
 FOLDER = "EL_JARS"  # the folder of the jars, where it isn't the one that we have built
@@ -61,8 +62,9 @@ class JarMissing(WrongCall):
 
 def sources() -> list[Path]:
     """The files that the Java parts are built from."""
-    patterns = ("pom.xml", "*/pom.xml", "*/src/**/*.java")
-    return sorted(path for pattern in patterns for path in SOURCES.glob(pattern))
+    patterns = ("pom.xml", "*/pom.xml", "*/src/**/*.*")
+    found = (path for pattern in patterns for path in SOURCES.glob(pattern))
+    return sorted(path for path in found if path.is_file())
 
 
 def built() -> Path:
@@ -80,7 +82,7 @@ def _digest() -> str:
 
 def jar(name: str) -> str:
     """Path of `flink-job-server` or `kafka-expansion`. Raises JarMissing."""
-    path = _folder() / f"{name}-1.jar"
+    path = _folder() / _file(name)
     if not path.is_file():
         raise JarMissing(f"{path} is missing: {_REMEDY}")
     return str(path)
@@ -108,6 +110,10 @@ def spark_lib() -> Path:
     path = Path(os.environ.get(SPARK_HOME) or our_spark()) / "jars"
     remedy = f"set {SPARK_HOME} to the folder of a Spark {SPARK_VERSION}, or run el stack up spark"
     return _with_jars(path, f"Spark's jars are missing in {path}: {remedy}")
+
+
+def _file(name: str) -> str:
+    return f"{name}-{_VERSION}.jar"
 
 
 def _folder() -> Path:
@@ -153,6 +159,6 @@ def _gather(scratch: Path) -> None:
     found = scratch / "jars"
     found.mkdir()
     for name in _JARS:
-        (scratch / name / "target" / f"{name}-1.jar").rename(found / f"{name}-1.jar")
+        (scratch / name / "target" / _file(name)).rename(found / _file(name))
     for name in _LIBRARIES:
         (scratch / name / "target" / "lib").rename(found / name)

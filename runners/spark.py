@@ -93,7 +93,7 @@ class _JobServer(LaunchedJobServer):
     def command(self, folder: str, port: int) -> list[str]:
         Path(folder, "log4j2.properties").write_text(log4j("error"))
         # Its class comes before Beam's of the same name.
-        beam = f"{job_server_lib()}/loopback-1.jar:{job_server_lib()}/*"
+        beam = f"{job_server_lib()}/loopback-2.jar:{job_server_lib()}/*"
         settings = {
             "log4j2.configurationFile": f"file:{folder}/log4j2.properties",
             "java.io.tmpdir": folder,

@@ -86,7 +86,10 @@ def work(control: str, name: str, begun: int | str) -> None:
     """Be a worker of the runner at `control`; `begun` is a descriptor that learns of it."""
     from apache_beam.runners.worker.sdk_worker import SdkHarness
 
+    from runners.beam_private import end_bundles_at_once
+
     collect_seldom()
+    end_bundles_at_once()
     harness = SdkHarness(control, worker_id=name)
     os.write(int(begun), b".")
     harness.run()

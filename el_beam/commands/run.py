@@ -195,7 +195,7 @@ def _run_stream(job: Job, execution: Execution, config: RunConfig, args: argpars
     Raises PreflightFailed, JobFailed."""
     from el_beam.running.streaming.submit import prepare, submit
 
-    stream = prepare(job, execution, detach=config.detach)
+    stream = prepare(job, execution, detach=config.detach, savepoint=config.savepoint)
     for warning in stream.warnings:
         print(printable(f"el run: note: {warning}"), file=sys.stderr)
     if args.dry_run:

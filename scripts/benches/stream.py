@@ -124,6 +124,8 @@ def show(
           f"({min(rates):,.0f} - {max(rates):,.0f})")  # fmt: skip
     print(f"the stream is {stream / loop:.2f} of the loop")
     print("cores used: " + ", ".join(f"{name} {used:.2f}" for name, used in cores.items()))
+    each = (f"{name} {used / stream * 1e6:.1f}" for name, used in cores.items())
+    print("µs of CPU a line: " + ", ".join(each))
     if slow:
         points = ", ".join(
             f"p{share * 100:g} {slow[min(int(len(slow) * share), len(slow) - 1)]:,.0f}"

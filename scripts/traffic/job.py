@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +13,7 @@ from runners.local_stack import Stack
 from traffic.feed import Feed, feed
 from traffic.started import Started, start
 from traffic.truth import absolute_totals, delivered, records, truth
-from transforms.io.kafka.broker import KafkaTopics
+from transforms.io.kafka.broker import KafkaTopics, Position
 from transforms.io.kafka.cluster import KafkaCluster
 from transforms.io.kafka.errors import KafkaAway
 
@@ -115,10 +115,22 @@ class StreamJob(RawJob):
         self.flink.cancel(self.job)
         wait_for(lambda: self.flink.job(self.job).ended, 60)
 
+    def _positions(self) -> Mapping[tuple[str, int], Position]:
+        return KafkaTopics(KafkaCluster(self.kafka)).positions([self.raw], self.name)
+
     def lag(self) -> int:
         """Lines that the group hasn't committed."""
-        positions = KafkaTopics(KafkaCluster(self.kafka)).positions([self.raw], self.name)
-        return sum(each.lag for each in positions.values())
+        return sum(each.lag for each in self._positions().values())
+
+    def promised(self) -> int:
+        """The events of all lines below the group's offsets are in the topics; how many they are.
+
+        Raises AssertionError."""
+        below = {place: each.committed or 0 for place, each in self._positions().items()}
+        wanted = truth(self.kafka, self.raw, below)
+        missing = wanted.missing_from(delivered(self.kafka, self.prefix))
+        assert not missing, f"{len(missing)} of {wanted.records} are committed and missing"
+        return wanted.records
 
     def works(self) -> bool:
         """Whether all of the job's tasks run."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -64,12 +64,20 @@ def worked(lines: Iterable[RawLine]) -> Iterator[tuple[Destination, Event, bool]
     return map(work, lines)
 
 
-def truth(brokers: str, raw_topic: str) -> Landed:
-    """What a plain loop makes of the raw topic as it is now."""
+def truth(
+    brokers: str, raw_topic: str, below: Mapping[tuple[str, int], int] | None = None
+) -> Landed:
+    """What a plain loop makes of the raw topic as it is now; `below` these offsets, if given."""
     found = Landed()
-    for to, event, bad in worked(map(raw_line, records(brokers, [raw_topic]))):
+    messages = (each for each in records(brokers, [raw_topic])
+                if below is None or (each.offset() or 0) < below.get(_place(each), 0))  # fmt: skip
+    for to, event, bad in worked(map(raw_line, messages)):
         found.add(event.data["uuid"], str(to), bad)
     return found
+
+
+def _place(message: Message) -> tuple[str, int]:
+    return message.topic() or "", message.partition() or 0
 
 
 def raw_line(message: Message) -> RawLine:
@@ -121,7 +129,7 @@ def records(brokers: str, names: list[str]) -> Iterator[Message]:
         while waiting:
             for message in consumer.consume(5_000, timeout=0.1):  # s that it waits for so many
                 assert message.error() is None, message.error()
-                place = (message.topic() or "", message.partition() or 0)
+                place = _place(message)
                 if place in waiting and (message.offset() or 0) < waiting[place]:
                     yield message
                 if (message.offset() or 0) + 1 >= waiting.get(place, 1 << 62):

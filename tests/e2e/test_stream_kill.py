@@ -10,16 +10,19 @@ twice only where a kill undid the work since the last checkpoint.
 import json
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import mmh3
 import psutil
 import pytest
 from jobs_here import StreamJobHere
 
+from el_beam.running.streaming.savepoints import OFFSETS
 from runners.local_stack import Stack
 from traffic.feed import Feed
 from traffic.job import wait_for
@@ -54,6 +57,15 @@ def running(stream: StreamJobHere) -> StreamJobHere:
 def traffic(stream: StreamJobHere) -> AbstractContextManager[Feed]:
     """At a steady rate into three of four partitions."""
     return stream.traffic(RATE, busy=range(3))
+
+
+def of_another_version(savepoint: str) -> str:
+    """A copy of it, as a job has left it whose read has another label."""
+    made = Path(savepoint.removeprefix("file:"))
+    copy = shutil.copytree(made, made.with_name(f"{made.name}-of-another-version"))
+    told = (copy / "_metadata").read_bytes()
+    (copy / "_metadata").write_bytes(told.replace(mmh3.hash_bytes(OFFSETS), b"\0" * 16))
+    return f"file://{copy}"
 
 
 def test_workers_within_the_submitter(stream: StreamJobHere) -> None:
@@ -116,6 +128,7 @@ def test_kills(running: StreamJobHere) -> None:
     rng = random.Random(SEED)
     stream, before = running, running.check()
     allowed = 0.0  # seconds of work that was undone
+    promised = [stream.promised()]
     with traffic(stream) as sent:
         for kind in rng.sample(KINDS, len(KINDS)):
             wait_for(lambda: stream.works() and stream.lag() < RATE * UNDONE, 120)
@@ -124,8 +137,10 @@ def test_kills(running: StreamJobHere) -> None:
             # A dead JobManager makes no checkpoints, and is missed after some seconds.
             allowed += UNDONE + (6 if kind == "the JobManager" else 0)
             time.sleep(rng.uniform(1, 2))
+            promised.append(stream.promised())
     stream.settled()
     repeats = stream.check() - before
+    assert promised == sorted(promised) and promised[-1] > promised[0]
     print(f"{sent.sent} lines, {repeats} records again")
     assert repeats <= RATE * allowed
 
@@ -137,6 +152,12 @@ def test_a_savepoint(running: StreamJobHere, tmp_path: Path) -> None:
         time.sleep(2)
         savepoint = stream.flink.stop(stream.job, f"file://{tmp_path}")
         time.sleep(1)
+    with stream.el("--detach", "--savepoint", of_another_version(savepoint)) as run:
+        assert (
+            "without --savepoint; it goes on from the offsets of the group kills"
+            in (run.communicate(timeout=60)[1])
+        )
+    assert run.returncode == 2 and all(each.ended for each in stream.flink.jobs())
     stream.start("--savepoint", savepoint, workers=1, checkpoints=CHECKPOINTS)
     stream.settled()
     assert stream.check() == before

@@ -88,7 +88,7 @@ def test_the_jars(el: El, tmp_path: Path) -> None:
     done = el("jars", "build", "--to", str(tmp_path / "jars"))
     assert done.stdout == f"{tmp_path}/jars\n", done.stderr
     found = {path.name for path in (tmp_path / "jars").iterdir()}
-    assert {"flink-job-server-1.jar", "kafka-expansion-1.jar", "spark-job-server"} <= found
+    assert {"flink-job-server-2.jar", "kafka-expansion-2.jar", "spark-job-server"} <= found
     shutil.rmtree(tmp_path / "jars")
 
 

@@ -1,4 +1,4 @@
-"""The steps that read: the splits of a bounded source, or KafkaIO's records, become lines."""
+"""The steps that read: the splits of a bounded source, or batches of records, become lines."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Protocol, cast
 
 import apache_beam as beam
-from apache_beam.io.kafka import ReadFromKafka
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.timestamp import MIN_TIMESTAMP
-from apache_beam.utils.windowed_value import WindowedValue
+from apache_beam.transforms.external import ExternalTransform, NamedTupleBasedPayloadBuilder
 
-from schemas.event import Origin, RawLine
-from schemas.times import record_time
+from schemas.event import RawLine
 from transforms.batches import Batch, BatchedFn
+from transforms.read.kafka_batch import READ, KafkaRead, lines_of
 from transforms.read.receipt import ReadReceipt, Rest
 
-_GLOBAL = (GlobalWindow(),)
 _BATCH_BYTES = 4 * 1024 * 1024  # of lines in a batch: hostile ones are long
 _RECEIPTS = "receipts"
 Lines = Iterator[RawLine] | Generator[RawLine, None, Rest]
@@ -93,32 +89,20 @@ class ReadKafka(beam.PTransform):
 
     def __init__(self, consumer: dict[str, str], topics: tuple[str, ...], expansion: Any) -> None:
         """`consumer` is the Java consumer's configuration; `expansion` is Beam's expansion service,
-        which tells it how KafkaIO is made."""
+        which tells it how our read of KafkaIO's is made."""
         super().__init__()
-        self._consumer, self._topics, self._expansion = consumer, topics, expansion
+        self._wanted, self._expansion = KafkaRead(consumer, list(topics)), expansion
 
     def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection:
-        records = root | "Records" >> ReadFromKafka(
-            self._consumer,
-            list(self._topics),
-            with_metadata=True,
-            commit_offset_in_finalize=True,
-            expansion_service=self._expansion,
-        )
-        return records | "Lines" >> beam.ParDo(_LinesFn())
+        wanted = NamedTupleBasedPayloadBuilder(self._wanted)
+        batches = root | "Records" >> ExternalTransform(READ, wanted, self._expansion)
+        return batches | "Lines" >> beam.ParDo(_LinesFn())
 
 
-def line_of(record: Any) -> RawLine:
-    """A record of KafkaIO's as a line. Its split is its partition, its offset the record's."""
-    partition = f"{record.topic}/{record.partition}"
-    origin = Origin("kafka", partition, record.offset, record_time(record.timestamp), partition)
-    return RawLine((record.value or b"").removesuffix(b"\n"), origin)
+class _LinesFn(BatchedFn):
+    """Opens a batch of records as it comes. None is kept for finish_bundle: what is given there, a
+    step that takes batches gets no sooner than with its next bundle."""
 
-
-class _LinesFn(beam.DoFn):
-    """Each record has a time of its own. Lines get one that is the same for all, so that they go on
-    in batches; none is kept for finish_bundle, whose elements Beam gives to a step that takes
-    batches no sooner than with its next bundle."""
-
-    def process(self, record: Any) -> tuple[WindowedValue]:
-        return (WindowedValue(line_of(record), MIN_TIMESTAMP, _GLOBAL),)
+    @beam.DoFn.yields_batches
+    def process(self, batch: bytes) -> tuple[Batch]:
+        return (Batch(lines_of(batch)),)

@@ -11,6 +11,7 @@ from el_beam.job import Execution, Job
 from el_beam.pipeline import build
 from el_beam.running.failures import AGAIN, JobFailed, job_failed, root_cause
 from el_beam.running.streaming.health import job_name
+from el_beam.running.streaming.savepoints import is_of_another_job, refusal
 from runners import flink, worker_pool
 from runners.flink_rest import FlinkCluster, FlinkError, FlinkJob
 from runners.jars import JarMissing, jar
@@ -60,8 +61,11 @@ class Stream:
     warnings: tuple[str, ...]
 
 
-def prepare(job: Job, execution: Execution, *, detach: bool = False) -> Stream:
-    """Check that the job can run where it is to. A pattern becomes the topics that it matches now.
+def prepare(
+    job: Job, execution: Execution, *, detach: bool = False, savepoint: str | None = None
+) -> Stream:
+    """Check that the job can run where it is to, from a savepoint where one is given. A pattern
+    becomes the topics that it matches now.
 
     Raises PreflightFailed with all that stands against it."""
     source = job.source
@@ -69,7 +73,10 @@ def prepare(job: Job, execution: Execution, *, detach: bool = False) -> Stream:
     if reason := wrong_runner(execution.runner):
         raise PreflightFailed([reason])
     facts = _facts(job, source, execution, detach)
-    if reasons := refusals(facts):
+    reasons = refusals(facts)
+    if savepoint and is_of_another_job(savepoint):
+        reasons.append(refusal(savepoint, source.group))
+    if reasons:
         raise PreflightFailed(reasons)
     cluster = flink.cluster(execution.beam)
     assert cluster, "refused without"

@@ -25,7 +25,7 @@ from runners.jars import FOLDER, JarMissing, jar
 def jars(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("jars")
     for name in ("flink-job-server", "kafka-expansion"):
-        (folder / f"{name}-1.jar").touch()
+        (folder / f"{name}-2.jar").touch()
     monkeypatch.setenv(FOLDER, str(folder))
     monkeypatch.delenv(flink.ADDRESS, raising=False)
     monkeypatch.delenv(flink.POOL, raising=False)

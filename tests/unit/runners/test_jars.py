@@ -16,7 +16,7 @@ test -f pom.xml && test -f loopback/pom.xml || exit 1
 echo call >> "$CALLS"
 sleep 0.2
 for name in flink-job-server kafka-expansion; do
-    mkdir -p $name/target && touch $name/target/$name-1.jar
+    mkdir -p $name/target && touch $name/target/$name-2.jar
 done
 for name in spark-job-server kafka-broker hdfs; do
     mkdir -p $name/target/lib && touch $name/target/lib/some.jar

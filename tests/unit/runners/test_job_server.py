@@ -37,7 +37,7 @@ def java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     for folder in ("bin", "spark-job-server", "jars"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "some.jar").touch()
-    (tmp_path / "kafka-expansion-1.jar").touch()
+    (tmp_path / "kafka-expansion-2.jar").touch()
     monkeypatch.setenv("EL_JARS", str(tmp_path))
     monkeypatch.setenv("SPARK_HOME", str(tmp_path))
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))

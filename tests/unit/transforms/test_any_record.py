@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from math import inf, nan
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -33,7 +32,6 @@ from transforms.io.kafka.cluster import KafkaCluster
 from transforms.layout import check_hour, hour_name
 from transforms.read.kafka_ranges import KafkaRanges, splits_of
 from transforms.read.offsets import OffsetRange
-from transforms.read.stages import _LinesFn, line_of
 from transforms.window import in_minute
 
 ORACLE = Path(__file__).parents[2] / "golden" / "oracle"
@@ -68,30 +66,8 @@ class Records(FakeBroker):
 def test_every_time_of_a_record_has_a_date(milliseconds: int) -> None:
     seconds = record_time(milliseconds)
     assert 0 <= seconds <= LATEST
-    record = SimpleNamespace(
-        topic="t", partition=0, offset=0, timestamp=milliseconds, key=None, headers=None, value=None
-    )
-    assert line_of(record).origin.receipt == seconds
     if 0 <= milliseconds <= LATEST * 1000:
         assert seconds == milliseconds / 1000
-
-
-@given(
-    value=st.none() | st.binary(max_size=40),
-    key=st.none() | st.binary(max_size=9) | st.text(max_size=9),
-    headers=st.none() | st.lists(st.tuples(st.text(max_size=9), st.none() | st.binary(max_size=9))),
-    timestamp=st.integers(-(2**63), 2**63 - 1),
-    offset=st.integers(0, 2**63 - 1),
-)
-def test_whatever_a_record_carries_a_continuous_job_makes_a_line_of_it(
-    value: bytes | None, key: Any, headers: Any, timestamp: int, offset: int
-) -> None:
-    record = SimpleNamespace(topic="t", partition=3, offset=offset, timestamp=timestamp, key=key,
-                             headers=headers, value=value)  # fmt: skip
-    (line,) = _LinesFn().process(record)
-    assert line.value.data == (value or b"").removesuffix(b"\n")
-    assert line.value.origin.offset == offset and line.value.origin.split == "t/3"
-    assert 0 <= line.value.origin.receipt <= LATEST
 
 
 def test_finer_units_are_recognised() -> None:

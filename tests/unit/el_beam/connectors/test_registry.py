@@ -20,7 +20,7 @@ KAFKA = "kafka://b1:9092,b2:9092/"
 @pytest.fixture(autouse=True)
 def jars(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("jars")
-    (folder / "kafka-expansion-1.jar").touch()
+    (folder / "kafka-expansion-2.jar").touch()
     monkeypatch.setenv(FOLDER, str(folder))
 
 
