@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
 
-from jsonschema.exceptions import ValidationError
+from jsonschema.exceptions import UndefinedTypeCheck, ValidationError
 from jsonschema.validators import Draft3Validator, extend
 from referencing import Registry
+from referencing.exceptions import Unresolvable
 
-from schemas.validation.judged import JUDGED, Json, Part, classes_of
+from schemas.validation.judged import CLASSES, JUDGED, Json, Part, classes_of
 from schemas.validation.messages import LONGEST_MESSAGE, text_of
 from schemas.validation.patterns import joined, pattern_of
 
@@ -178,7 +179,13 @@ def _ref(validator: Any, ref: str, instance: object, schema: Json) -> Iterator[V
         return
     judged.step()
     wrong = False
-    for error in _REF(validator, ref, instance, schema):
+    if isinstance(ref, str) and ref in judged.known.targets:
+        if (target := judged.known.targets[ref]) is None:
+            raise Unresolvable(ref=ref)
+        errors = _descend(validator, instance, target)
+    else:
+        errors = _REF(validator, ref, instance, schema)
+    for error in errors:
         wrong = True
         yield error
     fits[key] = not wrong
@@ -262,6 +269,19 @@ _DEPENDENCIES: Final[Any] = Draft3Validator.VALIDATORS["dependencies"]
 _EXTENDS: Final[Any] = Draft3Validator.VALIDATORS["extends"]
 _REF: Final[Any] = Draft3Validator.VALIDATORS["$ref"]
 
+
+class _Types:
+    """What jsonschema asks for types. Its own answer, and its way to what a `$ref` leads to, come
+    from a library in Rust that ends the process where Python's stack ends within it."""
+
+    def is_type(self, instance: object, kind: str) -> bool:
+        if (classes := CLASSES.get(kind)) is not None:
+            return type(instance) in classes
+        if kind != "any":
+            raise UndefinedTypeCheck(kind)
+        return True
+
+
 AUTHORITY: Final = extend(  # type: ignore[no-untyped-call]  # jsonschema is untyped here
     Draft3Validator,
     {
@@ -282,4 +302,5 @@ AUTHORITY: Final = extend(  # type: ignore[no-untyped-call]  # jsonschema is unt
         "type": _type,
         "uniqueItems": _unique_items,
     },
+    type_checker=_Types(),
 )

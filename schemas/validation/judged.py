@@ -2,7 +2,7 @@
 however often a schema leads to the same value.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import islice
@@ -19,12 +19,13 @@ MOST_STEPS: Final = 64_000
 """How often a keyword is applied to a value of one event: in about half a second."""
 _SAYS_NOTHING: Final = frozenset(["required", "description", "title", "default", "format"])
 """Formats are not checked."""
-_CLASSES: Final = {
+CLASSES: Final = {
     kind: frozenset[object](classes) for kind, classes in (
         ("string", [str]), ("integer", [int]), ("number", [int, float]), ("boolean", [bool]),
         ("null", [type(None)]), ("object", [dict]), ("array", [list]),
     )
 }  # fmt: skip
+"""The types of draft 3, as of values that were read from JSON."""
 _NONE: Final = frozenset[object]()
 _FEW: Final = 20  # values that are judged one by one before a verdict on their schema is compiled
 
@@ -36,8 +37,12 @@ class TooManySteps(ValueError):
 class Known:
     """What is known of a schema's parts, by their ids, for all events."""
 
-    def __init__(self, compile_part: Callable[[Json], Verdict | None] = lambda _: None) -> None:
+    def __init__(
+        self, compile_part: Callable[[Json], Verdict | None] = lambda _: None,
+        targets: Mapping[str, Json | None] | None = None,
+    ) -> None:  # fmt: skip
         self._compile = compile_part
+        self.targets = targets or {}  # of local references
         self._validators: dict[int, Any] = {}
         self._verdicts: dict[int, Verdict | None] = {}
         self._properties: dict[int, list[_Property]] = {}
@@ -80,7 +85,7 @@ def classes_of(schema: Json) -> frozenset[object]:
     stated = schema.get("type")
     if not isinstance(stated, str) or schema.keys() - _SAYS_NOTHING != {"type"}:
         return _NONE
-    return _CLASSES.get(stated, _NONE)
+    return CLASSES.get(stated, _NONE)
 
 
 class Judged:

@@ -34,6 +34,16 @@ def rooted(event: Json) -> Json:
     return result
 
 
+def targets(schema: Json) -> dict[str, Json | None]:
+    """Returns the schema that each reference of a capsule's schema leads to, None for nowhere."""
+    found = {ref: _place(schema, ref) for ref in _refs(schema)}
+    return {
+        ref: place if isinstance(place, dict) else None
+        for ref, place in found.items()
+        if place is _NOWHERE or isinstance(place, dict)
+    }
+
+
 def loose_ends(schema: Json) -> list[str]:
     """Returns a sentence on each reference of a capsule's schema that leads nowhere, or back to
     itself."""

@@ -19,7 +19,7 @@ from schemas.validation.fast_path import compile_part, compile_schema
 from schemas.validation.judged import Known, TooManySteps, one_value
 from schemas.validation.messages import LONGEST_MESSAGE, path_text, printable
 from schemas.validation.patterns import SearchTooLong, limited
-from schemas.validation.references import loose_ends, rooted
+from schemas.validation.references import loose_ends, rooted, targets
 
 MOST_VIOLATIONS: Final = 20
 _COUNTED: Final = 1000  # violations counted, not shown: from there it is "at least"
@@ -59,7 +59,7 @@ class Validator:
         schema = encapsulate(document)
         self.accepts = compile_schema(schema) or _unsure
         self._authority = AUTHORITY(schema, registry=NO_REMOTE_SCHEMAS)
-        self._known = Known(compile_part)
+        self._known = Known(compile_part, targets(schema))
 
     def violations(self, data: Json) -> list[Violation]:
         """Returns what is wrong with the event, in the order of the capsule's and the schema's

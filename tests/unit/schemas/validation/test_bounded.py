@@ -7,7 +7,7 @@ from typing import Any
 import hostile_schemas
 import pytest
 
-from schemas.validation.validator import Validator
+from schemas.validation.validator import Validator, Violation
 
 Json = dict[str, Any]
 CAPSULE = {"wiki": "w", "schema": "S", "revision": 1, "recvFrom": "r", "uuid": "u"}
@@ -88,3 +88,31 @@ def test_a_long_text_is_shown_as_it_is_written(text: str) -> None:
             {**CAPSULE, "event": event}
         )
         assert found.message[:499] == f"{event!r} is not of type 'null'"[:499]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"extends": [{"$ref": "#"}]},
+        {"type": "array", "items": {"$ref": "#/properties/a"}},
+    ],
+    ids=str,
+)
+def test_wherever_the_stack_ends(schema: dict[str, Any]) -> None:
+    """It is no end of the process: a library in Rust that is asked there would panic."""
+    validator = Validator({"properties": {"a": schema}})
+
+    def judged(event: object, frames: int) -> list[Violation]:
+        if frames:
+            return judged(event, frames - 1)
+        return validator.violations({**CAPSULE, "event": event})
+
+    told = set()
+    for depth in range(60, 240, 5):
+        value: object = 5
+        for _ in range(depth):
+            value = [value] if "items" in schema else {"a": value}
+        for frames in range(12):
+            told |= {each.message for each in judged({"a": value}, frames)} or {""}
+    assert any("nests too deep" in each for each in told) and len(told) > 1
