@@ -21,6 +21,7 @@ class FakeFlink:
     names: dict[str, str] = field(default_factory=dict)  # of jobs, by their ids
     states: dict[str, str] = field(default_factory=dict)
     started: dict[str, float] = field(default_factory=dict)  # unix seconds
+    failure: str = ""  # why jobs have failed, as Java tells it
     hangs: bool = False  # a job that is cancelled never ends
     dies: bool = False  # before it has said all
 
@@ -50,7 +51,8 @@ def fake_flink() -> Iterator[FakeFlink]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._answer(flink.overview())
+            asked = {"root-exception": flink.failure} if "/exceptions" in self.path else None
+            self._answer(asked or flink.overview())
 
         def do_PATCH(self) -> None:
             flink.cancel(self.path.partition("?")[0].rpartition("/")[2])

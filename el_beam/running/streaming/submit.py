@@ -11,7 +11,7 @@ from el_beam.job import Execution, Job
 from el_beam.pipeline import build
 from el_beam.running.failures import AGAIN, JobFailed, job_failed, root_cause
 from el_beam.running.streaming.health import job_name
-from el_beam.running.streaming.savepoints import is_of_another_job, refusal
+from el_beam.running.streaming.savepoints import NOT_MAPPED, is_of_another_job, refusal
 from runners import flink, worker_pool
 from runners.flink_rest import FlinkCluster, FlinkError, FlinkJob
 from runners.jars import JarMissing, jar
@@ -174,6 +174,8 @@ def submit(
         also = _withdrawn(stream, mine, error)
         if isinstance(error, KeyboardInterrupt):
             raise JobFailed(f"interrupted{also or '; Flink has not got the job'}") from error
+        if savepoint and NOT_MAPPED in str(error):
+            raise JobFailed(f"{refusal(savepoint, stream.source.group)}{also}") from error
         if isinstance(error, Exception):  # a runner's may be any
             raise job_failed(error, also) from error
         raise

@@ -59,16 +59,16 @@ def submitted(
     (tmp_path / "log").touch()
     config = run_config(source=f"file:{tmp_path}/log", sinks=("stdout:",))
     job: Job = assemble(config, str(tmp_path))[0]
-    source = KafkaSource(KafkaCluster("localhost:1"), ("raw",), "", "g")
+    source = KafkaSource(KafkaCluster("localhost:1"), ("raw",), "g", "kafka://localhost:1/")
     stream = Stream(job, source, "el g", at.cluster, ())
 
-    def begin(run: Callable[[], Any]) -> FlinkJob:
+    def begin(run: Callable[[], Any], savepoint: str | None = None) -> FlinkJob:
         class Runner(PipelineRunner):
             def run_pipeline(self, *_: object) -> Any:
                 return run()
 
         monkeypatch.setattr(flink, "RUNNER", Runner())
-        return submit(stream, Execution("flink"))
+        return submit(stream, Execution("flink"), savepoint)
 
     return begin
 
@@ -115,6 +115,24 @@ def test_a_job_that_is_refused(submitted: Any) -> None:
     with pytest.raises(JobFailed) as caught:
         submitted(run)
     assert "no such option" in caught.value.details
+
+
+def test_a_savepoint_that_only_flink_can_read(at: FakeFlink, submitted: Any) -> None:
+    """What Flink proposes, to leave its state out, isn't ours to do."""
+    at.failure = (
+        "o.a.f.JobInitializationException: Could not start the JobMaster.\n\tat o.a.f.X\n"
+        "Caused by: java.lang.IllegalStateException: Failed to rollback to checkpoint/savepoint "
+        "hdfs://n/s. Cannot map checkpoint/savepoint state for operator 7f2f1597b708 to the new "
+        "program, because the operator is not available in the new program. If you want to allow "
+        "to skip this, you can set the --allowNonRestoredState option on the CLI.\n\tat o.a.f.Y"
+    )
+
+    def run() -> Result:
+        at.begin("new", NAME, "FAILED")
+        return Result()
+
+    with pytest.raises(JobFailed, match=r"^the savepoint hdfs://n/s is of .* group g, and no line"):
+        submitted(run, "hdfs://n/s")
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.7])
