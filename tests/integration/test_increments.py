@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import Producer, TopicPartition
@@ -60,6 +61,29 @@ def test_again_and_again(job: ImportJob) -> None:
         assert sum(each.records for each in entries[-1].held) == 1_300
     positions = KafkaTopics(KafkaCluster(job.kafka)).positions([topic], job.name).values()
     assert sum(position.lag for position in positions) == 0  # for those who watch
+
+
+@pytest.mark.parametrize("before", ["_", "."])
+def test_names_that_are_hidden_or_look_like_patterns(
+    kafka: str, tmp_path: Path, before: str
+) -> None:
+    """Of a topic, and of a folder: readers see all files, and so does the next instance."""
+    folder = tmp_path / "el [prod]*?%41"
+    folder.mkdir()
+    job = ImportJob(kafka, folder)
+    job.name = f"{before}{job.name}"
+    job.put(60)
+    assert job.run()[0]
+    job.check()
+    assert ds.dataset(str(folder / "r")).count_rows() == 60
+    told = el("ledger", folder / "p")
+    assert told.code == 0 and "60" in told.out, told
+    with Lease(job.state):
+        sinks = (f"parquet:{folder}/p", f"raw:{folder}/r")
+        refused = el(
+            "run", job.uri(f"topics={job.name}.a"), *sinks, "--state", job.state.path, "--once"
+        )
+        assert refused.code == 2 and f"process {os.getpid()} on " in refused.err
 
 
 def test_new_topics_and_partitions(job: ImportJob) -> None:
