@@ -224,7 +224,7 @@ def test_on_any_runner(tmp_path: Path, runner: str, monkeypatch: pytest.MonkeyPa
         monkeypatch.delenv(name, raising=False)
     raw, out = small(tmp_path)
     before = rows(out)
-    names = {*contents(out, "[!_]*/**/hour=01/*.parquet")}
+    names = {*contents(out, "[!_]*/**/day=10/hour=01/*.parquet")}
     hour = ("--from", f"{DAY}T01", "--to", f"{DAY}T01")
     options = ("--runner", runner, "--workers", "2", "--json")
     told = json.loads(el("backfill", "apply", raw, f"parquet:{out}", *hour, *options).out)
@@ -234,5 +234,5 @@ def test_on_any_runner(tmp_path: Path, runner: str, monkeypatch: pytest.MonkeyPa
 
 
 def hourly(rows: Rows, hour: str) -> Rows:
-    return {table: {uuid: at for uuid, at in found.items() if at.endswith(f"={hour}")}
+    return {table: {uuid: at for uuid, at in found.items() if at.endswith(f"day=10/hour={hour}")}
             for table, found in rows.items()}  # fmt: skip
