@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -30,11 +32,17 @@ def start(folder: Path, *arguments: str, **options: Any) -> subprocess.Popen[byt
 
 
 def finished(folder: Path, process: subprocess.Popen[bytes]) -> Called:
-    """Wait for what `start` has started."""
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    """Wait for what `start` has started. Its peak is looked at while it runs, as what the system
+    tells afterwards has that of the process in it from which it was forked."""
+    peak = 0
+    while process.poll() is None:
+        if found := re.search(
+            r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text()
+        ):
+            peak = int(found[1]) * 1024
+        time.sleep(0.05)
     out, err = ((folder.parent / name).read_text() for name in ("out", "err"))
-    return Called(process.returncode, out, err, usage.ru_maxrss * 1024)
+    return Called(process.returncode, out, err, peak)
 
 
 @pytest.fixture(scope="module")
