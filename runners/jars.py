@@ -21,7 +21,6 @@ _VERSION = 2  # as in java/pom.xml: another one where Python and our Java must c
 _JARS = ("flink-job-server", "kafka-expansion")  # a jar each
 _LIBRARIES = ("spark-job-server", "kafka-broker", "hdfs")  # a folder of jars each
 FOLDER = "EL_JARS"  # the folder of the jars, where it isn't the one that we have built
-_REMEDY = f"run el jars build, or set {FOLDER} to the folder of the jars"
 NAME = "the Java parts"  # for people
 SPARK_VERSION = "3.5.7"
 SPARK_HOME = "SPARK_HOME"  # Spark's folder, where it isn't the one that we have fetched
@@ -82,16 +81,31 @@ def _digest() -> str:
 
 def jar(name: str) -> str:
     """Path of `flink-job-server` or `kafka-expansion`. Raises JarMissing."""
-    path = _folder() / _file(name)
+    return _there(_folder() / _file(name))
+
+
+def _there(path: Path) -> str:
     if not path.is_file():
-        raise JarMissing(f"{path} is missing: {_REMEDY}")
+        raise JarMissing(f"{path} is missing: {_remedy()}")
     return str(path)
+
+
+def _remedy() -> str:
+    if os.environ.get(FOLDER):
+        return f"{FOLDER} must name a folder that this version's el jars build --to DIR has made"
+    return f"run el jars build, or set {FOLDER} to a folder that el jars build --to DIR has made"
 
 
 def job_server_lib() -> Path:
     """The folder with Beam's half of the class path of `spark-job-server`. Raises JarMissing."""
     path = _folder() / "spark-job-server"
-    return _with_jars(path, f"Beam's jars for Spark are missing in {path}: {_REMEDY}")
+    return _with_jars(path, f"Beam's jars for Spark are missing in {path}: {_remedy()}")
+
+
+def before_beams() -> str:
+    """Path of the jar whose classes must be found before those of the same name in
+    `job_server_lib`. Raises JarMissing."""
+    return _there(job_server_lib() / _file("loopback"))
 
 
 def library(name: str) -> Path:
@@ -144,6 +158,20 @@ def build() -> Path:
             (scratch / "jars").rename(to)
             shutil.rmtree(scratch)
     return to
+
+
+def copy(to: Path) -> None:
+    """Copy the built Java parts to this folder, for `EL_JARS` on another machine.
+
+    Raises WrongCall if it holds something else: what is left of another version would be in the
+    class paths too."""
+    if strange := _files(to) - _files(built()):
+        raise WrongCall(f"{to} holds {min(strange)} already, of something else: name a new folder")
+    shutil.copytree(built(), to, dirs_exist_ok=True)
+
+
+def _files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
 def _compile(scratch: Path) -> None:

@@ -16,7 +16,7 @@ from apache_beam.runners.portability.job_server import JobServer
 from apache_beam.runners.portability.portable_runner import PortableRunner
 
 from runners.addresses import LOOPBACK, answers
-from runners.jars import SPARK_OPENS, job_server_lib, log4j, spark_lib
+from runners.jars import SPARK_OPENS, before_beams, job_server_lib, log4j, spark_lib
 from runners.job_server import QUICK, LaunchedJobServer, at_end
 from runners.local_pool import OwnWorkers
 from schemas.errors import ElBeamError
@@ -93,7 +93,7 @@ class _JobServer(LaunchedJobServer):
     def command(self, folder: str, port: int) -> list[str]:
         Path(folder, "log4j2.properties").write_text(log4j("error"))
         # Its class comes before Beam's of the same name.
-        beam = f"{job_server_lib()}/loopback-2.jar:{job_server_lib()}/*"
+        beam = f"{before_beams()}:{job_server_lib()}/*"
         settings = {
             "log4j2.configurationFile": f"file:{folder}/log4j2.properties",
             "java.io.tmpdir": folder,

@@ -1,7 +1,6 @@
 """`el jars`: the Java parts that jobs on Flink and Spark, and the servers of `el stack`, run on."""
 
 import argparse
-import shutil
 import sys
 from typing import Any
 
@@ -26,6 +25,6 @@ def _build(args: argparse.Namespace) -> int:
         print("el jars: building, which takes minutes the first time", file=sys.stderr)
     folder = jars.build()
     if args.to:
-        shutil.copytree(folder, args.to, dirs_exist_ok=True)
+        jars.copy(args.to)
     print(args.to or folder)
     return 0

@@ -10,6 +10,7 @@ import pytest
 from runners import jars
 from runners.jars import build
 from runners.programs import ProgramFailed
+from schemas.errors import WrongCall
 
 MAVEN = """#!/bin/sh
 test -f pom.xml && test -f loopback/pom.xml || exit 1
@@ -19,7 +20,7 @@ for name in flink-job-server kafka-expansion; do
     mkdir -p $name/target && touch $name/target/$name-2.jar
 done
 for name in spark-job-server kafka-broker hdfs; do
-    mkdir -p $name/target/lib && touch $name/target/lib/some.jar
+    mkdir -p $name/target/lib && touch $name/target/lib/some.jar $name/target/lib/loopback-2.jar
 done
 echo the last line
 exit $CODE
@@ -64,6 +65,23 @@ def test_a_failed_build_leaves_nothing(calls: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("CODE", "0")
     assert build() == jars.built()
     assert calls.read_text() == "call\ncall\n"
+
+
+def test_jars_of_another_version_are_not_used(
+    calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build()
+    to = tmp_path / "to"
+    jars.copy(to)
+    jars.copy(to)
+    monkeypatch.setenv(jars.FOLDER, str(to))
+    assert jars.before_beams() == str(to / "spark-job-server" / "loopback-2.jar")
+    Path(jars.before_beams()).rename(to / "spark-job-server" / "loopback-1.jar")
+    with pytest.raises(jars.JarMissing, match=r"loopback-2.jar is missing: EL_JARS must name a"):
+        jars.before_beams()
+    with pytest.raises(WrongCall, match=r"to holds spark-job-server/loopback-1.jar already"):
+        jars.copy(to)
+    assert calls.read_text() == "call\n"
 
 
 def test_named_jars_go_before_built_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

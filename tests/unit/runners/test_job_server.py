@@ -37,7 +37,8 @@ def java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     for folder in ("bin", "spark-job-server", "jars"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "some.jar").touch()
-    (tmp_path / "kafka-expansion-2.jar").touch()
+    for jar in ("kafka-expansion-2.jar", "spark-job-server/loopback-2.jar"):
+        (tmp_path / jar).touch()
     monkeypatch.setenv("EL_JARS", str(tmp_path))
     monkeypatch.setenv("SPARK_HOME", str(tmp_path))
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))

@@ -45,7 +45,7 @@ sys.stdin.read()
 def places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for folder in ("spark-job-server", "jars"):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "some.jar").touch()
+        (tmp_path / folder / "loopback-2.jar").touch()
     monkeypatch.setenv(jars.FOLDER, str(tmp_path))
     monkeypatch.setenv(jars.SPARK_HOME, str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -89,7 +89,9 @@ def test_missing_jars_say_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(JarMissing, match=r"/nowhere/jars: set SPARK_HOME .*el stack up spark"):
         spark.options(1)
     monkeypatch.setenv(jars.FOLDER, "/nowhere")
-    with pytest.raises(JarMissing, match=r"/nowhere/spark-job-server: run el jars build.*EL_"):
+    with pytest.raises(
+        JarMissing, match=r"/nowhere/spark-job-server: EL_JARS must name a .*el jars build --to"
+    ):
         spark.options(1)
 
 

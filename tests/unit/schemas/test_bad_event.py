@@ -112,6 +112,7 @@ def test_a_line_cut_within_a_character_is_still_text() -> None:
     [
         (b"%22schema%22%3A%22Edit%22%2C%22revision%22%3A17%7D", Destination("Edit", 17)),
         (b"%22schema%22%3A%22Edit%22", Destination("Edit", -1)),
+        (b"%22revision%22%3Ax%22revision%22%3A5", Destination("unknown", 5)),
         (b"%22revision%22%3A" + b"9" * 30, Destination("unknown", int("9" * 18))),
         (b"\xff\x00", Destination("unknown", -1)),
         (b" " * RAW_EVENT_LIMIT + b"%22schema%22%3A%22Edit%22", Destination("unknown", -1)),

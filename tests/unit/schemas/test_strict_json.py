@@ -107,6 +107,7 @@ def test_many_brackets_that_are_not_deep() -> None:
     ("raw", "where"),
     [
         (b'{"a": {"b": [0, NaN]}}', "NaN"),
+        (b'{"a": {"b": [0, -Infinity]}}', "-Infinity is not a number that can be stored"),
         (b'{"a": {"b": [0, 1e999]}}', "a number too large for a float at a.b[1]"),
         (b'{"a": {"b": [0, "\\ud800"]}}', "a lone surrogate at a.b[1]"),
         (b'{"a": {"\\udc00": 1}}', "a lone surrogate at a (a name)"),

@@ -104,3 +104,4 @@ def test_the_time_of_an_unreadable_line() -> None:
     )
     assert edge_time(b"? 2019-13-10T07:00:00 2020-01-01T00:00:00") == "2020-01-01T00:00:00Z"
     assert edge_time(b"?x 2019-03-10T07:00:00.5") is None
+    assert edge_time(b"?x,2019-03-10T07:00:00 y") is None

@@ -124,6 +124,9 @@ def _connect(server: MysqlServer, answer: float, session: str) -> Any:
     except pymysql.Error as error:
         if _mistrusted(error):
             raise MysqlFault(reason(error)) from error  # waiting doesn't mend it
+        if error.args[:1] in ((2006,), (2013,)) and "ssl_cert" in server.settings:
+            # A server that refuses it may have hung up before its reason is read.
+            error.args = error.args[0], f"{error.args[1]}; does the server accept ssl_cert?"
         if error.args[:1] == (2003,) and (path := server.settings.get("unix_socket")):
             # PyMySQL names the host
             error.args = 2003, f"Can't connect to MySQL server at {path}"
