@@ -32,7 +32,7 @@ def execute(job: Job, execution: Execution) -> Summary:
     with _cleaned_up(sinks):
         _check_whole(marks.values())
         try:
-            check_same(sinks, books, job.options)
+            check_same(sinks, books, marks, job.options)
             summary = total(books.values(), [*map(str, sinks)])
             files = [*not_replaced(each.file for each in summary.files.values() if each.file)]
             with naming(files):
