@@ -109,6 +109,9 @@ def read_stdin(_: object) -> Iterator[RawLine]:
     name = f"stdin-{time.time():.6f}"
     position = 0
     stdin = cast(io.BufferedReader, sys.stdin.buffer)
-    for length, data in cut_lines(stdin.read1):  # what is there, instead of waiting for more
-        yield RawLine(data, Origin("stdin", name, position, time.time(), name))
-        position += length
+    try:
+        for length, data in cut_lines(stdin.read1):  # what is there, instead of waiting for more
+            yield RawLine(data, Origin("stdin", name, position, time.time(), name))
+            position += length
+    except OSError as error:  # as where the caller has closed it
+        raise UnreadableInput(f"cannot read standard input: {error.strerror}") from error
