@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import sys
 import time
@@ -49,6 +50,10 @@ class Source(ABC):
         Raises UnreadableInput."""
         return {}
 
+    def listed(self) -> Source:
+        """This source as it is now: what comes to be there later is none of it."""
+        return self
+
     def details(self) -> str:
         """What a job would read, for people; empty where there is no more to say."""
         return ""
@@ -66,10 +71,16 @@ class FileSource(Source):
         self.patterns = patterns
         self.split_bytes = split_bytes
         self.shown = "file:" + ",".join(patterns)
+        self._listed: list[FileSplit] = []
 
     def splits(self) -> list[FileSplit]:
         """All splits in order. Raises UnreadableInput where a pattern matches nothing."""
-        return find_splits(self.patterns, self.split_bytes)
+        return self._listed or find_splits(self.patterns, self.split_bytes)
+
+    def listed(self) -> FileSource:
+        now = copy.copy(self)
+        now._listed = self.splits()
+        return now
 
     def lines(self) -> beam.PTransform:
         from transforms.read.stages import ReadSplits
