@@ -51,7 +51,7 @@ class Source(ABC):
         return {}
 
     def listed(self) -> Source:
-        """This source as it is now: what comes to be there later is none of it."""
+        """This source, of what is there now: it does not look again."""
         return self
 
     def details(self) -> str:
