@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from runners.encoding import in_utf8
+from runners.encoding import in_utf8, open_streams
 from schemas.errors import ElBeamError, WrongCall
 
 FAILED, WRONG_CALL = ElBeamError.exit_code, WrongCall.exit_code
@@ -199,6 +199,7 @@ def _kept(details: str) -> str:
 def entry() -> int:
     """Run `el` as a process of its own."""
     in_utf8()
+    open_streams()
     try:
         return main()
     finally:

@@ -26,7 +26,7 @@ import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
 from runners.addresses import LOOPBACK, answers
-from runners.encoding import in_utf8
+from runners.encoding import in_utf8, open_streams
 from runners.forkserver import Fork
 from runners.memory import collect_seldom, share_arenas
 from runners.orphans import environment
@@ -252,4 +252,5 @@ def main() -> int:
 
 if __name__ == "__main__":
     in_utf8()
+    open_streams()
     sys.exit(main())

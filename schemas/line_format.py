@@ -74,7 +74,12 @@ def decode_qson(text: str) -> dict[str, Any]:
     """Reads the object in a beacon's query string, `?%7B...%7D;` (BEHAVIOUR 2).
 
     Raises NotAnObject, or what strict_json.loads raises."""
-    return object_in(strict_json.loads(unquote(text.strip("?;").replace("+", " "))))
+    return object_in(strict_json.loads(json_of(text)))
+
+
+def json_of(text: str) -> bytes:
+    """The JSON in a beacon's query string."""
+    return unquote(text.strip("?;").replace("+", " "))
 
 
 def decode_json(text: str) -> dict[str, Any]:

@@ -26,8 +26,11 @@ NEWEST_RULE: Final = 2
 _EDGE_TIME = re.compile(rf":\d\d:\d\d(?<=\s({TIME}))(?=\s|$)".encode())  # `:` is found at once
 _JSON_TIMES = (
     re.compile(rb'"dt"\s*:\s*"([^"\\]{1,64})"'),
-    re.compile(rb'"timestamp"\s*:\s*(\d{1,19}(?:\.\d{1,9})?)'),
+    re.compile(rb'"timestamp"\s*:\s*(\d{1,19}(?:\.\d{1,9})?)(?![\d.eE])'),
 )
+_DECODER: Final = json.JSONDecoder()
+_MEMBER, _COLON = re.compile(r"\s*[{,]\s*"), re.compile(r"\s*:\s*")  # before a name, a value
+_MOST_MEMBERS: Final = 1000
 
 
 class LineTimes(Protocol):
@@ -99,11 +102,9 @@ def by_rules(data: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
 def json_time(raw: bytes) -> str | None:
     """The time of an event in JSON that can't be stored, or was cut short."""
-    try:
-        found = json.loads(raw)
-        return event_dt(found) if isinstance(found, dict) else None
-    except (ValueError, RecursionError):
-        pass
+    found, is_whole = _read(raw)
+    if is_whole or event_dt(found):
+        return event_dt(found)
     for pattern in _JSON_TIMES:
         for text in pattern.findall(raw[:LONGEST_LINE]):
             try:
@@ -112,3 +113,33 @@ def json_time(raw: bytes) -> str | None:
             except ValueError:
                 continue
     return None
+
+
+def members(raw: bytes) -> dict[str, Any]:
+    """What can be read of an object in JSON: if not all of it, its first members."""
+    return _read(raw)[0]
+
+
+def _read(raw: bytes) -> tuple[dict[str, Any], bool]:
+    """(members, whether these are all)."""
+    try:
+        found = json.loads(raw)
+        return found if isinstance(found, dict) else {}, True
+    except (ValueError, RecursionError):
+        return _begun(raw.decode("utf-8", "replace")), False
+
+
+def _begun(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    place = _MEMBER.match(text)
+    while place and len(found) < _MOST_MEMBERS:
+        try:
+            name, end = _DECODER.raw_decode(text, place.end())
+            colon = _COLON.match(text, end)
+            if not (colon and isinstance(name, str)):
+                break
+            found[name], end = _DECODER.raw_decode(text, colon.end())
+        except (ValueError, RecursionError):
+            break
+        place = _MEMBER.match(text, end)
+    return found

@@ -15,9 +15,9 @@ from schemas import strict_json
 from schemas.bad_event import EVENT_ERROR, BadEvent, Reason, Stage, named_in
 from schemas.capsule import NotATime, capsule_uuid, event_uuid, uuid5_hex
 from schemas.event import LONGEST_EVENT, Event, RawLine
-from schemas.line_format import BadField, Format, NotAnObject, object_in
+from schemas.line_format import BadField, Format, NotAnObject, decode_qson, json_of, object_in
 from schemas.user_agent import BadUserAgent, parse_user_agent
-from transforms.line_time import NEWEST, LineTimes, edge_time, event_dt, json_time
+from transforms.line_time import NEWEST, LineTimes, edge_time, event_dt, json_time, members
 
 Parse = Callable[[RawLine], Event | BadEvent]
 
@@ -88,7 +88,10 @@ def _beacon_parser(format_: Format, times: LineTimes) -> Parse:
     ]
 
     def own_time(texts: tuple[str, ...], data: dict[str, Any]) -> str | None:
-        """Of a line whose fields were found, and of as much of its capsule as could be read."""
+        """Of a line whose fields were found, and of as much of its capsule as can be read."""
+        if not data:
+            text = texts[capsule_at]
+            data = members(json_of(text) if decode is decode_qson else text.encode())
         for index, key, cast in named:
             if key in ("dt", "timestamp"):
                 with suppress(ValueError):
@@ -132,7 +135,7 @@ def _beacon_parser(format_: Format, times: LineTimes) -> Parse:
 def parse_json_event(line: RawLine, times: LineTimes = NEWEST) -> Event | BadEvent:
     """Reads an event in JSON, as an earlier run wrote it: it keeps its uuid."""
     if len(line.data) > LONGEST_EVENT:
-        return _too_long(line, times, LONGEST_EVENT)
+        return _too_long(line, times, LONGEST_EVENT, json_time(line.data))
     try:
         data = object_in(strict_json.loads(line.data.strip()))
         for marker in CLIENT_MARKERS:  # topics of before 2017 have them
@@ -153,8 +156,8 @@ def _is_too_long(data: dict[str, Any], line: RawLine) -> bool:
     return len(line.data) > LONGEST_EVENT // 6 and len(strict_json.dumps(data)) > LONGEST_EVENT
 
 
-def _too_long(line: RawLine, times: LineTimes, longest: int) -> BadEvent:
+def _too_long(line: RawLine, times: LineTimes, longest: int, own: str | None = None) -> BadEvent:
     message = f"the line has more than {longest:,} bytes: not an event"
     if len(line.data) > LONGEST_EVENT:
         message += f"; `raw:` keeps the first {len(line.data):,}"
-    return _bad(line, times, None, Reason.LINE_TOO_LONG, message)
+    return _bad(line, times, own, Reason.LINE_TOO_LONG, message)

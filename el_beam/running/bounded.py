@@ -24,15 +24,16 @@ def execute(job: Job, execution: Execution) -> Summary:
     Raises JobFailed; at once NestedFolders, LedgerError, UnreadableInput."""
     sinks = [sink for sink, _ in job.sinks]
     make_ready(sinks)
-    marks = job.source.marks()
+    source = job.source.listed()  # what is looked at is what is read
+    marks = source.marks()
     check_rotated(sinks, marks)
     rules = time_rules(sinks, marks)
-    job = replace(job, times=rules)
+    job = replace(job, source=source, times=rules)
     books = run(job, execution)
     with _cleaned_up(sinks):
         _check_whole(marks.values())
         try:
-            check_same(sinks, books, job.options)
+            check_same(sinks, books, marks, job.options)
             summary = total(books.values(), [*map(str, sinks)])
             files = [*not_replaced(each.file for each in summary.files.values() if each.file)]
             with naming(files):

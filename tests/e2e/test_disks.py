@@ -2,6 +2,7 @@
 folder or an output that is gone. Each is told with its path, and what can go on goes on."""
 
 import gzip
+import json
 import os
 import shutil
 import subprocess
@@ -37,9 +38,12 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
+EL = [sys.executable, "-m", "el_beam.cli"]
+
+
 def el(*words: object, **more: Any) -> "subprocess.CompletedProcess[str]":
     env = {**os.environ, "PYTHONPATH": str(ROOT), **more.pop("env", {})}
-    call = [sys.executable, "-m", "el_beam.cli", *map(str, words)]
+    call = [*EL, *map(str, words)]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
     return subprocess.run(call, text=True, env=env, check=False, **options)
 
@@ -105,6 +109,33 @@ def test_outputs_that_can_not_be_written(log: Path, tmp_path: Path) -> None:
             told = el("ledger", out, stdout=nowhere, env={"PYTHONUNBUFFERED": buffered})
             assert told.returncode == 1
             assert told.stderr == "el ledger: standard output: No space left on device\n"
+        told = el("run", f"file:{log}", "stdout:", stdout=nowhere)
+        assert told.returncode == 1
+        assert told.stderr == "el run: cannot write standard output: No space left on device\n"
+
+
+def test_streams_that_are_closed(log: Path, tmp_path: Path) -> None:
+    """A file of ours would get the number of one, and with it what libraries print."""
+    out = tmp_path / "out"
+
+    def closed(which: str, *words: object) -> tuple[int, str, str]:
+        told = subprocess.run(
+            ["bash", "-c", f'"$@" {which}', "-", *EL, *map(str, words)],
+            capture_output=True, text=True, check=False, cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        return told.returncode, told.stdout, told.stderr
+
+    sinks = f"parquet:{out}", f"sqlite:{tmp_path}/e.db"
+    assert closed("<&- >&- 2>&-", "run", f"file:{log}", *sinks, "--workers", "2") == (0, "", "")
+    assert rows(out) == LINES
+    code, printed, _ = closed("2>&-", "run", f"file:{log}", *sinks, "--json")
+    assert code == 0 and json.loads(printed)["totals"]["read"] == LINES
+    for words in (("ledger", out), ("schema", "show", "Edit"), ("run", f"file:{log}", "stdout:")):
+        code, _, told = closed(">&-", *words)
+        assert code == 1 and "Bad file descriptor" in told and len(told.splitlines()) == 1
+    code, _, told = closed("<&-", "run", "stdin:", f"jsonl:{tmp_path}/no")
+    assert (code, told) == (1, "el run: cannot read standard input: Bad file descriptor\n")
 
 
 def test_a_working_folder_that_is_gone(log: Path, tmp_path: Path) -> None:

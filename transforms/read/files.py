@@ -147,7 +147,7 @@ def read_split(split: FileSplit) -> Iterator[RawLine]:
     """The lines of a split, each with its origin. Raises UnreadableInput."""
     try:
         with filesystem.open_file(split.path) as file:
-            if split.path.endswith(ARCHIVE):
+            if split.path.lower().endswith(ARCHIVE):
                 yield from _archived_lines(file, split)
             else:
                 yield from _lines(file, split)
@@ -192,6 +192,10 @@ def cut_lines(read: Read) -> Iterator[tuple[int, bytes]]:
 
 def _decompressed(file: IO[bytes], path: str) -> Read:
     ending = path.lower()
+    if ending.endswith(_COMPRESSED):
+        if not file.read(1):
+            raise EOFError("it is empty, which no compressed file is that was written to its end")
+        file.seek(0)
     if ending.endswith(".gz"):
         return gzip.GzipFile(fileobj=file).read
     if ending.endswith(".bz2"):

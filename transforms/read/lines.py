@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import sys
 import time
@@ -49,6 +50,10 @@ class Source(ABC):
         Raises UnreadableInput."""
         return {}
 
+    def listed(self) -> Source:
+        """This source, of what is there now: it does not look again."""
+        return self
+
     def details(self) -> str:
         """What a job would read, for people; empty where there is no more to say."""
         return ""
@@ -66,10 +71,16 @@ class FileSource(Source):
         self.patterns = patterns
         self.split_bytes = split_bytes
         self.shown = "file:" + ",".join(patterns)
+        self._listed: list[FileSplit] = []
 
     def splits(self) -> list[FileSplit]:
         """All splits in order. Raises UnreadableInput where a pattern matches nothing."""
-        return find_splits(self.patterns, self.split_bytes)
+        return self._listed or find_splits(self.patterns, self.split_bytes)
+
+    def listed(self) -> FileSource:
+        now = copy.copy(self)
+        now._listed = self.splits()
+        return now
 
     def lines(self) -> beam.PTransform:
         from transforms.read.stages import ReadSplits
@@ -109,6 +120,9 @@ def read_stdin(_: object) -> Iterator[RawLine]:
     name = f"stdin-{time.time():.6f}"
     position = 0
     stdin = cast(io.BufferedReader, sys.stdin.buffer)
-    for length, data in cut_lines(stdin.read1):  # what is there, instead of waiting for more
-        yield RawLine(data, Origin("stdin", name, position, time.time(), name))
-        position += length
+    try:
+        for length, data in cut_lines(stdin.read1):  # what is there, instead of waiting for more
+            yield RawLine(data, Origin("stdin", name, position, time.time(), name))
+            position += length
+    except OSError as error:  # as where the caller has closed it
+        raise UnreadableInput(f"cannot read standard input: {error.strerror}") from error

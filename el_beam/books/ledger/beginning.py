@@ -1,14 +1,14 @@
 """What is looked at, and made, before a job writes into folders."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from el_beam.advice import quoted
 from el_beam.books.folder import check_apart, check_kind, is_previous, make_private
 from el_beam.books.ledger.entries import runs_of
-from el_beam.books.ledger.model import RAW, LedgerError, RunNote
+from el_beam.books.ledger.model import RAW, RUNS, LedgerError, RunNote
 from transforms.counts.summary import Summary
 from transforms.io.files import filesystem
-from transforms.layout import LEDGER
+from transforms.layout import LEDGER, is_of_file
 from transforms.line_time import ByRule
 from transforms.read.files import FileMark, begins_with
 from transforms.write.files import for_people
@@ -71,13 +71,20 @@ def time_rules(sinks: Iterable[Sink], splits: Collection[str]) -> ByRule:
 
 
 def check_same(
-    sinks: Iterable[Sink], summaries: Mapping[str, Summary], options: tuple[str, ...]
-) -> None:
+    sinks: Collection[Sink], summaries: Mapping[str, Summary], marks: Mapping[str, FileMark],
+    options: tuple[str, ...],
+) -> None:  # fmt: skip
     """Raises LedgerError where an earlier run has made a file of a split that this one has made
-    otherwise, or not at all: its lines would be there twice. `options` are those of this run's
-    format and schemas. Raises OSError."""
+    otherwise, or not at all, or of a part of the same log that this one has not read by itself:
+    its lines would be there twice. `options` are those of this run's format and schemas. Raises
+    OSError."""
+    others = ", ".join(str(sink) for sink in sinks if not sink.root)
+    stays = "It stays as it is, and nothing was added to folders" + (
+        f" (what is for {others} is there)" if others else ""
+    )
     for sink in sinks:
-        for note in runs_of(sink, summaries):
+        notes = [*runs_of(sink, summaries)]
+        for note in notes:
             summary = summaries[note.split]
             before, now = _files(note.summary, note.sink), _files(summary, str(sink))
             for path in sorted(before):
@@ -86,10 +93,36 @@ def check_same(
                 how = ("is there with other content" if path in now
                        else "is there, and would not be made any more")  # fmt: skip
                 raise LedgerError(
-                    f"{sink.root}/{path} {how}: {_since(note, summary, options)}. It stays as it "
-                    "is, and nothing was added: write to another place; `el backfill` makes hours "
-                    "again"
+                    f"{sink.root}/{path} {how}: {_since(note, summary, options)}. {stays}: write "
+                    "to another place; `el backfill` makes hours again"
                 )
+        for path, log in _of_other_parts(sink, notes, summaries, marks):
+            raise LedgerError(
+                f"{sink.root}/{path} is there, and was made of a part of {log} that was not read "
+                f"by itself now: the log was longer, or `?split=` was another. {stays}: read the "
+                "log as it was read then, or write to another place"
+            )
+
+
+def _of_other_parts(
+    sink: Sink, notes: list[RunNote], summaries: Mapping[str, Summary],
+    marks: Mapping[str, FileMark],
+) -> Iterator[tuple[str, str]]:  # fmt: skip
+    """(path below the root, log) of the files that earlier runs have made of splits that there are
+    no more, of logs that have splits with other lines than then."""
+    same = {each.split for each in notes if _size(each.summary) == _size(summaries[each.split])}
+    changed = {marks[split].path for split in summaries.keys() - same if split in marks}
+    known = {marks[each.split].path for each in notes if each.split in marks}
+    if logs := changed & known:  # only then all notes are looked at
+        for name in RUNS.names(sink.root):
+            note = RUNS.read(sink.root, name)
+            log = next((each for each in logs if is_of_file(note.split, each)), None)
+            if log and note.split not in summaries:
+                yield from ((path, log) for path in sorted(_files(note.summary, note.sink)))
+
+
+def _size(summary: Summary) -> tuple[int, int]:
+    return summary.read, summary.size
 
 
 def _files(summary: Summary, sink: str) -> dict[str, str]:
@@ -100,12 +133,18 @@ def _files(summary: Summary, sink: str) -> dict[str, str]:
 
 def _since(note: RunNote, summary: Summary, options: tuple[str, ...]) -> str:
     """What is not as it was when a split was read before."""
-    if note.summary.read != summary.read:
+    before, now, what = note.summary.read, summary.read, "lines"
+    if before == now:
+        before, now, what = note.summary.size, summary.size, "bytes"
+    if before != now:
         return (
-            f"the input has grown or changed since it was written, from {note.summary.read:,} to "
-            f"{summary.read:,} lines of {note.split}"
+            "the input has grown or changed since it was written, or `?split=` has, from "
+            f"{before:,} to {now:,} {what} of {note.split}"
         )
     if note.options != options:
         given = [" ".join(map(quoted, each)) or "no options" for each in (note.options, options)]
         return f"it was written with {given[0]}, and not with {given[1]}"
-    return "the schemas, --only, or the version of el_beam have changed since it was written"
+    return (
+        "the schemas, --only, or the version of el_beam have changed since it was written, or a "
+        "line of the log"
+    )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.bad_event import BadEvent, event_error
 from schemas.capsule import event_time
-from schemas.event import Event, Origin, RawLine
+from schemas.event import LONGEST_EVENT, Event, Origin, RawLine
 from schemas.line_format import DEFAULT_FORMAT
 from schemas.registry import open_registry
 from transforms.line_time import ByRule, LineTimes, OfHour, edge_time, event_dt, json_time
@@ -66,6 +66,23 @@ IN_MS = 1552201200000
         ("json", b'{"dt": "no", "timestamp": 1552201200, "event":', None, f"{EDGE}Z"),
         ("json", b'{"event": ' + b"[" * 5000, None, None),
         ("json", b'["2019-03-10T07:00:00"]', None, None),
+        (
+            "json",
+            b'{"event": {"dt": "2018-01-01T00:00:00"}, "dt": "%b", "wi' % EDGE.encode(),
+            None,
+            f"{EDGE}Z",
+        ),  # its own, not one of its event
+        ("json", b'{"timestamp": 1.5522012e9, "event": {', None, f"{EDGE}Z"),
+        ("json", b'{"\\u0064t": "2019-03-10T07\\u003a00:00", "event', None, f"{EDGE}Z"),
+        ("json", b'{"event": {"a": x, "timestamp": 1.5522012e9}', None, None),
+        ("json", b'{"dt": "%b", "x": "' % EDGE.encode() + b"x" * LONGEST_EVENT, None, f"{EDGE}Z"),
+        ("json", b'{"event": {"dt": "2018-01-01T00:00:00", "a": NaN}}', None, None),
+        ("%j", b'{"dt":"%b","event":{"a":NaN}}' % EDGE.encode(), None, f"{EDGE}Z"),
+        ("%j", b'{"timestamp":1552201200,"event":{"a":', None, f"{EDGE}Z"),
+        ("%q", beacon(f'{{"dt": "{EDGE}", "event": {{"a": NaN}}}}', ""), None, f"{EDGE}Z"),
+        ("%q", beacon('{"timestamp": 1552201200, "ev', ""), None, f"{EDGE}Z"),
+        ("%q %t", beacon('{"event": {"dt": "2018-01-01T00:00:00"', EDGE), f"{EDGE}Z", f"{EDGE}Z"),
+        ("%q %t", beacon(f'{{"dt": "{OTHER}", "ev', EDGE), f"{EDGE}Z", OTHER),
     ],
 )
 def test_each_rule(format_: str, line: bytes, old: str | None, new: str | None) -> None:

@@ -101,6 +101,27 @@ def test_rotated_while_it_is_read(
     assert logs.rows() == 200
 
 
+def test_what_comes_to_be_there_while_it_is_read(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is the next run's: nobody has looked yet whether it was read before."""
+    logs.write(0, 100)
+    other, prepare = logs.log.with_name("beacon.log.1"), FileSink.prepare
+
+    def come(sink: FileSink) -> None:
+        prepare(sink)
+        other.write_bytes(b"".join(LINES[100:200]))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileSink, "prepare", come)
+        assert logs.run(logs.log.with_name("beacon.*")) == 0
+    assert logs.rows() == 100
+    assert logs.run(logs.log.with_name("beacon.*")) == 0
+    assert logs.rows() == 200 and logs.troubles(capsys) == []
+    other.write_bytes(b"".join(LINES[200:300]))
+    assert logs.run(other) == 2 and logs.rows() == 200
+
+
 def test_marks(tmp_path: Path) -> None:
     """A file that grows begins as it did."""
     path = tmp_path / "log"

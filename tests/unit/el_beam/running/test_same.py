@@ -38,11 +38,11 @@ class Runs:
         for path in catalog.iterdir():
             (self.schemas / name / path.name).write_bytes(path.read_bytes())
 
-    def run(self, *more: str, out: Path | None = None) -> tuple[int, str]:
+    def run(self, *more: str, out: Path | None = None, split: str = "1G") -> tuple[int, str]:
         self._capsys.readouterr()
         schemas = ("--schemas", str(self.schemas)) if self.schemas.exists() else ()
         sinks = [f"parquet:{out or self.out}"]
-        code = cli.main(["run", f"file:{self.log}", *sinks, *schemas, *more])
+        code = cli.main(["run", f"file:{self.log}?split={split}", *sinks, *schemas, *more])
         return code, self._capsys.readouterr().err
 
     def files(self) -> dict[str, bytes]:
@@ -92,6 +92,41 @@ def test_what_differs_is_said(runs: Runs) -> None:
     told = runs.run("--format", "json")[1]
     assert "it was written with no options, and not with --format json" in told
     assert runs.totals() == (10, 10)
+
+
+def test_lines_that_have_changed_without_becoming_more(runs: Runs) -> None:
+    """As where the last line was not whole yet."""
+    whole = runs.log.read_bytes()
+    runs.log.write_bytes(whole[:-200])
+    assert runs.run()[0] == 0
+    runs.log.write_bytes(whole)
+    told = runs.run()[1]
+    assert "the input has grown or changed" in told and "bytes of a.log-" in told
+    assert runs.totals() == (10, 10)
+
+
+@pytest.mark.parametrize("change", ["other split", "cut short"])
+def test_parts_of_a_log_that_are_none_now(runs: Runs, change: str) -> None:
+    """What they hold is of a schema that no other part had: no file has the name of another."""
+    runs.log.write_bytes(b"".join([*OTHERS, *EDIT]))
+    only = "--only", "Edit", "--except", "EventError"
+    assert runs.run(*only, split="1000")[0] == 0
+    before = runs.files()
+    if change == "cut short":
+        runs.log.write_bytes(b"".join([*OTHERS, EDIT[0]])[:-1])
+    code, told = runs.run(*only, split="1M")
+    assert code == 1 and "was made of a part of" in told and "nothing was added to folders" in told
+    assert runs.files() == before
+    runs.log.write_bytes(b"".join([*OTHERS, *EDIT]))
+    assert runs.run(*only, split="1000")[0] == 0 and runs.files() == before
+
+
+def test_what_is_no_folder_has_it_already(runs: Runs) -> None:
+    database = f"sqlite:{runs.folder}/e.db"
+    assert runs.run(database)[0] == 0
+    runs.log.write_bytes(runs.log.read_bytes() + EDIT[0].replace(b"T07:", b"T08:") + OTHERS[0])
+    told = runs.run(database)[1]
+    assert f"nothing was added to folders (what is for {database} is there)" in told
 
 
 def test_a_log_that_has_grown_by_another_hour(runs: Runs) -> None:

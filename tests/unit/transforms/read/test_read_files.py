@@ -126,7 +126,7 @@ def test_compressed_files_are_read_whole(folder: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)
-@pytest.mark.parametrize("left", [0.1, 0.5, 0.999])
+@pytest.mark.parametrize("left", [0, 0.1, 0.5, 0.999])
 def test_what_is_cut_short_is_unreadable(folder: Path, suffix: str, left: float) -> None:
     data = b"".join(random.Random(5).randbytes(50).hex().encode() + b"\n" for _ in range(5_000))
     whole = COMPRESS[suffix](data)
@@ -136,7 +136,7 @@ def test_what_is_cut_short_is_unreadable(folder: Path, suffix: str, left: float)
         read(path)
 
 
-@pytest.mark.parametrize("suffix", [*COMPRESS, ".raw.parquet"])
+@pytest.mark.parametrize("suffix", [*COMPRESS, ".raw.parquet", ".GZ", ".RAW.PARQUET"])
 def test_what_is_no_such_format_is_unreadable(folder: Path, suffix: str) -> None:
     path = folder / f"garbage{suffix}"
     path.write_bytes(b"garbage, not that format" * 10)
