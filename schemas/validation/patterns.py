@@ -204,6 +204,8 @@ def re2_search(text: str) -> Search | None:
     options.log_errors = False
     options.never_capture = True
     tree = _parser.parse(text)
+    if _places(tree) > _LARGEST_PROGRAM:  # it might take a minute to find that out
+        return None
     try:
         compiled = re2.compile(_translated(tree, tree.state.flags, last=True), options)
     except (_Untranslatable, re2.error):  # or it is too large
