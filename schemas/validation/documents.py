@@ -9,7 +9,7 @@ from jsonschema.validators import Draft3Validator
 
 from schemas.validation.draft3 import AUTHORITY, NO_REMOTE_SCHEMAS
 from schemas.validation.judged import Json, one_value
-from schemas.validation.messages import LONGEST_MESSAGE, path_text, printable
+from schemas.validation.messages import LONGEST_MESSAGE, readable_path, printable
 
 _DEEPEST: Final = 64  # values within values in a schema document
 _LARGEST: Final = 100_000  # values in a schema document
@@ -93,7 +93,7 @@ def problem_with(document: object) -> str | None:
         error = next(_METASCHEMA.iter_errors(document), None)
     if error is None:
         return None
-    where = path_text(error.absolute_path)
+    where = readable_path(error.absolute_path)
     return printable(f"{where}: {error.message}" if where else error.message, LONGEST_MESSAGE)
 
 
