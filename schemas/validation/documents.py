@@ -9,7 +9,7 @@ from jsonschema.validators import Draft3Validator
 
 from schemas.validation.draft3 import AUTHORITY, NO_REMOTE_SCHEMAS
 from schemas.validation.judged import Json, one_value
-from schemas.validation.messages import LONGEST_MESSAGE, readable_path, printable
+from schemas.validation.messages import LONGEST_MESSAGE, printable, readable_path
 
 _DEEPEST: Final = 64  # values within values in a schema document
 _LARGEST: Final = 100_000  # values in a schema document
