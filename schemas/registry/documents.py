@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 import yaml
 
 LARGEST_SCHEMA: Final = 1 << 20  # bytes
+LARGEST_YAML: Final = 1 << 17  # characters: to read them takes 3 s and 100 MB
 _TEXT: Final = "tag:yaml.org,2002:str"
 _SLIP: Final = re.compile(r'"|(?:^|\s)/[/*]')  # a comma is missing, or it is a comment
 _LONGEST_NUMBER: Final = 1000  # characters: some take time by the square of them
@@ -102,12 +103,12 @@ class _Loader(yaml.SafeLoader):
             raise _error(f"a number of {len(node.value)} characters", node)
         try:
             return super().construct_object(node, deep=deep)
-        except (LookupError, TypeError, ValueError) as error:
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise _error(f"{node.value!r:.60} is not a value of the type {kind}", node) from error
 
-    def construct_date(self, node: yaml.Node) -> str:
+    def construct_date(self, node: yaml.ScalarNode) -> Any:
         """A text, as it is written."""
-        return str(node.value)
+        return self.construct_scalar(node)
 
     def construct_number(self, node: yaml.ScalarNode) -> float:
         """Raises ConstructorError for .inf and .nan."""
@@ -139,6 +140,8 @@ def _error(what: str, node: yaml.Node) -> yaml.constructor.ConstructorError:
 
 def _yaml(text: str, *, strict: bool = False) -> Any:
     """Raises BadDocument; if `strict`, also for what looks like a mistake in JSON."""
+    if len(text) > LARGEST_YAML:
+        raise BadDocument(f"larger than {LARGEST_YAML} characters, for YAML")
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
@@ -156,6 +159,11 @@ def _yaml(text: str, *, strict: bool = False) -> Any:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise BadDocument(f"line {line}: the character U+{error.character:04X}") from error
+    except BadDocument:
+        raise
+    except (ArithmeticError, ValueError) as error:  # PyYAML's own code fails: "\\U00110000"
+        line = loader.line + 1
+        raise BadDocument(f"line {line}: a character or a number out of range") from error
     except RecursionError as error:
         raise BadDocument("nested too deep") from error
 

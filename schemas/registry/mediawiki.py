@@ -7,6 +7,8 @@ for a bounded time that a schema is missing, so that one bad client doesn't stop
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, fields
 from functools import cache
 from hashlib import sha256
@@ -30,7 +32,7 @@ from schemas.registry.base import (
 )
 from schemas.registry.documents import LARGEST_SCHEMA, BadDocument, NotJson, parse_answer
 from schemas.registry.folder import one_line
-from schemas.validation.documents import problem_with
+from schemas.validation.documents import KEYWORDS, problem_with
 
 META_WIKIMEDIA: Final = "https://meta.wikimedia.org/w/api.php"
 _HEADERS: Final = {"User-Agent": "el_beam", "Accept": "application/json"}
@@ -208,6 +210,8 @@ class HttpRegistry(Registry):
                 raise UnknownSchema(f"{name}: {info!r:.300}")
             kind = RegistryUnavailable if code.startswith(_PASSING) else _OddAnswer
             raise kind(f"{name}: {self.url}: {info:.300}")
+        if document and KEYWORDS.isdisjoint(document):  # a proxy's, or of another API
+            raise _OddAnswer(f"{name}: {self.url}: the answer is not a schema")
         if problem := problem_with(document):
             raise InvalidSchema(f"{name}: {problem}")
         return document
@@ -219,7 +223,7 @@ class HttpRegistry(Registry):
             if attempt:
                 time.sleep(self.backoff * 2 ** (attempt - 1))
             try:
-                return parse_answer(self._fetch(url))
+                return parse_answer(_within(self.timeout, lambda: self._fetch(url)))
             except NotJson as error:
                 why, kind = f"the answer is {error}", _OddAnswer
             except BadDocument as error:
@@ -232,11 +236,13 @@ class HttpRegistry(Registry):
                 why, kind = f"HTTP {error.code}", RegistryUnavailable if passes else _OddAnswer
             except (OSError, HTTPException) as error:
                 why, kind = one_line(error), RegistryUnavailable
+            except ValueError as error:  # redirected to what urllib can't parse
+                why, kind = one_line(error), _OddAnswer
         raise kind(f"{name}: {url:.300}: {why} ({self.attempts} attempts)")
 
     def _fetch(self, url: str) -> bytes:
-        """Sends one request. Raises OSError or HTTPException; InvalidSchema for too large a
-        body."""
+        """Sends one request. Raises OSError, HTTPException or ValueError; InvalidSchema for too
+        large a body."""
         opener = self.opener or _http_opener()
         deadline = time.monotonic() + self.timeout
         wanted = request.Request(url, headers=_HEADERS)
@@ -251,3 +257,22 @@ class HttpRegistry(Registry):
             if left := getattr(response, "length", None):  # read1 doesn't notice a cut answer
                 raise IncompleteRead(body, left)
         return body
+
+
+def _within(seconds: float, fetch: Callable[[], bytes]) -> bytes:
+    """Returns what `fetch` does, if it takes no longer. Raises TimeoutError.
+
+    urllib limits each wait for a byte: a server could send headers for days."""
+    done: Future[bytes] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(fetch())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return done.result(seconds)
+    except TimeoutError as error:
+        raise TimeoutError(str(error) or f"no whole answer within {seconds} s") from error

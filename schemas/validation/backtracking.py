@@ -29,6 +29,12 @@ def is_quick(tree: Any) -> bool:
     return is_quick_in_long(tree) and len(excess(tree, 0)) > _LONGEST
 
 
+def steps_each(tree: Any) -> float:
+    """How many steps a quick pattern may need for each character; 0 if the text doesn't matter."""
+    growth = _growth(tree)
+    return growth.factor if growth.power else 0.0
+
+
 def is_quick_in_long(tree: Any) -> bool:
     """The same of texts whose steps aren't counted."""
     growth = _growth(tree)

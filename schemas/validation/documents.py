@@ -9,10 +9,11 @@ from jsonschema.validators import Draft3Validator
 
 from schemas.validation.draft3 import AUTHORITY, NO_REMOTE_SCHEMAS
 from schemas.validation.judged import Json, one_value
-from schemas.validation.messages import LONGEST_MESSAGE, path_text, printable
+from schemas.validation.messages import LONGEST_MESSAGE, printable, readable_path
 
 _DEEPEST: Final = 64  # values within values in a schema document
 _LARGEST: Final = 100_000  # values in a schema document
+_LONGEST_PATTERNS: Final = 10_000  # characters of all together: to judge them may take seconds
 # Where a schema holds schemas: as the value or in a list of them, and in a dict of them.
 _SCHEMAS: Final = frozenset(
     ["additionalItems", "additionalProperties", "disallow", "extends", "items", "type"]
@@ -56,6 +57,7 @@ def _lenient_metaschema() -> Json:
     return metaschema
 
 
+KEYWORDS: Final = frozenset(Draft3Validator.META_SCHEMA["properties"])
 _METASCHEMA: Final = AUTHORITY(_lenient_metaschema(), registry=NO_REMOTE_SCHEMAS)
 
 
@@ -77,29 +79,39 @@ def problem_with(document: object) -> str | None:
     regular expressions compile."""
     if not isinstance(document, dict):
         return f"a schema is an object, not {type(document).__name__}"
+    left = _LONGEST_PATTERNS
     for count, (value, depth) in enumerate(_values(document)):
         if depth > _DEEPEST or count > _LARGEST:
             return f"deeper than {_DEEPEST} levels or more than {_LARGEST} values"
-        if isinstance(value, dict) and (problem := _problem_here(value)):
-            return problem
+        if isinstance(value, dict):
+            left -= sum(map(len, _patterns(value)))
+            if left < 0:
+                return f"its patterns have more than {_LONGEST_PATTERNS} characters"
+            if problem := _problem_here(value):
+                return problem
     with one_value(steps=inf):  # its size is bounded
         error = next(_METASCHEMA.iter_errors(document), None)
     if error is None:
         return None
-    where = path_text(error.absolute_path)
+    where = readable_path(error.absolute_path)
     return printable(f"{where}: {error.message}" if where else error.message, LONGEST_MESSAGE)
+
+
+def _patterns(value: Json) -> list[str]:
+    named = value.get("patternProperties")
+    found = [value.get("pattern"), *(named if isinstance(named, dict) else ())]
+    return [each for each in found if isinstance(each, str)]
 
 
 def _problem_here(value: Json) -> str | None:
     reference = value.get("$ref")
     if isinstance(reference, str) and not re.match(r"#(/|\Z)", reference):
         return f"$ref {reference!r:.200}: only a pointer into the same schema (`#/…`) is followed"
-    patterns = value.get("patternProperties")
-    named = [*patterns, "|".join(patterns)] if isinstance(patterns, dict) else []
-    for pattern in [value.get("pattern"), *named]:
+    named = value.get("patternProperties")
+    joint = ["|".join(named)] if isinstance(named, dict) else []
+    for pattern in _patterns(value) + joint:
         try:
-            if isinstance(pattern, str):
-                re.compile(pattern)
+            re.compile(pattern)
         except (re.error, RecursionError, OverflowError) as error:
             return f"pattern {pattern!r:.200} is not a regular expression: {error}"
     return None

@@ -50,7 +50,8 @@ def compile_schema(schema: Json) -> Verdict | None:
     Returns None if a keyword can't be proved (`$ref`, `disallow` of a schema), or if the schema is
     malformed or too large for Python's compiler: then every event goes to the authority."""
     verdict, code = _compiled(schema)
-    return one_event()(verdict) if verdict and (code.counted or code.is_heavy) else verdict
+    sums = code.counted or code.noted or code.is_heavy
+    return one_event()(verdict) if verdict and sums else verdict
 
 
 def compile_part(schema: Json) -> Verdict | None:
@@ -89,6 +90,7 @@ class _Code(VerdictWriter):
     """Writes the checks of each keyword of a schema."""
 
     counted = False  # whether it has a pattern whose searches in one event may be too many
+    noted = False  # whether that is so of long texts only
 
     def verdict_on(self, schema: object) -> str:
         """Writes a function that is True for values that surely fit; returns its name."""
@@ -293,6 +295,7 @@ class _Code(VerdictWriter):
             raise _Unproved
         how = pattern_of(pattern)
         self.counted |= how.counted
+        self.noted |= how.noted
         return self.bind(how.search)
 
 

@@ -19,7 +19,7 @@ def printable(text: str, longest: int) -> str:
     return escaped if len(escaped) <= longest else escaped[: longest - 1] + "…"
 
 
-def path_text(path: Iterable[str | int]) -> str:
+def readable_path(path: Iterable[str | int]) -> str:
     """Joins the parts of a path: `event.l[2].c`."""
     parts = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return printable(parts.removeprefix("."), LONGEST_PATH)

@@ -25,7 +25,7 @@ from re import _compiler, _parser  # type: ignore[attr-defined]
 from re._constants import _NamedIntConstant as Op  # type: ignore[import-not-found]
 from typing import Any, Final, NamedTuple
 
-from schemas.validation.backtracking import excess, is_quick, is_quick_in_long
+from schemas.validation.backtracking import excess, is_quick, is_quick_in_long, steps_each
 
 Search = Callable[[str], object]  # the result is true if the pattern is in the text
 Ranges = tuple[tuple[int, int], ...]  # of code points, both ends included
@@ -36,6 +36,8 @@ _FEW: Final = 500  # steps, for which `re` is asked all the same: as long as any
 _LARGEST_PROGRAM: Final = 5_000  # instructions of RE2, which it may try at each character
 _MOST_REPEATS: Final = 1_000  # in RE2's syntax
 _MOST_PATTERNS: Final = 10_000  # judged patterns kept
+_LIGHT: Final = 10  # steps of `re` for each character, of which nobody takes note
+_QUICK: Final = 25  # steps of `re` in the time of a check
 _FEW_PLACES: Final = 64
 """Characters that a pattern can be at, repeats written out. RE2 may have to try them all at each
 character of a text, if it has made too many states of them."""
@@ -52,6 +54,7 @@ class Pattern(NamedTuple):
     longest: float = inf  # characters that it searches; a longer text raises SearchTooLong
     engine: str = "re"
     counted: bool = False  # whether its searches in one event may be too many
+    noted: bool = False  # whether that is so of long texts and many patterns only
 
 
 _TAKEN: Final[ContextVar[list[float]]] = ContextVar("taken")  # steps of `re`, checks
@@ -88,14 +91,17 @@ def pattern_of(text: str) -> Pattern:
 
 def _judged(text: str, search: Search, tree: Any) -> Pattern:
     if is_quick(tree):
-        return Pattern(search)
+        each = steps_each(tree)
+        return _noted(text, Pattern(search), each / _QUICK) if each > _LIGHT else Pattern(search)
     steps = excess(tree, SECONDS / _STEP)
     longest = inf if steps and is_quick_in_long(tree) else len(steps) - 1
     counted = _counted(text, search, steps, longest)
     if not (search_long := re2_search(text)):
         return counted
     either = _either_engine(search, search_long, counted.search, steps)
-    return either if (places := _places(tree)) <= _FEW_PLACES else _weighed(text, either, places)
+    if (places := _places(tree)) <= _FEW_PLACES:
+        return _noted(text, either, places / 16)
+    return _weighed(text, either, places)
 
 
 def limited(document: object) -> list[str]:
@@ -138,6 +144,17 @@ def _either_engine(
             return counted(value)
 
     return Pattern(search_any, engine="re2")
+
+
+def _noted(text: str, pattern: Pattern, checks: float) -> Pattern:
+    """Returns a search that notes what it may take, at so many checks for each character: a schema
+    may have hundreds of patterns for one text."""
+
+    def search_noted(value: str) -> object:
+        spend(checks * len(value), repr(text))
+        return pattern.search(value)
+
+    return pattern._replace(search=search_noted, noted=True)
 
 
 def _weighed(text: str, pattern: Pattern, places: int) -> Pattern:
@@ -204,6 +221,8 @@ def re2_search(text: str) -> Search | None:
     options.log_errors = False
     options.never_capture = True
     tree = _parser.parse(text)
+    if _places(tree) > _LARGEST_PROGRAM:  # it might take a minute to find that out
+        return None
     try:
         compiled = re2.compile(_translated(tree, tree.state.flags, last=True), options)
     except (_Untranslatable, re2.error):  # or it is too large

@@ -15,6 +15,7 @@ Json = dict[str, Any]
 
 _WITHIN: Final = "#/properties/event"  # the place of an event's schema in the capsule's
 _NOWHERE: Final = object()
+_SCHEMAS: Final = (bool, dict)  # jsonschema takes a boolean for a schema; all else is nowhere
 
 
 def rooted(event: Json) -> Json:
@@ -26,7 +27,7 @@ def rooted(event: Json) -> Json:
         if not isinstance(value, dict):
             return value
         copy = {key: each if _is_data(key, each) else moved(each) for key, each in value.items()}
-        if (ref := _ref_of(value)) and _place(event, ref) is not _NOWHERE:
+        if (ref := _ref_of(value)) and isinstance(_place(event, ref), _SCHEMAS):
             copy["$ref"] = f"{_WITHIN}{ref[1:]}"
         return copy
 
@@ -35,12 +36,13 @@ def rooted(event: Json) -> Json:
 
 
 def targets(schema: Json) -> dict[str, Json | None]:
-    """Returns the schema that each reference of a capsule's schema leads to, None for nowhere."""
+    """Returns the schema that each reference of a capsule's schema leads to, None for nowhere. Of
+    booleans jsonschema knows more."""
     found = {ref: _place(schema, ref) for ref in _refs(schema)}
     return {
         ref: place if isinstance(place, dict) else None
         for ref, place in found.items()
-        if place is _NOWHERE or isinstance(place, dict)
+        if not isinstance(place, bool)
     }
 
 
@@ -53,7 +55,7 @@ def loose_ends(schema: Json) -> list[str]:
         while (following := _ref_of(place)) and following not in seen:
             seen.add(following)
             place = _place(schema, following)
-        if place is _NOWHERE or following:
+        if following or not isinstance(place, _SCHEMAS):
             where = "back to itself" if following else "nowhere"
             written = ref.replace(_WITHIN, "#", 1)
             found.append(

@@ -17,7 +17,7 @@ from schemas.validation.documents import plain
 from schemas.validation.draft3 import AUTHORITY, NO_REMOTE_SCHEMAS, More
 from schemas.validation.fast_path import compile_part, compile_schema
 from schemas.validation.judged import Known, TooManySteps, one_value
-from schemas.validation.messages import LONGEST_MESSAGE, path_text, printable
+from schemas.validation.messages import LONGEST_MESSAGE, printable, readable_path
 from schemas.validation.patterns import SearchTooLong, limited
 from schemas.validation.references import loose_ends, rooted, targets
 
@@ -102,7 +102,7 @@ def _unsure(_: Json) -> bool:
 
 def _violation(error: ValidationError) -> Violation:
     message = printable(error.message, LONGEST_MESSAGE)
-    return Violation(path_text(error.absolute_path), message, str(error.validator))
+    return Violation(readable_path(error.absolute_path), message, str(error.validator))
 
 
 def _failure(error: Exception) -> Violation:

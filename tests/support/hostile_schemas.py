@@ -94,6 +94,9 @@ WIDE: Final[tuple[Json, ...]] = (
     _of(_lists({"items": [{"type": "integer"}] * 1_000})),
     _of(_lists({**{f"no keyword {n}": n for n in range(20_000)}, "type": [_TEXT, _FLAG]})),
     _of({"pattern": "a[ab]{900}c"}),
+    _of({"extends": [{"pattern": f"a[ab]{{30}}c{n}"} for n in range(40)]}),
+    _of({"extends": [{"pattern": f"^(a|b)*c{n}"} for n in range(200)]}),
+    _of({"type": [{"pattern": f"ab*c{n}"} for n in range(500)]}),
     {"properties": {_FAR: {"properties": {_FAR: {"properties": {"l": {"properties": _MANY}}}}}}},
 )
 """Whose many parts meet many values."""

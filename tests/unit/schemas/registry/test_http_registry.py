@@ -4,7 +4,9 @@ import io
 import json
 import pickle
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -108,6 +110,7 @@ ODD = [
     *(status(403), status(302), status(451)),
     b'{"error": {"code": "readapidenied", "info": "log in"}}',
     b'{"error": {"code": "unheard-of", "info": "?"}}',
+    *(b'{"errors": [{"code": "nosuchrevid"}]}', b'{"message": "later"}', b'{"error": "x"}'),
 ]
 
 
@@ -284,6 +287,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", "file:///etc/passwd")
             self.end_headers()
+        elif "title=ToNowhere" in self.path:
+            self.send_response(302)
+            self.send_header("Location", "http://[::1")
+            self.end_headers()
+        elif "title=SlowHeaders" in self.path:
+            with suppress(OSError):
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+                for _ in range(90):
+                    self.wfile.write(b"X-More: y\r\n")
+                    time.sleep(0.1)
         elif "title=Cut" in self.path:
             self.send_response(200)
             self.send_header("Content-Length", "1000")
@@ -317,9 +330,20 @@ def test_over_a_real_connection(server: str, monkeypatch: pytest.MonkeyPatch) ->
         registry.get("Nope", 1)
     with pytest.raises(RegistryUnavailable, match="HTTP 302"):
         registry.get("ToFile", 1)
+    with pytest.raises(RegistryUnavailable, match="Invalid IPv6 URL"):
+        registry.get("ToNowhere", 1)
     with pytest.raises(RegistryUnavailable, match="1 attempts"):
         registry.get("Cut", 1)
     assert pickle.loads(pickle.dumps(registry)).get("S", 1) == STRING
+
+
+def test_slow_headers_are_given_up(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time, and all of them take long."""
+    monkeypatch.setenv("no_proxy", "*")
+    begun = time.monotonic()
+    with pytest.raises(RegistryUnavailable, match="no whole answer within 1 s"):
+        HttpRegistry(server, attempts=1, timeout=1).get("SlowHeaders", 1)
+    assert time.monotonic() - begun < 5
 
 
 def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,9 +131,12 @@ def test_the_catalog_is_valid(path: Path) -> None:
         ({"patternProperties": {"a": {}, "(?i)b": {}}}, "not a regular expression"),
         ({"default": nested(70)}, "deeper than"),
         ({"enum": list(range(100_001))}, "values"),
+        ({"pattern": "(?i)" + r"[\x00-\uffff]" * 5_000}, "patterns have more than 10000 char"),
+        ({"patternProperties": {f"(?i)[{n}-\uffff]": {} for n in range(10 ** 6, 10**6 + 900)}},
+         "patterns have more than"),
     ],
     ids=lambda value: str(value)[:40],
-)
+)  # fmt: skip
 def test_what_is_no_schema(document: object, says: str) -> None:
     problem = problem_with(document)
     assert problem is not None

@@ -189,6 +189,12 @@ def test_what_takes_for_ever_in_any_text_is_never_searched(pattern: str) -> None
     assert time.thread_time() - begun < 2
 
 
+def test_what_is_too_large_for_re2_is_soon_known() -> None:
+    begun = time.thread_time()
+    pattern_of("(?:a|b){1,900}" * 150)
+    assert time.thread_time() - begun < 5
+
+
 def test_many_groups_take_no_more_memory_than_a_line_is_worth() -> None:
     """`re` would keep the places of all of them at each turn of the loop."""
     assert pattern_of("^" + "(a)" * 50 + "(?:ab)*$").engine == "re2"

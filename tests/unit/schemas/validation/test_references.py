@@ -71,6 +71,8 @@ def test_values_of_an_enum_are_no_references() -> None:
         ("#/properties/a", "$ref '#/properties/a' leads back to itself"),
         ("#/definitions/c", "$ref '#/definitions/c' leads back to itself"),
         ("#/definitions/d/type/0/x", "leads nowhere"),
+        ("#/definitions/d/type/0", "leads nowhere"),
+        ("#/definitions/d/type", "leads nowhere"),
     ],
 )
 def test_what_leads_nowhere_is_reported(ref: str, says: str, tmp_path: Path) -> None:
