@@ -48,6 +48,9 @@ def assemble(config: RunConfig, scratch: str, progress: str | None = None) -> tu
     if mistakes := [*nested({str(sink): sink.root for sink, _ in sinks}, config.state)]:
         raise ConfigError(mistakes)
     ends = source.bounded or config.state is not None
+    if ends:
+        for sink, _ in sinks:
+            sink.progress = progress
     job = Job(
         source,
         tuple(sinks),

@@ -37,7 +37,7 @@ def execute(job: Job, execution: Execution) -> Summary:
             summary = total(books.values(), [*map(str, sinks)])
             files = [*not_replaced(each.file for each in summary.files.values() if each.file)]
             with naming(files):
-                put(files)
+                put(files, progress=job.progress)
                 enter_run(sinks, str(job.source), books, job.options, marks, rules.of)
             for sink in sinks:
                 sink.finish()

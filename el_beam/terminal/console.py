@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.bad_event import Reason, sentence_of
-from transforms.counts.progress import begin, progress
 from transforms.counts.summary import Summary
+from transforms.progress import begin, progress
 
 _LOG_EVERY = 10.0  # seconds, where nobody watches
 _SHOW_EVERY = 0.25  # seconds, on a terminal
@@ -59,13 +59,17 @@ def watching(folder: str, remark: Callable[[], str] = str) -> Iterator[None]:
     looks = deque([(started, 0)], maxlen=_LOOKS)
 
     def line() -> str:
-        outcomes, bad = progress(folder)
-        now = time.monotonic()
-        looks.append((now, outcomes))
+        (read, bad, written, named, to_name), now = progress(folder), time.monotonic()
+        looks.append((now, read))
         (since, before), about = looks[0], ["under way"]  # set up, or worked at elsewhere
-        if outcomes:
-            about = [f"read {outcomes:,}", f"valid {outcomes - bad:,}", f"bad {bad:,}",
-                     f"{(outcomes - before) / (now - since):,.0f} lines/s"]  # fmt: skip
+        if read:
+            about = [f"read {read:,}", f"valid {read - bad:,}", f"bad {bad:,}"]
+        if read > before or (read and not written):
+            about.append(f"{(read - before) / (now - since):,.0f} lines/s")
+        if to_name:
+            about.append(f"files named {named:,} of {to_name:,}")
+        elif written:
+            about.append(f"files written {written:,}")
         return "   ".join(filter(None, [*about, f"{now - started:.0f} s", remark()]))
 
     with live(line):

@@ -2,7 +2,7 @@
 however often a schema leads to the same value.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import islice
@@ -140,17 +140,12 @@ class Judged:
         if not isinstance(value, (dict, list)):
             return value
         if (number := self._numbers.get(id(value))) is None:
-            key: Hashable = (
-                (dict, frozenset(zip(value, self._identities(value.values()), strict=True)))
-                if isinstance(value, dict)
-                else (list, self._identities(value))
-            )
+            within = value.values() if isinstance(value, dict) else value
+            its = tuple([self.identity(x) if isinstance(x, (dict, list)) else x for x in within])
+            key = (dict, frozenset(zip(value, its, strict=True))) if within is not value else its
             number = self._same.setdefault(key, (len(self._same),))
             self._numbers[id(value)] = number
         return number
-
-    def _identities(self, values: Iterable[object]) -> tuple[Hashable, ...]:
-        return tuple([self.identity(x) if isinstance(x, (dict, list)) else x for x in values])
 
 
 JUDGED: Final[ContextVar[Judged]] = ContextVar("judged")

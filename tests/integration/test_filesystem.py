@@ -6,11 +6,15 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 from runners.local_stack import Stack
 from transforms.io.files import filesystem
+from transforms.write.files import publish
+from transforms.write.sink import NewFile
 
 
 @pytest.fixture(params=["local", "hdfs"])
@@ -79,6 +83,36 @@ def test_what_is_there(root: str) -> None:
     assert filesystem.names(f"{root}/nothing") == []
     assert len([*filesystem.below(f"{root}/x")]) == 4
     assert [*filesystem.below(f"{root}/nothing")] == []
+
+
+def test_which_folders_are_there(root: str) -> None:
+    places = [f"{root}/{each}" for each in ("a/b/c", "a/b/none", "a/none/c", "none/b/c", "x", "a")]
+    assert filesystem.folders_there(root, places) == set()
+    filesystem.write(f"{root}/a/b/c/d", b"")
+    filesystem.write(f"{root}/x", b"a file")
+    assert filesystem.folders_there(root, places) == {places[0], places[4], places[5]}
+
+
+def test_new_hours_cost_few_requests(hdfs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder, a file in two steps and a name: that is all that a file of its own hour needs."""
+    asked = list[object]()
+    send = requests.Session.send
+
+    def noted(*args: Any, **named: Any) -> requests.Response:
+        asked.append(args)
+        return send(*args, **named)
+
+    monkeypatch.setattr(requests.Session, "send", noted)
+    root = f"{hdfs}/files/{uuid.uuid4().hex}"
+    files = [
+        NewFile(f"{root}/_temporary/j/{n}", f"{root}/S_{n % 2}/day={n % 4}/hour={n}/f", "", "")
+        for n in range(40)
+    ]
+    for file in files:
+        filesystem.write(file.temporary, b"x", file.path)
+    publish(files)
+    assert len(asked) <= 4 * len(files) + 25
+    assert len([*filesystem.below(root)]) == len(files)
 
 
 def test_remove(root: str) -> None:

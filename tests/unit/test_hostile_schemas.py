@@ -110,7 +110,7 @@ def test_what_a_line_takes(registry_of: Callable[..., Registry]) -> None:
                 break
         else:
             too_much.append((name, value, whole, sink, round(seconds, 2), round(megabytes)))
-    assert too_much == []
+    assert not too_much, "\n".join(map(str, too_much))
 
 
 @pytest.mark.parametrize("wrong", ["first", "last", "none"])

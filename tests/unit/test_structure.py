@@ -69,7 +69,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "route validate",
         "read parse",
         "line_time",
-        "io batches layout",
+        "io batches layout progress",
         "errors",
     ),
     "transforms.io": ("files kafka mysql", "retry secrets", "world"),
@@ -87,7 +87,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "files tables mysql_table topics",
         "sink",
     ),
-    "transforms.counts": ("stages", "summary totals", "count progress definitions"),
+    "transforms.counts": ("stages", "summary totals", "count definitions"),
     "runners": (
         "beam_options",
         "direct flink spark local_stack",

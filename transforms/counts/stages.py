@@ -23,12 +23,12 @@ from schemas.event import RawLine
 from transforms.batches import Batch, BatchedFn, GraphStep
 from transforms.counts.count import MOST_KEYS, SLICE, Counts, SplitTally, brief_of
 from transforms.counts.definitions import BAD, VALID
-from transforms.counts.progress import ProgressFile
 from transforms.counts.summary import SUMMARIES, SplitSummaries, Summary, SummaryPart, total
 from transforms.counts.totals import COUNTS, CountRecord, KafkaMetrics
 from transforms.errors import SinkError
 from transforms.io.files import filesystem
 from transforms.io.kafka.producer import KafkaProducer, make_topic
+from transforms.progress import ProgressFile
 from transforms.read.receipt import ReadReceipt
 from transforms.route import Routed
 
@@ -103,6 +103,8 @@ class _CountFn(BatchedFn):
     def finish_bundle(self) -> Iterator[WindowedValue]:
         for tally in self._tallies.values():
             yield self._leaving(tally)
+        if self._progress:
+            self._progress.note()
 
     def _leaving(self, tally: SplitTally) -> WindowedValue:
         counts = tally.counts()

@@ -16,7 +16,7 @@ import copy
 import hashlib
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from schemas.capsule import event_time
@@ -34,7 +34,8 @@ from transforms.layout import (
     schema_folder,
     schema_in,
 )
-from transforms.write.sink import Bundle, NewFile, Receipt, Sink, Writer
+from transforms.progress import ProgressFile, progress_file
+from transforms.write.sink import Bundle, NewFile, Receipt, Sink, Writer, by_root
 
 _ROWS_BEFORE_ENCODING: Final = 10_000  # events held as Python objects, for a split
 _ROW_BYTES: Final = 2048  # a longer line counts as several rows: hostile ones have a megabyte
@@ -128,6 +129,7 @@ class _SplitFiles:
         others = (f"{self._sink.root}/{path}" for path in self._sink.like)
         like = [path for path in others if path.rpartition("/")[0] == folder]
         filesystem.write(file.temporary, content, file.path, self._sink.modes, like)
+        progress_file(self._sink.progress, self._sink.temporary).wrote()
 
 
 class _FileBundle(Bundle):
@@ -231,16 +233,35 @@ def for_people(path: str) -> Iterator[None]:
         raise SinkError(f"cannot write below {path}: {error}") from error
 
 
-def publish(files: Iterable[NewFile]) -> None:
+def publish(files: Iterable[NewFile], *, progress: str | None = None) -> None:
     """Give files their names. Doing it again, after a death in the midst of it, finishes it: one
-    that is there already must be the same. Raises SinkError."""
+    that is there already must be the same. Of how far it is takes note in the folder `progress`.
+    Raises SinkError."""
     files = list(files)
-    folders = sorted({file.path.rpartition("/")[0] for file in files})
-    root = next(iter(folders), "")
-    with for_people(root):
-        filesystem.at_once(root, filesystem.make_folder, folders)
-        there = filesystem.at_once(root, _is_there, files)  # before any of them has its name
-        filesystem.at_once(root, _name, zip(files, there, strict=True))
+    there: set[NewFile] = set()
+    for root, its in by_root(files).items():
+        with for_people(root):
+            there |= _there(root, its)  # of all, before any of them has its name
+    so_far = ProgressFile(progress, to_name=len(files))
+    so_far.note()
+    for root, its in by_root(files).items():
+
+        def name(file: NewFile) -> None:
+            _name(file, is_there=file in there)
+            so_far.named()
+
+        with for_people(root):
+            filesystem.at_once(root, name, its)
+
+
+def _there(root: str, files: Collection[NewFile]) -> set[NewFile]:
+    """Those that have their names. All have their folders when this returns."""
+    folder = {file: file.path.rpartition("/")[0] for file in files}
+    known = filesystem.folders_there(root, folder.values())
+    filesystem.at_once(root, filesystem.make_folder, sorted({*folder.values()}))
+    old = [file for file in files if folder[file] in known]
+    found = zip(old, filesystem.at_once(root, _is_there, old), strict=True)
+    return {file for file, is_there in found if is_there}
 
 
 def _is_there(file: NewFile) -> bool:
@@ -256,11 +277,10 @@ def _is_there(file: NewFile) -> bool:
     return True
 
 
-def _name(item: tuple[NewFile, bool]) -> None:
-    file, there = item
-    if not there and filesystem.move(file.temporary, file.path):
+def _name(file: NewFile, *, is_there: bool) -> None:
+    if not is_there and filesystem.move(file.temporary, file.path):
         return
-    if not there:
+    if not is_there:
         _is_there(file)  # another process has named it just now
     filesystem.sync(file.path.rpartition("/")[0])  # who named it may not have come to that
     filesystem.remove(file.temporary)

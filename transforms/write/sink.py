@@ -37,6 +37,14 @@ class NewFile(NamedTuple):
         return self._replace(temporary=temporary, path=path)
 
 
+def by_root(files: Iterable[NewFile]) -> dict[str, list[NewFile]]:
+    """Files by the folders of their sinks."""
+    found: dict[str, list[NewFile]] = {}
+    for file in files:
+        found.setdefault(file.root, []).append(file)
+    return found
+
+
 class Receipt(NamedTuple):
     """One durable write, or what was left out: given = written + rejected + repeated + filtered.
     Where a split is deferred its books don't count: it will be written again."""
@@ -145,6 +153,8 @@ class Sink(ABC):
     ending: str = ""
     """What the names of its files end with: a folder has files of one kind. Empty if that may be
     anything."""
+    progress: str | None = None
+    """A folder of this machine in which is noted how far it is, for a person who watches."""
     has_rows: bool = False
     """Whether it keeps events as rows of tables, which `delete_rows` can take out again."""
     drops_bots: bool = False

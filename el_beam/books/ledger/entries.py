@@ -47,7 +47,7 @@ from transforms.layout import LEDGER
 from transforms.line_time import NEWEST
 from transforms.read.files import FileMark
 from transforms.read.offsets import united
-from transforms.write.sink import NewFile, Receipt, Sink
+from transforms.write.sink import NewFile, Receipt, Sink, by_root
 
 T = TypeVar("T")
 _LONGEST_NAMING = 3600.0  # seconds: then a run is dead that gives its files their names
@@ -59,7 +59,7 @@ def naming(files: Iterable[NewFile]) -> Iterator[None]:
     untracked files. Where it fails, or is killed, the same run again finishes it. Raises
     OSError."""
     notes = []
-    for root, paths in _by_root(files).items():
+    for root, paths in by_root(files).items():
         below = sorted(file.path.removeprefix(f"{root}/") for file in paths)
         notes.append(NAMINGS.path(root, note_name(below)))
         filesystem.remove(notes[-1])
@@ -172,20 +172,13 @@ def _enter(root: str, notes: Notes[T], name: str, note: T) -> None:
     notes.create(root, name, note)
 
 
-def _by_root(files: Iterable[NewFile]) -> dict[str, list[NewFile]]:
-    found: dict[str, list[NewFile]] = {}
-    for file in files:
-        found.setdefault(file.root, []).append(file)
-    return found
-
-
 def not_replaced(files: Iterable[NewFile]) -> Iterator[NewFile]:
     """Those of some files that no change has taken out of their folder: a run that is made again
     doesn't bring back what a backfill, a compaction or a purge has replaced.
 
     Raises SinkError where such a file would have other content than it had, LedgerError, OSError.
     """
-    for root, mine in _by_root(files).items():
+    for root, mine in by_root(files).items():
         if not CHANGES.names(root):
             yield from mine
             continue

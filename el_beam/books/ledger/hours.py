@@ -32,7 +32,7 @@ from transforms.io.world import CLOCK
 from transforms.layout import COMPLETE, REOPENED, hour_in
 from transforms.read.offsets import UnreadPlace
 from transforms.write.files import for_people, publish
-from transforms.write.sink import NewFile, Sink
+from transforms.write.sink import NewFile, Sink, by_root
 
 LATENESS = 300.0  # seconds that a line may need from its edge to the topic
 QUIET = 3600.0  # seconds that a source may be silent before our own clock counts, so much behind
@@ -87,37 +87,38 @@ def open_hours(root: str) -> dict[str, list[str]]:
     return found
 
 
-def put(files: Iterable[NewFile]) -> list[str]:
+def put(files: Iterable[NewFile], *, progress: str | None = None) -> list[str]:
     """Give files their names; their hours are open then, where an import is to close them. Returns
-    hours that were complete. Doing it again does no harm. Raises SinkError."""
+    hours that were complete. Doing it again does no harm. `progress` is as in `publish`. Raises
+    SinkError."""
     files, reopened = list(files), list[str]()
-    hours = {(file.root, file.hour) for file in files}
-    folders = {file.path.rpartition("/")[0] for file in files}
-    root = next(iter(hours), ("", ""))[0]
-    with for_people(root):
-        imported = {root for root, _ in hours if STATES.names(root)}
-        hours = {(root, hour) for root, hour in hours if root in imported}
     # Before, lest somebody takes the hour for complete who then misses a file; and after, for an
     # import may have closed it just now. One that still does so removes the notes that it knows
     # when all folders have their marks: of the second note it knows nothing.
     for step in ("before", "after"):
-        with for_people(root):
-            if step == "before":
-                filesystem.at_once(root, _open, sorted(hours))
-            marked = [*filter(None, filesystem.at_once(root, _reopen, sorted(folders)))]
-            reopened += marked
-            late = {(root, hour) for root, hour in hours if hour in map(hour_in, marked)}
-            filesystem.at_once(root, _open_again, sorted(late))
+        for root, its in by_root(files).items():
+            with for_people(root):
+                folders = {file.path.rpartition("/")[0] for file in its}
+                imported = bool(STATES.names(root))
+                if imported and step == "before":
+                    open_for(its)
+                if step == "before":
+                    folders = filesystem.folders_there(root, folders)
+                elif not imported:
+                    continue  # nobody closes its hours
+                marked = [*filter(None, filesystem.at_once(root, _reopen, sorted(folders)))]
+                late = {file.hour for file in its} & {*map(hour_in, marked)} if imported else ()
+                filesystem.at_once(root, _open_again, sorted((root, hour) for hour in late))
+                reopened += marked
         if step == "before":
-            publish(files)
+            publish(files, progress=progress)
     return sorted({hour_in(folder) for folder in reopened})
 
 
 def open_for(files: Iterable[NewFile]) -> None:
     """Open the hours of files that are to come, before anybody knows of them. Raises OSError."""
-    hours = sorted({(file.root, file.hour) for file in files})
-    for root in sorted({root for root, _ in hours}):
-        filesystem.at_once(root, _open, [each for each in hours if each[0] == root])
+    for root, its in by_root(files).items():
+        filesystem.at_once(root, _open, sorted({(root, file.hour) for file in its}))
 
 
 def _open(place: tuple[str, str]) -> None:

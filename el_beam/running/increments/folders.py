@@ -56,6 +56,7 @@ class ImportFolders:
         self._sinks = [(sink, choice) for sink, choice in sinks if sink.root]
         self._state, self._lease, self._cluster, self._kept = state, lease, cluster, kept
         self._id = state.id()
+        self._progress = next((sink.progress for sink, _ in sinks), None)
         self._logs: dict[tuple[str, str], dict[str, ImportLog]] = {}
         self._reopened: list[str] = []
         rooted = [sink for sink, _ in self._sinks]
@@ -112,7 +113,7 @@ class ImportFolders:
         return {log.log.folder for logs in self._logs.values() for log in logs.values()}
 
     def _put(self, files: Iterable[NewFile]) -> None:
-        self._reopened += put(files)
+        self._reopened += put(files, progress=self._progress)
 
     def _put_again(self, files: Iterable[NewFile]) -> None:
         """Of files that may have had their names before: a change may have replaced some since."""

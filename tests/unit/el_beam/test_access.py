@@ -251,6 +251,9 @@ class _NameNode:
     def status(self, path: str, strict: bool) -> dict[str, str] | None:
         return {"permission": self.there[path]} if path in self.there else None
 
+    def makedirs(self, path: str, permission: str | None) -> None:
+        self.made[path] = permission
+
     def write(self, path: str, data: bytes, overwrite: bool, permission: str | None) -> None:
         self.made[path] = permission
 
@@ -274,6 +277,10 @@ def test_on_hdfs() -> None:
         filesystem.write(f"{root}/el/EventError_1/new", b"")
         filesystem.write(f"{root}/el/Edit_1/new", b"")
         assert [*node.made.values()] == ["640", "640", None]
+        assert files.access(f"{root}/el/Edit_1/day") is None
+        filesystem.make_folder(f"{root}/el/Edit_1/day")
+        node.there |= {"/el/Edit_1": "755", "/el/Edit_1/day": "700"}
+        assert files.access(f"{root}/el/Edit_1/day") == (0o700, None)
         node.there["/el/raw"] = "755"
         clock.now = 61.0
         assert filesystem.open_to_others(f"{root}/el/raw")

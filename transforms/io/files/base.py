@@ -61,6 +61,7 @@ class Files(ABC):
     faults: tuple[type[Exception], ...] = ()
     clock: Clock = CLOCK  # by which `ask` waits
     at_once: int = 8  # so many calls together take it hardly longer than one
+    has_folders: bool = True  # that must be there before something is in them
 
     def is_transient(self, error: Exception) -> bool:
         """Whether the same call may work later, after one of `faults`."""

@@ -17,6 +17,7 @@ class BeamFiles(Files):
     Beam knows no other error than "it failed": none is taken for transient."""
 
     faults = (BeamIOError,)
+    has_folders = False
 
     def __init__(self, path: str) -> None:
         """For paths like this one. Raises OSError where Beam knows no such scheme here."""

@@ -196,11 +196,13 @@ def _access(
     path: str, modes: Modes, *, private: bool = False, like: Iterable[str] = ()
 ) -> Access | None:
     """Who may use what is made at a path. None: as umask or HDFS have it."""
-    above, files = path.rpartition("/")[0], files_of(path)
-    while above and (found := ask(files, above, _access_of(above))) is None:
-        above = above.rpartition("/")[0]
-    if not above:
-        found = None
+    files, above, found = files_of(path), "", None
+    top = _TOP.match(path)
+    # From above: where nothing is there, nobody asks for what would be in it.
+    for folder in (*filter(None, [top and top[0]]), *reversed([*folders_above(path)])):
+        if (its := ask(files, folder, _access_of(folder))) is None:
+            break
+        above, found = folder, its
     closed = found is not None and not found.bits & 0o007
     new = path[len(above) :].strip("/").split("/")
     named = private or any(map(_PRIVATE.fullmatch, new))
@@ -235,6 +237,24 @@ def at_once(root: str, call: Callable[[Item], Result], items: Iterable[Item]) ->
         return [call(each) for each in items]
     with ThreadPoolExecutor(together) as threads:
         return list(threads.map(call, items))
+
+
+def folders_there(root: str, folders: Iterable[str]) -> set[str]:
+    """Those of the folders below `root` that are there, or may be: where many aren't, this asks
+    far less than `exists` would."""
+    wanted, above = {*folders}, {root}
+    if not files_of(root).has_folders:
+        return wanted
+    for folder in wanted:
+        while (folder := folder.rpartition("/")[0]) not in above:
+            above.add(folder)
+    there, looked = wanted & {root}, [root]
+    while looked:
+        listed = zip(looked, at_once(root, names, looked), strict=True)
+        found = {f"{folder}/{name}" for folder, its in listed for name in its}
+        there |= found & wanted
+        looked = sorted(found & above)
+    return there
 
 
 def create(path: str, content: bytes) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from math import inf
 from typing import IO, Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import hdfs
 import requests
@@ -19,6 +20,7 @@ HDFS_PORT = 9870  # of WebHDFS, unless a path says otherwise
 _READ_AHEAD = 8 * 1024 * 1024  # bytes of one request
 _REMEMBERED = 60.0  # seconds: people change permissions seldom, and a NameNode is asked much
 _MOST_REMEMBERED = 10_000
+_THERE = FoundAccess(0, None)
 _TRANSIENT = re.compile(
     "Failed to find datanode|EOFException|safe mode|SafeMode|startup mode|still not started"
     "|StandbyException|RetriableException|could only be (?:replicated|written) to 0|NoRouteToHost"
@@ -41,8 +43,12 @@ class HdfsFiles(Files):
             raise OSError(f"hdfs://{authority}: {error}") from error
         user = at.username or os.environ.get("HADOOP_USER_NAME") or _user(authority)
         self._prefix = f"hdfs://{authority}"
-        self._access: dict[str, tuple[float, FoundAccess]] = {}  # when we asked for it, and it
-        self.client = hdfs.InsecureClient(url, user=user, timeout=LONGEST_REQUEST)
+        # When we asked for it, and it.
+        self._access: dict[str, tuple[float, FoundAccess | None]] = {}
+        session = requests.Session()
+        # Without these it would look for them in the environment at each request, which takes long.
+        session.trust_env = bool(getproxies() or requests.utils.get_netrc_auth(url))
+        self.client = hdfs.InsecureClient(url, user=user, timeout=LONGEST_REQUEST, session=session)
 
     def is_transient(self, error: Exception) -> bool:
         if isinstance(error, hdfs.HdfsError):
@@ -60,9 +66,7 @@ class HdfsFiles(Files):
         asked, known = self._access.get(path, (-inf, None))
         if asked < (now := self.clock.monotonic()) - _REMEMBERED:
             status = self.client.status(self._path(path), strict=False)
-            if not status:
-                return None
-            known = FoundAccess(int(status["permission"], 8) & 0o777, None)
+            known = FoundAccess(int(status["permission"], 8) & 0o777, None) if status else None
             if len(self._access) >= _MOST_REMEMBERED:
                 self._access.clear()
             self._access[path] = now, known
@@ -71,10 +75,18 @@ class HdfsFiles(Files):
     def make_folder(self, path: str, access: Access | None = None) -> None:
         bits = f"{access.bits(0o755, folder=True):o}" if access else None
         self.client.makedirs(self._path(path), permission=bits)
+        self._made(path)
+
+    def _made(self, path: str) -> None:
+        """What was remembered as missing is there by now."""
+        while self._access.get(path, (0.0, _THERE))[1] is None:
+            self._access.pop(path, None)
+            path = path.rpartition("/")[0]
 
     def write(self, path: str, content: bytes, access: Access | None = None) -> None:
         bits = f"{access.bits(0o644, folder=False):o}" if access else None
         self.client.write(self._path(path), data=content, overwrite=True, permission=bits)
+        self._made(path.rpartition("/")[0])
 
     def open_file(self, path: str) -> IO[bytes]:
         size = self.client.status(self._path(path))["length"]
@@ -104,9 +116,12 @@ class HdfsFiles(Files):
                 raise
 
     def names(self, folder: str) -> list[str]:
-        if not self.exists(folder):
+        try:
+            return sorted(self.client.list(self._path(folder)))
+        except hdfs.HdfsError as error:
+            if self.is_transient(error) or self.exists(folder):
+                raise
             return []
-        return sorted(self.client.list(self._path(folder)))
 
     def walk(self, folder: str) -> Iterator[FileInfo]:
         if not self.exists(folder):

@@ -152,7 +152,7 @@ def test_an_import_that_closes_the_hour_between(
 ) -> None:
     put([imported.file("Edit_1", "a")])
 
-    def while_publishing(files: list[NewFile]) -> None:
+    def while_publishing(files: list[NewFile], **_: object) -> None:
         publish(files)
         close(imported.root, SEVEN, [SEVEN])
 

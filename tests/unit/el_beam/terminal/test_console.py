@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from el_beam.terminal import console
-from transforms.counts.progress import ProgressFile, progress
+from transforms.progress import Progress, ProgressFile, progress, progress_file
 
 
 @pytest.fixture(autouse=True)
@@ -29,13 +29,30 @@ def test_how_far_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert rate and int(rate[1].replace(",", "")) > 10_000
 
 
+def test_how_far_files_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with console.watching(str(tmp_path)):
+        workers = [progress_file(str(tmp_path), "attempt") for _ in range(2)]
+        for _ in range(16):
+            workers[0].wrote()
+            workers[1].wrote()
+        time.sleep(0.12)
+        ours = ProgressFile(str(tmp_path), to_name=33)
+        for _ in range(33):
+            ours.named()
+        time.sleep(0.12)
+    told = [line.partition("   0 s")[0] for line in capsys.readouterr().err.splitlines()]
+    assert [*dict.fromkeys(told)] == [
+        "under way   files written 32", "under way   files named 33 of 33"
+    ]  # fmt: skip
+
+
 def test_each_job_begins_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In one folder, however many increments there are."""
     for _ in range(2):
         ours = ProgressFile(str(tmp_path))
         for _ in range(4096):
             ours.one(bad=False)
-    assert progress(str(tmp_path)) == (8192, 0)
+    assert progress(str(tmp_path)) == Progress(8192)
     with console.watching(str(tmp_path)):
         time.sleep(0.12)
     assert {*capsys.readouterr().err.splitlines()} == {"under way   0 s"}

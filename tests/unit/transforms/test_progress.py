@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from transforms.counts.progress import ProgressFile, begin, progress
+from transforms.progress import Progress, ProgressFile, begin, progress
 
 
 def test_a_cleaner_of_temporary_files_was_here(tmp_path: Path) -> None:
@@ -15,7 +15,7 @@ def test_a_cleaner_of_temporary_files_was_here(tmp_path: Path) -> None:
     worker = ProgressFile(str(folder))
     for gone in (folder, folder.parent):
         shutil.rmtree(gone)
-        assert progress(str(folder)) == (0, 0)
+        assert progress(str(folder)) == Progress()
         for _ in range(4096):
             worker.one(bad=False)
         begin(str(folder))
