@@ -52,6 +52,11 @@ def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[File
     for pattern in patterns:
         try:
             there = filesystem.find(pattern) if pattern else []
+        except PermissionError as error:
+            raise UnreadableInput(
+                f"cannot look for {pattern}: no permission to look into {error.filename}: let this "
+                "user read it, or write patterns that leave it out"
+            ) from error
         except OSError as error:
             raise UnreadableInput(f"cannot look for {pattern}: {error}") from error
         ours = RESERVED.difference(pattern.split("/"))  # what we keep for ourselves beside events
@@ -61,9 +66,15 @@ def find_splits(patterns: tuple[str, ...], size: int = SPLIT_BYTES) -> list[File
         for each in found:
             key, path = _named(each.path)
             file = each._replace(path=path)
-            files[key] = min(files.get(key, file), file)
+            files[key] = min(files[key], file, key=_by_a_link) if key in files else file
     splits = (split for each in files.values() for split in _splits_of(each, size))
     return sorted(splits, key=lambda split: (split.path, split.start))
+
+
+def _by_a_link(file: FileInfo) -> tuple[bool, str]:
+    """What orders the names of a file: the first is that of its own folder, not of a link to it."""
+    folder = posixpath.dirname(file.path)
+    return filesystem.real(folder) != folder, file.path
 
 
 def _named(path: str) -> tuple[object, str]:

@@ -128,9 +128,9 @@ class Files(ABC):
             found = self.info(folder[:-1])
             return [found] if found else []
         rest = "/".join(parts[at:])
-        begin, matches = folder + IS_GLOB.split(rest, maxsplit=1)[0], glob(rest)
+        matches = glob(rest)
         found_as: dict[tuple[str, ...], list[FileInfo]] = {}  # by the names that are as written
-        for each in self._beginning(begin):
+        for each in self._reached(folder, parts[at:]):
             if match := matches(each.path.removeprefix(folder)):
                 found_as.setdefault(match.groups(default=""), []).append(each)
         if len(found_as) > 1:
@@ -156,10 +156,10 @@ class Files(ABC):
         names = self.names(folder.rstrip("/") or folder or ".")
         return None if any(matches(name) for name in names if name != there) else there
 
-    def _beginning(self, begin: str) -> Iterable[FileInfo]:
-        """All files whose paths begin so, and maybe others."""
-        folder, slash, _ = begin.rpartition("/")
-        return self.walk(folder or slash)
+    def _reached(self, folder: str, parts: list[str]) -> Iterable[FileInfo]:
+        """All files to which the parts of a pattern lead from a folder (it ends in a slash, or is
+        empty), and maybe others."""
+        return self.walk(folder.rstrip("/") or folder[:1])
 
     def sync(self, folder: str) -> None:
         """Make the names in this folder last, where the file system doesn't do so itself."""

@@ -8,7 +8,7 @@ from typing import IO, cast
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from transforms.io.files.base import Access, FileInfo, Files, escaped
+from transforms.io.files.base import IS_GLOB, Access, FileInfo, Files, escaped
 
 
 class BeamFiles(Files):
@@ -63,9 +63,10 @@ class BeamFiles(Files):
         return sorted({path.partition("/")[0] for path in below})
 
     def walk(self, folder: str) -> Iterable[FileInfo]:
-        return self._beginning(f"{folder}/")
+        return _matching(f"{escaped(folder)}/**")
 
-    def _beginning(self, begin: str) -> Iterable[FileInfo]:
+    def _reached(self, folder: str, parts: list[str]) -> Iterable[FileInfo]:
+        begin = folder + IS_GLOB.split("/".join(parts), maxsplit=1)[0]
         return _matching(f"{escaped(begin)}**")
 
 

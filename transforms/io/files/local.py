@@ -6,12 +6,12 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from transforms.io.files.base import Access, FileInfo, Files, FoundAccess
+from transforms.io.files.base import IS_GLOB, Access, FileInfo, Files, FoundAccess, glob
 
 _REFUSED = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.EACCES}
 """What a file system says that doesn't have links, renames without replacing, or permissions."""
@@ -109,8 +109,8 @@ class Disk:
         return [each.name for each in Path(folder).iterdir()]
 
     def walk(self, folder: str) -> Iterator[str]:
-        """The paths of all files in a folder and in those in it."""
-        for within, _, names in os.walk(folder):
+        """The paths of all files in a folder and in those in it, but not in what links lead to."""
+        for within, _, names in os.walk(folder, onerror=_unless_no_folder):
             for name in names:
                 yield f"{within.rstrip('/')}/{name}"
 
@@ -130,6 +130,11 @@ def _given(access: Access | None) -> tuple[Access, ...]:
 def _unless_it_is_gone(_: object, __: str, error: tuple[Any, Any, Any]) -> None:
     if not isinstance(error[1], FileNotFoundError):
         raise error[1]
+
+
+def _unless_no_folder(error: OSError) -> None:
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
 
 
 def _restrict(descriptor: int, access: Access, *, folder: bool) -> None:
@@ -289,6 +294,22 @@ class LocalFiles(Files):
         for path in self._disk.walk(folder or "."):
             if found := self.info(path):  # else it is gone meanwhile
                 yield found if folder else found._replace(path=path.removeprefix("./"))
+
+    def _reached(self, folder: str, parts: list[str]) -> Iterable[FileInfo]:
+        """Looks into no folder that the parts don't lead to: it may be one that we can't read."""
+        part, *rest = parts
+        if "**" in part:
+            yield from super()._reached(folder, parts)
+            return
+        named = [part]
+        if IS_GLOB.search(part):
+            named = [*filter(glob(part), self.names(folder or "."))]
+        for path in (f"{folder}{name}" for name in named):
+            if self._disk.is_folder(path):
+                if rest:
+                    yield from self._reached(f"{path}/", rest)
+            elif not rest and (found := self.info(path)):
+                yield found
 
     def sync(self, folder: str) -> None:
         self._disk.sync(folder)

@@ -1,6 +1,7 @@
 """Reading files: each line once, whatever the splits, the chunks, the line ends."""
 
 import bz2
+import errno
 import gzip
 import io
 import os
@@ -8,6 +9,7 @@ import random
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -252,6 +254,38 @@ def test_a_file_of_several_names_is_read_once(inside: Path) -> None:
         assert [each.path for each in find_splits(names)] == [f"{inside}/b.log"]
     assert [each.path for each in find_splits(("*.log",))] == [f"{inside}/a.log", f"{inside}/b.log"]
     assert [each.path for each in find_splits(("hard.log",))] == [f"{inside}/hard.log"]
+
+
+def test_a_pattern_follows_links_to_folders(inside: Path) -> None:
+    """But `**` doesn't. A file's own folder counts before a link to it."""
+    for name in ("L/h1", "L/z", "M/h2"):
+        (inside / name).mkdir(parents=True)
+        (inside / name / "a.log").write_bytes(b"x\n")
+    for link, to in (("h2", "../M/h2"), ("also-z", "z"), ("here", "."), ("gone", "nowhere")):
+        (inside / "L" / link).symlink_to(to)
+    assert [each.path for each in find_splits(("L/*/*.log",))] == [
+        f"{inside}/L/{name}/a.log" for name in ("h1", "h2", "z")]  # fmt: skip
+    assert [each.path for each in find_splits(("L/*/a.log",))][1] == f"{inside}/L/h2/a.log"
+    assert len(find_splits(("L/**/*.log",))) == 2
+
+
+def test_a_folder_that_cannot_be_read(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told where the pattern leads into it, and else of no matter."""
+    (inside / "private").mkdir()
+
+    def scandir(path: str) -> Any:
+        if Path(path).name == "private":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listed(path)
+
+    listed = os.scandir
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "listdir", lambda path: [each.name for each in scandir(path)])
+    for pattern in ("*/*.log", "**/*.log"):
+        with pytest.raises(UnreadableInput, match=r"look into (\./)?private: let this user read"):
+            find_splits((pattern,))
+    assert len(find_splits(("*.log",))) == 2
+    assert len(find_splits(("s*/*.log",))) == 1
 
 
 def test_pipes_and_devices_are_refused_unread(inside: Path) -> None:
