@@ -133,6 +133,8 @@ def _unless_it_is_gone(_: object, __: str, error: tuple[Any, Any, Any]) -> None:
 
 
 def _unless_no_folder(error: OSError) -> None:
+    if Path(error.filename).name == "lost+found":
+        return  # the file system's own, at its top, for root alone
     if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
         raise error
 
@@ -253,10 +255,10 @@ class LocalFiles(Files):
             self._disk.write(f"{mine}/{note}", source.encode("utf-8", "surrogateescape"))
             try:
                 self._disk.replace(mine, claim)
-            except OSError:  # another one's is there
+            except OSError as error:
                 self.remove(mine)
-                if not self.names(claim):
-                    raise
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise  # else another one's is there, or was
 
     def _help(self, note: str, target: str) -> None:
         """Bring a claim to its end."""

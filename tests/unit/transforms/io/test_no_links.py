@@ -154,3 +154,22 @@ def test_many_at_once(tmp_path: Path, renames: bool) -> None:
         thread.join()
     assert [Path(tmp_path, "target").read_text()] == moved
     assert len([*tmp_path.iterdir()]) == 12
+
+
+def test_a_claim_that_has_gone_meanwhile(tmp_path: Path) -> None:
+    """It was there when ours was to be, and isn't any more."""
+
+    class Busy(NoLinks):
+        def replace(self, source: str, target: str) -> None:
+            if target.endswith(".claim") and not self.done:
+                self.done += 1
+                raise OSError(errno.ENOTEMPTY, "Directory not empty", source, None, target)
+            Disk.replace(self, source, target)
+
+        def _do(self) -> None:
+            pass
+
+    (tmp_path / "a").write_bytes(b"a")
+    files = LocalFiles(Busy())
+    assert files.move(f"{tmp_path}/a", f"{tmp_path}/b")
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
