@@ -31,6 +31,7 @@ _JSON_TIMES = (
 _DECODER: Final = json.JSONDecoder()
 _MEMBER, _COLON = re.compile(r"\s*[{,]\s*"), re.compile(r"\s*:\s*")  # before a name, a value
 _MOST_MEMBERS: Final = 1000
+_NAMES: Final = (b'dt"', b'timestamp"', b"\\u")  # to look for them is cheap; a name may be escaped
 
 
 class LineTimes(Protocol):
@@ -115,13 +116,15 @@ def json_time(raw: bytes) -> str | None:
     return None
 
 
-def members(raw: bytes) -> dict[str, Any]:
-    """What can be read of an object in JSON: if not all of it, its first members."""
+def times_in(raw: bytes) -> dict[str, Any]:
+    """What can be read of an object in JSON that may have a time: if not all, its first members."""
     return _read(raw)[0]
 
 
 def _read(raw: bytes) -> tuple[dict[str, Any], bool]:
-    """(members, whether these are all)."""
+    """(members, whether these are all); nothing where no member may be a time."""
+    if not any(name in raw for name in _NAMES):
+        return {}, True
     try:
         found = json.loads(raw)
         return found if isinstance(found, dict) else {}, True

@@ -17,7 +17,7 @@ from schemas.capsule import NotATime, capsule_uuid, event_uuid, uuid5_hex
 from schemas.event import LONGEST_EVENT, Event, RawLine
 from schemas.line_format import BadField, Format, NotAnObject, decode_qson, json_of, object_in
 from schemas.user_agent import BadUserAgent, parse_user_agent
-from transforms.line_time import NEWEST, LineTimes, edge_time, event_dt, json_time, members
+from transforms.line_time import NEWEST, LineTimes, edge_time, event_dt, json_time, times_in
 
 Parse = Callable[[RawLine], Event | BadEvent]
 
@@ -87,16 +87,25 @@ def _beacon_parser(format_: Format, times: LineTimes) -> Parse:
         if field.key and index not in (capsule_at, agent_at)
     ]
 
-    def own_time(texts: tuple[str, ...], data: dict[str, Any]) -> str | None:
+    def own_time(
+        texts: tuple[str, ...], data: dict[str, Any], error: ValueError | None = None
+    ) -> str | None:
         """Of a line whose fields were found, and of as much of its capsule as can be read."""
         if not data:
-            text = texts[capsule_at]
-            data = members(json_of(text) if decode is decode_qson else text.encode())
+            data = times_in(unread(texts[capsule_at], error))
         for index, key, cast in named:
             if key in ("dt", "timestamp"):
                 with suppress(ValueError):
                     data = data | {key: cast(texts[index])}
         return event_dt(data)
+
+    def unread(text: str, error: ValueError | None) -> bytes:
+        """The JSON of a capsule; of what can't be read, most errors have it."""
+        if isinstance(error, json.JSONDecodeError):
+            return error.doc.encode()
+        if isinstance(error, UnicodeDecodeError):
+            return error.object
+        return json_of(text) if decode is decode_qson else text.encode()
 
     def parse(line: RawLine) -> Event | BadEvent:
         raw = line.data
@@ -120,7 +129,7 @@ def _beacon_parser(format_: Format, times: LineTimes) -> Parse:
             key = "timestamp"
             data["uuid"] = _identity(data, line)
         except ValueError as error:
-            return _bad(line, times, own_time(texts, data), *_reason(error), path=key)
+            return _bad(line, times, own_time(texts, data, error), *_reason(error), path=key)
         if _is_too_long(data, line):
             return _bad(line, times, own_time(texts, data), Reason.LINE_TOO_LONG, _LONG_AS_JSON)
         if data.get("schema") == EVENT_ERROR.schema:  # people who query or replay them trust them
