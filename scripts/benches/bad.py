@@ -118,6 +118,13 @@ KINDS["hostile, keys"] = (
 )  # fmt: skip
 
 
+def write_schemas(folder: str) -> None:
+    """Those of the lines, for `--schemas`."""
+    for name, text in (("Text", json.dumps(DOCUMENT)), ("Broken", '{"type": 5}')):
+        (Path(folder) / name).mkdir()
+        (Path(folder) / name / "1.json").write_text(text)
+
+
 def measure(rounds: int, only: str, sizes: list[str]) -> dict[str, dict[str, list[float]]]:
     """Kind -> size -> microseconds of the bad line, of the good one."""
     from runners.memory import collect_seldom
@@ -131,9 +138,7 @@ def measure(rounds: int, only: str, sizes: list[str]) -> dict[str, dict[str, lis
     from transforms.validate import event_validator
 
     with tempfile.TemporaryDirectory() as folder:
-        for name, text in (("Text", json.dumps(DOCUMENT)), ("Broken", '{"type": 5}')):
-            (Path(folder) / name).mkdir()
-            (Path(folder) / name / "1.json").write_text(text)
+        write_schemas(folder)
         registry = open_registry(folder)
         parse, validate = line_parser(DEFAULT_FORMAT), event_validator(registry)
 

@@ -2,23 +2,26 @@
 Flink; beside the loop of `scripts/bench core` in the same run. Broker, JobManager, TaskManager and
 workers share the cores of this machine.
 
-    scripts/bench stream [--seconds N] [--latency N] [--workers N]
+    scripts/bench stream [--seconds N] [--latency N] [--workers N] [--flood bad|hostile]
 """
 
 import argparse
 import os
 import statistics
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from itertools import cycle, islice
 
 import orjson
 import psutil
 from confluent_kafka import Consumer
 
+from bad import KINDS, write_schemas
 from core import elsewhere, make_log
-from traffic.feed import FIRST_SEQ_ID
+from traffic.feed import FIRST_SEQ_ID, put
 from traffic.job import StreamJob, wait_for
 from traffic.trial import parser, servers, temporary_stack
 from traffic.truth import produced, topics
@@ -26,6 +29,7 @@ from traffic.truth import produced, topics
 WARM_UP = 40  # seconds: until Flink's JIT and the workers are at their speed
 LOOP_LINES = 400_000
 LINES_FOR = 60_000  # lines a second that are put into the raw topic beforehand
+FLOODS = {"bad": (1_000, 25_000), "hostile": (64_000, 1_500)}  # bytes of a line, lines a second
 
 
 def cpu(processes: list[tuple[str, psutil.Process]]) -> dict[str, float]:
@@ -38,9 +42,17 @@ def cpu(processes: list[tuple[str, psutil.Process]]) -> dict[str, float]:
     return used
 
 
-def throughput(job: StreamJob, seconds: int) -> Iterator[float]:
-    """Lines/s in each ten seconds of the steady state: records that came out."""
-    wait_for(lambda: len(topics(job.kafka, job.prefix)) > 5, 120)
+def flood(kind: str) -> list[bytes]:
+    """Lines of each reason why one is bad; `hostile`: each with a good one before it."""
+    size, _ = FLOODS[kind]
+    pairs = [(good(size), bad(size)) for bad, good, _ in KINDS.values()]
+    return [line for good, bad in pairs for line in ((good, bad) if kind == "hostile" else (bad,))]
+
+
+def throughput(job: StreamJob, seconds: int, kinds: int) -> Iterator[float]:
+    """Lines/s in each ten seconds of the steady state, which has topics of so many kinds: records
+    that came out."""
+    wait_for(lambda: len(topics(job.kafka, job.prefix)) >= kinds, 120)
     time.sleep(WARM_UP)
     names = topics(job.kafka, job.prefix)
     before, began = produced(job.kafka, names), time.monotonic()
@@ -56,22 +68,33 @@ def main() -> None:
     options.add_argument("--seconds", type=int, default=180, help="of steady state")
     options.add_argument("--latency", type=int, default=60, help="seconds at 5,000 lines/s")
     options.add_argument("--workers", type=int, default=2)
+    options.add_argument("--flood", choices=FLOODS, help="of bad lines, or half of hostile ones")
     args = options.parse_args()
     print(f"load before {os.getloadavg()[0]:.1f}", flush=True)
     path = make_log(LOOP_LINES)
     loops = [elsewhere("json", path)]
     with temporary_stack("kafka", "flink", "workers") as stack:
         rates, cores = _fast(StreamJob(stack, "fast"), args)
-        slow = _latency(StreamJob(stack, "slow"), args)
+        slow = [] if args.flood else _latency(StreamJob(stack, "slow"), args)
     loops.append(elsewhere("json", path))
     show([found["read"] / found["seconds"] for found in loops], rates, cores, slow, args)
 
 
 def _fast(job: StreamJob, args: argparse.Namespace) -> tuple[list[float], dict[str, float]]:
-    job.put((args.seconds + WARM_UP + 30) * LINES_FOR)
+    options = list[str]()
+    seconds = args.seconds + WARM_UP + 30
+    if args.flood:
+        lines, rate = flood(args.flood), FLOODS[args.flood][1]
+        job.lines = seconds * rate
+        put(job.kafka, job.raw, islice(cycle(lines), job.lines))
+        options = ["--schemas", tempfile.mkdtemp(dir=job.stack.folder)]
+        write_schemas(options[1])
+        print(f"lines of {sum(map(len, lines)) / len(lines):,.0f} bytes", flush=True)
+    else:
+        job.put(seconds * LINES_FOR)
     print(f"{job.lines:,} lines are in the raw topic", flush=True)
-    job.start(workers=args.workers, checkpoints=10)
-    steady = throughput(job, args.seconds)
+    job.start(*options, workers=args.workers, checkpoints=10)
+    steady = throughput(job, args.seconds, 1 if args.flood else 6)
     rates = [next(steady)]
     processes = [*servers(job.stack)]
     before, began = cpu(processes), time.monotonic()
