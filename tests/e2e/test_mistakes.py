@@ -175,7 +175,7 @@ def test_a_job_that_cannot_be_done(el_here: El, call: list[str], says: str) -> N
 
 @pytest.mark.parametrize(
     ("runner", "missing", "says"),
-    [("flink", "EL_JARS", "run el jars build"), ("spark", "SPARK_HOME", "set SPARK_HOME")],
+    [("flink", "EL_JARS", "EL_JARS must name a folder"), ("spark", "SPARK_HOME", "set SPARK_HOME")],
 )
 def test_increments_need_the_jars_of_their_runner(
     el_here: El, home: Path, monkeypatch: pytest.MonkeyPatch, runner: str, missing: str, says: str

@@ -194,7 +194,7 @@ def test_a_second_job_of_the_group_is_refused(shell: Shell, running: tuple[Strea
         (("--runner", "flink"), {"KAFKA": "127.0.0.1:9"}, "cannot ask the brokers 127.0.0.1:9"),
         (("--runner", "flink", "--workers", "99"), {}, "--workers asks for 99"),
         (("--runner", "flink", "--detach"), {"WORKERS": ""}, "--detach needs a worker pool"),
-        (("--runner", "flink"), {"EL_JARS": "/nowhere"}, "run el jars build"),
+        (("--runner", "flink"), {"EL_JARS": "/nowhere"}, "el jars build --to DIR"),
         (("parquet:x", "--runner", "flink"), {}, "parquet: can't be a sink of a continuous job"),
         (("--runner", "flink", "--", "--checkpointing_interval=0"), {}, "no checkpoints"),
         (("--runner", "flink", "--", "--checkpoint_interval=5"), {}, "Beam has no option"),

@@ -278,9 +278,12 @@ def test_on_hdfs() -> None:
         filesystem.write(f"{root}/el/Edit_1/new", b"")
         assert [*node.made.values()] == ["640", "640", None]
         assert files.access(f"{root}/el/Edit_1/day") is None
+        assert files.access(f"{root}/el/Edit_2") is None
         filesystem.make_folder(f"{root}/el/Edit_1/day")
-        node.there |= {"/el/Edit_1": "755", "/el/Edit_1/day": "700"}
+        filesystem.write(f"{root}/el/Edit_2/day/hour/file", b"")
+        node.there |= {"/el/Edit_1": "755", "/el/Edit_1/day": "700", "/el/Edit_2": "755"}
         assert files.access(f"{root}/el/Edit_1/day") == (0o700, None)
+        assert files.access(f"{root}/el/Edit_2") == (0o755, None)
         node.there["/el/raw"] = "755"
         clock.now = 61.0
         assert filesystem.open_to_others(f"{root}/el/raw")

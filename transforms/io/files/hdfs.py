@@ -20,7 +20,6 @@ HDFS_PORT = 9870  # of WebHDFS, unless a path says otherwise
 _READ_AHEAD = 8 * 1024 * 1024  # bytes of one request
 _REMEMBERED = 60.0  # seconds: people change permissions seldom, and a NameNode is asked much
 _MOST_REMEMBERED = 10_000
-_THERE = FoundAccess(0, None)
 _TRANSIENT = re.compile(
     "Failed to find datanode|EOFException|safe mode|SafeMode|startup mode|still not started"
     "|StandbyException|RetriableException|could only be (?:replicated|written) to 0|NoRouteToHost"
@@ -78,9 +77,10 @@ class HdfsFiles(Files):
         self._made(path)
 
     def _made(self, path: str) -> None:
-        """What was remembered as missing is there by now."""
-        while self._access.get(path, (0.0, _THERE))[1] is None:
-            self._access.pop(path, None)
+        """A folder is there, and those above it: what was remembered as missing of them, too."""
+        while path:
+            if path in self._access and self._access[path][1] is None:
+                self._access.pop(path, None)
             path = path.rpartition("/")[0]
 
     def write(self, path: str, content: bytes, access: Access | None = None) -> None:
