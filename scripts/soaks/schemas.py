@@ -11,6 +11,6 @@ import sys
 TESTS = ("tests/unit/test_hostile_schemas.py",)
 
 if __name__ == "__main__":
-    call = [sys.executable, "-m", "pytest", "-q", "--timeout=0", *TESTS, *sys.argv[1:]]
+    call = [sys.executable, "-m", "pytest", "-qs", "--timeout=0", *TESTS, *sys.argv[1:]]
     environment = {**os.environ, "EL_THOROUGH": "1"}
     sys.exit(subprocess.run(call, env=environment, check=False).returncode)

@@ -3,6 +3,7 @@
 import gc
 import random
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -110,6 +111,8 @@ def test_what_a_line_takes(registry_of: Callable[..., Registry]) -> None:
                 break
         else:
             too_much.append((name, value, whole, sink, round(seconds, 2), round(megabytes)))
+            if THOROUGH:
+                print(*too_much[-1], file=sys.stderr)
     assert not too_much, "\n".join(map(str, too_much))
 
 
