@@ -119,9 +119,9 @@ class HdfsFiles(Files):
         try:
             return sorted(self.client.list(self._path(folder)))
         except hdfs.HdfsError as error:
-            if self.is_transient(error) or self.exists(folder):
-                raise
-            return []
+            if error.exception == "FileNotFoundException":  # others may have made it since
+                return []
+            raise
 
     def walk(self, folder: str) -> Iterator[FileInfo]:
         if not self.exists(folder):

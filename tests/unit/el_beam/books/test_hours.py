@@ -162,6 +162,19 @@ def test_an_import_that_closes_the_hour_between(
     assert not Path(imported.root, "Edit_1", HOUR, layout.COMPLETE).exists()
 
 
+def test_an_hour_is_not_complete_while_files_get_their_names(
+    imported: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who takes it for complete would miss one."""
+    put([imported.file("Edit_1", "a")])
+    close(imported.root, SEVEN, [SEVEN])
+    mark, seen = Path(imported.root, "Edit_1", HOUR, layout.COMPLETE), list[bool]()
+    assert mark.exists()
+    monkeypatch.setattr(hours, "publish", lambda *_, **__: seen.append(mark.exists()))
+    assert put([imported.file("Edit_1", "b")]) == [SEVEN]
+    assert seen == [False]
+
+
 @pytest.mark.parametrize(
     "lost",
     [

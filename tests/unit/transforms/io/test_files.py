@@ -7,10 +7,12 @@ import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import requests
 from faulty_files import FaultyFiles, Killed, deaths
+from hdfs import HdfsError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -324,3 +326,16 @@ def test_what_a_kill_left_long_ago_is_swept(tmp_path: Path) -> None:
     os.utime(folder, (0, 0))
     filesystem.sweep([str(tmp_path), f"{tmp_path}/none"])
     assert {path.name for path in tmp_path.iterdir()} == {new, *others}
+
+
+def test_a_folder_that_others_make_while_we_look() -> None:
+    """Only one question is asked: a second one might have another answer."""
+    files = HdfsFiles("namenode:9870")
+    files.client = mock.Mock()
+    gone = HdfsError("File /a does not exist.", exception="FileNotFoundException")
+    files.client.list.side_effect = [gone, HdfsError("'/a' is not a directory.")]
+    with filesystem.mount("hdfs://namenode:9870", files):
+        assert filesystem.names("hdfs://namenode:9870/a") == []
+        with pytest.raises(OSError, match="is not a directory"):
+            filesystem.names("hdfs://namenode:9870/a")
+    assert [call[0] for call in files.client.method_calls] == ["list", "list"]
