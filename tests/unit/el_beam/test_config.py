@@ -164,7 +164,17 @@ def test_a_continuous_job() -> None:
     assert not job.source.bounded
     assert job.metrics and job.metrics.topic == "counts"
     assert job.summary is None and job.progress is None  # they are of a run that ends
+    assert [sink.progress for sink, _ in job.sinks] == [None]
     assert pickle.loads(pickle.dumps(job)).metrics == job.metrics
+
+
+def test_where_a_bounded_job_and_its_sinks_say_how_far_they_are(log: str, tmp_path: Path) -> None:
+    config = run_config(
+        source=f"file:{log.removeprefix('file:')}",
+        sinks=[f"jsonl:{tmp_path}/j", f"raw:{tmp_path}/r"],
+    )
+    job, _ = assemble(config, "scratch", "progress")
+    assert [job.progress, *(sink.progress for sink, _ in job.sinks)] == ["progress"] * 3
 
 
 def test_schemas_that_cannot_be_used(log: str) -> None:
